@@ -1,0 +1,64 @@
+"""The neighbour graph is exact, whatever the block size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlcore.neighbours import NeighbourGraph, nearest
+
+
+def brute_force(vectors: np.ndarray, k: int) -> np.ndarray:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = unit @ unit.T
+    np.fill_diagonal(similarity, -np.inf)
+    return -np.sort(-similarity, axis=1)[:, : min(k, len(vectors) - 1)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n_items=st.integers(2, 60),
+    k=st.integers(1, 70),
+    block_bytes=st.sampled_from([1, 500, 4000, 10**6]),
+    seed=st.integers(0, 1000),
+)
+def test_neighbours_are_those_of_brute_force_at_any_block_size(
+    n_items: int, k: int, block_bytes: int, seed: int
+) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(n_items, 5))
+    graph = nearest(vectors, k=k, block_bytes=block_bytes)
+    wanted = brute_force(vectors, k)
+    assert graph.similarities.shape == (n_items, min(k, n_items - 1))
+    assert np.allclose(graph.similarities, wanted, atol=1e-5)
+    assert not (graph.indices == np.arange(n_items)[:, None]).any()
+
+
+def test_an_item_alone_has_no_neighbours() -> None:
+    assert nearest(np.ones((1, 3))).indices.shape == (1, 0)
+
+
+def test_a_vector_of_zeros_is_similar_to_nothing() -> None:
+    graph = nearest(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]), k=2)
+    assert graph.similarities[0].tolist() == [0.0, 0.0]
+    assert graph.indices[1, 0] == 2
+
+
+def test_values_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        nearest(np.array([[np.nan, 1.0], [1.0, 1.0]]))
+
+
+def test_a_saved_graph_is_read_back_equal(tmp_path: Path) -> None:
+    graph = nearest(np.random.default_rng(0).normal(size=(9, 4)), k=3)
+    graph.save(tmp_path / "graph.npz")
+    again = NeighbourGraph.load(tmp_path / "graph.npz")
+    assert np.array_equal(again.indices, graph.indices)
+    assert np.array_equal(again.similarities, graph.similarities)
+
+
+def test_copies_of_one_content_have_one_vote() -> None:
+    graph = nearest(np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), k=2)
+    items = graph.expanded(np.array([0, 0, 1, 2]))
+    assert items.indices.tolist() == [[2, 3], [2, 3], [0, 3], [2, 0]]
