@@ -1,0 +1,1 @@
+"""Two small data sets with known faults, planted on the spot: no download, nothing of Django."""
