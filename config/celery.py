@@ -1,0 +1,30 @@
+"""The Celery application; queues and guarantees stand in settings."""
+
+import os
+from typing import Any
+
+import redis
+from celery import Celery
+from celery.signals import heartbeat_sent
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("winnow")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+_client: "redis.Redis | None" = None
+
+
+@heartbeat_sent.connect
+def say_alive(sender: Any, **_: Any) -> None:
+    """Leave a mark that runs out, so that pages know in a millisecond whether workers live."""
+    global _client
+    from labeling.queries import WORKER_KEY, WORKER_SILENT_SECONDS
+
+    _client = _client or redis.Redis.from_url(app.conf.broker_url, socket_timeout=1)
+    name = sender.eventer.hostname
+    try:
+        _client.set(WORKER_KEY + name, "1", ex=WORKER_SILENT_SECONDS)
+    except redis.RedisError:
+        _client = None

@@ -1,0 +1,113 @@
+"""The environment variables that Winnow reads; a wrong value is refused by name."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlparse
+
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False, "": False}
+
+
+def data_folder() -> Path:
+    """Return the folder that holds everything, made when missing."""
+    folder = Path(os.environ.get("WINNOW_DATA") or ROOT / "var").expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"WINNOW_DATA: {folder} cannot be made: {error}") from error
+    if not os.access(folder, os.W_OK):
+        raise ImproperlyConfigured(f"WINNOW_DATA: {folder} cannot be written to")
+    return folder
+
+
+def secret_key(folder: Path) -> str:
+    """Return the secret key of this installation, made once and readable by its owner only."""
+    path = folder / "secret_key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key := secrets.token_urlsafe(50))
+    return key
+
+
+def flag(name: str) -> bool:
+    """Return a variable that is on or off."""
+    value = os.environ.get(name, "").strip().lower()
+    if value not in FLAGS:
+        raise ImproperlyConfigured(f"{name}: expected on or off, got {value!r}")
+    return FLAGS[value]
+
+
+def hosts(bind: str) -> list[str]:
+    """Return the host names that may be asked for."""
+    named = [host.strip() for host in os.environ.get("WINNOW_HOSTS", "").split(",") if host.strip()]
+    if any("/" in host or ":" in host for host in named):
+        raise ImproperlyConfigured(
+            "WINNOW_HOSTS: expected host names separated by commas, without scheme or port"
+        )
+    return [
+        *named,
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        *([bind] if bind not in ("0.0.0.0", "::") else []),
+    ]
+
+
+def weights_folder() -> Path | None:
+    """Return the folder that is searched for pretrained weights, if one is named."""
+    named = os.environ.get("WINNOW_WEIGHTS", "").strip()
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise ImproperlyConfigured(f"WINNOW_WEIGHTS: expected a folder, {named!r} is none")
+    return folder.resolve()
+
+
+def database(folder: Path) -> dict[str, object]:
+    """Return Django's settings of the database: SQLite unless DATABASE_URL says PostgreSQL."""
+    url = os.environ.get("DATABASE_URL", "").strip()
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": folder / "winnow.sqlite3",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+            "TEST": {"NAME": folder / "test.sqlite3"},
+        }
+    parts = urlparse(url)
+    if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
+        raise ImproperlyConfigured(
+            "DATABASE_URL: expected postgresql://user:password@host:port/name"
+        )
+    options: dict[str, object] = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or str(options.pop("host", ""))),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {**options, "pool": {"min_size": 0, "max_size": 16, "timeout": 20}},
+    }
+
+
+def redis_url(folder: Path) -> str:
+    """Return REDIS_URL, else the address that `manage.py up` wrote, else the usual one."""
+    url = os.environ.get("REDIS_URL", "").strip()
+    if url:
+        if urlparse(url).scheme not in ("redis", "rediss", "unix"):
+            raise ImproperlyConfigured("REDIS_URL: expected redis://host:port/0")
+        return url
+    written = folder / "redis.url"
+    return written.read_text().strip() if written.exists() else "redis://127.0.0.1:6379/0"

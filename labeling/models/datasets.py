@@ -1,0 +1,132 @@
+"""Datasets with their classes, guidelines, uploads and versions."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class Media(models.TextChoices):
+    IMAGE = "image", "Images"
+    AUDIO = "audio", "Sound"
+    TEXT = "text", "Text"
+
+
+class Split(models.TextChoices):
+    TRAIN = "train", "Train"
+    VALIDATION = "validation", "Validation"
+    TEST = "test", "Test"
+    NONE = "none", "None"
+
+
+class Dataset(models.Model):
+    """Items, classes, members and the question that they answer."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=120)
+    media = models.CharField(max_length=10, choices=Media)
+    question = models.CharField(max_length=200, default="What is this?")
+    task_card = models.JSONField(
+        default=dict, blank=True, help_text="user, purpose, success: free text by heading"
+    )
+    answers_wanted = models.PositiveSmallIntegerField(default=1)
+    is_demo = models.BooleanField(default=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="labeling.Membership", related_name="datasets"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(answers_wanted__range=(1, 50)), name="answers_wanted_1_to_50"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ClassRole(models.TextChoices):
+    ORDINARY = "ordinary", "Ordinary"
+    OTHER = "other", "Other or unknown"
+    BACKGROUND = "background", "Background or silence"
+
+
+class LabelClass(models.Model):
+    """One possible answer; retired ones stay for the versions that used them."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="classes")
+    name = models.CharField(max_length=100)
+    key = models.CharField(
+        max_length=12, blank=True, help_text="KeyboardEvent.code, e.g. Digit1 or KeyQ"
+    )
+    role = models.CharField(max_length=20, choices=ClassRole, default=ClassRole.ORDINARY)
+    position = models.PositiveIntegerField(default=0)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "name"], name="one_class_a_name"),
+            models.UniqueConstraint(
+                fields=["dataset", "key"],
+                condition=~Q(key="") & Q(retired_at__isnull=True),
+                name="one_class_a_key",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def key_cap(self) -> str:
+        """What stands on the button: Digit1 -> 1, KeyQ -> Q."""
+        return self.key.removeprefix("Digit").removeprefix("Key")
+
+
+class Guideline(models.Model):
+    """One numbered version of what annotators read beside the item (Markdown)."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="guidelines")
+    number = models.PositiveIntegerField()
+    text = models.TextField(blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="one_guideline_a_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} guideline v{self.number}"
+
+
+class Version(models.Model):
+    """A frozen state of items, labels and splits: one gzipped JSONL manifest."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64, help_text="sha256 of the manifest in storage")
+    items = models.PositiveIntegerField()
+    labelled = models.PositiveIntegerField()
+    note = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="one_version_a_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} v{self.number}"

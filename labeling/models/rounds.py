@@ -1,0 +1,144 @@
+"""Rounds of asking, who holds which item, and what was answered."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from labeling.models.datasets import Dataset, Guideline, LabelClass
+from labeling.models.items import Item
+from labeling.models.people import Annotator
+
+
+class RoundKind(models.TextChoices):
+    CLASSIFY = "classify", "Classify"
+    VERIFY = "verify", "Verify"
+    QUALIFY = "qualify", "Qualify"
+    ADJUDICATE = "adjudicate", "Adjudicate"
+
+
+class Round(models.Model):
+    """One asking: these items, these people, this many answers each."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="rounds")
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=12, choices=RoundKind, default=RoundKind.CLASSIFY)
+    purpose = models.CharField(max_length=200, blank=True)
+    answers_wanted = models.PositiveSmallIntegerField(default=1)
+    guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, null=True, blank=True)
+    people = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, help_text="nobody named: every member"
+    )
+    deadline = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(answers_wanted__range=(1, 50)), name="round_answers_1_to_50"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RoundItemState(models.TextChoices):
+    OPEN = "open", "Open"
+    SETTLED = "settled", "Settled"
+    DISPUTED = "disputed", "Disputed"
+
+
+class RoundItem(models.Model):
+    """An item's place in a round; `taken` counts live claims and counted answers.
+
+    Taking a place is a conditional update on `taken`, so two people can never
+    hold the last place of the same item.
+    """
+
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="round_items")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="round_items")
+    position = models.PositiveIntegerField()
+    wanted = models.PositiveSmallIntegerField()
+    taken = models.PositiveSmallIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=RoundItemState, default=RoundItemState.OPEN)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["round", "item"], name="an_item_once_a_round"),
+            models.CheckConstraint(condition=Q(taken__lte=F("wanted")), name="taken_within_wanted"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["round", "position"],
+                condition=Q(state="open", taken__lt=F("wanted")),
+                name="round_item_free",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item} in {self.round}"
+
+
+class Claim(models.Model):
+    """A short lease of one item of a round to one annotator."""
+
+    round_item = models.ForeignKey(RoundItem, on_delete=models.CASCADE, related_name="claims")
+    annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="claims")
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["round_item", "annotator"], name="one_claim_each"),
+        ]
+        indexes = [models.Index(fields=["expires_at"], name="claim_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.annotator} holds {self.round_item}"
+
+
+class Answer(models.TextChoices):
+    CLASS = "class", "A class"
+    UNSURE = "unsure", "Unsure"
+    UNUSABLE = "unusable", "Unusable"
+    SKIP = "skip", "Skipped"
+
+
+class Annotation(models.Model):
+    """What one annotator answered about one item of a round; never deleted."""
+
+    client_id = models.UUIDField(unique=True, default=uuid.uuid4)
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="annotations")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="annotations")
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="annotations")
+    answer = models.CharField(max_length=10, choices=Answer)
+    label = models.ForeignKey(LabelClass, on_delete=models.PROTECT, null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True, help_text="from shown to answered")
+    is_surplus = models.BooleanField(default=False, help_text="came when enough were there")
+    created_at = models.DateTimeField(auto_now_add=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["round", "item", "annotator"],
+                condition=Q(withdrawn_at__isnull=True),
+                name="one_answer_each",
+            ),
+            models.CheckConstraint(
+                condition=Q(answer="class", label__isnull=False)
+                | (~Q(answer="class") & Q(label__isnull=True)),
+                name="a_class_answer_names_its_class",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.annotator} on {self.item_id}: {self.label or self.answer}"

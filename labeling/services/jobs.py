@@ -1,0 +1,268 @@
+"""Background work: opened, claimed, reported on, finished, cancelled.
+
+The row is the truth, a message only carries its id. Each claim raises `attempt`, and
+every write is conditional on it: work that lost its lease can no longer change anything.
+"""
+
+import json
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from labeling.models import Dataset, Job, JobState, User
+
+LEASE = timedelta(seconds=60)
+HEARTBEAT_SECONDS = 10
+MOST_ATTEMPTS = 3
+RESEND_AFTER = timedelta(seconds=30)
+PROGRESS_EVERY_SECONDS = 0.5  # a row per item would cost more than the work itself
+STOP_POLL_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+class JobOpenError(Exception):
+    """A job of this kind is waiting or running for this dataset already."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"{job.kind} is {job.get_state_display().lower()} already (job {job.pk})")
+        self.job = job
+
+
+class JobStoppedError(Exception):
+    """The job was cancelled, or its lease went to another worker."""
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer to a person, not a defect
+    """The work cannot be done; the words go to the person who asked."""
+
+
+@transaction.atomic
+def open_job(
+    *,
+    kind: str,
+    dataset: Dataset | None = None,
+    options: dict[str, Any] | None = None,
+    by: User | None = None,
+    queue: str = "default",
+) -> Job:
+    """Make a waiting job; whoever calls this also sends it."""
+    try:
+        with transaction.atomic():
+            return Job.objects.create(
+                kind=kind, dataset=dataset, options=options or {}, by=by, queue=queue
+            )
+    except IntegrityError:
+        there = Job.objects.filter(dataset=dataset, kind=kind, state__in=OPEN_STATES).first()
+        if there is None:
+            raise
+        raise JobOpenError(there) from None
+
+
+OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+
+
+class Work:
+    """One attempt at a job, as the code that does the work sees it."""
+
+    def __init__(self, job: Job, *, watch: Callable[[Job], None] | None = None) -> None:
+        self.job = job
+        self.options: dict[str, Any] = job.options
+        self._watch = watch
+        self._reported = 0.0
+        self._polled = 0.0
+        self._stopped = threading.Event()
+
+    @property
+    def rows(self) -> QuerySet[Job]:
+        """This job's row while this attempt owns it, else nothing."""
+        return Job.objects.filter(pk=self.job.pk, attempt=self.job.attempt, state=JobState.RUNNING)
+
+    def progress(
+        self,
+        done: int | None = None,
+        total: int | None = None,
+        *,
+        message: str | None = None,
+        detail: dict[str, Any] | None = None,
+        now: bool = False,
+    ) -> None:
+        """Report; written at most twice a second unless `now`. Raises JobStoppedError."""
+        job = self.job
+        job.done = job.done if done is None else done
+        job.total = job.total if total is None else total
+        job.message = job.message if message is None else message
+        job.detail = {**job.detail, **(detail or {})}
+        if not now and time.monotonic() - self._reported < PROGRESS_EVERY_SECONDS:
+            return
+        self._reported = time.monotonic()
+        fields = {"done": job.done, "total": job.total, "message": job.message}
+        if not self.rows.update(**fields, detail=job.detail, lease_until=timezone.now() + LEASE):
+            self._stopped.set()
+            raise JobStoppedError(f"job {job.pk}, attempt {job.attempt}")
+        publish(job)
+        if self._watch:
+            self._watch(job)
+
+    def should_stop(self) -> bool:
+        """Tell whether the job was cancelled or lost; asks the database twice a second at most."""
+        if not self._stopped.is_set() and time.monotonic() - self._polled > STOP_POLL_SECONDS:
+            self._polled = time.monotonic()
+            if not self.rows.exists():
+                self._stopped.set()
+        return self._stopped.is_set()
+
+    def check(self) -> None:
+        """Raise JobStoppedError when the job was cancelled or lost."""
+        if self.should_stop():
+            raise JobStoppedError(f"job {self.job.pk}, attempt {self.job.attempt}")
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Keep the lease alive from a thread while the work goes on."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(HEARTBEAT_SECONDS):
+                try:
+                    if not self.rows.update(lease_until=timezone.now() + LEASE):
+                        self._stopped.set()
+                except OperationalError as error:  # a busy database: the next beat tries again
+                    logger.warning("heartbeat of job %s: %s", self.job.pk, error)
+            connection.close()
+
+        thread = threading.Thread(target=beat, name=f"heartbeat-{self.job.pk}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def claim(job_id: int, *, task_id: str = "") -> Job | None:
+    """Take a waiting or lost job; None when it is finished or validly leased."""
+    now = timezone.now()
+    free = Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, lease_until__lt=now)
+    taken = Job.objects.filter(free, pk=job_id, attempt__lt=MOST_ATTEMPTS).update(
+        state=JobState.RUNNING,
+        attempt=F("attempt") + 1,
+        lease_until=now + LEASE,
+        started_at=now,
+        task_id=task_id,
+    )
+    return Job.objects.select_related("dataset", "by").get(pk=job_id) if taken else None
+
+
+def carry_out(
+    job_id: int,
+    work: Callable[[Work], dict[str, Any]],
+    *,
+    task_id: str = "",
+    watch: Callable[[Job], None] | None = None,
+) -> Job | None:
+    """Claim a job, do it and write how it ended; None when it was not ours to do."""
+    job = claim(job_id, task_id=task_id)
+    if job is None:
+        return None
+    attempt = Work(job, watch=watch)
+    try:
+        with attempt.heartbeat():
+            result = work(attempt)
+    except JobStoppedError:
+        job.refresh_from_db()
+        return job
+    except Refused as refusal:
+        _finish(attempt, state=JobState.FAILED, error=str(refusal))
+        return job
+    except Exception as error:
+        lines = traceback.format_exception(error)
+        _finish(attempt, state=JobState.FAILED, error="".join([lines[-1], "\n", *lines]))
+        raise
+    _finish(attempt, state=JobState.DONE, result=result)
+    return job
+
+
+def _finish(work: Work, *, state: JobState, **fields: Any) -> None:
+    work.rows.update(state=state, finished_at=timezone.now(), lease_until=None, **fields)
+    work.job.refresh_from_db()
+    publish(work.job)
+
+
+def cancel_job(*, job: Job) -> bool:
+    """End a waiting or running job; its worker finds out when it next reports."""
+    ended = Job.objects.filter(pk=job.pk, state__in=OPEN_STATES).update(
+        state=JobState.CANCELLED, finished_at=timezone.now(), lease_until=None
+    )
+    job.refresh_from_db()
+    publish(job)
+    return bool(ended)
+
+
+@transaction.atomic
+def retry_job(*, job: Job) -> Job:
+    """Open a failed or cancelled job once more, with the same options."""
+    return open_job(
+        kind=job.kind, dataset=job.dataset, options=job.options, by=job.by, queue=job.queue
+    )
+
+
+def give_up_lost_jobs() -> int:
+    """Fail the jobs whose last allowed attempt lost its worker."""
+    lost = Job.objects.filter(
+        state=JobState.RUNNING, lease_until__lt=timezone.now(), attempt__gte=MOST_ATTEMPTS
+    )
+    return lost.update(
+        state=JobState.FAILED,
+        finished_at=timezone.now(),
+        error=f"The worker was lost {MOST_ATTEMPTS} times while it did this. "
+        "Look at memory and disk on the System page, then retry.",
+    )
+
+
+def take_jobs_to_resend() -> list[Job]:
+    """Return the jobs whose message must have been lost, marked as sent now."""
+    now = timezone.now()
+    lost = Q(state=JobState.RUNNING, lease_until__lt=now) | Q(
+        state=JobState.QUEUED, sent_at__lt=now - RESEND_AFTER
+    )
+    jobs = list(Job.objects.filter(lost, attempt__lt=MOST_ATTEMPTS))
+    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(sent_at=now)
+    return jobs
+
+
+def channel(job_id: int) -> str:
+    """Return the Redis channel on which a job's progress is published."""
+    return f"winnow:job:{job_id}"
+
+
+def publish(job: Job) -> None:
+    """Tell the pages that watch a job; without Redis they poll."""
+    message = json.dumps({"state": job.state, "done": job.done, "total": job.total})
+    try:
+        _redis().publish(channel(job.pk), message)
+    except redis.RedisError as error:
+        logger.debug("progress of job %s not published: %s", job.pk, error)
+
+
+def _redis() -> "redis.Redis":
+    global _client
+    if _client is None:
+        _client = redis.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
+        )
+    return _client
+
+
+_client: "redis.Redis | None" = None

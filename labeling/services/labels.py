@@ -1,0 +1,64 @@
+"""The one place that changes labels, splits and exclusion of items."""
+
+from collections.abc import Iterable, Mapping
+
+from django.db import transaction
+
+from labeling.models import Item, LabelChange, LabelClass, LabelSource, User
+
+ROWS_A_STATEMENT = 200
+
+
+@transaction.atomic
+def set_labels(
+    *,
+    labels: Mapping[int, LabelClass | None],
+    source: LabelSource,
+    by: User | None = None,
+    reason: str = "",
+    confidence: Mapping[int, float] | None = None,
+) -> int:
+    """Give items (by id) their labels and keep the history; returns how many changed.
+
+    A label that an import brings never overwrites one that people gave.
+    """
+    changed = []
+    for item in Item.objects.select_related("label").filter(pk__in=labels).order_by("pk"):
+        label = labels[item.pk]
+        is_by_people = item.label_source in (LabelSource.CONSENSUS, LabelSource.REVIEW)
+        if source == LabelSource.IMPORT and is_by_people:
+            continue
+        new_source = source if label else LabelSource.NONE
+        if (item.label, item.label_source) == (label, new_source):
+            continue
+        changed.append((item, item.label))
+        item.label, item.label_source = label, new_source
+    Item.objects.bulk_update(
+        [item for item, _ in changed], ["label", "label_source"], batch_size=ROWS_A_STATEMENT
+    )
+    LabelChange.objects.bulk_create(
+        [
+            LabelChange(
+                item=item,
+                before=before,
+                after=item.label,
+                source=item.label_source,
+                confidence=(confidence or {}).get(item.pk),
+                by=by,
+                reason=reason[:200],
+            )
+            for item, before in changed
+        ],
+        batch_size=ROWS_A_STATEMENT,
+    )
+    return len(changed)
+
+
+def exclude_items(*, items: Iterable[int], reason: str) -> int:
+    """Leave items (by id) out of every later version; an empty reason takes them back in."""
+    return Item.objects.filter(pk__in=list(items)).update(excluded=reason[:200])
+
+
+def move_items(*, items: Iterable[int], split: str) -> int:
+    """Put items (by id) into a split."""
+    return Item.objects.filter(pk__in=list(items)).update(split=split)

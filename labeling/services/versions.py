@@ -1,0 +1,82 @@
+"""Versions: a frozen state of items, labels and splits as one gzipped JSONL manifest."""
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from labeling import storage
+from labeling.models import Dataset, Item, User, Version
+
+ROWS_A_READ = 2_000
+
+
+class NothingToFreezeError(Exception):
+    """The dataset has no items that a version could hold."""
+
+
+def freeze_version(
+    *, dataset: Dataset, by: User | None = None, note: str = ""
+) -> tuple[Version, bool]:
+    """Freeze the dataset as it is; returns the version and whether it is new.
+
+    An unchanged dataset gives the newest version again: the digest tells.
+    """
+    manifest, items, labelled = _manifest(dataset)
+    if not items:
+        raise NothingToFreezeError("This dataset has no items yet. Import some first.")
+    digest = storage.write_bytes(manifest)
+    with transaction.atomic():
+        newest = dataset.versions.first()
+        if newest and newest.digest == digest:
+            return newest, False
+        number = (dataset.versions.aggregate(most=Max("number"))["most"] or 0) + 1
+        version = Version.objects.create(
+            dataset=dataset,
+            number=number,
+            digest=digest,
+            items=items,
+            labelled=labelled,
+            created_by=by,
+            note=note,
+        )
+    return version, True
+
+
+def manifest_line(item: Item) -> dict[str, Any]:
+    """Return what a version keeps of one item."""
+    return {
+        "key": item.key,
+        "sha256": item.content_id,
+        "split": item.split,
+        "label": item.label.name if item.label else None,
+        "source": item.label_source,
+        "group": item.source_group,
+        "captured_at": item.captured_at.isoformat() if item.captured_at else None,
+        "metadata": item.metadata,
+    }
+
+
+def read_manifest(version: Version) -> Iterator[dict[str, Any]]:
+    """Yield a version's lines in their order: sorted by key, row i of every array of its runs."""
+    with gzip.open(storage.path_of(version.digest), "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _manifest(dataset: Dataset) -> tuple[bytes, int, int]:
+    items = (
+        Item.objects.filter(dataset=dataset, excluded="").select_related("label").order_by("key")
+    )
+    buffer, count, labelled = io.BytesIO(), 0, 0
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, compresslevel=6) as packed:
+        for item in sorted(items.iterator(chunk_size=ROWS_A_READ), key=lambda item: item.key):
+            line = json.dumps(manifest_line(item), ensure_ascii=False, sort_keys=True)
+            packed.write(line.encode() + b"\n")
+            count += 1
+            labelled += item.label_id is not None
+    return buffer.getvalue(), count, labelled

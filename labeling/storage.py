@@ -1,0 +1,68 @@
+"""Bytes under their sha256: written once, durable before anything points at them."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, storages
+
+
+class DurableStorage(FileSystemStorage):
+    """Local files that are whole or absent: temporary file, fsync, rename."""
+
+    def __init__(self) -> None:
+        super().__init__(location=settings.MEDIA_ROOT)
+
+    def _save(self, name: str, content: IO[bytes]) -> str:
+        path = Path(self.path(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for chunk in iter(lambda: content.read(2**20), b""):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return name
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        return name  # same name, same bytes: writing again is harmless
+
+
+def name_of(sha256: str) -> str:
+    """Return where the bytes with this hash lie in storage."""
+    return f"content/{sha256[:2]}/{sha256}"
+
+
+def write_bytes(content: bytes) -> str:
+    """Store bytes and return their sha256; bytes that are there already are left alone."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    storage = storages["default"]
+    if not storage.exists(name_of(sha256)):
+        storage.save(name_of(sha256), ContentFile(content))
+    return sha256
+
+
+def read_bytes(sha256: str) -> bytes:
+    """Return the bytes stored under a hash."""
+    with storages["default"].open(name_of(sha256), "rb") as file:
+        return file.read()
+
+
+def path_of(sha256: str) -> Path:
+    """Return the local path of stored bytes, for streaming and memory-maps."""
+    return Path(storages["default"].path(name_of(sha256)))
+
+
+def free_bytes() -> int:
+    """Return the space left on the disk that holds the data folder."""
+    status = os.statvfs(settings.DATA_DIR)
+    return status.f_bavail * status.f_frsize

@@ -1,0 +1,41 @@
+"""What the workers of the labeling app do; messages carry ids only."""
+
+import logging
+
+from celery import current_app, shared_task
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from labeling.models import Job
+from labeling.services import jobs
+
+logger = logging.getLogger(__name__)
+
+
+def send(job: Job) -> None:
+    """Put a job on its queue once the transaction is committed."""
+    transaction.on_commit(lambda: _send_now(job))
+
+
+def _send_now(job: Job) -> None:
+    try:
+        current_app.send_task(f"winnow.{job.kind}", args=[job.pk], queue=job.queue, retry=False)
+    except OperationalError as error:  # the row stays; beat sends it when Redis is back
+        logger.warning("job %s not sent, Redis is away: %s", job.pk, error)
+
+
+def stop(job: Job) -> None:
+    """Cancel a job and end the process that works on it."""
+    if jobs.cancel_job(job=job) and job.task_id:
+        try:
+            current_app.control.revoke(job.task_id, terminate=True, signal="SIGKILL")
+        except OperationalError as error:  # the worker notices at its next report
+            logger.warning("job %s not terminated, Redis is away: %s", job.pk, error)
+
+
+@shared_task(name="winnow.resend_jobs")
+def resend_jobs() -> None:
+    """Send again what a lost worker or a lost message left behind."""
+    jobs.give_up_lost_jobs()
+    for job in jobs.take_jobs_to_resend():
+        _send_now(job)

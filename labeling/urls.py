@@ -1,0 +1,6 @@
+"""Addresses of the pages for people's work."""
+
+from django.urls import URLPattern
+
+app_name = "labeling"
+urlpatterns: list[URLPattern] = []

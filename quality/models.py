@@ -1,0 +1,162 @@
+"""What machines doubt and people decide."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from labeling.models import Dataset, Item, Job, Version
+
+
+class Run(models.Model):
+    """One training of one version; its arrays lie in files, row i = manifest line i."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="runs")
+    number = models.PositiveIntegerField()
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="runs")
+    job = models.ForeignKey(Job, on_delete=models.SET_NULL, null=True, blank=True)
+    protocol = models.JSONField(help_text="mlcore.training.Protocol as a dict, seed included")
+    backbone = models.CharField(max_length=120)
+    classes = models.JSONField(default=list, help_text="class names, column order of the arrays")
+    metrics = models.JSONField(default=dict, help_text="empty until the run is done")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="one_run_a_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} run {self.number}"
+
+
+class TestOpening(models.Model):
+    """One look at the sealed test items: counted, with its reason."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="test_openings")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="test_openings")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    reason = models.CharField(max_length=200)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.run} on test: {self.reason}"
+
+
+class FlagState(models.TextChoices):
+    OPEN = "open", "Open"
+    DECIDED = "decided", "Decided"
+    DISMISSED = "dismissed", "Dismissed"
+    GONE = "gone", "No longer raised"
+
+
+class Flag(models.Model):
+    """One doubt about a subject: an item, a pair, a class, a column, a split."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="flags")
+    kind = models.CharField(max_length=30, help_text="a row of detectors.py")
+    subject = models.CharField(max_length=64, help_text="stable digest of the sorted keys")
+    given = models.CharField(max_length=100, blank=True, help_text="label under doubt")
+    suggested = models.CharField(max_length=100, blank=True)
+    state = models.CharField(max_length=10, choices=FlagState, default=FlagState.OPEN)
+    score = models.FloatField(help_text="0 to 1, higher is more suspicious")
+    is_likely = models.BooleanField(default=True, help_text="expected right; else a candidate")
+    reason = models.CharField(max_length=500)
+    evidence = models.JSONField(default=dict)
+    run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, blank=True)
+    raised_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    items = models.ManyToManyField(Item, through="quality.FlagItem", related_name="flags")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["dataset", "kind", "subject"],
+                condition=Q(state="open"),
+                name="one_open_flag_of_a_kind",
+            ),
+            models.CheckConstraint(condition=Q(score__range=(0, 1)), name="flag_score_0_to_1"),
+        ]
+        indexes = [
+            models.Index(
+                F("dataset"), F("kind"), F("state"), F("score").desc(), F("id"), name="flag_queue"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class FlagItem(models.Model):
+    """One item that a flag is about, and its part in it."""
+
+    flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="flag_items")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="flag_items")
+    role = models.CharField(
+        max_length=20, default="item", help_text="item, keep, copy, train, test"
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["flag", "item"], name="an_item_once_a_flag")]
+
+    def __str__(self) -> str:
+        return f"{self.item} as {self.role}"
+
+
+class Action(models.TextChoices):
+    KEEP = "keep", "Keep"
+    RELABEL = "relabel", "Relabel"
+    EXCLUDE = "exclude", "Exclude"
+    MERGE = "merge", "Merge copies"
+    MOVE = "move", "Move out of this split"
+    ROUND = "round", "Send to a round"
+    UNDO = "undo", "Undo"
+
+
+class Decision(models.Model):
+    """What a person did about a flag; append-only, undo is another row."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="decisions")
+    flag = models.ForeignKey(
+        Flag, on_delete=models.SET_NULL, null=True, blank=True, related_name="decisions"
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    action = models.CharField(max_length=12, choices=Action)
+    seconds = models.FloatField(default=0, help_text="from shown to decided")
+    before = models.JSONField(default=list, help_text="per item: key, label, split, excluded")
+    after = models.JSONField(default=list)
+    touches_test = models.BooleanField(default=False)
+    undoes = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by"
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.by}"
+
+
+class Comparison(models.Model):
+    """Two runs side by side on the same test items: what the changes bought."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="comparisons")
+    old = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
+    new = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
+    job = models.ForeignKey(Job, on_delete=models.SET_NULL, null=True, blank=True)
+    result = models.JSONField(default=dict, help_text="empty until it is done")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["old", "new"], name="one_comparison_a_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.old} against {self.new}"

@@ -1,0 +1,6 @@
+"""Addresses of the pages about quality."""
+
+from django.urls import URLPattern
+
+app_name = "quality"
+urlpatterns: list[URLPattern] = []
