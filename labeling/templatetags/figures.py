@@ -15,7 +15,7 @@ MATRIX_BOUNDS = (0.05, 0.12, 0.25, 0.35, 0.50, 0.75)
 # Upper bounds of |change| / largest |change| for the steps b1 or w1 to b3 or w3.
 DIFFERENCE_BOUNDS = (0.25, 0.50, 0.80)
 
-type Number = float | int | None
+Number = float | int | None
 
 
 def _step(amount: float, bounds: tuple[float, ...]) -> int:

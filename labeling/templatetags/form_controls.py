@@ -1,7 +1,7 @@
-"""Form fields with the classes of our style sheet and their help tied to them."""
+"""Form fields with the classes of our style sheets; Django ties help and errors to them."""
 
 from django import forms, template
-from django.forms.boundfield import BoundField
+from django.forms.boundfield import BoundField, BoundWidget
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -13,7 +13,7 @@ def is_checkbox(field: BoundField) -> bool:
 
 
 def _class_of(widget: forms.Widget) -> str:
-    if isinstance(widget, forms.CheckboxInput | forms.RadioSelect | forms.CheckboxSelectMultiple):
+    if isinstance(widget, forms.CheckboxInput):
         return "form-check-input"
     return "form-select" if isinstance(widget, forms.Select) else "form-control"
 
@@ -22,11 +22,11 @@ def _class_of(widget: forms.Widget) -> str:
 def control(field: BoundField) -> SafeString:
     """Render the widget; classes that the form gave itself stay."""
     given = field.field.widget.attrs.get("class", "")
-    attributes = {"class": f"{given} {_class_of(field.field.widget)}".strip()}
-    described = [f"{field.auto_id}_helptext"] if field.help_text else []
-    if field.errors:
-        attributes["aria-invalid"] = "true"
-        described.append(f"{field.auto_id}_error")
-    if described:
-        attributes["aria-describedby"] = " ".join(described)
-    return field.as_widget(attrs=attributes)
+    return field.as_widget(attrs={"class": f"{given} {_class_of(field.field.widget)}".strip()})
+
+
+@register.filter
+def choice_control(choice: BoundWidget) -> SafeString:
+    """Render one radio button or check box of a group."""
+    choice.data["attrs"]["class"] = "form-check-input"
+    return choice.tag()

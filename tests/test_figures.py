@@ -1,0 +1,59 @@
+"""Numbers on pages: real minus signs, fixed figures, steps of matrices."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labeling.templatetags import figures
+
+FINITE = st.floats(min_value=-1e6, max_value=1e6)
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [(0.6571, ".657"), (1, "1.000"), (0, ".000"), (None, "–"), (-0.02, "−.020")],
+)
+def test_a_share_has_three_figures(number: float | None, written: str) -> None:
+    assert figures.share(number) == written
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [(0.0402, "+4.0"), (-0.008, "−0.8"), (0, "0.0"), (-0.0001, "0.0"), (0.0001, "0.0")],
+)
+def test_a_difference_is_written_in_points_with_its_sign(number: float, written: str) -> None:
+    assert figures.points(number) == written
+
+
+@given(FINITE)
+def test_no_number_on_a_page_has_a_hyphen_for_a_minus(number: float) -> None:
+    for written in (figures.decimals(number), figures.signed(number), figures.share(number)):
+        assert "-" not in written
+
+
+@given(st.floats(min_value=0, max_value=1, exclude_min=True))
+def test_a_cell_with_items_is_never_drawn_as_empty(share: float) -> None:
+    assert figures.matrix_step(share) in {f"m{step}" for step in range(1, 8)}
+
+
+def test_an_empty_cell_is_blank() -> None:
+    assert figures.matrix_step(0) == "zero"
+    assert figures.difference_step(0, 5) == "zero"
+
+
+def test_the_largest_gain_and_loss_are_drawn_equally_strong() -> None:
+    assert figures.difference_step(9, 9) == "b4"
+    assert figures.difference_step(-9, 9) == "w4"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(5.8, "5.8 s"), (0, "0 s"), (18, "18 s"), (2040, "34 min"), (7500, "2 h 5 min")],
+)
+def test_time_is_written_as_people_say_it(seconds: float, written: str) -> None:
+    assert figures.minutes(seconds) == written
+
+
+@pytest.mark.parametrize(("name", "mark"), [("ml", "ML"), ("anna.kern", "AK"), ("demo-lead", "DL")])
+def test_a_person_is_marked_by_two_letters(name: str, mark: str) -> None:
+    assert figures.initials(name) == mark
