@@ -1,0 +1,231 @@
+"""Open and decode an image file once, as viewers show it, and make its smaller copies.
+
+JPEGs whose sides are both more than twice `DECODE_SIDE` are decoded at 1/2, 1/4 or 1/8 of
+their size (libjpeg's scaled decoding, 4 times as fast). The result is the same for the same
+bytes and library.
+"""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from mlcore.files import MIME, UnusableFile
+
+#: Pixels that an image may claim in its header: Pillow's own limit, 256 MB of RGB.
+MOST_PIXELS = 89_478_485
+
+#: Larger JPEGs are decoded at a fraction that still leaves both sides this long, in pixels.
+DECODE_SIDE = 1024
+
+#: Longest side of a preview, in pixels (design.md 3), and of a display copy.
+PREVIEW_SIDE = 256
+DISPLAY_SIDE = 2048
+
+#: Originals of at most this many bytes serve as their own preview.
+PREVIEW_BYTES = 65_536
+
+#: JPEG qualities of previews and display copies (Pillow advises at most 95).
+PREVIEW_QUALITY = 80
+DISPLAY_QUALITY = 90
+
+#: Types that every browser shows as they are.
+SHOWN_TYPES = frozenset({"jpeg", "png", "webp", "gif", "bmp", "avif"})
+
+_PILLOW_FORMATS = {
+    "jpeg": ("JPEG", "MPO"),
+    "png": ("PNG",),
+    "webp": ("WEBP",),
+    "gif": ("GIF",),
+    "bmp": ("BMP",),
+    "tiff": ("TIFF",),
+    "heic": ("HEIF",),
+    "avif": ("AVIF",),
+    "pnm": ("PPM",),
+}
+
+#: What Pillow's readers raise on damaged files, besides OSError (found by cutting and flipping
+#: bytes; tests/mlcore/test_images.py does it again).
+DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+_DEEP_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
+_CLEAR_MODES = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One decoded file.
+
+    `pixels` are turned and kept in their own depth; `picture` is the same as 8-bit RGB or L
+    on white; width and height are those of the whole picture, before any reduction.
+    """
+
+    pixels: Image.Image
+    picture: Image.Image
+    width: int
+    height: int
+    original_mode: str
+    orientation: int
+    frames: int
+    deep: bool
+
+
+def open_image(content: bytes, kind: str, *, most_pixels: int) -> Image.Image:
+    """Read the header with the one reader that suits; refuse what claims too many pixels."""
+    if kind == "heic":
+        import pillow_heif  # takes 50 ms; most imports have no HEIC
+
+        pillow_heif.register_heif_opener()
+    try:
+        image = Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS[kind])
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnusableFile("decompression_bomb", f"Refused before decoding: {error}") from error
+    except DECODING_ERRORS as error:
+        raise _undecodable(content, kind, error) from error
+    if image.width * image.height > most_pixels:
+        raise UnusableFile(
+            "decompression_bomb",
+            f"The header claims {image.width:,} x {image.height:,} pixels in "
+            f"{len(content):,} bytes; at most {most_pixels:,} pixels are decoded.",
+        )
+    return image
+
+
+def decode_image(image: Image.Image, content: bytes, kind: str) -> Decoded:
+    original_mode, (width, height) = image.mode, image.size
+    if original_mode in {"RGB", "L"}:  # CMYK is shown as a copy, which wants the whole picture
+        image.draft(None, (DECODE_SIDE, DECODE_SIDE))
+    try:
+        image.load()
+        frames = getattr(image, "n_frames", 1) if kind != "jpeg" else 1
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        image.seek(0)
+        turned = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+    except DECODING_ERRORS as error:
+        raise _undecodable(content, kind, error) from error
+    if orientation in range(5, 9):
+        width, height = height, width
+    pixels = _plain_mode(turned)
+    return Decoded(
+        pixels=pixels,
+        picture=_on_white(pixels),
+        width=width,
+        height=height,
+        original_mode=original_mode,
+        orientation=orientation if orientation in range(1, 9) else 1,
+        frames=frames,
+        deep=original_mode in _DEEP_MODES or _bits_per_sample(image, content, kind) > 8,
+    )
+
+
+def _undecodable(content: bytes, kind: str, error: Exception) -> UnusableFile:
+    """Tell a file that breaks off from one that is damaged."""
+    if isinstance(error, MemoryError):
+        return UnusableFile("too_large", "Decoding the picture takes more memory than there is.")
+    header_only = isinstance(error, UnidentifiedImageError)  # its text is an object's address
+    detail = "its header cannot be read" if header_only else str(error)
+    if "truncated" in detail.lower() or not has_end(content, kind):
+        return UnusableFile(
+            "truncated",
+            f"The {kind.upper()} breaks off after {len(content):,} bytes, before its picture "
+            f"is complete ({detail}).",
+        )
+    return UnusableFile("unreadable", f"The {kind.upper()} is damaged ({detail}).")
+
+
+def has_end(content: bytes, kind: str) -> bool:
+    """Say whether the file has the end that its format asks for; True where none is asked."""
+    if kind == "jpeg":
+        return b"\xff\xd9" in content[-65_536:]  # phones append data of their own behind it
+    if kind == "png":
+        return b"IEND" in content[-65_536:]
+    if kind == "gif":
+        return content.rstrip(b"\x00").endswith(b";")
+    if kind == "webp":
+        return len(content) >= struct.unpack("<I", content[4:8].ljust(4, b"\xff"))[0] + 8
+    return True
+
+
+def _plain_mode(image: Image.Image) -> Image.Image:
+    """Return pixels as L, RGB, RGBA or 16/32-bit grey, whatever way they were stored."""
+    if image.mode in {"RGB", "L"} or image.mode in _DEEP_MODES:
+        if "transparency" in image.info and image.mode in {"RGB", "L"}:
+            return image.convert("RGBA")
+        return image
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode in _CLEAR_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return image if image.getextrema()[3][0] < 255 else image.convert("RGB")
+    return image.convert("RGB")
+
+
+def _on_white(pixels: Image.Image) -> Image.Image:
+    """Return an 8-bit RGB or L picture; deep grey is stretched from its least to its most."""
+    if pixels.mode in {"RGB", "L"}:
+        return pixels
+    if pixels.mode == "RGBA":
+        white = Image.new("RGBA", pixels.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, pixels).convert("RGB")
+    values = np.nan_to_num(np.asarray(pixels, np.float32))
+    low, high = float(values.min()), float(values.max())
+    stretched = (values - low) * (255 / (high - low)) if high > low else values * 0
+    return Image.fromarray(stretched.astype(np.uint8))
+
+
+def _bits_per_sample(image: Image.Image, content: bytes, kind: str) -> int:
+    if kind == "png" and len(content) > 24:
+        return content[24]  # IHDR
+    if kind == "tiff":
+        return max(getattr(image, "tag_v2", {}).get(258, (8,)))
+    if kind == "heic":
+        return int(image.info.get("bit_depth", 8))
+    return 8
+
+
+def preview_copy(content: bytes, kind: str, decoded: Decoded) -> tuple[bytes, str]:
+    fits = max(decoded.width, decoded.height) <= PREVIEW_SIDE and len(content) <= PREVIEW_BYTES
+    if fits and decoded.frames == 1 and not _wants_copy(kind, decoded):
+        return content, MIME[kind]
+    small = decoded.picture.copy()
+    small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return _jpeg(small, PREVIEW_QUALITY), MIME["jpeg"]
+
+
+def _wants_copy(kind: str, decoded: Decoded) -> bool:
+    return kind not in SHOWN_TYPES or decoded.deep or decoded.original_mode == "CMYK"
+
+
+def display_copy(kind: str, decoded: Decoded) -> tuple[bytes | None, str]:
+    if not _wants_copy(kind, decoded):
+        return None, ""
+    copy = decoded.pixels if decoded.pixels.mode == "RGBA" else decoded.picture
+    if max(copy.size) > DISPLAY_SIDE:
+        copy = ImageOps.contain(copy, (DISPLAY_SIDE, DISPLAY_SIDE))
+    if copy.mode == "RGB":
+        return _jpeg(copy, DISPLAY_QUALITY), MIME["jpeg"]
+    out = io.BytesIO()
+    copy.save(out, "PNG", exif=b"", icc_profile=None)
+    return out.getvalue(), MIME["png"]
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, exif=b"", icc_profile=None)
+    return out.getvalue()

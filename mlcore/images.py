@@ -1,0 +1,338 @@
+"""One look at an image file: is it usable, what does it show, what is odd about it.
+
+The file is decoded once (`mlcore.decoding`), and everything is measured on that one decode,
+hashes included. What counts as "the picture" is what a viewer shows: turned as EXIF says, on
+white where it is transparent, the first frame of several.
+"""
+
+import hashlib
+from datetime import datetime
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from mlcore.decoding import (
+    DECODING_ERRORS,
+    MOST_PIXELS,
+    PREVIEW_SIDE,
+    Decoded,
+    decode_image,
+    display_copy,
+    has_end,
+    open_image,
+    preview_copy,
+)
+from mlcore.files import (
+    IMAGE_TYPES,
+    MIME,
+    MOST_BYTES,
+    Fact,
+    Measured,
+    Oddity,
+    name_oddity,
+    real_type,
+    sha256_of,
+)
+
+#: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
+TINY_SIDE = 8
+
+#: Luma at and below which a pixel is dark, and at and above which it is bright (0 to 255).
+DARK_LUMA = 25
+BRIGHT_LUMA = 230
+
+#: Colours are averaged until the shorter side is about this many pixels.
+COLOUR_SIDE = 32
+
+#: Side of the grey picture that hashes are computed from (Zauner 2010, pHash).
+HASH_SIDE = 32
+
+#: Grey levels (standard deviation at 32 x 32) below which a picture is blank: JPEG noise.
+BLANK_DEVIATION = 1.0
+
+#: A coefficient of the 32 x 32 DCT below this is noise: saving the scenes of bench/intake.py
+#: as JPEG of quality 40 moves 99 % of theirs by less than 4.04.
+NOISE_COEFFICIENT = 4.0
+
+#: With fewer than this many of 63 coefficients above noise, most bits of the hash are chance.
+LEAST_STRUCTURE = 12
+
+_LEVELS = np.arange(256, dtype=np.float32)
+
+#: Red minus green, and yellow minus blue.
+_OPPONENTS = np.array([[1, 0.5], [-1, 0.5], [0, -1]], np.float32)
+
+_STANDARD_LUMA_TABLE_SUM = 3691  # of ITU T.81 table K.1, for the quality estimate
+
+
+def measure_image(
+    content: bytes, name: str, *, most_pixels: int = MOST_PIXELS, most_bytes: int = MOST_BYTES
+) -> Measured:
+    """Decode an image once and measure it.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    name : str
+        Its path; only the ending matters, for the oddity `wrong_extension`.
+    most_pixels : int
+        Width x height that the header may claim; more is refused before decoding.
+    most_bytes : int
+        Larger files are refused.
+
+    Returns
+    -------
+    Measured
+        Facts: width, height (px, as shown), mode, orientation (EXIF 1 to 8), frames,
+        brightness (mean luma, 0 to 255), contrast (its standard deviation), dark_share and
+        bright_share (of pixels), entropy (bits of the luma histogram, 0 to 8), sharpness
+        (variance of the Laplacian at no more than 256 px), colourfulness (Hasler and
+        Suesstrunk 2003; 0 is grey), deviation (of the 32 x 32 grey picture), structure (of
+        63 hash coefficients, those above noise), transparent_share; where known also
+        jpeg_quality (1 to 100), captured_at (ISO 8601) and camera.
+        Oddities: wrong_extension, exif_rotated, animated, many_pages, cmyk, sixteen_bit,
+        truncated_tail, blank, tiny.
+
+    Raises
+    ------
+    UnusableFile
+        zero_bytes, too_large, decompression_bomb, truncated, unreadable, unsupported,
+        not_media.
+    """
+    kind = real_type(content, wanted=IMAGE_TYPES, noun="image", most_bytes=most_bytes)
+    image = open_image(content, kind, most_pixels=most_pixels)
+    exif = _exif_facts(image, kind)
+    quality = _jpeg_quality(image)
+    decoded = decode_image(image, content, kind)
+    grey = decoded.picture.convert("L") if decoded.picture.mode != "L" else decoded.picture
+    small = np.asarray(grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX), np.float32)
+    coefficients = hash_coefficients(small)
+    facts: dict[str, Fact] = {
+        "width": decoded.width,
+        "height": decoded.height,
+        "mode": decoded.original_mode,
+        "orientation": decoded.orientation,
+        "frames": decoded.frames,
+        **_light_facts(grey),
+        "sharpness": round(sharpness(grey), 2),
+        "colourfulness": round(colourfulness(decoded.picture), 2),
+        "deviation": round(float(small.std()), 3),
+        "structure": _structure(coefficients),
+        "transparent_share": _transparent_share(decoded.pixels),
+        **quality,
+        **exif,
+    }
+    preview, preview_mime = preview_copy(content, kind, decoded)
+    display, display_mime = display_copy(kind, decoded)
+    return Measured(
+        sha256=sha256_of(content),
+        size=len(content),
+        type=kind,
+        mime=MIME[kind],
+        facts=facts,
+        oddities=name_oddity(name, kind) + _oddities(content, kind, decoded, facts),
+        pixel_hash=_pixel_hash(decoded),
+        phash=_bits(coefficients),
+        mirror_phash=_bits(_mirrored(coefficients)),
+        flat=_is_flat(facts),
+        preview=preview,
+        preview_mime=preview_mime,
+        display=display,
+        display_mime=display_mime,
+    )
+
+
+def _light_facts(grey: Image.Image) -> dict[str, Fact]:
+    shares = np.array(grey.histogram(), np.float32)
+    shares /= shares.sum()
+    mean = float(shares @ _LEVELS)
+    known = shares[shares > 0]
+    return {
+        "brightness": round(mean, 2),
+        "contrast": round(float(np.sqrt(shares @ (_LEVELS - np.float32(mean)) ** 2)), 2),
+        "dark_share": round(float(shares[: DARK_LUMA + 1].sum()), 4),
+        "bright_share": round(float(shares[BRIGHT_LUMA:].sum()), 4),
+        "entropy": round(abs(float(known @ np.log2(known))), 3),
+    }
+
+
+def sharpness(grey: Image.Image) -> float:
+    """Return the variance of the Laplacian of a grey picture of at most 256 px.
+
+    Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548. The fixed size makes pictures of
+    different resolutions comparable; smaller ones are not enlarged.
+
+    Examples
+    --------
+    >>> sharpness(Image.new("L", (64, 64), 128))
+    0.0
+    """
+    if max(grey.size) > PREVIEW_SIDE:
+        grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
+    if min(grey.size) < 3:
+        return 0.0
+    g = np.asarray(grey).astype(np.int16)
+    laplacian = g[1:-1] * 4
+    laplacian -= g[:-2]
+    laplacian -= g[2:]
+    laplacian[:, 1:-1] -= g[1:-1, :-2]
+    laplacian[:, 1:-1] -= g[1:-1, 2:]
+    values = laplacian[:, 1:-1].astype(np.float32).ravel()
+    values -= values.mean()
+    return float(values @ values) / values.size
+
+
+def colourfulness(picture: Image.Image) -> float:
+    """Return how colourful a picture is, 0 (grey) to about 110 (Hasler and Suesstrunk 2003).
+
+    Examples
+    --------
+    >>> colourfulness(Image.new("RGB", (8, 8), (90, 90, 90)))
+    0.0
+    """
+    if picture.mode == "L":
+        return 0.0
+    small = picture.reduce(max(1, min(picture.size) // COLOUR_SIDE))
+    opposed = np.asarray(small).reshape(-1, 3).astype(np.float32) @ _OPPONENTS
+    mean = opposed.mean(axis=0)
+    opposed -= mean
+    variance = np.einsum("ij,ij->j", opposed, opposed) / len(opposed)
+    return float(np.sqrt(variance.sum()) + 0.3 * np.sqrt(mean @ mean))
+
+
+def _dct_rows() -> np.ndarray:
+    """Return the first 8 rows of the orthonormal 32-point DCT-II, shape (8, 32)."""
+    k, n = np.arange(8)[:, None], np.arange(HASH_SIDE)[None, :]
+    rows = np.cos(np.pi * k * (2 * n + 1) / (2 * HASH_SIDE)) * np.sqrt(2 / HASH_SIDE)
+    rows[0] = np.sqrt(1 / HASH_SIDE)
+    return rows.astype(np.float32)
+
+
+_DCT = _dct_rows()
+_ODD_COLUMNS = np.where(np.arange(8) % 2, -1.0, 1.0).astype(np.float32)
+_WEIGHTS = 1 << np.arange(64, dtype=np.uint64)
+
+
+def hash_coefficients(small: np.ndarray) -> np.ndarray:
+    """Return the 8 x 8 lowest DCT coefficients of a 32 x 32 grey picture.
+
+    Parameters
+    ----------
+    small : float ndarray of shape (32, 32)
+        Luma, 0 to 255.
+
+    Returns
+    -------
+    float ndarray of shape (8, 8)
+        Orthonormal DCT-II; [0, 0] is 32 times the mean.
+    """
+    return _DCT @ small @ _DCT.T
+
+
+def _mirrored(coefficients: np.ndarray) -> np.ndarray:
+    """Return the coefficients of the mirrored picture: odd columns change their sign."""
+    return coefficients * _ODD_COLUMNS
+
+
+def _bits(coefficients: np.ndarray) -> int:
+    """Return 64 bits: which coefficients lie above the median of the 63 that vary."""
+    flat = coefficients.ravel()
+    above = flat > np.sort(flat[1:])[31]
+    return int(_WEIGHTS[above].sum(dtype=np.uint64))
+
+
+def _structure(coefficients: np.ndarray) -> int:
+    return int((np.abs(coefficients.ravel()[1:]) >= NOISE_COEFFICIENT).sum())
+
+
+def _is_flat(facts: dict[str, Fact]) -> bool:
+    deviation, structure = facts["deviation"], facts["structure"]
+    assert isinstance(deviation, float)
+    assert isinstance(structure, int)
+    return deviation < BLANK_DEVIATION or structure < LEAST_STRUCTURE
+
+
+def _pixel_hash(decoded: Decoded) -> str:
+    """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal."""
+    pixels = decoded.pixels.convert("RGB") if decoded.pixels.mode == "L" else decoded.pixels
+    head = f"{pixels.mode} {decoded.width} {decoded.height} {pixels.width} {pixels.height}\n"
+    digest = hashlib.sha256(head.encode())
+    digest.update(pixels.tobytes())
+    return digest.hexdigest()
+
+
+def _transparent_share(pixels: Image.Image) -> float:
+    if pixels.mode != "RGBA":
+        return 0.0
+    return round(float((np.asarray(pixels.getchannel("A")) < 128).mean()), 4)
+
+
+def _jpeg_quality(image: Image.Image) -> dict[str, Fact]:
+    """Estimate libjpeg's quality from the first quantisation table; exact for libjpeg's own."""
+    tables = getattr(image, "quantization", None)
+    if not tables:
+        return {}
+    scale = 100 * sum(tables[min(tables)]) / _STANDARD_LUMA_TABLE_SUM
+    quality = (200 - scale) / 2 if scale <= 100 else 5000 / scale
+    return {"jpeg_quality": int(min(100, max(1, round(quality))))}
+
+
+def _exif_facts(image: Image.Image, kind: str) -> dict[str, Fact]:
+    """Return when and with what a picture was taken; never where."""
+    if "exif" not in image.info and kind != "tiff":
+        return {}
+    try:
+        exif = image.getexif()
+        photo = exif.get_ifd(ExifTags.IFD.Exif)
+    except DECODING_ERRORS:  # a picture with broken EXIF is still a picture
+        return {}
+    facts: dict[str, Fact] = {}
+    taken = photo.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+    captured_at = _iso_time(str(taken or ""), str(photo.get(36881) or ""))
+    if captured_at:
+        facts["captured_at"] = captured_at
+    camera = f"{exif.get(ExifTags.Base.Make, '')} {exif.get(ExifTags.Base.Model, '')}"
+    camera = " ".join(camera.replace("\x00", " ").split())[:100]
+    if camera:
+        facts["camera"] = camera
+    return facts
+
+
+def _iso_time(taken: str, offset: str) -> str:
+    try:
+        moment = datetime.strptime(taken.strip("\x00 ")[:19], "%Y:%m:%d %H:%M:%S")
+        return datetime.fromisoformat(
+            f"{moment.isoformat()}{offset.strip(chr(0) + ' ')}"
+        ).isoformat()
+    except ValueError:  # cameras without a clock write zeros or blanks
+        return ""
+
+
+def _oddities(
+    content: bytes, kind: str, decoded: Decoded, facts: dict[str, Fact]
+) -> tuple[Oddity, ...]:
+    found = []
+    if decoded.orientation != 1:
+        found.append(
+            Oddity(
+                "exif_rotated",
+                f"EXIF orientation {decoded.orientation}: the stored "
+                "pixels are turned or mirrored; it is shown and measured upright.",
+            )
+        )
+    if decoded.frames > 1 and kind in {"tiff", "heic", "pnm"}:
+        found.append(Oddity("many_pages", f"{decoded.frames} pages; only the first is used."))
+    elif decoded.frames > 1:
+        found.append(Oddity("animated", f"{decoded.frames} frames; only the first is used."))
+    if decoded.original_mode == "CMYK":
+        found.append(Oddity("cmyk", "CMYK, made for print; colours are approximate on screens."))
+    if decoded.deep:
+        found.append(Oddity("sixteen_bit", "More than 8 bits a channel; shown in 8 bits."))
+    if not has_end(content, kind):
+        found.append(Oddity("truncated_tail", "The end mark is missing; all pixels are there."))
+    if facts["deviation"] < BLANK_DEVIATION and facts["contrast"] < 2 * BLANK_DEVIATION:  # type: ignore[operator]
+        found.append(Oddity("blank", "The picture is one even colour."))
+    if min(decoded.width, decoded.height) < TINY_SIDE:
+        found.append(Oddity("tiny", f"Only {decoded.width} x {decoded.height} pixels."))
+    return tuple(found)
