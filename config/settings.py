@@ -15,6 +15,7 @@ ALLOWED_HOSTS = environment.hosts(BIND)
 WEIGHTS_DIR = environment.weights_folder()
 
 INSTALLED_APPS = [
+    "config",
     "quality",
     "labeling",
     "django.contrib.auth",

@@ -1,9 +1,18 @@
 """Who may see a row; what somebody may not see is not there (404)."""
 
 from django.contrib.auth.models import AnonymousUser
-from django.http import Http404
+from django.http import Http404, HttpRequest
 
 from labeling.models import Dataset, Item, Job, Membership, Role, Round, User
+
+Viewer = User | AnonymousUser
+
+
+class MemberRequest(HttpRequest):
+    """The request of a view behind `login_required`: its user is a real one."""
+
+    user: User
+
 
 EVERYONE = (Role.OWNER, Role.LEAD, Role.REVIEWER, Role.ANNOTATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.REVIEWER)
@@ -11,7 +20,7 @@ LEADS = (Role.OWNER, Role.LEAD)
 OWNERS = (Role.OWNER,)
 
 
-def role_in(user: User | AnonymousUser, dataset: Dataset) -> str:
+def role_in(user: Viewer, dataset: Dataset) -> str:
     """Return the user's role in a dataset; staff count as owners; empty for strangers."""
     if not user.is_authenticated:
         return ""
@@ -21,15 +30,21 @@ def role_in(user: User | AnonymousUser, dataset: Dataset) -> str:
     return member.role if member else ""
 
 
-def dataset_for(user: User, slug: str, *, roles: tuple[str, ...] = REVIEWERS) -> Dataset:
+def admit(user: Viewer, dataset: Dataset) -> str:
+    """Return the user's role and note it on the dataset, where the page's frame reads it."""
+    dataset.viewer_role = role_in(user, dataset)
+    return dataset.viewer_role
+
+
+def dataset_for(user: Viewer, slug: str, *, roles: tuple[str, ...] = REVIEWERS) -> Dataset:
     """Return a dataset in which the user has one of the roles."""
     dataset = Dataset.objects.filter(slug=slug).first()
-    if dataset is None or role_in(user, dataset) not in roles:
+    if dataset is None or admit(user, dataset) not in roles:
         raise Http404("no such dataset")
     return dataset
 
 
-def item_for(user: User, slug: str, item_id: int, *, roles: tuple[str, ...] = REVIEWERS) -> Item:
+def item_for(user: Viewer, slug: str, item_id: int, *, roles: tuple[str, ...] = REVIEWERS) -> Item:
     """Return an item of a dataset in which the user has one of the roles."""
     dataset = dataset_for(user, slug, roles=roles)
     item = Item.objects.filter(dataset=dataset, pk=item_id).select_related("content").first()
@@ -39,23 +54,23 @@ def item_for(user: User, slug: str, item_id: int, *, roles: tuple[str, ...] = RE
     return item
 
 
-def job_for(user: User, job_id: int) -> Job:
+def job_for(user: Viewer, job_id: int) -> Job:
     """Return a job that a reviewer, lead or owner of its dataset may watch."""
     job = Job.objects.filter(pk=job_id).select_related("dataset", "by").first()
     if job is None:
         raise Http404("no such job")
-    allowed = user.is_staff if job.dataset is None else role_in(user, job.dataset) in REVIEWERS
+    allowed = user.is_staff if job.dataset is None else admit(user, job.dataset) in REVIEWERS
     if not allowed:
         raise Http404("no such job")
     return job
 
 
-def round_for(user: User, round_id: int) -> Round:
+def round_for(user: Viewer, round_id: int) -> Round:
     """Return a round that the user may answer: a member, and named when people are named."""
     row = Round.objects.filter(pk=round_id).select_related("dataset", "guideline").first()
-    if row is None or not role_in(user, row.dataset):
+    if row is None or not admit(user, row.dataset):
         raise Http404("no such round")
     named = set(row.people.values_list("pk", flat=True))
-    if named and user.pk not in named and role_in(user, row.dataset) not in LEADS:
+    if named and user.pk not in named and row.dataset.viewer_role not in LEADS:
         raise Http404("no such round")
     return row

@@ -1,5 +1,103 @@
 """Fixtures shared by all tests; the real services are started once a session."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # pytest-playwright keeps an event loop
+import pytest
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A private Redis for this session; settings and Celery are pointed at it."""
+    from django.conf import settings
+
+    from config import celery_app, redis_server
+
+    process, url = redis_server.start(tmp_path_factory.mktemp("redis"))
+    settings.REDIS_URL = celery_app.conf.broker_url = url
+    yield url
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; use `page` in tests."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.setup import chromium
+
+    path = chromium.find()
+    with sync_playwright() as playwright:
+        yield (it := playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS))
+        it.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A fresh page of 1440 x 900; a script error on it fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert not errors, errors
+
+
+@dataclass
+class Winnow:
+    """A whole running Winnow: web, workers, beat and Redis of its own."""
+
+    url: str
+    data: Path
+
+    def manage(self, *arguments: str, timeout: float = 300) -> str:
+        """Run a command against it and return what it printed."""
+        environment = {**os.environ, "WINNOW_DATA": str(self.data)}
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-1000:]
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def winnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Winnow]:
+    """`manage.py up` without the demo, as an operator starts it."""
+    data = tmp_path_factory.mktemp("winnow")
+    environment = {**os.environ, "WINNOW_DATA": str(data)}
+    for name in ("REDIS_URL", "DATABASE_URL"):
+        environment.pop(name, None)
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "up", "--no-demo", "--port", "8100"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "ready: " in line:
+            break
+    else:
+        pytest.fail("Winnow did not start:\n" + "".join(lines))
+    yield Winnow(url=line.split("ready: ")[1].strip(), data=data)
+    process.terminate()
+    process.wait(timeout=60)

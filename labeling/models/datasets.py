@@ -38,6 +38,8 @@ class Dataset(models.Model):
         settings.AUTH_USER_MODEL, through="labeling.Membership", related_name="datasets"
     )
 
+    viewer_role = ""  # set by access for the page at hand; not a column
+
     class Meta:
         constraints = [
             models.CheckConstraint(

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from labeling.models.datasets import Dataset
 
@@ -55,6 +56,9 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk} ({self.state})"
+
+    def get_absolute_url(self) -> str:
+        return reverse("labeling:job", args=[self.pk])
 
     @property
     def is_open(self) -> bool:

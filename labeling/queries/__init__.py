@@ -1,9 +1,11 @@
 """Reads of the labeling app."""
 
 import time
+from typing import Any
 
 import redis
 from django.conf import settings
+from django.utils import timezone
 
 from labeling.models import Job, JobState
 
@@ -34,3 +36,16 @@ def workers_alive() -> int | None:
 def place_in_line(job: Job) -> int:
     """Return how many waiting jobs of the same queue come before this one."""
     return Job.objects.filter(state=JobState.QUEUED, queue=job.queue, pk__lt=job.pk).count()
+
+
+def job_outlook(job: Job) -> dict[str, Any]:
+    """Return what a page says beside a job: place in line, time left, whether anyone works."""
+    seconds_left = None
+    if job.state == JobState.RUNNING and job.started_at and job.done and job.total:
+        spent = (timezone.now() - job.started_at).total_seconds()
+        seconds_left = round(spent / job.done * (job.total - job.done))
+    return {
+        "place": place_in_line(job) + 1 if job.state == JobState.QUEUED else None,
+        "seconds_left": seconds_left,
+        "nobody_works": job.state == JobState.QUEUED and not workers_alive(),
+    }

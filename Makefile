@@ -1,0 +1,59 @@
+# Two commands matter: `make run` starts Winnow, `make test` checks it.
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+COMPILE = $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \
+	--python-version 3.11 pyproject.toml
+# `make run GPU=1` installs TensorFlow with CUDA instead (Linux with an NVIDIA card).
+LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
+# The newest of the supported Pythons that is on this machine and runs.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] <= (3,13)))' 2>/dev/null && { echo $$p; break; }; done)
+
+PYTEST = WINNOW_DATA=$(CURDIR)/.test/data $(PY) -m pytest
+
+.PHONY: run test verify lock format clean
+.DEFAULT_GOAL := run
+
+run: $(STAMP)  ## start everything; Ctrl-C ends it
+	@$(PY) manage.py up
+
+test: $(DEV_STAMP)  ## set up what the tests need, then check everything
+	@$(PY) -m tests.setup.prepare
+	@echo "== ruff" && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check -q .
+	@echo "== mypy" && $(VENV)/bin/mypy
+	@echo "== lint-imports" && $(VENV)/bin/lint-imports --no-cache
+	@echo "== pytest on PostgreSQL, where concurrency matters"
+	@$(PY) -m tests.setup.on_postgres -m both_databases
+	@echo "== pytest" && $(PYTEST) -m "not slow"
+
+verify: $(DEV_STAMP)  ## the longer checks as well
+	@$(PY) -m tests.setup.prepare
+	@$(PYTEST)
+
+lock: $(DEV_STAMP)  ## resolve the dependencies anew
+	@$(COMPILE) --extra cpu -o requirements.lock
+	@$(COMPILE) --extra cpu --group dev -o requirements-dev.lock
+	@$(COMPILE) --extra gpu -o requirements-gpu.lock
+
+format: $(DEV_STAMP)
+	@$(VENV)/bin/ruff check -q --fix . && $(VENV)/bin/ruff format -q .
+
+clean:
+	rm -rf $(VENV) .test .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Winnow needs Python 3.11, 3.12 or 3.13. Debian, Ubuntu: sudo apt-get install python3 python3-venv; Mac: brew install python@3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv is missing. Debian, Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV) && $(PY) -m pip install -q --disable-pip-version-check uv
+
+$(STAMP): $(LOCK) | $(VENV)/bin/uv
+	@echo "Installing what Winnow needs (TensorFlow is the largest part) ..."
+	@$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r $(LOCK) && touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(STAMP)
+	@echo "Installing what its tests need ..."
+	@$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r requirements-dev.lock && touch $@

@@ -1,0 +1,96 @@
+"""Watching, cancelling and retrying background work."""
+
+import json
+from collections.abc import AsyncIterator
+
+import redis.asyncio
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+from redis.exceptions import RedisError
+
+from labeling import access, queries, tasks
+from labeling.models import Job
+from labeling.services import jobs
+
+KEEP_ALIVE_SECONDS = 15
+
+
+@login_required
+def job(request: HttpRequest, pk: int) -> HttpResponse:
+    """One job's state: a fragment for htmx, a page of its own otherwise."""
+    row = access.job_for(request.user, pk)
+    context = {"job": row, "dataset": row.dataset, **queries.job_outlook(row)}
+    if request.headers.get("HX-Request"):
+        response = render(request, "labeling/_job.html", context)
+        if not row.is_open:
+            response["HX-Trigger"] = "job-ended"
+        return response
+    return render(request, "labeling/job.html", context)
+
+
+@login_required
+@require_POST
+def cancel_job(request: HttpRequest, pk: int) -> HttpResponse:
+    row = access.job_for(request.user, pk)
+    tasks.stop(row)
+    messages.info(request, _("Cancelled. What was done so far is kept; it can be started again."))
+    return redirect(request.POST.get("next") or row.get_absolute_url())
+
+
+@login_required
+@require_POST
+def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
+    row = access.job_for(request.user, pk)
+    try:
+        again = jobs.retry_job(job=row)
+    except jobs.JobOpenError as open_already:
+        again = open_already.job
+    else:
+        tasks.send(again)
+    return redirect(again.get_absolute_url())
+
+
+async def job_events(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Server-sent events: the row first, then whatever the worker publishes."""
+    user = await request.auser()
+    if not user.is_authenticated:
+        return HttpResponse(status=401)
+    row = await sync_to_async(access.job_for)(user, pk)
+    response = StreamingHttpResponse(_events(row), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _events(row: Job) -> AsyncIterator[str]:
+    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+    try:
+        async with client.pubsub() as messages_of_job:
+            await messages_of_job.subscribe(jobs.channel(row.pk))
+            await row.arefresh_from_db(fields=["state", "done", "total"])
+            yield _event({"state": row.state, "done": row.done, "total": row.total})
+            while row.is_open:
+                message = await messages_of_job.get_message(
+                    ignore_subscribe_messages=True, timeout=KEEP_ALIVE_SECONDS
+                )
+                if message is None:
+                    yield ": still here\n\n"
+                    await row.arefresh_from_db(fields=["state"])
+                    continue
+                state = json.loads(message["data"])
+                row.state = state["state"]
+                yield _event(state)
+    except RedisError:  # the page polls as well
+        yield "event: lost\ndata: {}\n\n"
+    finally:
+        await client.aclose()
+
+
+def _event(state: dict[str, object]) -> str:
+    return f"data: {json.dumps(state)}\n\n"

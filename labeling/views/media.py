@@ -1,0 +1,83 @@
+"""Bytes of items, to members only: ranges, a strong ETag, no sniffing, no scripts."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from asgiref.sync import sync_to_async
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+
+from labeling import access, storage
+from labeling.models import Item
+
+CHUNK_BYTES = 256 * 2**10
+YEAR_SECONDS = 365 * 24 * 3600
+# What a browser may render beside its origin; everything else is offered as a download.
+SHOWN_TYPES = ("image/", "audio/")
+NOT_SHOWN = ("image/svg+xml",)
+
+
+async def media(request: HttpRequest, slug: str, pk: int, what: str) -> HttpResponseBase:
+    """Serve an item's original, its preview (thumbnail, peaks) or a copy a browser can show."""
+    user = await request.auser()
+    if not user.is_authenticated:
+        return HttpResponse("Log in to see this.", status=401, content_type="text/plain")
+    item = await sync_to_async(access.item_for)(user, slug, pk, roles=access.EVERYONE)
+    sha256, mime = _chosen(item, what)
+    if request.headers.get("If-None-Match") == f'"{sha256}"':
+        return _with_headers(HttpResponse(status=304), sha256, mime)
+    path = storage.path_of(sha256)
+    if not path.exists():
+        raise Http404("the bytes of this item are missing from storage")
+    return _with_headers(_response(request, path, mime), sha256, mime)
+
+
+def _chosen(item: Item, what: str) -> tuple[str, str]:
+    content = item.content
+    if what == "preview" and content.preview:
+        return content.preview, content.preview_mime
+    if what == "display" and content.display:
+        return content.display, content.display_mime
+    return content.sha256, content.mime
+
+
+def _response(request: HttpRequest, path: Path, mime: str) -> HttpResponseBase:
+    size = path.stat().st_size
+    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", ""))
+    if not asked or asked.groups() == ("", ""):
+        response = StreamingHttpResponse(_chunks(path, 0, size), content_type=mime)
+        response["Content-Length"] = str(size)
+        return response
+    first, last = asked.groups()
+    start = int(first) if first else max(0, size - int(last))
+    end = min(int(last), size - 1) if first and last else size - 1
+    if start > end:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    response = StreamingHttpResponse(
+        _chunks(path, start, end - start + 1), status=206, content_type=mime
+    )
+    response["Content-Range"] = f"bytes {start}-{end}/{size}"
+    response["Content-Length"] = str(end - start + 1)
+    return response
+
+
+async def _chunks(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while length > 0:
+            chunk = await sync_to_async(file.read, thread_sensitive=False)(min(CHUNK_BYTES, length))
+            if not chunk:
+                return
+            length -= len(chunk)
+            yield chunk
+
+
+def _with_headers(response: HttpResponseBase, sha256: str, mime: str) -> HttpResponseBase:
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = f'"{sha256}"'
+    response["Cache-Control"] = f"private, immutable, max-age={YEAR_SECONDS}"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if not mime.startswith(SHOWN_TYPES) or mime in NOT_SHOWN:
+        response["Content-Disposition"] = "attachment"
+    return response
