@@ -64,6 +64,10 @@ DECODING_ERRORS = (
     zlib.error,
 )
 
+#: Two ways to end a JPEG that has no end mark. Where pixels are missing, the second makes other
+#: pixels of its bits than the grey that the first leaves.
+_ENDS = (b"\xff\xd9", b"\x55" * 64 + b"\xff\xd9")
+
 _DEEP_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 _CLEAR_MODES = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})
 
@@ -109,10 +113,8 @@ def open_image(content: bytes, kind: str, *, most_pixels: int) -> Image.Image:
 
 def decode_image(image: Image.Image, content: bytes, kind: str) -> Decoded:
     original_mode, (width, height) = image.mode, image.size
-    if original_mode in {"RGB", "L"}:  # CMYK is shown as a copy, which wants the whole picture
-        image.draft(None, (DECODE_SIDE, DECODE_SIDE))
     try:
-        image.load()
+        image = _loaded(image, content, kind)
         frames = getattr(image, "n_frames", 1) if kind != "jpeg" else 1
         orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
         image.seek(0)
@@ -132,6 +134,28 @@ def decode_image(image: Image.Image, content: bytes, kind: str) -> Decoded:
         frames=frames,
         deep=original_mode in _DEEP_MODES or _bits_per_sample(image, content, kind) > 8,
     )
+
+
+def _loaded(image: Image.Image, content: bytes, kind: str) -> Image.Image:
+    """Return the image with its pixels; a JPEG without end mark only if it has them all."""
+    _reduce(image)
+    try:
+        image.load()
+    except OSError:
+        if kind != "jpeg" or has_end(content, kind):
+            raise
+        mended = [Image.open(io.BytesIO(content + end), formats=("JPEG",)) for end in _ENDS]
+        for one in mended:
+            _reduce(one)
+        if mended[0].tobytes() != mended[1].tobytes():
+            raise
+        return mended[0]
+    return image
+
+
+def _reduce(image: Image.Image) -> None:
+    if image.mode in {"RGB", "L"}:  # CMYK is shown as a copy, which wants the whole picture
+        image.draft(None, (DECODE_SIDE, DECODE_SIDE))
 
 
 def _undecodable(content: bytes, kind: str, error: Exception) -> UnusableFile:

@@ -1,0 +1,373 @@
+"""One look at an image: what is measured, what is odd, what is refused and why."""
+
+import csv
+import hashlib
+import io
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFilter
+
+from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
+from mlcore.files import Measured, UnusableFile
+from mlcore.images import measure_image
+from tests.shared import shared_path
+
+
+def scene(seed: int = 0, *, size: int = 200) -> Image.Image:
+    """Return a picture with structure at several scales and a shape."""
+    rng = np.random.default_rng(seed)
+    pixels = np.full((size, size, 3), 127.0)
+    for cells, strength in ((4, 70), (12, 40)):
+        noise = Image.fromarray(rng.integers(0, 255, (cells, cells, 3), dtype=np.uint8))
+        grown = noise.resize((size, size), Image.Resampling.BICUBIC)
+        pixels += (np.asarray(grown, float) - 127) / 127 * strength
+    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    x, y = (int(v) for v in rng.integers(0, size // 2, 2))
+    ImageDraw.Draw(picture).ellipse((x, y, x + size // 3, y + size // 4), fill=(200, 30, 60))
+    return picture
+
+
+def saved(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def codes(measured: Measured) -> set[str]:
+    return {oddity.code for oddity in measured.oddities}
+
+
+def refusal(content: bytes, name: str = "x.jpg", **limits: int) -> UnusableFile:
+    with pytest.raises(UnusableFile) as caught:
+        measure_image(content, name, **limits)
+    return caught.value
+
+
+def distance(one: int | None, other: int | None) -> int:
+    assert one is not None
+    assert other is not None
+    return (one ^ other).bit_count()
+
+
+def opened(content: bytes | None) -> Image.Image:
+    assert content is not None
+    return Image.open(io.BytesIO(content))
+
+
+def test_a_plain_photo_is_measured_without_oddities() -> None:
+    content = saved(scene(size=256), quality=85)
+    measured = measure_image(content, "a/photo.jpg")
+    assert (measured.type, measured.mime, measured.size) == ("jpeg", "image/jpeg", len(content))
+    assert measured.sha256 == hashlib.sha256(content).hexdigest()
+    assert measured.oddities == ()
+    assert not measured.flat
+    assert (measured.facts["width"], measured.facts["height"]) == (256, 256)
+    assert measured.facts["jpeg_quality"] == 85
+    assert measured.display is None
+
+
+def test_a_small_browser_image_is_its_own_preview_and_a_large_one_gets_a_small_one() -> None:
+    small = saved(scene(size=256))
+    assert measure_image(small, "s.jpg").preview is small
+    large = measure_image(saved(scene(size=700).resize((700, 350)), "PNG"), "l.png")
+    assert opened(large.preview).size == (PREVIEW_SIDE, PREVIEW_SIDE // 2)
+    assert large.preview_mime == "image/jpeg"
+
+
+def test_light_and_colour_are_measured_in_their_units() -> None:
+    black, white = (
+        measure_image(saved(Image.new("RGB", (64, 64), c), "PNG"), "c.png")
+        for c in ("black", "white")
+    )
+    assert (black.facts["brightness"], white.facts["brightness"]) == (0.0, 255.0)
+    assert (black.facts["dark_share"], white.facts["bright_share"]) == (1.0, 1.0)
+    half = Image.new("RGB", (64, 64))
+    half.paste((255, 255, 255), (0, 0, 64, 32))
+    facts = measure_image(saved(half, "PNG"), "h.png").facts
+    assert facts["brightness"] == pytest.approx(127.5)
+    assert facts["contrast"] == pytest.approx(127.5)
+    assert facts["entropy"] == pytest.approx(1.0)
+    grey = measure_image(saved(scene().convert("L"), "PNG"), "g.png").facts
+    colour = measure_image(saved(scene(), "PNG"), "c.png").facts
+    assert grey["colourfulness"] == 0.0
+    assert colour["colourfulness"] > 10  # type: ignore[operator]
+
+
+def test_a_blurred_picture_is_less_sharp() -> None:
+    sharp = measure_image(saved(scene()), "s.jpg").facts["sharpness"]
+    soft = measure_image(saved(scene().filter(ImageFilter.GaussianBlur(4))), "b.jpg")
+    assert soft.facts["sharpness"] < sharp / 4  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("change", ["quality", "half", "brighter", "crop"])
+def test_copies_that_look_alike_have_near_hashes(change: str) -> None:
+    for seed in range(12):
+        picture = scene(seed)
+        copy = {
+            "quality": lambda p: Image.open(io.BytesIO(saved(p, quality=40))),
+            "half": lambda p: p.resize((100, 100)),
+            "brighter": lambda p: p.point(lambda v: min(255, int(v * 1.2))),
+            "crop": lambda p: p.crop((3, 3, 197, 197)),
+        }[change](picture)
+        one, other = (measure_image(saved(p), "x.jpg").phash for p in (picture, copy))
+        assert distance(one, other) <= 10
+
+
+def test_other_pictures_have_far_hashes() -> None:
+    hashes = [measure_image(saved(scene(seed)), "x.jpg").phash for seed in range(12)]
+    pairs = [(a, b) for i, a in enumerate(hashes) for b in hashes[:i]]
+    assert min(distance(a, b) for a, b in pairs) > 12
+
+
+def test_the_mirror_hash_is_the_hash_of_the_mirrored_picture() -> None:
+    for seed in range(8):
+        turned = scene(seed).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        one = measure_image(saved(scene(seed), "PNG"), "x.png")
+        other = measure_image(saved(turned, "PNG"), "x.png")
+        assert distance(one.mirror_phash, other.phash) <= 1
+        assert distance(one.phash, other.phash) > 10
+
+
+def test_pictures_without_structure_are_flat_and_faint_photos_are_not() -> None:
+    half = Image.new("L", (128, 128))
+    half.paste(255, (0, 0, 128, 64))
+    structureless = [Image.new("RGB", (128, 128), (90, 100, 110)), Image.linear_gradient("L"), half]
+    for picture in structureless:
+        for quality in (40, 90):
+            assert measure_image(saved(picture, quality=quality), "x.jpg").flat
+    for seed in range(8):
+        faint = scene(seed).point(lambda v: 235 + int(v * 0.08))
+        assert not measure_image(saved(faint, quality=90), "x.jpg").flat
+
+
+def test_the_same_pixels_in_other_bytes_have_the_same_pixel_hash() -> None:
+    picture = scene()
+    png = measure_image(saved(picture, "PNG"), "a.png")
+    others = [
+        saved(picture, "PNG", compress_level=1),
+        saved(picture, "BMP"),
+        saved(picture, "WEBP", lossless=True),
+        saved(picture, "TIFF"),
+    ]
+    for content in others:
+        other = measure_image(content, "b")
+        assert other.sha256 != png.sha256
+        assert other.pixel_hash == png.pixel_hash
+    assert measure_image(saved(scene(1), "PNG"), "c.png").pixel_hash != png.pixel_hash
+
+
+def test_grey_and_opaque_alpha_pixels_equal_their_rgb_form() -> None:
+    grey = scene().convert("L")
+    forms = [grey, grey.convert("RGB"), grey.convert("RGBA"), grey.convert("LA")]
+    assert len({measure_image(saved(f, "PNG"), "x.png").pixel_hash for f in forms}) == 1
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_picture_turned_by_exif_is_measured_upright(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(scene().resize((120, 80)), "JPEG", exif=exif, quality=95)
+    measured = measure_image(content, "turned.jpg")
+    assert codes(measured) == {"exif_rotated"}
+    upright = (120, 80) if orientation < 5 else (80, 120)
+    assert (measured.facts["width"], measured.facts["height"]) == upright
+    assert measured.facts["orientation"] == orientation
+
+
+def test_when_and_with_what_a_picture_was_taken_is_kept_but_not_where() -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon\x00", "EOS 5D"
+    exif.get_ifd(0x8769)[0x9003] = "2021:06:01 12:30:00"
+    exif.get_ifd(0x8769)[0x9011] = "+02:00"
+    exif.get_ifd(0x8825)[2] = (52.0, 31.0, 0.0)
+    facts = measure_image(saved(scene(), exif=exif), "x.jpg").facts
+    assert facts["captured_at"] == "2021-06-01T12:30:00+02:00"
+    assert facts["camera"] == "Canon EOS 5D"
+    assert not any("gps" in key.lower() or "lat" in key.lower() for key in facts)
+
+
+def test_a_clock_that_was_never_set_gives_no_time() -> None:
+    exif = Image.Exif()
+    exif[0x0132] = "0000:00:00 00:00:00"
+    assert "captured_at" not in measure_image(saved(scene(), exif=exif), "x.jpg").facts
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_frame_is_used(kind: str) -> None:
+    frames = [scene(seed, size=64) for seed in range(3)]
+    content = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    measured = measure_image(content, f"x.{kind.lower()}")
+    assert codes(measured) == {"animated"}
+    assert measured.facts["frames"] == 3
+    still = measure_image(saved(frames[0]), "x.jpg")
+    assert distance(measured.phash, still.phash) <= 8
+    assert opened(measured.preview).format == "JPEG"
+
+
+def test_a_cmyk_picture_gets_a_display_copy() -> None:
+    measured = measure_image(saved(scene().convert("CMYK")), "print.jpg")
+    assert codes(measured) == {"cmyk"}
+    assert measured.display_mime == "image/jpeg"
+    assert opened(measured.display).mode == "RGB"
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("PNG", "png"), ("TIFF", "tif")])
+def test_sixteen_bits_are_stretched_for_display_and_hashed_in_full(kind: str, ending: str) -> None:
+    ramp = np.add.outer(np.arange(100) * 20, np.arange(100)).astype(np.uint16)
+    other = ramp.copy()
+    other[0, 0] += 1
+    one, two = (
+        measure_image(saved(Image.fromarray(a), kind), f"x.{ending}") for a in (ramp, other)
+    )
+    assert codes(one) == {"sixteen_bit"}
+    assert one.pixel_hash != two.pixel_hash
+    assert opened(one.display).getextrema() == (0, 255)
+
+
+def test_types_that_browsers_do_not_show_get_a_copy_of_bounded_size() -> None:
+    tiff = measure_image(saved(scene(size=2500).resize((2500, 800)), "TIFF"), "x.tif")
+    assert max(opened(tiff.display).size) == DISPLAY_SIDE
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    heic = measure_image(saved(scene(size=300), "HEIF"), "IMG_1.HEIC")
+    assert (heic.type, heic.oddities) == ("heic", ())
+    assert opened(heic.display).size == (300, 300)
+
+
+def test_transparent_parts_are_seen_on_white() -> None:
+    clear = Image.new("RGBA", (80, 80), (0, 0, 0, 0))
+    clear.paste((255, 0, 0, 255), (0, 0, 80, 40))
+    facts = measure_image(saved(clear, "PNG"), "x.png").facts
+    assert facts["transparent_share"] == 0.5
+    assert facts["bright_share"] == 0.5
+
+
+def test_several_pages_blank_and_tiny_pictures_are_odd() -> None:
+    pages = saved(scene(), "TIFF", save_all=True, append_images=[scene(1)])
+    assert codes(measure_image(pages, "x.tif")) == {"many_pages"}
+    assert codes(measure_image(saved(Image.new("RGB", (64, 64), "red")), "x.jpg")) == {"blank"}
+    assert codes(measure_image(saved(scene(size=6), "PNG"), "x.png")) == {"tiny"}
+    speck = Image.new("L", (64, 64), 255)
+    speck.paste(0, (30, 30, 34, 34))
+    assert codes(measure_image(saved(speck, "PNG"), "x.png")) == set()
+
+
+def test_a_png_named_jpg_is_imported_and_odd() -> None:
+    measured = measure_image(saved(scene(), "PNG"), "photo.jpg")
+    assert measured.type == "png"
+    assert codes(measured) == {"wrong_extension"}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_a_file_that_breaks_off_is_refused(kind: str, share: float) -> None:
+    content = saved(scene(), kind)
+    refused = refusal(content[: int(share * len(content))], "x")
+    assert refused.code in {"truncated", "unreadable"}
+    if kind in {"JPEG", "PNG", "WEBP"}:
+        assert refused.code == "truncated"
+        assert f"{int(share * len(content)):,} bytes" in refused.reason
+
+
+def test_a_progressive_jpeg_that_breaks_off_is_refused() -> None:
+    content = saved(scene(), progressive=True)
+    assert refusal(content[: len(content) * 2 // 3]).code == "truncated"
+
+
+def test_a_missing_end_mark_behind_all_pixels_is_only_odd() -> None:
+    content = saved(scene())
+    assert content.endswith(b"\xff\xd9")
+    measured = measure_image(content[:-2], "x.jpg")
+    assert codes(measured) == {"truncated_tail"}
+    assert measured.pixel_hash == measure_image(content, "x.jpg").pixel_hash
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """Return a PNG whose header claims any size; its few bytes hold no such picture."""
+
+    def chunk(mark: bytes, body: bytes) -> bytes:
+        checksum = zlib.crc32(mark + body)
+        return struct.pack(">I", len(body)) + mark + body + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\x00" * 1000)
+    start = b"\x89PNG\r\n\x1a\n"
+    return start + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [10_000, 60_000])
+def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
+    refused = refusal(png_claiming(side, side), "bomb.png")
+    assert refused.code == "decompression_bomb"
+    assert "pixels" in refused.reason
+
+
+def test_the_limits_are_the_callers() -> None:
+    content = saved(scene())
+    assert refusal(content, most_pixels=100).code == "decompression_bomb"
+    assert refusal(content, most_bytes=100).code == "too_large"
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_damaged_bytes_never_crash(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(SAMPLES)))
+    content = bytearray(SAMPLES[kind])
+    for _ in range(data.draw(st.integers(1, 12))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        measured = measure_image(bytes(content), "x", most_pixels=1_000_000)
+    except UnusableFile as refused:
+        assert refused.reason  # noqa: PT017  (either outcome is right)
+    else:
+        assert measured.pixel_hash
+
+
+test_damaged_bytes_never_crash = pytest.mark.filterwarnings("ignore")(
+    test_damaged_bytes_never_crash
+)
+SAMPLES = {
+    kind: saved(scene(size=48), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+}
+
+
+def test_real_odd_files_are_measured_or_refused_with_the_right_reason() -> None:
+    folder = shared_path("data/imagededup_tests")
+    archive = zipfile.ZipFile(folder / "images.zip")
+    real = {"PPM": "pnm"}
+    for row in csv.DictReader((folder / "index.csv").open()):
+        content = archive.read(row["file"])
+        if row["error"]:
+            assert refusal(content, row["file"]).code == "unreadable"
+            continue
+        measured = measure_image(content, row["file"])
+        assert measured.type == real.get(row["real_format"], row["real_format"].lower())
+        shown = {measured.facts["width"], measured.facts["height"]}
+        assert shown == {int(row["width"]), int(row["height"])}
+        wrong_name = measured.type == "jpeg" and not row["file"].endswith((".jpg", ".jpeg"))
+        assert ("wrong_extension" in codes(measured)) == wrong_name
+        assert ("animated" in codes(measured)) == row["file"].endswith(".gif")
+        assert (measured.display is not None) == (measured.type in {"pnm", "tiff"})
+        assert max(opened(measured.preview).size) <= PREVIEW_SIDE
+
+
+def test_real_copies_are_found_by_hash_mirrored_ones_included() -> None:
+    archive = zipfile.ZipFile(shared_path("data/imagededup_tests") / "images.zip")
+
+    def look(name: str) -> Measured:
+        return measure_image(archive.read(name), name)
+
+    original = look("mixed_images/ukbench00120.jpg")
+    assert distance(original.phash, look("mixed_images/ukbench00120_resize.jpg").phash) <= 4
+    assert distance(original.phash, look("ukbench00120_gray.jpg").phash) <= 4
+    mirrored = look("mixed_images/ukbench00120_hflip.jpg")
+    assert distance(original.mirror_phash, mirrored.phash) <= 4
+    assert distance(original.phash, look("base_images/ukbench09380.jpg").phash) > 16
