@@ -1,0 +1,262 @@
+"""One look at a sound file: is it usable, what can be heard, what is odd about it.
+
+The file is decoded once to 32-bit floats; levels are decibels relative to full scale (dBFS)
+about the mean of each 20 ms frame (which leaves DC offset and drift out), over all channels
+together, so that channels of opposite sign do not cancel. A quiet clip with a wide range
+between its loud and its quiet frames is soft speech, not silence, and a clip of any level
+with a narrow range is steady noise (5,188 Speech Commands clips looked at).
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlcore.files import (
+    MIME,
+    MOST_BYTES,
+    SOUND_TYPES,
+    Fact,
+    Measured,
+    Oddity,
+    UnusableFile,
+    name_oddity,
+    real_type,
+    sha256_of,
+)
+from mlcore.levels import level_facts
+from mlcore.riff import WavHeader, pcm16_wav, read_wav_header
+
+#: Samples (frames x channels) that are decoded at most: 256 MB, 25 minutes of mono 44.1 kHz.
+MOST_SAMPLES = 64_000_000
+
+#: Pairs of least and greatest sample that a preview holds.
+PEAK_PAIRS = 400
+
+#: Peaks below this are drawn as they are, not stretched: -100 dBFS, below one 16-bit step.
+LEAST_PEAK = 1e-5
+
+#: Shorter clips hold no word, in seconds; also the least that has a level.
+TINY_SECONDS = 0.02
+
+#: Seconds of sound that may be missing at the end before a file counts as truncated.
+MISSING_SECONDS = 0.02
+
+#: Peaks above this, in full scales, are not sound that was recorded with normal scaling.
+OVER_FULL_SCALE = 1.5
+
+#: Subtypes of WAV, and rates in Hz, that every browser plays.
+PLAYED_SUBTYPES = frozenset({"PCM_16", "PCM_U8"})
+PLAYED_RATES = range(8_000, 96_001)
+PLAYED_TYPES = frozenset({"wav", "flac", "ogg", "mp3"})
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Decoded sound: `samples` is float32 of shape (frames, channels), 1.0 is full scale."""
+
+    samples: np.ndarray
+    rate: int
+    subtype: str
+    promised: int
+    not_finite: int
+
+
+def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) -> Measured:
+    """Decode a sound once and measure it.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    name : str
+        Its path; only the ending matters, for the oddity `wrong_extension`.
+    most_bytes : int
+        Larger files are refused.
+
+    Returns
+    -------
+    Measured
+        Facts: sample_rate (Hz), channels, subtype, seconds, samples (a channel),
+        not_finite (samples), and those of `mlcore.levels.level_facts`.
+        Oddities: wrong_extension, truncated_tail, open_ended_header, not_finite,
+        over_full_scale, many_channels, mono_of_many, blank, tiny.
+        `pixel_hash` is over the 32-bit float samples with rate and channels: equal for a WAV
+        and the FLAC made of it.
+
+    Raises
+    ------
+    UnusableFile
+        zero_bytes, too_large, truncated, unreadable, unsupported, not_media.
+    """
+    kind = real_type(content, wanted=SOUND_TYPES, noun="sound", most_bytes=most_bytes)
+    header = read_wav_header(content) if kind == "wav" else None
+    clip = _decode(content, kind)
+    missing = _missing_seconds(clip, header)
+    if missing > MISSING_SECONDS:
+        there = len(clip.samples) / clip.rate
+        raise UnusableFile(
+            "truncated",
+            f"The header promises {there + missing:.2f} s of sound, but the file breaks off "
+            f"after {there:.2f} s ({len(content):,} bytes).",
+        )
+    facts: dict[str, Fact] = {
+        "sample_rate": clip.rate,
+        "channels": clip.samples.shape[1],
+        "subtype": clip.subtype,
+        "seconds": round(len(clip.samples) / clip.rate, 4),
+        "samples": len(clip.samples),
+        "not_finite": clip.not_finite,
+        **level_facts(clip.samples, clip.rate),
+    }
+    found = name_oddity(name, kind) + _file_oddities(content, kind, header, missing)
+    display = _display(kind, clip, header)
+    return Measured(
+        sha256=sha256_of(content),
+        size=len(content),
+        type=kind,
+        mime=MIME[kind],
+        facts=facts,
+        oddities=found + _sound_oddities(clip),
+        pixel_hash=_sample_hash(clip),
+        phash=None,
+        mirror_phash=None,
+        flat=False,
+        preview=peaks(clip.samples),
+        preview_mime="application/octet-stream",
+        display=display,
+        display_mime=MIME["wav"] if display else "",
+    )
+
+
+def _decode(content: bytes, kind: str) -> Clip:
+    import soundfile  # loads libsndfile; whoever only measures images need not
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as sound:
+            promised, rate = sound.frames, sound.samplerate
+            if promised * sound.channels > MOST_SAMPLES:
+                raise UnusableFile(
+                    "too_large",
+                    f"The sound lasts {promised / rate:,.0f} s in {sound.channels} channels; at "
+                    f"most {MOST_SAMPLES:,} samples are read. Cut it into clips first.",
+                )
+            samples = sound.read(dtype="float32", always_2d=True)
+            subtype = sound.subtype
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
+        raise UnusableFile("unreadable", f"The {kind.upper()} is damaged ({error}).") from error
+    if not len(samples):
+        raise UnusableFile("truncated", f"The {kind.upper()} has a header but no sound.")
+    finite = np.isfinite(samples)
+    bad = int(samples.size - np.count_nonzero(finite))
+    if bad == samples.size:
+        raise UnusableFile("unreadable", "No sample of the sound is a number.")
+    if bad:
+        samples = np.where(finite, samples, np.float32(0))
+    return Clip(samples, rate, subtype, promised, bad)
+
+
+def _missing_seconds(clip: Clip, header: WavHeader | None) -> float:
+    """Return how much of the promised sound is not there; WAV's own header is asked first.
+
+    libsndfile trims what a WAV header promises to what is there, so it cannot tell.
+    """
+    if header is not None:
+        missing = 0.0 if header.open_ended else max(0, header.claimed - header.present)
+        return missing / max(1, header.bytes_a_second)
+    return max(0, clip.promised - len(clip.samples)) / clip.rate
+
+
+def _file_oddities(
+    content: bytes, kind: str, header: WavHeader | None, missing: float
+) -> tuple[Oddity, ...]:
+    found = []
+    if missing > 0:
+        reason = f"The last {1000 * missing:.1f} ms that the header promises are missing."
+        found.append(Oddity("truncated_tail", reason))
+    if header is not None and header.open_ended:
+        reason = "The header gives no length (a recording that was never closed)."
+        found.append(Oddity("open_ended_header", reason))
+    if kind == "ogg" and not _ogg_is_closed(content):
+        found.append(Oddity("truncated_tail", "The last Ogg page is not marked as the end."))
+    return tuple(found)
+
+
+def _ogg_is_closed(content: bytes) -> bool:
+    """Say whether the last page carries the end-of-stream mark (RFC 3533, byte 5, bit 2)."""
+    last = content.rfind(b"OggS")
+    return last + 5 < len(content) and bool(content[last + 5] & 4)
+
+
+def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
+    found = []
+    samples, channels = clip.samples, clip.samples.shape[1]
+    seconds = len(samples) / clip.rate
+    peak = float(np.abs(samples).max())
+    if clip.not_finite:
+        reason = f"{clip.not_finite:,} samples are not numbers; they were taken as silence."
+        found.append(Oddity("not_finite", reason))
+    if peak > OVER_FULL_SCALE:
+        reason = f"Samples reach {peak:,.1f} times full scale: the file is scaled wrongly."
+        found.append(Oddity("over_full_scale", reason))
+    if channels > 2:
+        found.append(Oddity("many_channels", f"{channels} channels; played mixed into one."))
+    if channels > 1:
+        loud = int(np.count_nonzero(samples.any(axis=0)))
+        if loud < channels:
+            reason = f"Only {loud} of {channels} channels have any sound."
+            found.append(Oddity("mono_of_many", reason))
+    if float(np.ptp(samples)) == 0.0:
+        found.append(Oddity("blank", "Every sample is the same: digital silence."))
+    if seconds < TINY_SECONDS:
+        found.append(Oddity("tiny", f"Only {1000 * seconds:.1f} ms long."))
+    return tuple(found)
+
+
+def _sample_hash(clip: Clip) -> str:
+    digest = hashlib.sha256(f"{clip.rate} {clip.samples.shape[1]}\n".encode())
+    # Adding zero turns -0.0, which some decoders write, into 0.0.
+    digest.update(np.ascontiguousarray(clip.samples + np.float32(0), "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def peaks(samples: np.ndarray) -> bytes:
+    """Return the waveform as pairs of uint8, least and greatest of each stretch.
+
+    Parameters
+    ----------
+    samples : float ndarray of shape (n_frames, n_channels)
+
+    Returns
+    -------
+    bytes
+        At most `PEAK_PAIRS` pairs: least, greatest, least, greatest ... Value v stands for
+        (v - 128) / 127 of the clip's own peak (fact `peak`), so soft clips stay visible and
+        a page can draw either scale; 128 is zero.
+
+    Examples
+    --------
+    >>> list(peaks(np.array([[0.0], [0.5], [-0.5], [0.25]])))
+    [128, 128, 255, 255, 1, 1, 192, 192]
+    """
+    mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    pairs = min(PEAK_PAIRS, len(mono))
+    starts = np.arange(pairs) * len(mono) // pairs
+    low, high = np.minimum.reduceat(mono, starts), np.maximum.reduceat(mono, starts)
+    scale = 127 / max(float(np.abs(samples).max()), LEAST_PEAK)
+    values = np.stack([low, high], axis=1) * scale + 128
+    return bytes(np.clip(np.rint(values), 1, 255).astype(np.uint8).ravel())
+
+
+def _display(kind: str, clip: Clip, header: WavHeader | None) -> bytes | None:
+    """Return a 16-bit WAV where browsers would not play the original; None where they do."""
+    channels = clip.samples.shape[1]
+    plain = kind != "wav" or (
+        clip.subtype in PLAYED_SUBTYPES and header is not None and not header.open_ended
+    )
+    if kind in PLAYED_TYPES and plain and channels <= 2 and clip.rate in PLAYED_RATES:
+        return None
+    samples = clip.samples if channels <= 2 else clip.samples.mean(axis=1, keepdims=True)
+    loudest = float(np.abs(samples).max())
+    return pcm16_wav(samples / loudest if loudest > 1 else samples, clip.rate)
