@@ -19,10 +19,10 @@ PEOPLE = (
     Annotator("amira", 0.02),
     Annotator("bence", 0.05),
     Annotator("chidi", 0.09, habits={1: 7, 7: 1}),
-    Annotator("dagny", 0.14),
+    Annotator("dagny", 0.15),
     Annotator("emil", 0.20, habits={4: 9, 9: 4}),
 )
-"""Together about 7 % of the train labels come out wrong."""
+"""Together 7 % of the train labels come out wrong (5.7 to 7.8 % over 20 seeds)."""
 
 COPIES_OF_A_KIND = 6
 LEAKS_SAME_LABEL = 6
@@ -97,7 +97,8 @@ def plant_digits(folder: Path, *, seed: int) -> Plan:
         picture = draw(scans.pixels[scan], rng=rng)
         planting.add(_jpeg(picture, split="test", label=scans.digits[scan]))
     for item, mistake in answers.mistakes.items():
-        planting.fault("label_error", mistake, at=[item])
+        right = str(scans.digits[train[item]])
+        planting.fault("label_error", mistake, at=[item], right_label=right)
     taken = set(answers.mistakes)
     _plant_copies(planting, pictures, scans=scans, train=train, taken=taken, rng=rng)
     _plant_leaks(planting, pictures, scans=scans, train=train, taken=taken, rng=rng)

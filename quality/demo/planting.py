@@ -53,14 +53,14 @@ class Planting:
     """Files and faults gathered in any order; names come last, so that none betrays a fault."""
 
     files: list[PlannedFile] = field(default_factory=list)
-    faults: list[tuple[str, tuple[int, ...], str]] = field(default_factory=list)
+    faults: list[tuple[str, str, tuple[int, ...], str]] = field(default_factory=list)
 
     def add(self, file: PlannedFile) -> int:
         self.files.append(file)
         return len(self.files) - 1
 
-    def fault(self, kind: str, what: str, *, at: Sequence[int]) -> None:
-        self.faults.append((kind, tuple(at), what))
+    def fault(self, kind: str, what: str, *, at: Sequence[int], right_label: str = "") -> None:
+        self.faults.append((kind, what, tuple(at), right_label))
 
     def keys(self, stem: str, *, rng: np.random.Generator) -> list[str]:
         """Name every file `split/label/stem_0001.suffix`, numbered in a shuffled order."""
@@ -77,8 +77,8 @@ class Planting:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
         truth = [
-            Planted(kind=kind, keys=tuple(keys[at] for at in where), what=what)
-            for kind, where, what in self.faults
+            Planted(kind, tuple(keys[at] for at in where), what, right_label)
+            for kind, what, where, right_label in self.faults
         ]
         truth.sort(key=lambda planted: (planted.kind, planted.what, planted.keys))
         path = folder / "truth.json"

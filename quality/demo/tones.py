@@ -289,7 +289,7 @@ def _plant_wrong_labels(planting: Planting, chosen: list[int], rng: np.random.Ge
             suffix=file.suffix,
             group=file.group,
         )
-        planting.fault("label_error", what, at=[at])
+        planting.fault("label_error", what, at=[at], right_label=file.label)
 
 
 def _are_beside(one: int, other: int) -> bool:

@@ -25,18 +25,22 @@ RaisedFlag = tuple[str, AbstractSet[str], float]
 
 @dataclass(frozen=True)
 class Planted:
-    """One fault that was put in: a kind of flag, the items it is about and what was done."""
+    """One fault that was put in: a kind of flag, the items it is about and what was done.
+
+    `right_label` is the class that a wrong label should have been; else empty.
+    """
 
     kind: str
     keys: tuple[str, ...]
     what: str
+    right_label: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"keys": list(self.keys)}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Planted":
-        return cls(kind=fields["kind"], keys=tuple(fields["keys"]), what=fields["what"])
+        return cls(**fields | {"keys": tuple(fields["keys"])})
 
 
 @dataclass(frozen=True)
