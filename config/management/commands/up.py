@@ -23,6 +23,7 @@ FIRST_PORT = 8000
 WEB_START_SECONDS = 60
 STOP_SECONDS = 15
 CHILD_MEMORY_KB = 1_000_000  # TensorFlow grows about 150 MB a training: replace the child
+MOST_LOG_BYTES = 20 * 2**20
 PRIVATE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -78,7 +79,9 @@ class Command(BaseCommand):
         self.wait_for_web(address)
         if is_first and not no_demo:
             self.demo(environment)
-        self.say(f"\nWinnow is ready: {address}\nCtrl-C ends everything.")
+        self.say(
+            f"\nWinnow is ready: {address}\nLogs: {settings.DATA_DIR}/logs\nCtrl-C ends everything."
+        )
 
     def redis(self) -> str:
         """Return the address of Redis, started here unless REDIS_URL names one."""
@@ -103,15 +106,35 @@ class Command(BaseCommand):
 
     def run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         # A session of its own, so that Ctrl-C reaches this process alone, which ends them in order.
-        self.children[name] = subprocess.Popen(
-            command, env=environment, cwd=settings.BASE_DIR, start_new_session=True
-        )
+        with self.log(name).open("ab") as log:
+            self.children[name] = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=settings.BASE_DIR,
+                start_new_session=True,
+                stdout=log,
+                stderr=log,
+            )
+
+    def log(self, name: str) -> Path:
+        """Return the file that holds what a part prints; a large one is begun anew."""
+        path = Path(settings.DATA_DIR) / "logs" / f"{name}.log"
+        path.parent.mkdir(exist_ok=True)
+        if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
+            path.replace(path.with_suffix(".old.log"))
+        return path
+
+    def last_lines(self, name: str) -> str:
+        path = self.log(name)
+        if not path.exists():
+            return ""
+        return "\n".join(path.read_text(errors="replace").splitlines()[-15:])
 
     def wait_for_web(self, address: str) -> None:
         ends = time.monotonic() + WEB_START_SECONDS
         while time.monotonic() < ends:
             if self.children["web"].poll() is not None:
-                raise CommandError("The web process ended at once; see the lines above.")
+                raise CommandError("The web process ended at once:\n" + self.last_lines("web"))
             try:
                 urllib.request.urlopen(address + "healthz", timeout=5)
             except (urllib.error.URLError, TimeoutError):
@@ -138,7 +161,9 @@ class Command(BaseCommand):
         while True:
             for name, process in self.children.items():
                 if process.poll() is not None:
-                    raise CommandError(f"{name} ended with status {process.returncode}")
+                    raise CommandError(
+                        f"{name} ended with status {process.returncode}:\n{self.last_lines(name)}"
+                    )
             time.sleep(0.5)
 
     def end(self) -> None:
