@@ -97,6 +97,11 @@ document.addEventListener("htmx:sendError", () => toast(document.body.dataset.te
 document.addEventListener("htmx:load", (event) => dress(event.target));
 document.addEventListener("winnow:toast", (event) => toast(event.detail.text, event.detail.tone));
 
+/* Filters are open beside the items and closed above them. */
+if (window.matchMedia("(max-width: 820px)").matches) {
+  for (const more of document.querySelectorAll("details[data-narrow-closed]")) more.open = false;
+}
+
 startKeys();
 dress(document);
 markTheme();
