@@ -196,7 +196,8 @@ def _plain_mode(image: Image.Image) -> Image.Image:
         return image.convert("L")
     if image.mode in _CLEAR_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
-        return image if image.getextrema()[3][0] < 255 else image.convert("RGB")
+        least_alpha, _ = image.getchannel("A").getextrema()
+        return image if least_alpha != 255 else image.convert("RGB")
     return image.convert("RGB")
 
 

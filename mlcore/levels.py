@@ -161,7 +161,7 @@ def _timing(samples: np.ndarray, rate: int) -> dict[str, Fact]:
     inner = samples[first:last] if last - first >= size else samples
     edges = (samples[:size], samples[-size:], inner[:size], inner[-size:])
     start, end, inner_start, inner_end = (
-        _rounded(decibels(_power(edge, size)[0]) - loudest, 2) for edge in edges
+        _rounded(float(decibels(_power(edge, size))[0]) - loudest, 2) for edge in edges
     )
     return {
         "rms": _rounded(rms, 7),

@@ -9,10 +9,15 @@ import numpy as np
 _UNKNOWN_LENGTHS = frozenset({0, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFFFDB, 0xFFFFFFFF, 0xFFFFFFDB})
 
 
+#: Chunks that may follow an empty sound chunk; anything else there is sound.
+_OTHER_CHUNKS = frozenset({b"LIST", b"fact", b"bext", b"cue ", b"smpl", b"id3 ", b"ID3 ", b"junk"})
+
+
 @dataclass(frozen=True)
 class WavHeader:
-    """What the header says: sizes in bytes; `claimed` of the sound, `present` of it in fact."""
+    """Where the sound starts, how many bytes of it the header claims, how many there are."""
 
+    start: int
     claimed: int
     present: int
     bytes_a_second: int
@@ -35,7 +40,7 @@ def read_wav_header(content: bytes) -> WavHeader | None:
     Examples
     --------
     >>> read_wav_header(pcm16_wav(np.zeros((8, 1)), 8000)[:-6])
-    WavHeader(claimed=16, present=10, bytes_a_second=16000, open_ended=False)
+    WavHeader(start=44, claimed=16, present=10, bytes_a_second=16000, open_ended=False)
     """
     if content[:4] != b"RIFF":
         return None
@@ -48,9 +53,17 @@ def read_wav_header(content: bytes) -> WavHeader | None:
         if mark == b"data":
             present = min(length, len(content) - at)
             unknown = length in _UNKNOWN_LENGTHS and len(content) > at
-            return WavHeader(length, present, bytes_a_second, unknown)
+            unknown = unknown and content[at : at + 4] not in _OTHER_CHUNKS
+            return WavHeader(at, length, present, bytes_a_second, unknown)
         at += length + length % 2
     return None
+
+
+def closed_wav(content: bytes, header: WavHeader) -> bytes:
+    """Return the file with the lengths that its header lacks."""
+    sound = struct.pack("<I", len(content) - header.start)
+    whole = struct.pack("<I", len(content) - 8)
+    return b"RIFF" + whole + content[8 : header.start - 4] + sound + content[header.start :]
 
 
 def pcm16_wav(samples: np.ndarray, rate: int) -> bytes:

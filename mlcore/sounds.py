@@ -26,7 +26,7 @@ from mlcore.files import (
     sha256_of,
 )
 from mlcore.levels import level_facts
-from mlcore.riff import WavHeader, pcm16_wav, read_wav_header
+from mlcore.riff import WavHeader, closed_wav, pcm16_wav, read_wav_header
 
 #: Samples (frames x channels) that are decoded at most: 256 MB, 25 minutes of mono 44.1 kHz.
 MOST_SAMPLES = 64_000_000
@@ -92,7 +92,8 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
     """
     kind = real_type(content, wanted=SOUND_TYPES, noun="sound", most_bytes=most_bytes)
     header = read_wav_header(content) if kind == "wav" else None
-    clip = _decode(content, kind)
+    open_ended = header is not None and header.open_ended
+    clip = _decode(closed_wav(content, header) if header and open_ended else content, kind)
     missing = _missing_seconds(clip, header)
     if missing > MISSING_SECONDS:
         there = len(clip.samples) / clip.rate

@@ -1,0 +1,363 @@
+"""One look at a sound: what is measured, what is odd, what is refused and why."""
+
+import csv
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlcore.files import Measured, UnusableFile
+from mlcore.levels import run_lengths
+from mlcore.riff import pcm16_wav
+from mlcore.sounds import PEAK_PAIRS, measure_sound
+from tests.shared import shared_path
+
+RATE = 16_000
+
+
+def word(seed: int = 0, *, seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
+    """Return a voiced burst in the middle of a quiet room."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate)) / rate
+    burst = np.exp(-(((t - seconds / 2) / (0.12 * seconds)) ** 2))
+    voice = sum(np.sin(2 * np.pi * 130 * h * t) / h for h in range(1, 9))
+    return (0.15 * burst * voice + rng.normal(0, 0.0005, len(t)))[:, None]
+
+
+def noise(level: float, *, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, level, (RATE, 1))
+
+
+def saved(samples: np.ndarray, kind: str = "WAV", subtype: str | None = None) -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, samples, RATE, format=kind, subtype=subtype)
+    return out.getvalue()
+
+
+def facts_of(samples: np.ndarray) -> dict[str, float]:
+    measured = measure_sound(saved(samples, subtype="FLOAT"), "x.wav").facts
+    return {name: value for name, value in measured.items() if isinstance(value, (int, float))}
+
+
+def codes(measured: Measured) -> set[str]:
+    return {oddity.code for oddity in measured.oddities}
+
+
+def refusal(content: bytes, name: str = "x.wav") -> UnusableFile:
+    with pytest.raises(UnusableFile) as caught:
+        measure_sound(content, name)
+    return caught.value
+
+
+SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM"]
+ENCODINGS = [(k, s) for k in ("WAV", "WAVEX", "AIFF") for s in SUBTYPES]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [pair for pair in ENCODINGS if soundfile.check_format(*pair)]
+)
+def test_any_encoding_of_a_clip_has_the_same_levels(kind: str, subtype: str) -> None:
+    measured = measure_sound(saved(word(), kind, subtype), "x.wav" if "WAV" in kind else "x.aiff")
+    assert measured.oddities == ()
+    assert measured.facts["subtype"] == subtype
+    assert measured.facts["seconds"] == pytest.approx(1.0, abs=0.02)
+    assert measured.facts["dbfs"] == pytest.approx(facts_of(word())["dbfs"], abs=0.5)
+    played = subtype in {"PCM_16", "PCM_U8"} and "WAV" in kind
+    assert (measured.display is None) == played
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "subtype"),
+    [
+        ("FLAC", "x.flac", "PCM_16"),
+        ("OGG", "x.ogg", "VORBIS"),
+        ("OGG", "x.opus", "OPUS"),
+        ("MP3", "x.mp3", None),
+    ],
+)
+def test_compressed_sound_is_measured_and_played_as_it_is(
+    kind: str, name: str, subtype: str | None
+) -> None:
+    measured = measure_sound(saved(word(), kind, subtype), name)
+    assert measured.type == kind.lower()
+    assert measured.oddities == ()
+    assert measured.facts["dbfs"] == pytest.approx(facts_of(word())["dbfs"], abs=1.0)
+    assert measured.display is None
+
+
+def test_a_display_copy_is_16_bit_wav_of_the_same_sound() -> None:
+    measured = measure_sound(saved(word() * 1.4, subtype="FLOAT"), "x.wav")
+    assert measured.display_mime == "audio/wav"
+    copy = measure_sound(measured.display or b"", "x.wav")
+    assert copy.facts["subtype"] == "PCM_16"
+    assert copy.display is None
+    assert copy.facts["dbfs"] == pytest.approx(measured.facts["dbfs"], abs=0.1)
+
+
+def test_the_same_samples_in_other_bytes_have_the_same_pixel_hash() -> None:
+    steps = np.rint(word() * 32_767).astype(np.int16)
+    wav, flac = (measure_sound(saved(steps, kind, "PCM_16"), "x") for kind in ("WAV", "FLAC"))
+    assert wav.sha256 != flac.sha256
+    assert wav.pixel_hash == flac.pixel_hash
+    assert measure_sound(saved(word(1), "FLAC"), "x").pixel_hash != flac.pixel_hash
+
+
+def test_soft_speech_and_steady_noise_differ_in_range_whatever_their_level() -> None:
+    soft, hum = facts_of(word() * 0.01), facts_of(noise(0.05))
+    assert soft["dbfs"] < hum["dbfs"] - 20
+    assert soft["frame_range_db"] > 15
+    assert hum["frame_range_db"] < 6
+    assert hum["spectral_flatness"] > 0.8
+    assert hum["spectral_change_db"] < 4 < soft["spectral_change_db"]
+
+
+def test_silence_has_a_floor_instead_of_infinity() -> None:
+    measured = measure_sound(saved(np.zeros((RATE, 1))), "x.wav")
+    assert codes(measured) == {"blank"}
+    assert measured.facts["dbfs"] == measured.facts["noise_floor_db"] == -100.0
+    assert measured.facts["frame_range_db"] == 0.0
+
+
+def test_an_offset_and_a_drift_are_not_loudness() -> None:
+    still = facts_of(noise(0.0001))
+    offset = facts_of(noise(0.0001) + 0.2)
+    drift = facts_of(noise(0.0001) + np.linspace(-0.2, 0.2, RATE)[:, None])
+    assert offset["dc_offset"] == pytest.approx(0.2, abs=1e-4)
+    assert offset["dbfs"] == pytest.approx(still["dbfs"], abs=0.1)
+    assert drift["dbfs"] < -50
+
+
+def test_channels_of_opposite_sign_do_not_cancel() -> None:
+    stereo = np.hstack([word(), -word()])
+    assert facts_of(stereo)["dbfs"] == pytest.approx(facts_of(word())["dbfs"], abs=0.1)
+
+
+def test_clipping_at_full_scale_and_turned_down_is_counted() -> None:
+    clean = facts_of(word())
+    clipped = facts_of(np.clip(word() * 12, -0.999, 0.999))
+    turned_down = facts_of(np.clip(word() * 12, -0.999, 0.999) * 0.5)
+    assert clean["clipped_samples"] == 0
+    assert clean["flat_top_share"] == 0.0
+    assert clipped["clipped_share"] > 0.05
+    assert clipped["longest_clipped_run"] >= 10
+    assert turned_down["clipped_samples"] == 0
+    assert turned_down["flat_top_share"] == pytest.approx(clipped["flat_top_share"], abs=0.01)
+
+
+@pytest.mark.parametrize("hertz", [100, 440, 1000])
+def test_a_pure_tone_is_not_clipped(hertz: int) -> None:
+    tone = 0.7 * np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE)[:, None]
+    assert facts_of(tone)["flat_top_share"] == 0.0
+
+
+def test_edges_tell_a_whole_word_from_a_cut_one() -> None:
+    whole = facts_of(word())
+    end_cut = facts_of(word()[: RATE // 2])
+    start_cut = facts_of(word()[RATE // 2 :])
+    assert whole["edge_start_db"] < -30
+    assert whole["edge_end_db"] < -30
+    assert end_cut["edge_end_db"] > -3
+    assert end_cut["edge_start_db"] < -30
+    assert start_cut["edge_start_db"] > -3
+
+
+def test_a_cut_word_filled_up_with_zeros_is_seen_inside_the_padding() -> None:
+    padded = np.concatenate([word()[: RATE // 2], np.zeros((RATE // 2, 1))])
+    facts = facts_of(padded)
+    assert facts["padding_end"] == pytest.approx(0.5, abs=0.001)
+    assert facts["padding_start"] == 0.0
+    assert facts["edge_end_db"] < -60
+    assert facts["inner_end_db"] > -3
+
+
+def test_silence_before_and_after_the_sound_is_timed() -> None:
+    late = np.concatenate([noise(0.0003)[: RATE // 2], word(seconds=0.5), noise(0.0003)[:3200]])
+    facts = facts_of(late)
+    assert facts["leading_silence"] == pytest.approx(0.6, abs=0.1)
+    assert facts["trailing_silence"] == pytest.approx(0.3, abs=0.1)
+
+
+def test_bandwidth_shows_that_a_clip_was_recorded_at_a_lower_rate() -> None:
+    spectrum = np.fft.rfft(noise(0.1)[:, 0])
+    spectrum[4000:] = 0  # what 8 kHz can hold
+    narrow = np.fft.irfft(spectrum)[:, None]
+    assert facts_of(narrow)["bandwidth_hz"] < 4200
+    assert facts_of(noise(0.1))["bandwidth_hz"] > 7500
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_runs_cover_every_marked_sample_once(marks: list[bool]) -> None:
+    runs = run_lengths(np.array(marks, bool))
+    assert runs.sum() == sum(marks)
+    assert (runs > 0).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 3000), st.integers(1, 3), st.floats(0, 2), st.integers(0, 9))
+def test_clips_of_any_length_have_finite_facts_and_peaks(
+    frames: int, channels: int, level: float, seed: int
+) -> None:
+    samples = np.random.default_rng(seed).normal(0, level, (frames, channels))
+    measured = measure_sound(saved(samples, subtype="FLOAT"), "x.wav")
+    numbers = [v for v in measured.facts.values() if isinstance(v, (int, float))]
+    assert np.isfinite(numbers).all()
+    assert len(measured.preview) == 2 * min(PEAK_PAIRS, frames)
+    low, high = measured.preview[::2], measured.preview[1::2]
+    assert all(a <= b for a, b in zip(low, high, strict=True))
+
+
+def test_peaks_are_scaled_by_the_clips_own_peak() -> None:
+    soft, loud = (measure_sound(saved(word() * g, subtype="FLOAT"), "x.wav") for g in (0.02, 1))
+    assert soft.preview == loud.preview
+    assert 255 in loud.preview or 1 in loud.preview
+
+
+# --- odd and unusable files
+
+
+def test_a_wav_that_promises_more_than_there_is_is_refused_with_both_lengths() -> None:
+    content = saved(word())
+    refused = refusal(content[: len(content) * 6 // 10])
+    assert refused.code == "truncated"
+    assert "promises 1.00 s" in refused.reason
+    assert "0.60 s" in refused.reason
+
+
+def test_a_few_missing_samples_are_only_odd() -> None:
+    measured = measure_sound(saved(word())[:-20], "x.wav")
+    assert codes(measured) == {"truncated_tail"}
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
+def test_a_recording_that_was_never_closed_is_used_and_odd(length: int) -> None:
+    content = bytearray(pcm16_wav(word(), RATE))
+    content[40:44] = struct.pack("<I", length)
+    content[4:8] = struct.pack("<I", length)
+    measured = measure_sound(bytes(content), "x.wav")
+    assert codes(measured) == {"open_ended_header"}
+    assert measured.facts["seconds"] == 1.0
+    assert measured.display is not None
+
+
+def test_a_flac_that_breaks_off_is_refused() -> None:
+    content = saved(word(), "FLAC")
+    assert refusal(content[: len(content) // 2], "x.flac").code in {"truncated", "unreadable"}
+
+
+def test_an_ogg_without_its_last_page_is_odd_or_refused() -> None:
+    content = saved(np.tile(word(), (8, 1)), "OGG")
+    try:
+        measured = measure_sound(content[: len(content) * 2 // 3], "x.ogg")
+    except UnusableFile as refused:
+        assert refused.code in {"truncated", "unreadable"}  # noqa: PT017  (either is right)
+    else:
+        assert "truncated_tail" in codes(measured)
+
+
+def test_samples_that_are_no_numbers_are_taken_as_silence() -> None:
+    broken = word()
+    broken[10:20] = np.nan
+    broken[20:25] = np.inf
+    measured = measure_sound(saved(broken, subtype="FLOAT"), "x.wav")
+    assert codes(measured) == {"not_finite"}
+    assert measured.facts["not_finite"] == 15
+    assert measured.facts["peak"] < 1  # type: ignore[operator]
+    nothing = saved(np.full((100, 1), np.nan), subtype="FLOAT")
+    assert refusal(nothing).code == "unreadable"
+
+
+def test_wrong_scale_dead_channels_many_channels_and_tiny_clips_are_odd() -> None:
+    found: dict[str, Callable[[], np.ndarray]] = {
+        "over_full_scale": lambda: word() * 32_768,
+        "mono_of_many": lambda: np.hstack([word(), word() * 0]),
+        "many_channels": lambda: np.tile(word(), (1, 4)),
+        "tiny": lambda: word()[7900:8100],
+    }
+    for code, samples in found.items():
+        measured = measure_sound(saved(samples(), subtype="FLOAT"), "x.wav")
+        assert codes(measured) == {code}
+        assert all(oddity.reason for oddity in measured.oddities)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "zero_bytes"),
+        (b"\x00\x00\x00\x18ftypM4A \x00\x00\x00\x00", "unsupported"),
+        (b"\x1aE\xdf\xa3\x9f\x42\x86\x81\x01", "unsupported"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "not_media"),
+        (b"RIFF\x24\x00\x00\x00WAVEjunk", "unreadable"),
+        (pcm16_wav(np.zeros((0, 1)), RATE), "truncated"),
+    ],
+)
+def test_what_is_no_sound_is_refused_with_the_reason(content: bytes, code: str) -> None:
+    assert refusal(content).code == code
+
+
+def test_a_header_that_promises_hours_is_refused_before_decoding() -> None:
+    content = bytearray(saved(word(), "FLAC"))
+    content[21] |= 0x0F  # the upper 4 of 36 bits of the number of samples
+    assert refusal(bytes(content), "x.flac").code == "too_large"
+
+
+def test_a_flac_named_wav_is_imported_and_odd() -> None:
+    assert codes(measure_sound(saved(word(), "FLAC"), "x.wav")) == {"wrong_extension"}
+
+
+SAMPLES = {kind: saved(word()[6000:9000], kind) for kind in ("WAV", "FLAC", "OGG", "MP3", "AIFF")}
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_damaged_bytes_never_crash(data: st.DataObject) -> None:
+    content = bytearray(SAMPLES[data.draw(st.sampled_from(sorted(SAMPLES)))])
+    for _ in range(data.draw(st.integers(1, 12))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        measured = measure_sound(bytes(content), "x")
+    except UnusableFile as refused:
+        assert refused.reason  # noqa: PT017  (either outcome is right)
+    else:
+        assert measured.preview
+
+
+# --- real files
+
+
+def rows_of(name: str) -> list[tuple[dict[str, str], Measured]]:
+    folder = shared_path(f"data/{name}")
+    archive = zipfile.ZipFile(folder / "audio.zip")
+    index = list(csv.DictReader((folder / "index.csv").open()))
+    return [(row, measure_sound(archive.read(row["file"]), row["file"])) for row in index]
+
+
+def test_every_real_wav_format_is_measured_and_gets_a_playable_copy() -> None:
+    for row, measured in rows_of("wav_formats"):
+        assert measured.oddities == ()
+        assert measured.facts["subtype"] == row["subtype"]
+        assert measured.facts["sample_rate"] == int(row["sample_rate"])
+        assert measured.facts["peak"] == pytest.approx(float(row["peak"]), abs=1e-4)
+        assert measured.display_mime == "audio/wav"
+
+
+@pytest.mark.parametrize("name", ["speech_commands_sample", "arabic_speech_commands"])
+def test_real_speech_has_the_lengths_levels_and_ranges_of_its_index(name: str) -> None:
+    for row, measured in rows_of(name):
+        facts = measured.facts
+        assert measured.oddities == ()
+        assert facts["seconds"] == pytest.approx(float(row["seconds"]), abs=1e-3)
+        assert facts["peak"] == pytest.approx(float(row["peak"]), abs=1e-4)
+        # The index has no high-pass: clips with an offset or drift are louder there.
+        assert facts["rms"] <= float(row["rms"]) * 1.05 + 1e-4  # type: ignore[operator]
+
+
+def test_of_the_quietest_real_clips_soft_speech_keeps_a_wide_range() -> None:
+    quiet = [m.facts for _, m in rows_of("speech_commands_sample") if m.facts["dbfs"] < -50]  # type: ignore[operator]
+    assert len(quiet) >= 5
+    assert sum(facts["frame_range_db"] > 20 for facts in quiet) >= 3  # type: ignore[operator]
