@@ -71,12 +71,18 @@ function showHelp() {
   dialog.showModal();
 }
 
+function wordsOf(element) {
+  const copy = element.cloneNode(true);
+  for (const cap of copy.querySelectorAll("kbd")) cap.remove();
+  return copy.textContent.replace(/\s+/g, " ").trim();
+}
+
 function bindings() {
   const seen = new Map([["?", document.body.dataset.textKeys || "Keys"]]);
   for (const element of document.querySelectorAll("[data-key]")) {
     if (element.closest("dialog:not([open])")) continue;
     const code = element.dataset.key.split(/\s+/)[0];
-    const label = element.dataset.keyLabel || element.getAttribute("aria-label") || element.textContent.replace(/\s+/g, " ").trim();
+    const label = element.dataset.keyLabel || element.getAttribute("aria-label") || wordsOf(element);
     if (!seen.has(code)) seen.set(code, label);
   }
   const help = seen.get("?");
