@@ -74,3 +74,15 @@ def round_for(user: Viewer, round_id: int) -> Round:
     if named and user.pk not in named and row.dataset.viewer_role not in LEADS:
         raise Http404("no such round")
     return row
+
+
+def round_in(
+    user: Viewer, slug: str, round_id: int, *, roles: tuple[str, ...] = REVIEWERS
+) -> Round:
+    """Return a round of a dataset in which the user has one of the roles."""
+    dataset = dataset_for(user, slug, roles=roles)
+    row = Round.objects.filter(dataset=dataset, pk=round_id).select_related("guideline").first()
+    if row is None:
+        raise Http404("no such round")
+    row.dataset = dataset
+    return row

@@ -4,10 +4,11 @@ import logging
 
 from celery import current_app, shared_task
 from django.db import transaction
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from labeling.models import Job
-from labeling.services import jobs
+from labeling.services import jobs, rounds
 
 logger = logging.getLogger(__name__)
 
@@ -39,3 +40,9 @@ def resend_jobs() -> None:
     jobs.give_up_lost_jobs()
     for job in jobs.take_jobs_to_resend():
         _send_now(job)
+
+
+@shared_task(name="winnow.free_expired_claims")
+def free_expired_claims() -> None:
+    """Give back the items whose reservation ran out."""
+    rounds.free_expired_claims(now=timezone.now())

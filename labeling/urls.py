@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling.views import jobs, media, system
+from labeling.views import annotate, jobs, media, rounds, system
 
 app_name = "labeling"
 urlpatterns = [
@@ -12,4 +12,18 @@ urlpatterns = [
     path("jobs/<int:pk>/events", jobs.job_events, name="job_events"),
     path("jobs/<int:pk>/cancel/", jobs.cancel_job, name="cancel_job"),
     path("jobs/<int:pk>/retry/", jobs.retry_job, name="retry_job"),
+    path("work/", annotate.my_work, name="my_work"),
+    path("annotate/<int:pk>/", annotate.annotate, name="annotate"),
+    path("annotate/<int:pk>/claims/", annotate.claims, name="annotate_claims"),
+    path("annotate/<int:pk>/answers/", annotate.answers, name="annotate_answers"),
+    path("annotate/<int:pk>/withdraw/", annotate.withdraw, name="annotate_withdraw"),
+    path("annotate/<int:pk>/release/", annotate.release, name="annotate_release"),
+    path("annotate/<int:pk>/renew/", annotate.renew, name="annotate_renew"),
+    path("annotate/<int:pk>/skipped/", annotate.skipped, name="annotate_skipped"),
+    path("annotate/<int:pk>/status/", annotate.status, name="annotate_status"),
+    path("d/<slug:slug>/rounds/", rounds.round_list, name="rounds"),
+    path("d/<slug:slug>/rounds/new/", rounds.new_round, name="new_round"),
+    path("d/<slug:slug>/rounds/<int:pk>/", rounds.round_page, name="round"),
+    path("d/<slug:slug>/rounds/<int:pk>/close/", rounds.close, name="close_round"),
+    path("d/<slug:slug>/rounds/<int:pk>/reopen/", rounds.reopen, name="reopen_round"),
 ]

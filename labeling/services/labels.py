@@ -62,3 +62,31 @@ def exclude_items(*, items: Iterable[int], reason: str) -> int:
 def move_items(*, items: Iterable[int], split: str) -> int:
     """Put items (by id) into a split."""
     return Item.objects.filter(pk__in=list(items)).update(split=split)
+
+
+@transaction.atomic
+def take_back_labels(
+    *, items: Iterable[int], source: LabelSource, by: User | None = None, reason: str = ""
+) -> int:
+    """Undo the last label of items (by id) where this source gave it; returns how many changed."""
+    taken_back = []
+    for item in Item.objects.select_related("label").filter(pk__in=list(items)).order_by("pk"):
+        last, earlier = [*item.label_changes.order_by("-pk")[:2], None, None][:2]
+        if item.label_source != source or last is None or last.after_id != item.label_id:
+            continue
+        before, item.label = item.label, last.before
+        given = earlier.source if earlier else LabelSource.IMPORT
+        item.label_source = given if item.label else LabelSource.NONE
+        item.save(update_fields=["label", "label_source"])
+        taken_back.append(
+            LabelChange(
+                item=item,
+                before=before,
+                after=item.label,
+                source=item.label_source,
+                by=by,
+                reason=reason[:200],
+            )
+        )
+    LabelChange.objects.bulk_create(taken_back, batch_size=ROWS_A_STATEMENT)
+    return len(taken_back)

@@ -1,0 +1,330 @@
+"""Reads about rounds: what is asked, how far it is, what is left for whom."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Avg, Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Answer,
+    Claim,
+    Dataset,
+    Item,
+    LabelClass,
+    Media,
+    Membership,
+    Round,
+    RoundItem,
+    RoundItemState,
+    User,
+)
+
+PACE_OVER = timedelta(hours=1)
+DISPUTES_SHOWN = 100
+CLASSES_WITH_KEYS = 10
+DIGITS = [f"Digit{digit}" for digit in (1, 2, 3, 4, 5, 6, 7, 8, 9, 0)]
+# Keys of the annotation screen itself; a class that asks for one of them gets a free digit.
+RESERVED_KEYS = {"KeyG", "KeyN", "KeyR", "KeyS", "KeyU", "KeyX", "KeyY", "KeyZ"} | {
+    "Enter",
+    "Equal",
+    "Escape",
+    "Minus",
+    "Slash",
+    "Space",
+    "Tab",
+}
+UNUSABLE_REASONS = {
+    Media.IMAGE: (
+        _("too blurred, dark or small"),
+        _("nothing of what is asked for"),
+        _("more than one"),
+        _("broken or cut off"),
+    ),
+    Media.AUDIO: (
+        _("silent or only noise"),
+        _("cut off"),
+        _("not what is asked for"),
+        _("more than one"),
+    ),
+    Media.TEXT: (
+        _("empty or garbled"),
+        _("another language"),
+        _("not what is asked for"),
+        _("more than one"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A class as an answer: its button and its key."""
+
+    pk: int
+    name: str
+    code: str
+    cap: str
+
+
+def choices(dataset: Dataset) -> list[Choice]:
+    """Return the classes that can be answered; the first ten have a key."""
+    classes = list(dataset.classes.filter(retired_at__isnull=True))
+    own = {row.pk: row.key for row in classes if row.key and row.key not in RESERVED_KEYS}
+    free = iter([digit for digit in DIGITS if digit not in own.values()])
+    with_digit = [row.pk for row in classes[:CLASSES_WITH_KEYS] if row.pk not in own]
+    codes = {**dict(zip(with_digit, free)), **own}
+    return [_choice(row, codes.get(row.pk, "")) for row in classes]
+
+
+def _choice(row: LabelClass, code: str) -> Choice:
+    return Choice(row.pk, row.name, code, code.removeprefix("Digit").removeprefix("Key"))
+
+
+def items_to_ask(dataset: Dataset, *, which: str, keys: Sequence[str] = ()) -> list[int]:
+    """Return the ids of a dataset's items `all`, `unlabelled` or with these `keys`.
+
+    Shuffled, always in the same way: in the order of an import, the item before would
+    hint at the answer. Keys keep the order in which they were named.
+    """
+    rows = dataset.items.filter(excluded="")
+    if which == "keys":
+        ids = dict(rows.filter(key__in=keys).values_list("key", "pk"))
+        return [ids[key] for key in keys if key in ids]
+    if which == "unlabelled":
+        rows = rows.filter(label__isnull=True)
+    found = list(rows.order_by("pk").values_list("pk", flat=True))
+    random.Random(dataset.pk).shuffle(found)
+    return found
+
+
+def rounds_of(dataset: Dataset) -> QuerySet[Round]:
+    """Return a dataset's rounds, open ones first, with how far each is."""
+    rows = dataset.rounds.annotate(
+        total=_count(RoundItem.objects.all()),
+        done=_count(RoundItem.objects.exclude(state=RoundItemState.OPEN)),
+        disputed=_count(RoundItem.objects.filter(state=RoundItemState.DISPUTED)),
+        answers=_count(_answers()),
+    )
+    return rows.order_by(F("closed_at").desc(nulls_first=True), "-pk")
+
+
+def _count(rows: QuerySet[Any], field: str = "round") -> Any:
+    """Count rows of a round in a subquery, so that several counts do not multiply."""
+    of_round = rows.filter(**{field: OuterRef("pk")}).order_by().values(field)
+    counted = Subquery(of_round.annotate(n=Count("pk")).values("n"))
+    return Coalesce(counted, 0)
+
+
+def _answers() -> QuerySet[Annotation]:
+    return Annotation.objects.filter(withdrawn_at__isnull=True).exclude(answer=Answer.SKIP)
+
+
+@dataclass(frozen=True)
+class Work:
+    """An open round as one person sees it: what is left for them and what they did."""
+
+    round: Round
+    left: int
+    mine: int
+    mine_today: int
+    seconds_left: float | None
+
+
+def work_for(user: User, *, today: datetime) -> list[Work]:
+    """Return the open rounds that this user may answer, the most urgent first."""
+    member = Membership.objects.filter(user=user, dataset=OuterRef("dataset"))
+    mine = _answers().filter(annotator__user=user)
+    free = RoundItem.objects.filter(state=RoundItemState.OPEN, taken__lt=F("wanted"))
+    seen = Annotation.objects.filter(
+        annotator__user=user, withdrawn_at__isnull=True, item=OuterRef("item")
+    ).filter(round=OuterRef("round"))
+    rows = Round.objects.filter(Exists(member), closed_at__isnull=True)
+    named = Round.people.through.objects.filter(round=OuterRef("pk"))
+    rows = rows.filter(~Exists(named) | Exists(named.filter(user=user)))
+    rows = (
+        rows.select_related("dataset")
+        .annotate(
+            left=_count(free.exclude(Exists(seen))),
+            mine=_count(mine),
+            mine_today=_count(mine.filter(created_at__gte=today)),
+            seconds=Subquery(
+                mine.filter(round=OuterRef("pk"))
+                .order_by()
+                .values("round")
+                .annotate(mean=Avg("seconds"))
+                .values("mean")
+            ),
+        )
+        .order_by(F("deadline").asc(nulls_last=True), "pk")
+    )
+    return [
+        Work(
+            round=row,
+            left=row.left,
+            mine=row.mine,
+            mine_today=row.mine_today,
+            seconds_left=None if row.seconds is None else row.left * row.seconds,
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a round is, and how long the rest takes at the pace so far."""
+
+    total: int
+    settled: int
+    disputed: int
+    answers: int
+    answers_wanted: int
+    seconds_an_answer: float | None
+    answers_last_hour: int
+
+    @property
+    def done(self) -> int:
+        return self.settled + self.disputed
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Working time of one person for the answers that are missing."""
+        if self.seconds_an_answer is None:
+            return None
+        return max(0, self.answers_wanted - self.answers) * self.seconds_an_answer
+
+
+def progress(asking: Round, *, now: datetime) -> Progress:
+    """Count items by state and answers, with the pace."""
+    rows = asking.round_items.order_by().values("state").annotate(n=Count("pk"))
+    states = dict(rows.values_list("state", "n"))
+    total = sum(states.values())
+    answers = _answers().filter(round=asking)
+    counted = answers.filter(is_surplus=False)
+    facts = counted.aggregate(
+        n=Count("pk"),
+        mean=Avg("seconds"),
+        recent=Count("pk", filter=Q(created_at__gte=now - PACE_OVER)),
+    )
+    return Progress(
+        total=total,
+        settled=states.get(RoundItemState.SETTLED, 0),
+        disputed=states.get(RoundItemState.DISPUTED, 0),
+        answers=facts["n"],
+        answers_wanted=total * asking.answers_wanted,
+        seconds_an_answer=facts["mean"],
+        answers_last_hour=facts["recent"],
+    )
+
+
+def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
+    """Return who answered in a round, most answers first, with their counts and pace."""
+    here = Q(annotations__round=asking, annotations__withdrawn_at__isnull=True)
+    given = here & ~Q(annotations__answer=Answer.SKIP)
+    return (
+        Annotator.objects.filter(dataset=asking.dataset_id)
+        .filter(Exists(Annotation.objects.filter(round=asking, annotator=OuterRef("pk"))))
+        .select_related("user")
+        .annotate(
+            answers=Count("annotations", filter=given),
+            today=Count("annotations", filter=given & Q(annotations__created_at__gte=today)),
+            unsure=Count("annotations", filter=here & Q(annotations__answer=Answer.UNSURE)),
+            unusable=Count("annotations", filter=here & Q(annotations__answer=Answer.UNUSABLE)),
+            skipped=Count("annotations", filter=here & Q(annotations__answer=Answer.SKIP)),
+            surplus=Count("annotations", filter=given & Q(annotations__is_surplus=True)),
+            seconds=Avg("annotations__seconds", filter=given),
+            last=Max("annotations__created_at", filter=here),
+        )
+        .order_by("-answers", "pk")
+    )
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """An item on whose answer no majority agrees, with what was said."""
+
+    item: Item
+    said: str
+
+
+def disputes(asking: Round) -> list[Dispute]:
+    """Return the disputed items in the order of the round."""
+    rows = asking.round_items.filter(state=RoundItemState.DISPUTED).select_related("item__content")
+    items = [row.item for row in rows.order_by("position")[:DISPUTES_SHOWN]]
+    said: dict[int, list[str]] = {item.pk: [] for item in items}
+    answers = _answers().filter(round=asking, item__in=items, is_surplus=False)
+    for given in answers.select_related("label").order_by("pk"):
+        said[given.item_id].append(_words(given))
+    return [Dispute(item, ", ".join(said[item.pk])) for item in items]
+
+
+def _words(given: Annotation) -> str:
+    if given.label:
+        return given.label.name
+    words = str(given.get_answer_display()).lower()
+    return f"{words}: {given.reason}" if given.reason else words
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why an annotator got nothing: others hold items, or all is done."""
+
+    state: str
+    with_others: int
+    next_free_seconds: int | None
+    skipped: int
+
+
+def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
+    """Say what is left of a round for an annotator to whom nothing can be handed out."""
+    seen = Annotation.objects.filter(
+        round=asking, item=OuterRef("round_item__item"), annotator=annotator
+    ).filter(withdrawn_at__isnull=True)
+    held = Claim.objects.filter(round_item__round=asking).exclude(Exists(seen))
+    facts = held.aggregate(n=Count("round_item", distinct=True), soonest=Min("expires_at"))
+    skipped = asking.annotations.filter(
+        annotator=annotator, answer=Answer.SKIP, withdrawn_at__isnull=True
+    ).count()
+    state = "closed" if asking.closed_at else "busy" if facts["n"] else "done"
+    soonest = facts["soonest"]
+    seconds = None if soonest is None else max(0, round((soonest - now).total_seconds()))
+    return Waiting(state, facts["n"], seconds, skipped)
+
+
+def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
+    """Return what an annotator did in a round and what is left for them."""
+    mine = _answers().filter(round=asking, annotator=annotator)
+    seen = Annotation.objects.filter(
+        round=asking, item=OuterRef("item"), annotator=annotator, withdrawn_at__isnull=True
+    )
+    open_items = asking.round_items.filter(state=RoundItemState.OPEN)
+    left = open_items.filter(taken__lt=F("wanted")).exclude(Exists(seen))
+    return {"answered": mine.count(), "left": left.count()}
+
+
+def start_of_day(now: datetime) -> datetime:
+    """Return midnight before this moment, where the site is."""
+    return timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def people_of(dataset: Dataset) -> QuerySet[User]:
+    """Return the members who can be named in a round."""
+    return User.objects.filter(memberships__dataset=dataset).order_by("username")
+
+
+def unknown_keys(dataset: Dataset, keys: Iterable[str]) -> list[str]:
+    """Return the keys that no item of the dataset has."""
+    wanted = list(keys)
+    there = set(dataset.items.filter(key__in=wanted).values_list("key", flat=True))
+    return [key for key in wanted if key not in there]
+
+
+def next_number(dataset: Dataset) -> int:
+    """Return a number for the name of the next round."""
+    return dataset.rounds.count() + 1

@@ -1,0 +1,223 @@
+"""Answers: recorded once, counted up to what was wanted, withdrawn, settled by consensus."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Answer,
+    Claim,
+    Dataset,
+    Item,
+    LabelClass,
+    LabelSource,
+    Round,
+    RoundItem,
+    RoundItemState,
+    RoundKind,
+    User,
+)
+from labeling.services import labels
+from labeling.services.rounds import LEASE
+from mlcore import consensus
+
+STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
+LONGEST_SECONDS = 3600.0  # longer than this nobody looked at the item all the time
+
+
+class NotInRoundError(Exception):
+    """The item does not belong to the round."""
+
+
+class ClientIdUsedError(Exception):
+    """Another answer has this client_id; the client must make a new one for each answer."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of an answer: counted, surplus, repeated (kept, not counted) or skipped."""
+
+    annotation: Annotation
+    outcome: str
+
+
+def annotator_for(*, dataset: Dataset, user: User) -> Annotator:
+    """Return the annotator that this member is in the dataset, made when new."""
+    return Annotator.objects.get_or_create(dataset=dataset, user=user)[0]
+
+
+def record_annotation(
+    *,
+    round: Round,
+    item: Item,
+    annotator: Annotator,
+    client_id: uuid.UUID,
+    answer: str,
+    label: LabelClass | None = None,
+    reason: str = "",
+    seconds: float | None = None,
+    now: datetime,
+) -> Recorded:
+    """Keep one answer and count it if its place is free; the same client_id is one answer."""
+    annotation = Annotation(
+        client_id=client_id,
+        round=round,
+        item=item,
+        annotator=annotator,
+        answer=answer,
+        label=label,
+        reason=reason[:200],
+        guideline_id=round.guideline_id,
+        seconds=None if seconds is None else max(0.0, min(seconds, LONGEST_SECONDS)),
+    )
+    try:
+        return _record(annotation, now)
+    except IntegrityError as error:  # the id of an answer about another item
+        raise ClientIdUsedError(client_id) from error
+
+
+@transaction.atomic
+def _record(annotation: Annotation, now: datetime) -> Recorded:
+    # The lock lets answers to one item arrive one after the other, so that the last sees all.
+    rows = RoundItem.objects.select_for_update(of=("self",))
+    row = rows.filter(round=annotation.round, item_id=annotation.item_id).first()
+    if row is None:
+        raise NotInRoundError(annotation.item_id)
+    given = Annotation.objects.filter(
+        round=annotation.round, item_id=annotation.item_id, annotator=annotation.annotator
+    )
+    for earlier in given:
+        if earlier.client_id == annotation.client_id:
+            return Recorded(earlier, _outcome(earlier))
+    if any(earlier.withdrawn_at is None for earlier in given):
+        annotation.withdrawn_at = now  # a person's second answer is kept; the first one counts
+    had_place = _use_claim(row, annotation)
+    if annotation.withdrawn_at is None and annotation.answer != Answer.SKIP:
+        annotation.is_surplus = not (had_place or _take_place(row))
+    annotation.save(force_insert=True)
+    if not annotation.is_surplus:
+        _settle(row)
+    return Recorded(annotation, _outcome(annotation))
+
+
+def _use_claim(row: RoundItem, annotation: Annotation) -> bool:
+    """End the claim; its place goes to the answer, or back when the answer needs none."""
+    claim = Claim.objects.filter(round_item=row, annotator=annotation.annotator)
+    if not claim.delete()[0]:
+        return False
+    if annotation.answer == Answer.SKIP or annotation.withdrawn_at is not None:
+        RoundItem.objects.filter(pk=row.pk).update(taken=F("taken") - 1)
+    return True
+
+
+def _take_place(row: RoundItem) -> bool:
+    free = RoundItem.objects.filter(pk=row.pk, state=RoundItemState.OPEN, taken__lt=F("wanted"))
+    return bool(free.update(taken=F("taken") + 1))
+
+
+def _outcome(annotation: Annotation) -> str:
+    if annotation.withdrawn_at is not None:
+        return "repeated"
+    if annotation.answer == Answer.SKIP:
+        return "skipped"
+    return "surplus" if annotation.is_surplus else "counted"
+
+
+@transaction.atomic
+def withdraw_annotation(
+    *, round: Round, annotator: Annotator, client_id: uuid.UUID, now: datetime
+) -> bool:
+    """Take an answer back and hold its item again; returns whether the item is held.
+
+    A settled item opens again, and the label that the answers gave it is taken back.
+    """
+    mine = Annotation.objects.filter(client_id=client_id, round=round, annotator=annotator)
+    annotation = mine.filter(withdrawn_at__isnull=True).first()
+    if annotation is None:
+        return False
+    rows = RoundItem.objects.select_for_update(of=("self",))
+    row = rows.get(round=round, item_id=annotation.item_id)
+    if not mine.filter(withdrawn_at__isnull=True).update(withdrawn_at=now):
+        return False
+    had_place = annotation.answer != Answer.SKIP and not annotation.is_surplus
+    if had_place and row.state != RoundItemState.OPEN:
+        _reopen(row, by=annotator.user)
+    if not had_place and not _take_place(row):
+        return False
+    Claim.objects.create(round_item=row, annotator=annotator, expires_at=now + LEASE)
+    return True
+
+
+def _reopen(row: RoundItem, *, by: User | None) -> None:
+    RoundItem.objects.filter(pk=row.pk).update(state=RoundItemState.OPEN)
+    if row.state == RoundItemState.SETTLED:
+        labels.take_back_labels(
+            items=[row.item_id],
+            source=LabelSource.CONSENSUS,
+            by=by,
+            reason="an answer was withdrawn",
+        )
+
+
+def return_skipped(*, round: Round, annotator: Annotator, now: datetime) -> int:
+    """Offer an annotator again what they skipped in a round; returns how many."""
+    skipped = Annotation.objects.filter(
+        round=round, annotator=annotator, answer=Answer.SKIP, withdrawn_at__isnull=True
+    )
+    return skipped.update(withdrawn_at=now)
+
+
+def _settle(row: RoundItem) -> None:
+    """Give the item its label, or mark it disputed, once it has the answers it needs."""
+    answers = list(
+        Annotation.objects.filter(
+            round_id=row.round_id,
+            item_id=row.item_id,
+            withdrawn_at__isnull=True,
+            is_surplus=False,
+        )
+        .exclude(answer=Answer.SKIP)
+        .select_related("label")
+        .order_by("pk")
+    )
+    if len(answers) < row.wanted or row.state != RoundItemState.OPEN:
+        return
+    agreed, confidence = agree(answers)
+    state = RoundItemState.SETTLED if agreed else RoundItemState.DISPUTED
+    RoundItem.objects.filter(pk=row.pk).update(state=state)
+    if agreed and row.round.kind != RoundKind.QUALIFY:
+        _give_label(row, agreed, confidence)
+
+
+def _give_label(row: RoundItem, label: LabelClass, confidence: float) -> None:
+    by_review = Item.objects.filter(pk=row.item_id, label_source=LabelSource.REVIEW)
+    if by_review.exists():  # what a reviewer decided stands; the answers are on record
+        return
+    labels.set_labels(
+        labels={row.item_id: label},
+        source=LabelSource.CONSENSUS,
+        confidence={row.item_id: confidence},
+        reason=f"round {row.round.name}",
+    )
+
+
+def agree(answers: Sequence[Annotation]) -> tuple[LabelClass | None, float]:
+    """Return the class that more than half of the answers name, and their share.
+
+    Unsure and unusable are answers: they speak against every class.
+    """
+    said = [(given.answer, given.label_id) for given in answers]
+    kinds = {kind: code for code, kind in enumerate(dict.fromkeys(said))}
+    codes = np.array([kinds[kind] for kind in said])
+    voters = np.arange(len(codes))
+    result = consensus.majority(np.zeros_like(codes), voters, codes, n_classes=len(kinds))
+    confidence = float(result.confidence[0])
+    top = answers[int(np.flatnonzero(codes == result.label[0])[0])]
+    return (top.label if confidence > STRICT_MAJORITY else None), confidence

@@ -1,0 +1,187 @@
+"""Rounds: made, closed, and their items handed out, kept and given back.
+
+A place of an item is taken by a conditional update of `taken`; whoever deletes the claim
+row gives the place back, in the same transaction. So a place is never held twice and
+never given back twice, whichever of answer, expiry and release comes first.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Claim,
+    Dataset,
+    Item,
+    Round,
+    RoundItem,
+    RoundItemState,
+    RoundKind,
+    User,
+)
+
+LEASE = timedelta(minutes=5)  # renewed every minute by the page that holds the claim
+MOST_CLAIMS_AT_ONCE = 20  # items; a page holds 5, a program may ask for more
+ROWS_A_STATEMENT = 2_000
+CLAIMS_A_TRANSACTION = 200
+
+
+class NothingToAskError(Exception):
+    """None of the items named can be asked about in this kind of round."""
+
+
+@transaction.atomic
+def make_round(
+    *,
+    dataset: Dataset,
+    name: str,
+    kind: str,
+    items: Sequence[int],
+    answers_wanted: int,
+    people: Iterable[User] = (),
+    purpose: str = "",
+    by: User | None = None,
+    deadline: datetime | None = None,
+) -> Round:
+    """Ask about these items (by id), in this order; nobody named means every member.
+
+    Excluded items are left out, and in a verify round those without a label to verify.
+    """
+    usable = Item.objects.filter(dataset=dataset, excluded="")
+    if kind == RoundKind.VERIFY:
+        usable = usable.filter(label__isnull=False)
+    there = set(usable.values_list("pk", flat=True))
+    asked = [pk for pk in dict.fromkeys(items) if pk in there]
+    if not asked:
+        raise NothingToAskError("None of these items can be asked about.")
+    made = Round.objects.create(
+        dataset=dataset,
+        name=name,
+        kind=kind,
+        purpose=purpose,
+        answers_wanted=answers_wanted,
+        guideline=dataset.guidelines.first(),
+        deadline=deadline,
+        created_by=by,
+    )
+    made.people.set(people)
+    RoundItem.objects.bulk_create(
+        [
+            RoundItem(round=made, item_id=pk, position=position, wanted=answers_wanted)
+            for position, pk in enumerate(asked)
+        ],
+        batch_size=ROWS_A_STATEMENT,
+    )
+    return made
+
+
+def close_round(*, asking: Round, now: datetime) -> None:
+    """Hand out nothing more; answers that are under way still arrive and count."""
+    Round.objects.filter(pk=asking.pk, closed_at__isnull=True).update(closed_at=now)
+
+
+def reopen_round(*, asking: Round) -> None:
+    """Hand out what is left again."""
+    Round.objects.filter(pk=asking.pk).update(closed_at=None)
+
+
+@transaction.atomic
+def claim_items(
+    *, round: Round, annotator: Annotator, count: int, now: datetime
+) -> list[RoundItem]:
+    """Reserve up to `count` items that this annotator has not answered and does not hold."""
+    if not Round.objects.filter(pk=round.pk, closed_at__isnull=True).exists():
+        return []
+    count = min(count, MOST_CLAIMS_AT_ONCE)
+    claimed: list[RoundItem] = []
+    for row in _free_for(round, annotator, count):
+        free = RoundItem.objects.filter(pk=row.pk, state=RoundItemState.OPEN, taken__lt=F("wanted"))
+        if free.update(taken=F("taken") + 1):
+            claimed.append(row)
+    Claim.objects.bulk_create(
+        [Claim(round_item=row, annotator=annotator, expires_at=now + LEASE) for row in claimed]
+    )
+    return claimed
+
+
+def _free_for(round: Round, annotator: Annotator, count: int) -> list[RoundItem]:
+    """Walk on from the annotator's last answer, then from the start.
+
+    Walking from the start each time would pass everything that this annotator has
+    answered and that still waits for others (bench/claims.py).
+    """
+    answered = Annotation.objects.filter(
+        round=round, item=OuterRef("item"), annotator=annotator, withdrawn_at__isnull=True
+    )
+    held = Claim.objects.filter(round_item=OuterRef("pk"), annotator=annotator)
+    free = (
+        RoundItem.objects.filter(round=round, state=RoundItemState.OPEN, taken__lt=F("wanted"))
+        .filter(item__excluded="")
+        .exclude(Exists(answered))
+        .exclude(Exists(held))
+        .select_related("item__content", "item__label")
+        .order_by("position")
+    )
+    if connection.features.has_select_for_update_skip_locked:
+        free = free.select_for_update(skip_locked=True, of=("self",))
+    last = _last_position(round, annotator)
+    found = list(free.filter(position__gt=last)[:count])
+    if len(found) < count and last >= 0:
+        found += free.filter(position__lte=last)[: count - len(found)]
+    return found
+
+
+def _last_position(round: Round, annotator: Annotator) -> int:
+    last = Annotation.objects.filter(annotator=annotator).order_by("-pk").values_list("item_id")
+    rows = RoundItem.objects.filter(round=round, item__in=last[:1])
+    return rows.values_list("position", flat=True).first() or -1
+
+
+def renew_claims(
+    *, round: Round, annotator: Annotator, items: Iterable[int], now: datetime
+) -> list[int]:
+    """Hold these items (by id) for another lease; returns those that are still held."""
+    held = _claims(round, annotator, items)
+    held.update(expires_at=now + LEASE)
+    return list(held.values_list("round_item__item_id", flat=True))
+
+
+def release_items(*, round: Round, annotator: Annotator, items: Iterable[int]) -> int:
+    """Give back items (by id) that this annotator holds; returns how many."""
+    return _free(list(_claims(round, annotator, items).values_list("pk", flat=True)))
+
+
+def free_expired_claims(*, now: datetime) -> int:
+    """Give back every place whose lease ran out; returns how many."""
+    freed = 0
+    while True:
+        expired = Claim.objects.filter(expires_at__lt=now).order_by("expires_at")
+        claims = list(expired.values_list("pk", flat=True)[:CLAIMS_A_TRANSACTION])
+        if not claims:
+            return freed
+        freed += _free(claims, expired_before=now)
+
+
+def _claims(round: Round, annotator: Annotator, items: Iterable[int]) -> QuerySet[Claim]:
+    return Claim.objects.filter(
+        annotator=annotator, round_item__round=round, round_item__item_id__in=list(items)
+    )
+
+
+@transaction.atomic
+def _free(claims: Sequence[int], *, expired_before: datetime | None = None) -> int:
+    """Delete claims and give their places back; a claim that is gone by now is not ours."""
+    rows = RoundItem.objects.filter(claims__in=claims).order_by("pk")
+    list(rows.select_for_update(of=("self",)))  # answers lock the same rows first
+    live = Claim.objects.filter(pk__in=claims)
+    if expired_before:
+        live = live.filter(expires_at__lt=expired_before)  # a renewed one stays
+    freed = 0
+    for pk, row in live.values_list("pk", "round_item_id"):
+        if Claim.objects.filter(pk=pk).delete()[0]:
+            freed += RoundItem.objects.filter(pk=row).update(taken=F("taken") - 1)
+    return freed

@@ -1,0 +1,91 @@
+"""Rounds as a lead sees them: all, one, a new one."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from labeling import access
+from labeling.forms.rounds import RoundForm
+from labeling.models import Dataset
+from labeling.queries import rounds as queries
+from labeling.services import rounds
+
+
+@login_required
+def round_list(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """List all rounds of a dataset with how far they are."""
+    dataset = access.dataset_for(request.user, slug)
+    context = {
+        "dataset": dataset,
+        "section": "annotate",
+        "rounds": queries.rounds_of(dataset),
+        "may_lead": dataset.viewer_role in access.LEADS,
+    }
+    return render(request, "labeling/rounds.html", context)
+
+
+@login_required
+def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Ask about items: which, whom, how often."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = RoundForm(request.POST or None, dataset=dataset, initial=_usual(dataset))
+    if form.is_valid():
+        chosen = dict(form.cleaned_data)
+        which, keys = chosen.pop("which"), chosen.pop("keys")
+        items = queries.items_to_ask(dataset, which=which, keys=keys)
+        try:
+            made = rounds.make_round(dataset=dataset, items=items, by=request.user, **chosen)
+        except rounds.NothingToAskError as error:
+            form.add_error("which", str(error))
+        else:
+            return redirect("labeling:round", dataset.slug, made.pk)
+    context = {"dataset": dataset, "section": "annotate", "form": form}
+    status = 422 if form.errors else 200
+    return render(request, "labeling/round_new.html", context, status=status)
+
+
+def _usual(dataset: Dataset) -> dict[str, object]:
+    return {
+        "name": _("Round %(number)d") % {"number": queries.next_number(dataset)},
+        "kind": "classify",
+        "which": "unlabelled",
+        "answers_wanted": dataset.answers_wanted,
+    }
+
+
+@login_required
+def round_page(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Show one round: progress, pace, people, disputed items."""
+    asking = access.round_in(request.user, slug, pk)
+    now = timezone.now()
+    context = {
+        "dataset": asking.dataset,
+        "section": "annotate",
+        "round": asking,
+        "progress": queries.progress(asking, now=now),
+        "crowd": queries.crowd(asking, today=queries.start_of_day(now)),
+        "disputes": queries.disputes(asking),
+        "may_lead": asking.dataset.viewer_role in access.LEADS,
+    }
+    return render(request, "labeling/round.html", context)
+
+
+@login_required
+@require_POST
+def close(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Hand out nothing more of a round."""
+    asking = access.round_in(request.user, slug, pk, roles=access.LEADS)
+    rounds.close_round(asking=asking, now=timezone.now())
+    return redirect("labeling:round", slug, pk)
+
+
+@login_required
+@require_POST
+def reopen(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Hand out what is left of a closed round."""
+    asking = access.round_in(request.user, slug, pk, roles=access.LEADS)
+    rounds.reopen_round(asking=asking)
+    return redirect("labeling:round", slug, pk)

@@ -1,0 +1,491 @@
+"""Rounds: items are handed out, answered, counted and settled, each exactly as wanted."""
+
+import threading
+import uuid
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Claim,
+    Dataset,
+    Item,
+    LabelClass,
+    LabelSource,
+    Round,
+    RoundItem,
+    RoundItemState,
+)
+from labeling.queries import rounds as queries
+from labeling.services import labels
+from labeling.services.annotations import (
+    ClientIdUsedError,
+    NotInRoundError,
+    Recorded,
+    annotator_for,
+    record_annotation,
+    return_skipped,
+    withdraw_annotation,
+)
+from labeling.services.rounds import (
+    LEASE,
+    NothingToAskError,
+    claim_items,
+    close_round,
+    free_expired_claims,
+    make_round,
+    release_items,
+    renew_claims,
+    reopen_round,
+)
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+
+
+def make_asking(
+    items: int = 3, *, wanted: int = 1, kind: str = "classify", dataset: Dataset | None = None
+) -> Round:
+    dataset = dataset or make_dataset()
+    label = "cat" if kind == "verify" else None
+    asked = [make_item(dataset, label=label).pk for _ in range(items)]
+    return make_round(dataset=dataset, name="first", kind=kind, items=asked, answers_wanted=wanted)
+
+
+def make_annotator(asking: Round) -> Annotator:
+    return annotator_for(dataset=asking.dataset, user=make_member(asking.dataset, "annotator"))
+
+
+def answer(
+    asking: Round, item: Item, annotator: Annotator, said: str = "cat", **fields: object
+) -> Recorded:
+    label = LabelClass.objects.filter(dataset=asking.dataset, name=said).first()
+    given: dict[str, object] = {"answer": "class" if label else said, "label": label}
+    given |= {"client_id": uuid.uuid4(), "now": NOW, **fields}
+    return record_annotation(round=asking, item=item, annotator=annotator, **given)  # type: ignore[arg-type]
+
+
+def claim(asking: Round, annotator: Annotator, count: int = 1) -> list[Item]:
+    rows = claim_items(round=asking, annotator=annotator, count=count, now=NOW)
+    return [row.item for row in rows]
+
+
+def row_of(item: Item) -> RoundItem:
+    return RoundItem.objects.get(item=item)
+
+
+# ---- making ----
+
+
+def test_a_round_asks_in_the_order_given_and_each_item_once():
+    dataset = make_dataset()
+    first, second = make_item(dataset), make_item(dataset)
+    asking = make_round(
+        dataset=dataset,
+        name="r",
+        kind="classify",
+        items=[second.pk, first.pk, second.pk],
+        answers_wanted=2,
+    )
+    rows = list(asking.round_items.order_by("position").values_list("item_id", "wanted"))
+    assert rows == [(second.pk, 2), (first.pk, 2)]
+
+
+def test_excluded_and_foreign_items_are_not_asked_about():
+    dataset, other = make_dataset(), make_dataset()
+    kept, foreign = make_item(dataset), make_item(other)
+    excluded = make_item(dataset, excluded="blank")
+    asking = make_round(
+        dataset=dataset,
+        name="r",
+        kind="classify",
+        items=[kept.pk, excluded.pk, foreign.pk],
+        answers_wanted=1,
+    )
+    assert list(asking.round_items.values_list("item_id", flat=True)) == [kept.pk]
+
+
+def test_a_verify_round_needs_labels_to_verify():
+    dataset = make_dataset()
+    item = make_item(dataset)
+    with pytest.raises(NothingToAskError):
+        make_round(dataset=dataset, name="r", kind="verify", items=[item.pk], answers_wanted=1)
+
+
+def test_unlabelled_items_are_asked_in_a_shuffled_order_that_repeats():
+    dataset = make_dataset()
+    ids = [make_item(dataset).pk for _ in range(30)]
+    make_item(dataset, label="cat")
+    asked = queries.items_to_ask(dataset, which="unlabelled")
+    assert asked != ids
+    assert sorted(asked) == ids
+    assert asked == queries.items_to_ask(dataset, which="unlabelled")
+
+
+def test_items_named_by_key_keep_their_order():
+    dataset = make_dataset()
+    a, b = make_item(dataset, "a"), make_item(dataset, "b")
+    assert queries.items_to_ask(dataset, which="keys", keys=["b", "no", "a"]) == [b.pk, a.pk]
+
+
+# ---- claims ----
+
+
+def test_a_claim_takes_a_place_and_no_other_annotator_gets_it():
+    asking = make_asking(2)
+    one, two = make_annotator(asking), make_annotator(asking)
+    first = claim(asking, one)
+    second = claim(asking, two, 5)
+    assert len(first) == len(second) == 1
+    assert first != second
+    assert claim(asking, two) == []
+
+
+def test_an_annotator_never_gets_an_item_that_they_hold_or_answered():
+    asking = make_asking(2, wanted=3)
+    one = make_annotator(asking)
+    held = claim(asking, one)
+    answer(asking, held[0], one)
+    rest = claim(asking, one, 5)
+    assert len(rest) == 1
+    assert rest != held
+    assert claim(asking, one, 5) == []
+
+
+def test_items_behind_the_last_answer_are_still_found():
+    asking = make_asking(3)
+    one, two = make_annotator(asking), make_annotator(asking)
+    first = claim(asking, one, 1)
+    last = claim(asking, two, 2)
+    release_items(round=asking, annotator=one, items=[first[0].pk])
+    for item in last:
+        answer(asking, item, two)
+    assert claim(asking, two) == first
+
+
+def test_a_closed_round_hands_out_nothing_until_it_is_reopened():
+    asking = make_asking()
+    one = make_annotator(asking)
+    close_round(asking=asking, now=NOW)
+    assert claim(asking, one) == []
+    reopen_round(asking=asking)
+    assert len(claim(asking, one)) == 1
+
+
+def test_items_excluded_after_the_round_was_made_are_not_handed_out():
+    asking = make_asking(1)
+    labels.exclude_items(items=[asking.round_items.get().item_id], reason="blank")
+    assert claim(asking, make_annotator(asking)) == []
+
+
+def test_an_expired_claim_gives_its_place_back_exactly_once():
+    asking = make_asking(1)
+    one, two = make_annotator(asking), make_annotator(asking)
+    (item,) = claim(asking, one)
+    late = NOW + LEASE + timedelta(seconds=1)
+    assert free_expired_claims(now=NOW) == 0
+    assert [free_expired_claims(now=late), free_expired_claims(now=late)] == [1, 0]
+    assert row_of(item).taken == 0
+    assert claim(asking, two) == [item]
+
+
+def test_a_renewed_claim_lives_on():
+    asking = make_asking(1)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    soon = NOW + LEASE / 2
+    assert renew_claims(round=asking, annotator=one, items=[item.pk, 999], now=soon) == [item.pk]
+    assert free_expired_claims(now=NOW + LEASE + timedelta(seconds=1)) == 0
+
+
+def test_releasing_gives_back_only_what_one_holds():
+    asking = make_asking(2)
+    one, two = make_annotator(asking), make_annotator(asking)
+    (item,) = claim(asking, one)
+    assert release_items(round=asking, annotator=two, items=[item.pk]) == 0
+    assert release_items(round=asking, annotator=one, items=[item.pk]) == 1
+    assert row_of(item).taken == 0
+
+
+def test_claiming_walks_the_index_of_free_places():
+    asking = make_asking(1)
+    free = RoundItem.objects.filter(round=asking, state="open", taken__lt=queries.F("wanted"))
+    plan = free.order_by("position")[:5].explain()
+    if connection.vendor == "sqlite":  # PostgreSQL reads a table of one row as a whole
+        assert "round_item_free" in plan
+
+
+# ---- answers ----
+
+
+def test_the_same_client_id_is_one_answer():
+    asking = make_asking(1, wanted=2)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    same = uuid.uuid4()
+    outcomes = [answer(asking, item, one, client_id=same).outcome for _ in range(2)]
+    assert outcomes == ["counted", "counted"]
+    assert Annotation.objects.count() == 1
+    assert row_of(item).taken == 1
+
+
+def test_a_client_id_of_another_answer_is_refused():
+    asking = make_asking(2)
+    one = make_annotator(asking)
+    first, second = claim(asking, one, 2)
+    same = uuid.uuid4()
+    answer(asking, first, one, client_id=same)
+    with pytest.raises(ClientIdUsedError):
+        answer(asking, second, one, client_id=same)
+    assert Claim.objects.count() == 1
+
+
+def test_an_item_of_no_round_is_refused():
+    asking = make_asking(1)
+    with pytest.raises(NotInRoundError):
+        answer(asking, make_item(asking.dataset), make_annotator(asking))
+
+
+def test_a_late_answer_counts_while_its_place_is_free():
+    asking = make_asking(1)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    free_expired_claims(now=NOW + LEASE * 2)
+    assert answer(asking, item, one).outcome == "counted"
+    assert row_of(item).taken == 1
+
+
+def test_a_late_answer_is_kept_as_surplus_when_the_place_was_taken():
+    asking = make_asking(1)
+    one, two = make_annotator(asking), make_annotator(asking)
+    (item,) = claim(asking, one)
+    free_expired_claims(now=NOW + LEASE * 2)
+    claim(asking, two)
+    assert answer(asking, item, one, "dog").outcome == "surplus"
+    assert answer(asking, item, two, "cat").outcome == "counted"
+    item.refresh_from_db()
+    assert item.label is not None
+    assert item.label.name == "cat"
+    assert Annotation.objects.count() == 2
+
+
+def test_a_second_answer_of_a_person_is_kept_but_the_first_counts():
+    asking = make_asking(1, wanted=3)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    answer(asking, item, one, "cat")
+    assert answer(asking, item, one, "dog").outcome == "repeated"
+    assert row_of(item).taken == 1
+    assert Annotation.objects.filter(withdrawn_at=None).get().label.name == "cat"
+
+
+def test_a_skip_gives_the_place_to_somebody_else():
+    asking = make_asking(1)
+    one, two = make_annotator(asking), make_annotator(asking)
+    (item,) = claim(asking, one)
+    assert answer(asking, item, one, "skip").outcome == "skipped"
+    assert claim(asking, one) == []
+    assert claim(asking, two) == [item]
+
+
+def test_what_was_skipped_can_be_asked_for_again():
+    asking = make_asking(1)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    answer(asking, item, one, "skip")
+    assert return_skipped(round=asking, annotator=one, now=NOW) == 1
+    assert claim(asking, one) == [item]
+
+
+# ---- settling ----
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "label", "confidence"),
+    [
+        (["cat"], "settled", "cat", 1.0),
+        (["unsure"], "disputed", None, None),
+        (["unusable"], "disputed", None, None),
+        (["cat", "cat", "dog"], "settled", "cat", 2 / 3),
+        (["cat", "dog"], "disputed", None, None),
+        (["cat", "cat", "unsure", "unusable"], "disputed", None, None),
+        (["unsure", "dog", "dog"], "settled", "dog", 2 / 3),
+        (["unusable", "unusable", "dog"], "disputed", None, None),
+    ],
+)
+def test_a_strict_majority_of_all_answers_gives_the_label(said, state, label, confidence):
+    asking = make_asking(1, wanted=len(said))
+    for words in said:
+        one = make_annotator(asking)
+        (item,) = claim(asking, one)
+        assert row_of(item).state == RoundItemState.OPEN
+        answer(asking, item, one, words)
+    item.refresh_from_db()
+    assert row_of(item).state == state
+    assert (item.label.name if item.label else None) == label
+    if label:
+        change = item.label_changes.get()
+        assert (change.source, change.confidence) == (LabelSource.CONSENSUS, confidence)
+
+
+def test_a_label_given_by_review_stands():
+    asking = make_asking(1)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    dog = LabelClass.objects.get(dataset=asking.dataset, name="dog")
+    labels.set_labels(labels={item.pk: dog}, source=LabelSource.REVIEW)
+    answer(asking, item, one, "cat")
+    item.refresh_from_db()
+    assert item.label == dog
+    assert row_of(item).state == RoundItemState.SETTLED
+
+
+def test_a_qualify_round_gives_no_labels():
+    asking = make_asking(1, kind="qualify")
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    answer(asking, item, one)
+    item.refresh_from_db()
+    assert item.label is None
+
+
+# ---- undo ----
+
+
+def test_undo_reopens_the_item_takes_its_label_back_and_holds_it_for_the_same_person():
+    asking = make_asking(1)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    given = answer(asking, item, one).annotation
+    undo = {"round": asking, "annotator": one, "client_id": given.client_id, "now": NOW}
+    assert withdraw_annotation(**undo) is True
+    item.refresh_from_db()
+    row = row_of(item)
+    assert (row.state, row.taken, item.label) == (RoundItemState.OPEN, 1, None)
+    assert withdraw_annotation(**undo) is False
+    assert row_of(item).taken == 1
+    assert answer(asking, item, one, "dog").outcome == "counted"
+    item.refresh_from_db()
+    assert item.label is not None
+    assert item.label.name == "dog"
+
+
+def test_undo_gives_an_imported_label_back():
+    asking = make_asking(1, kind="verify")
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    given = answer(asking, item, one, "dog").annotation
+    withdraw_annotation(round=asking, annotator=one, client_id=given.client_id, now=NOW)
+    item.refresh_from_db()
+    assert item.label is not None
+    assert (item.label.name, item.label_source) == ("cat", LabelSource.IMPORT)
+
+
+def test_nobody_withdraws_the_answer_of_another():
+    asking = make_asking(1)
+    one, two = make_annotator(asking), make_annotator(asking)
+    (item,) = claim(asking, one)
+    given = answer(asking, item, one).annotation
+    assert not withdraw_annotation(round=asking, annotator=two, client_id=given.client_id, now=NOW)
+
+
+# ---- several at once ----
+
+CLIENTS = 8
+BUSY_ITEMS = 60
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_eight_people_at_once_waste_no_answer(wanted):
+    asking = make_asking(BUSY_ITEMS, wanted=wanted)
+    people = [make_annotator(asking) for _ in range(CLIENTS)]
+    start, errors = threading.Barrier(CLIENTS), []
+    outcomes: Counter[str] = Counter()
+
+    def work(annotator: Annotator, number: int) -> None:
+        start.wait()
+        try:
+            while items := claim(asking, annotator, 1 + number % 3):
+                for place, item in enumerate(items):
+                    if number == 0 and place == 1:  # an impatient one gives some back
+                        release_items(round=asking, annotator=annotator, items=[item.pk])
+                        continue
+                    client_id = uuid.uuid4()
+                    for _ in range(1 + number % 2):  # and some send everything twice
+                        given = answer(asking, item, annotator, client_id=client_id)
+                    outcomes[given.outcome] += 1
+        except Exception as error:
+            errors.append(error)
+            raise
+        finally:
+            connections.close_all()
+
+    threads = [
+        threading.Thread(target=work, args=(annotator, number))
+        for number, annotator in enumerate(people)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert errors == []
+    left = [row for row in asking.round_items.all() if row.taken < row.wanted]
+    for row in left:  # given back after everybody else had seen the end
+        for annotator in people:
+            if not Annotation.objects.filter(item=row.item, annotator=annotator).exists():
+                outcomes[answer(asking, row.item, annotator).outcome] += 1
+                break
+    assert outcomes["surplus"] == outcomes["repeated"] == 0
+    counts = Counter(Annotation.objects.values_list("item_id", flat=True))
+    assert set(counts.values()) == {wanted}
+    assert len(counts) == BUSY_ITEMS
+    states = set(asking.round_items.values_list("state", "taken"))
+    assert states == {("settled", wanted)}
+    assert Claim.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answers_expiry_and_release_at_once_give_a_place_back_once():
+    asking = make_asking(40, wanted=2)
+    one, two = make_annotator(asking), make_annotator(asking)
+    mine = [claim(asking, person, 20) for person in (one, two)]
+    late = NOW + LEASE * 2
+    errors = []
+
+    def run(act) -> None:
+        try:
+            act()
+        except Exception as error:
+            errors.append(error)
+            raise
+        finally:
+            connections.close_all()
+
+    def answer_all(person: Annotator, items: list[Item]) -> None:
+        for item in items:
+            answer(asking, item, person)
+
+    acts = [
+        lambda: answer_all(one, mine[0]),
+        lambda: answer_all(two, mine[1]),
+        lambda: free_expired_claims(now=late),
+        lambda: free_expired_claims(now=late),
+        lambda: release_items(round=asking, annotator=one, items=[item.pk for item in mine[0]]),
+    ]
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert errors == []
+    assert Claim.objects.count() == 0
+    counts = Counter(Annotation.objects.values_list("item_id", flat=True))
+    for row in asking.round_items.all():
+        assert row.taken == counts[row.item_id]
