@@ -1,0 +1,161 @@
+"""How much of one small grey picture another one explains, once they are aligned.
+
+Copies may be shifted a little, zoomed a little, brighter or mirrored; what is left over after
+the best such change tells a copy from a picture that only looks alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SIDE = 32
+"""Pixels on a side of the grey pictures compared here."""
+
+MARGIN = 4
+"""Pixels left out at each side, so that the compared window can move (of 32: 12 %)."""
+
+REACH = 3
+"""Largest shift looked for, in pixels of 32 (9 % of the picture)."""
+
+BATCH = 512
+"""Pairs compared at once; bounds memory to about 30 MB."""
+
+BACKGROUND_SAMPLE = 1000
+"""Other pictures that each one is compared with to learn what unrelated looks like."""
+
+BACKGROUND_RANK = 3
+"""Rank of the sampled picture that stands for "unrelated": two copies may be in the sample."""
+
+_WINDOW = SIDE - 2 * MARGIN
+
+
+def unexplained(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the share of each picture's variance that its partner can't explain.
+
+    The best whole-pixel shift is searched, then brightness, contrast, a shift below one pixel
+    and a zoom are fitted to first order (Lucas and Kanade 1981) by least squares.
+
+    Parameters
+    ----------
+    first, second : float ndarrays of shape (n_pairs, SIDE * SIDE)
+        Grey values; pair i is first[i] with second[i].
+
+    Returns
+    -------
+    float64 ndarray of shape (n_pairs,)
+        0 (the same picture) to 1 (nothing in common), the worse of both directions.
+
+    Examples
+    --------
+    >>> picture = np.random.default_rng(0).normal(size=(1, SIDE * SIDE)).cumsum(axis=1)
+    >>> float(unexplained(picture, 0.5 * picture + 3).round(4)[0])
+    0.0
+    """
+    left = np.empty(len(first))
+    for start in range(0, len(first), BATCH):
+        part = slice(start, start + BATCH)
+        one = np.asarray(first[part], np.float32).reshape(-1, SIDE, SIDE)
+        other = np.asarray(second[part], np.float32).reshape(-1, SIDE, SIDE)
+        left[part] = np.maximum(_one_way(one, other), _one_way(other, one))
+    return left
+
+
+def mirrored(pictures: np.ndarray) -> np.ndarray:
+    """Return grey pictures of shape (n, SIDE * SIDE) with left and right swapped."""
+    return pictures.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(pictures.shape)
+
+
+def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Return the unexplained share between each picture and its nearest unrelated ones.
+
+    Parameters
+    ----------
+    pictures : float ndarray of shape (n_items, SIDE * SIDE)
+        Grey values.
+    rng : numpy Generator
+        Draws the sample of others.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_items,)
+        One minus the correlation with the third most similar of a sample of others; small
+        where many pictures look alike, such as scans of the same digit.
+    """
+    n_items = len(pictures)
+    halved = pictures.reshape(n_items, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
+    unit = _unit(halved.reshape(n_items, -1))
+    sample = rng.permutation(n_items)[:BACKGROUND_SAMPLE]
+    correlation = unit @ unit[sample].T
+    correlation[sample, np.arange(len(sample))] = -1.0
+    rank = min(BACKGROUND_RANK, len(sample))
+    return np.asarray(1.0 - np.sort(correlation, axis=1)[:, -rank], np.float64)
+
+
+def shapes(pictures: np.ndarray) -> np.ndarray:
+    """Return a description of each picture that a small shift leaves nearly the same.
+
+    Parameters
+    ----------
+    pictures : float ndarray of shape (n_items, SIDE * SIDE)
+        Grey values.
+
+    Returns
+    -------
+    float32 ndarray of shape (n_items, 190)
+        Square roots of the lowest Fourier magnitudes of the windowed picture.
+    """
+    grey = pictures.reshape(-1, SIDE, SIDE).astype(np.float32)
+    grey = grey - grey.mean(axis=(1, 2), keepdims=True)
+    grey /= np.maximum(grey.std(axis=(1, 2), keepdims=True), 1e-3)
+    taper = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
+    magnitude = np.abs(np.fft.fft2(grey * taper[:, None] * taper))
+    lowest = magnitude[:, :10][:, :, np.r_[0:10, -9:0]]
+    return np.sqrt(lowest).reshape(len(grey), -1).astype(np.float32)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    centred = np.asarray(rows, np.float32) - rows.mean(axis=1, keepdims=True, dtype=np.float32)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit: np.ndarray = centred / np.maximum(lengths, 1e-6)
+    return unit
+
+
+def _one_way(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Explain the middle of `target` by the best window of `source`."""
+    middle = target[:, MARGIN:-MARGIN, MARGIN:-MARGIN].reshape(len(target), -1)
+    middle = middle - middle.mean(axis=1, keepdims=True)
+    energy = np.maximum((middle**2).sum(axis=1), 1e-6)
+    windows = np.lib.stride_tricks.sliding_window_view(source, (_WINDOW, _WINDOW), axis=(1, 2))
+    down, right = _best_shift(middle, windows)
+    pair = np.arange(len(target))
+    down_slope, right_slope = np.gradient(source, axis=(1, 2))
+    parts = [
+        np.lib.stride_tricks.sliding_window_view(grid, (_WINDOW, _WINDOW), axis=(1, 2))[
+            pair, down, right
+        ]
+        for grid in (source, down_slope, right_slope)
+    ]
+    place = np.arange(_WINDOW, dtype=np.float32) - (_WINDOW - 1) / 2
+    parts.append(parts[1] * place[:, None] + parts[2] * place)
+    columns = np.stack(parts, axis=-1).reshape(len(target), -1, 4).astype(np.float64)
+    columns -= columns.mean(axis=1, keepdims=True)
+    product = np.einsum("nij,ni->nj", columns, middle)
+    gram = columns.transpose(0, 2, 1) @ columns + 1e-3 * np.eye(4)
+    weights = np.linalg.solve(gram, product[..., None])[..., 0]
+    left = 1.0 - (weights * product).sum(axis=1) / energy
+    return np.where(weights[:, 0] > 0, np.clip(left, 0.0, 1.0), 1.0)
+
+
+def _best_shift(middle: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    best = np.full(len(middle), -np.inf)
+    down = np.full(len(middle), MARGIN)
+    right = np.full(len(middle), MARGIN)
+    for row in range(MARGIN - REACH, MARGIN + REACH + 1):
+        for column in range(MARGIN - REACH, MARGIN + REACH + 1):
+            window = windows[:, row, column].reshape(len(middle), -1)
+            # `middle` has mean 0, so the window's own mean matters only for its length.
+            spread = np.sqrt(np.maximum(window.var(axis=1), 1e-6))
+            match = np.einsum("ij,ij->i", middle, window) / spread
+            better = match > best
+            best[better], down[better], right[better] = match[better], row, column
+    return down, right

@@ -1,0 +1,391 @@
+"""Find items that are the same thing: bytes, pixels, look-alikes, mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlcore.alignment import (
+    SIDE,
+    mirrored,
+    shapes,
+    unexplained,
+    unrelated_level,
+)
+from mlcore.hamming import close_pairs
+from mlcore.neighbours import NeighbourGraph, nearest
+
+HASH_BITS = 10
+"""Differing bits of 64 up to which hashes make a candidate (imagededup's default)."""
+
+UNCHECKED_HASH_BITS = 4
+"""The same without pictures to check on: alone, ten bits join different digits and T-shirts."""
+
+COPY_SHARE = 1 / 3
+"""A copy leaves at most this share unexplained of what its nearest unrelated picture leaves.
+
+Planted copies of three demo sets reach at most .30, their natural look-alikes start at .44;
+in the clothing photos the one true copy has .001, the next pair .73 (docs/detectors.md)."""
+
+LEAST_UNRELATED = 0.006
+"""Unexplained share that a copy may have anyway: a brighter copy saved as JPEG leaves .006."""
+
+SHAPE_NEIGHBOURS = 5
+"""Candidates per picture from its shape, which finds shifted copies that no hash joins."""
+
+MOST_SHAPED = 20_000
+"""Above this many pictures the exact search by shape costs more than a minute."""
+
+EMBEDDING_NEIGHBOURS = 10
+"""Candidates per item from the neighbour graph."""
+
+EMBEDDING_COPY = 0.78
+"""Cosine above the mean to both sides' neighbours, plus half the pixel agreement: a copy."""
+
+EMBEDDING_SCALE = 0.1
+"""Width of the score's rise around EMBEDDING_COPY, same unit."""
+
+SOUND_COPY_SHARE = 0.1
+"""Without pictures: distance to a copy over distance to the farthest of 20 neighbours."""
+
+LEAST_SCORE = 0.5
+"""From here a pair is called a copy."""
+
+SEED = 20261121
+"""Seed of the background sample where the caller gives no generator."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two items that are taken for the same thing.
+
+    `first` < `second` are row numbers, `score` is 0 to 1 (1 is certain), `evidence` is one of
+    bytes, pixels, hash, mirror, embedding, and `reason` says it in words.
+    """
+
+    first: int
+    second: int
+    score: float
+    evidence: str
+    reason: str
+
+
+def find_copies(
+    *,
+    sha256: Sequence[str],
+    pixel_hashes: Sequence[str | None] | None = None,
+    phashes: np.ndarray | None = None,
+    mirror_phashes: np.ndarray | None = None,
+    flat: np.ndarray | None = None,
+    neighbours: NeighbourGraph | None = None,
+    thumbnails: np.ndarray | None = None,
+    least_score: float = LEAST_SCORE,
+    rng: np.random.Generator | None = None,
+) -> list[Pair]:
+    """Find all pairs of items that are copies of each other, the surest first.
+
+    Equal bytes and equal pixels are certain. Other pairs are candidates first (close hashes,
+    alike shapes, near in the embedding), then the pictures are aligned, and a pair counts
+    only where it is much closer than unrelated pictures of this data set are.
+
+    Parameters
+    ----------
+    sha256 : sequence of str, length n_items
+        Hash of each file's bytes.
+    pixel_hashes : sequence of str or None, length n_items
+        Hash of what is shown (or of the samples of a sound); None or "" where unknown.
+    phashes, mirror_phashes : uint64 ndarrays of shape (n_items,)
+        Perceptual hash, and that of the mirrored picture.
+    flat : bool ndarray of shape (n_items,)
+        Pictures without structure; they are copies only by bytes or pixels.
+    neighbours : NeighbourGraph
+        Over the same rows.
+    thumbnails : float ndarray of shape (n_items, 32 * 32)
+        Grey, 0 to 255; without them hashes must agree better.
+    least_score : float
+        Lower it to also get pairs that are only suspected, for a queue worst first.
+    rng : numpy Generator
+        For the sample of unrelated pictures.
+
+    Returns
+    -------
+    list of Pair
+        Each pair once, with its strongest evidence; copies of copies are joined through one
+        item where bytes or pixels are equal.
+    """
+    n_items = len(sha256)
+    found: dict[tuple[int, int], Pair] = {}
+    _join_equal(found, sha256, evidence="bytes", score=1.0)
+    _join_equal(found, pixel_hashes or [], evidence="pixels", score=0.99)
+    rows = _distinct_rows(sha256, pixel_hashes, flat, n_items)
+    graph = _restricted(neighbours, rows, n_items)
+    rng = np.random.default_rng(SEED) if rng is None else rng
+    if thumbnails is None:
+        _join_hashes(found, rows, phashes, mirror_phashes)
+        _join_sounds(found, graph, has_hashes=phashes is not None)
+    else:
+        if thumbnails.shape != (n_items, SIDE * SIDE):
+            raise ValueError(f"thumbnails must have shape ({n_items}, {SIDE * SIDE})")
+        pictures = np.asarray(thumbnails, np.float32)
+        _join_pictures(found, rows, pictures, phashes, mirror_phashes, graph, rng)
+    sure = [pair for pair in found.values() if pair.score >= least_score]
+    return sorted(sure, key=lambda pair: (-pair.score, pair.first, pair.second))
+
+
+def _add(
+    found: dict[tuple[int, int], Pair], one: int, other: int, score: float, *, why: tuple[str, str]
+) -> None:
+    key = (min(one, other), max(one, other))
+    if key not in found or found[key].score < score:
+        found[key] = Pair(*key, float(score), *why)
+
+
+def _join_equal(
+    found: dict[tuple[int, int], Pair],
+    hashes: Sequence[str | None],
+    *,
+    evidence: str,
+    score: float,
+) -> None:
+    """Join every item with the first one of the same hash."""
+    words = {
+        "bytes": "The two files are the same, byte for byte.",
+        "pixels": "The files differ, but what they show or sound is exactly equal.",
+    }
+    first_of: dict[str, int] = {}
+    for row, value in enumerate(hashes):
+        if value:
+            first = first_of.setdefault(value, row)
+            if first != row:
+                _add(found, first, row, score, why=(evidence, words[evidence]))
+
+
+def _distinct_rows(
+    sha256: Sequence[str],
+    pixel_hashes: Sequence[str | None] | None,
+    flat: np.ndarray | None,
+    n_items: int,
+) -> np.ndarray:
+    """Return the first row of each distinct content that has structure."""
+    shown = pixel_hashes or [None] * n_items
+    seen_bytes: set[str] = set()
+    seen_pixels: set[str] = set()
+    rows = []
+    for row in range(n_items):
+        again = sha256[row] in seen_bytes or (shown[row] or "") in seen_pixels
+        seen_bytes.add(sha256[row])
+        seen_pixels.update([str(shown[row])] if shown[row] else [])
+        if not again and (flat is None or not flat[row]):
+            rows.append(row)
+    return np.array(rows, np.int64)
+
+
+def _restricted(
+    graph: NeighbourGraph | None, rows: np.ndarray, n_items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return (pairs, cosine, level) of the graph: level is each item's mean similarity."""
+    if graph is None or graph.indices.shape[1] == 0:
+        return None
+    if len(graph.indices) != n_items:
+        raise ValueError(f"the neighbour graph has {len(graph.indices)} rows, not {n_items}")
+    near = graph.indices[:, :EMBEDDING_NEIGHBOURS]
+    pairs = np.stack([np.repeat(np.arange(n_items), near.shape[1]), near.ravel()], axis=1)
+    allowed = np.zeros(n_items, bool)
+    allowed[rows] = True
+    keep = allowed[pairs].all(axis=1)
+    cosine = graph.similarities[:, :EMBEDDING_NEIGHBOURS].ravel()[keep]
+    return np.sort(pairs[keep], axis=1), cosine, graph.similarities
+
+
+def _join_hashes(
+    found: dict[tuple[int, int], Pair],
+    rows: np.ndarray,
+    phashes: np.ndarray | None,
+    mirror_phashes: np.ndarray | None,
+) -> None:
+    """Join close hashes where there are no pictures to check them on."""
+    for evidence, second in (("hash", phashes), ("mirror", mirror_phashes)):
+        if phashes is None or second is None:
+            continue
+        one, other = np.asarray(phashes)[rows], np.asarray(second)[rows]
+        pairs = close_pairs(one, other, most_bits=UNCHECKED_HASH_BITS)
+        bits = np.bitwise_count(one[pairs[:, 0]] ^ other[pairs[:, 1]])
+        for (i, j), distance in zip(rows[pairs], bits, strict=True):
+            words = f"The perceptual hashes differ in {distance} of 64 bits."
+            words = words if evidence == "hash" else f"Mirrored: {words[0].lower()}{words[1:]}"
+            _add(found, i, j, 0.9 - 0.08 * float(distance), why=(evidence, words))
+
+
+def _join_sounds(
+    found: dict[tuple[int, int], Pair],
+    graph: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+    *,
+    has_hashes: bool,
+) -> None:
+    """Join items that are far closer than their other neighbours; pictures have better means."""
+    if graph is None or has_hashes:
+        return
+    pairs, cosine, similarities = graph
+    farthest = 1.0 - similarities[:, -1].astype(np.float64)
+    level = np.minimum(farthest[pairs[:, 0]], farthest[pairs[:, 1]])
+    share = (1.0 - cosine) / np.maximum(level, 1e-9)
+    for (i, j), value in zip(pairs, share, strict=True):
+        if value < 2 * SOUND_COPY_SHARE and level[0] > 0:
+            words = f"They are {1 / max(value, 0.01):.0f} times closer than their other neighbours."
+            score = max(0.0, 0.95 - 0.45 * value / SOUND_COPY_SHARE)
+            _add(found, i, j, score, why=("embedding", words))
+
+
+def _join_pictures(
+    found: dict[tuple[int, int], Pair],
+    rows: np.ndarray,
+    pictures: np.ndarray,
+    phashes: np.ndarray | None,
+    mirror_phashes: np.ndarray | None,
+    graph: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+    rng: np.random.Generator,
+) -> None:
+    if len(rows) < 2:
+        return
+    level = np.full(len(pictures), np.inf)
+    level[rows] = np.maximum(unrelated_level(pictures[rows], rng=rng), LEAST_UNRELATED)
+    if mirror_phashes is not None and phashes is not None:
+        one, other = np.asarray(phashes)[rows], np.asarray(mirror_phashes)[rows]
+        pairs = rows[close_pairs(one, other, most_bits=HASH_BITS)]
+        _join_aligned(found, pairs, pictures, mirrored(pictures), level, evidence="mirror")
+    candidates = [np.zeros((0, 2), np.int64)]
+    if phashes is not None:
+        hashes = np.asarray(phashes)[rows]
+        candidates.append(rows[close_pairs(hashes, hashes, most_bits=HASH_BITS)])
+    if len(rows) <= MOST_SHAPED:
+        shaped = nearest(shapes(pictures[rows]), k=SHAPE_NEIGHBOURS).indices
+        own = np.repeat(rows, shaped.shape[1])
+        candidates.append(np.sort(np.stack([own, rows[shaped.ravel()]], axis=1), axis=1))
+    pairs = np.unique(np.concatenate(candidates), axis=0)
+    _join_aligned(found, pairs, pictures, pictures, level, evidence="hash")
+    if graph is not None:
+        _join_embedded(found, graph, pictures, level)
+
+
+def _join_aligned(
+    found: dict[tuple[int, int], Pair],
+    pairs: np.ndarray,
+    pictures: np.ndarray,
+    others: np.ndarray,
+    level: np.ndarray,
+    *,
+    evidence: str,
+) -> None:
+    share = _relative_share(pairs, pictures, others, level)
+    for (i, j), value in zip(
+        pairs[share < 2 * COPY_SHARE], share[share < 2 * COPY_SHARE], strict=True
+    ):
+        start = "Mirrored, the two" if evidence == "mirror" else "Aligned, the two"
+        words = f"{start} differ by {100 * value:.0f} % of what unrelated pictures here do."
+        _add(found, i, j, 0.98 - 0.48 * value / COPY_SHARE, why=(evidence, words))
+
+
+def _relative_share(
+    pairs: np.ndarray, pictures: np.ndarray, others: np.ndarray, level: np.ndarray
+) -> np.ndarray:
+    left = unexplained(pictures[pairs[:, 0]], others[pairs[:, 1]])
+    relative: np.ndarray = left / np.minimum(level[pairs[:, 0]], level[pairs[:, 1]])
+    return relative
+
+
+def _join_embedded(
+    found: dict[tuple[int, int], Pair],
+    graph: tuple[np.ndarray, np.ndarray, np.ndarray],
+    pictures: np.ndarray,
+    level: np.ndarray,
+) -> None:
+    """Join what the backbone sees as the same shot, with the pixels as second witness.
+
+    Cosine minus the mean similarity to the nearest background items on both sides (score
+    normalisation) joined with pixel agreement.
+    """
+    pairs, cosine, similarities = graph
+    mean = similarities.mean(axis=1)
+    margin = cosine - (mean[pairs[:, 0]] + mean[pairs[:, 1]]) / 2
+    promising = margin + 0.5 > EMBEDDING_COPY - 4 * EMBEDDING_SCALE
+    pairs, places = np.unique(pairs[promising], axis=0, return_index=True)
+    margin = margin[promising][places]
+    share = np.minimum(_relative_share(pairs, pictures, pictures, level), 1.0)
+    strength = margin + 0.5 * (1.0 - share)
+    scores = 0.97 / (1.0 + np.exp((EMBEDDING_COPY - strength) / EMBEDDING_SCALE))
+    for (i, j), score in zip(pairs, scores, strict=True):
+        words = "The model sees nearly the same picture, far closer than other neighbours."
+        _add(found, i, j, score, why=("embedding", words))
+
+
+def copy_sets(n_items: int, pairs: Sequence[Pair]) -> list[list[int]]:
+    """Return the sets of items joined by pairs, directly or through others.
+
+    Parameters
+    ----------
+    n_items : int
+        Number of items.
+    pairs : sequence of Pair
+        What `find_copies` found.
+
+    Returns
+    -------
+    list of list of int
+        Each set sorted, with at least two items; sets in order of their first item.
+
+    Examples
+    --------
+    >>> copy_sets(5, [Pair(0, 3, 1.0, "bytes", ""), Pair(3, 4, 1.0, "bytes", "")])
+    [[0, 3, 4]]
+    """
+    root = list(range(n_items))
+
+    def find(item: int) -> int:
+        while root[item] != item:
+            root[item] = root[root[item]]
+            item = root[item]
+        return item
+
+    for pair in pairs:
+        one, other = sorted((find(pair.first), find(pair.second)))
+        root[other] = one
+    members: dict[int, list[int]] = {}
+    for item in range(n_items):
+        members.setdefault(find(item), []).append(item)
+    return [items for items in members.values() if len(items) > 1]
+
+
+def keep_one(
+    items: Sequence[int],
+    *,
+    is_test: Sequence[bool],
+    is_labelled: Sequence[bool],
+    sizes: Sequence[float],
+    sharpness: Sequence[float] | None = None,
+) -> int:
+    """Propose which item of a copy set stays.
+
+    Never the test copy while another is left; then a labelled one, the largest, the
+    sharpest, the earliest.
+
+    Parameters
+    ----------
+    items : sequence of int
+        Row numbers of the set; the other sequences are indexed by them.
+    is_test, is_labelled : sequences of bool
+    sizes, sharpness : sequences of float
+        Larger is better, e.g. pixels or seconds.
+
+    Examples
+    --------
+    >>> keep_one([0, 1], is_test=[True, False], is_labelled=[True, True], sizes=[9, 1])
+    1
+    """
+
+    def merit(item: int) -> tuple[bool, bool, float, float, int]:
+        sharp = 0.0 if sharpness is None else sharpness[item]
+        return (not is_test[item], is_labelled[item], sizes[item], sharp, -item)
+
+    return max(items, key=merit)

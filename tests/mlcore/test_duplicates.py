@@ -1,0 +1,166 @@
+"""Copies are found however they were made; pictures that only look alike are not."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from mlcore.alignment import SIDE
+from mlcore.duplicates import Pair, copy_sets, find_copies, keep_one
+from mlcore.hamming import BRUTE_FORCE_ITEMS, close_pairs
+from mlcore.images import measure_image
+from mlcore.neighbours import nearest
+
+PLANTED_OF_A_KIND = 12
+
+
+def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def digit_pictures(count: int) -> list[Image.Image]:
+    """Real scans of digits, enlarged to 128 px, on slightly uneven paper."""
+    from sklearn.datasets import load_digits
+
+    rng = np.random.default_rng(5)
+    scans = load_digits().images[:count]
+    pictures = []
+    for scan in scans:
+        small = Image.fromarray(np.uint8(scan * 15))
+        big = small.resize((104, 104), Image.Resampling.BICUBIC)
+        page = np.full((128, 128), 235.0) + rng.normal(0, 2, (128, 128))
+        page[12:116, 12:116] -= np.asarray(big, float) * 0.85
+        pictures.append(Image.fromarray(np.uint8(np.clip(page, 0, 255))))
+    return pictures
+
+
+def shifted(picture: Image.Image) -> Image.Image:
+    pixels = np.pad(np.asarray(picture), ((3, 0), (4, 0)), mode="edge")
+    return Image.fromarray(np.ascontiguousarray(pixels[:128, :128]))
+
+
+CHANGES = {
+    "shifted": lambda picture: jpeg(shifted(picture)),
+    "re-encoded": lambda picture: jpeg(picture, 30),
+    "brightened": lambda picture: jpeg(picture.point(lambda level: min(255, level * 1.15 + 8))),
+    "mirrored": lambda picture: jpeg(ImageOps.mirror(picture)),
+}
+
+
+def copies_among(contents: list[bytes], **more: float) -> list[Pair]:
+    measured = [measure_image(content, "a.jpg") for content in contents]
+    grey = [
+        Image.open(io.BytesIO(one.preview)).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+        for one in measured
+    ]
+    return find_copies(
+        sha256=[one.sha256 for one in measured],
+        pixel_hashes=[one.pixel_hash for one in measured],
+        phashes=np.array([one.phash for one in measured], np.uint64),
+        mirror_phashes=np.array([one.mirror_phash for one in measured], np.uint64),
+        flat=np.array([one.flat for one in measured]),
+        thumbnails=np.array([np.asarray(picture, np.float32).ravel() for picture in grey]),
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def found_among_digits() -> tuple[set[tuple[int, int]], dict[tuple[int, int], str]]:
+    pictures = digit_pictures(600)
+    contents = [jpeg(picture) for picture in pictures]
+    planted: dict[tuple[int, int], str] = {}
+    original = 0
+    for kind, change in CHANGES.items():
+        for _ in range(PLANTED_OF_A_KIND):
+            planted[original, len(contents)] = kind
+            contents.append(change(pictures[original]))
+            original += 7
+    return {(pair.first, pair.second) for pair in copies_among(contents)}, planted
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_planted_copies_of_digits_are_found(
+    kind: str, found_among_digits: tuple[set[tuple[int, int]], dict[tuple[int, int], str]]
+) -> None:
+    found, planted = found_among_digits
+    of_kind = {pair for pair, name in planted.items() if name == kind}
+    assert len(of_kind & found) >= PLANTED_OF_A_KIND - 1
+
+
+def test_different_scans_of_one_digit_are_not_called_copies(
+    found_among_digits: tuple[set[tuple[int, int]], dict[tuple[int, int], str]],
+) -> None:
+    found, planted = found_among_digits
+    original = {copy: first for first, copy in planted}
+    false = {pair for pair in found if pair not in planted}
+    # The scans hold a few natural twins: 1 % of the items is the most that may be called copies.
+    assert len(false) <= 6, [(original.get(one, one), original.get(two, two)) for one, two in false]
+
+
+def test_blank_pages_do_not_match_each_other_unless_they_are_equal() -> None:
+    rng = np.random.default_rng(0)
+    pages = [
+        jpeg(Image.fromarray(np.uint8(np.clip(rng.normal(grey, 0.3, (64, 64)), 0, 255))))
+        for grey in range(100, 160, 3)
+    ]
+    pairs = copies_among([*pages, pages[0]])
+    assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(0, 20, "bytes")]
+
+
+def test_equal_pixels_in_other_bytes_are_found_without_any_picture() -> None:
+    pairs = find_copies(sha256=["a", "b", "c"], pixel_hashes=["x", "y", "x"])
+    assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(0, 2, "pixels")]
+
+
+def test_sounds_far_closer_than_their_neighbours_are_copies() -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(200, 30))
+    vectors[7] = vectors[150] + rng.normal(0, 0.02, 30)
+    hashes = [hashlib.sha256(row.tobytes()).hexdigest() for row in vectors]
+    pairs = find_copies(sha256=hashes, neighbours=nearest(vectors))
+    assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(7, 150, "embedding")]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 100), most_bits=st.integers(0, 11))
+def test_hash_search_finds_what_comparing_all_finds(seed: int, most_bits: int) -> None:
+    rng = np.random.default_rng(seed)
+    hashes = rng.integers(0, 2**64, 80, np.uint64)
+    for bits in range(12):
+        hashes[bits] = hashes[40 + bits] ^ np.uint64(2**bits - 1)
+    distance = np.bitwise_count(hashes[:, None] ^ hashes)
+    wanted = [[i, j] for i, j in np.argwhere(distance <= most_bits).tolist() if i < j]
+    assert close_pairs(hashes, hashes, most_bits=most_bits).tolist() == wanted
+
+
+def test_hash_search_by_buckets_finds_planted_pairs_among_many() -> None:
+    rng = np.random.default_rng(1)
+    hashes = rng.integers(0, 2**64, BRUTE_FORCE_ITEMS + 500, np.uint64)
+    for place in range(100):
+        flipped = rng.choice(64, 10, replace=False).astype(np.uint64)
+        hashes[place + 200] = hashes[place] ^ (np.uint64(1) << flipped).sum(dtype=np.uint64)
+    found = {tuple(pair) for pair in close_pairs(hashes, hashes, most_bits=10).tolist()}
+    assert {(place, place + 200) for place in range(100)} <= found
+    assert len(found) < 110
+
+
+def test_sets_join_through_others_and_one_is_kept() -> None:
+    pairs = [
+        Pair(1, 4, 1.0, "bytes", ""),
+        Pair(2, 4, 0.9, "hash", ""),
+        Pair(0, 3, 1.0, "bytes", ""),
+    ]
+    assert copy_sets(6, pairs) == [[0, 3], [1, 2, 4]]
+    kept = keep_one(
+        [1, 2, 4],
+        is_test=[False, True, False, False, False],
+        is_labelled=[True] * 5,
+        sizes=[1.0, 9.0, 2.0, 1.0, 3.0],
+    )
+    assert kept == 4
