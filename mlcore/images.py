@@ -41,8 +41,8 @@ TINY_SIDE = 8
 DARK_LUMA = 25
 BRIGHT_LUMA = 230
 
-#: Colours are averaged until the shorter side is about this many pixels.
-COLOUR_SIDE = 32
+#: Colourfulness looks at a grid of at most this many pixels a side: 4,096 are sample enough.
+COLOUR_SIDE = 64
 
 #: Side of the grey picture that hashes are computed from (Zauner 2010, pHash).
 HASH_SIDE = 32
@@ -180,7 +180,8 @@ def sharpness(grey: Image.Image) -> float:
     laplacian[:, 1:-1] -= g[1:-1, 2:]
     values = laplacian[:, 1:-1].astype(np.float32).ravel()
     values -= values.mean()
-    return float(values @ values) / values.size
+    # Not `values @ values`: BLAS would wake a thread for every core and let it spin.
+    return float(np.einsum("i,i->", values, values)) / values.size
 
 
 def colourfulness(picture: Image.Image) -> float:
@@ -193,7 +194,8 @@ def colourfulness(picture: Image.Image) -> float:
     """
     if picture.mode == "L":
         return 0.0
-    small = picture.reduce(max(1, min(picture.size) // COLOUR_SIDE))
+    sides = (min(picture.width, COLOUR_SIDE), min(picture.height, COLOUR_SIDE))
+    small = picture.resize(sides, Image.Resampling.NEAREST)  # a sample: averages are duller
     opposed = np.asarray(small).reshape(-1, 3).astype(np.float32) @ _OPPONENTS
     mean = opposed.mean(axis=0)
     opposed -= mean
