@@ -59,9 +59,6 @@ LEAST_STRUCTURE = 12
 
 _LEVELS = np.arange(256, dtype=np.float32)
 
-#: Red minus green, and yellow minus blue.
-_OPPONENTS = np.array([[1, 0.5], [-1, 0.5], [0, -1]], np.float32)
-
 _STANDARD_LUMA_TABLE_SUM = 3691  # of ITU T.81 table K.1, for the quality estimate
 
 
@@ -196,11 +193,12 @@ def colourfulness(picture: Image.Image) -> float:
         return 0.0
     sides = (min(picture.width, COLOUR_SIDE), min(picture.height, COLOUR_SIDE))
     small = picture.resize(sides, Image.Resampling.NEAREST)  # a sample: averages are duller
-    opposed = np.asarray(small).reshape(-1, 3).astype(np.float32) @ _OPPONENTS
-    mean = opposed.mean(axis=0)
-    opposed -= mean
-    variance = np.einsum("ij,ij->j", opposed, opposed) / len(opposed)
-    return float(np.sqrt(variance.sum()) + 0.3 * np.sqrt(mean @ mean))
+    red, green, blue = np.asarray(small).reshape(-1, 3).T.astype(np.float32, order="C")
+    opposed = np.stack([red - green, (red + green) / 2 - blue])
+    mean = opposed.mean(axis=1)
+    opposed -= mean[:, None]
+    variance = np.einsum("ij,ij->i", opposed, opposed) / opposed.shape[1]
+    return float(np.sqrt(variance.sum()) + 0.3 * np.sqrt((mean * mean).sum()))
 
 
 def _dct_rows() -> np.ndarray:
