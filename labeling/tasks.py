@@ -2,13 +2,14 @@
 
 import logging
 
-from celery import current_app, shared_task
+from celery import Task, current_app, shared_task
 from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from labeling.models import Job
 from labeling.services import jobs, rounds
+from labeling.services.intake import importing
 
 logger = logging.getLogger(__name__)
 
@@ -46,3 +47,9 @@ def resend_jobs() -> None:
 def free_expired_claims() -> None:
     """Give back the items whose reservation ran out."""
     rounds.free_expired_claims(now=timezone.now())
+
+
+@shared_task(name="winnow.import", bind=True)
+def import_upload(self: Task, job_id: int) -> None:
+    """Open every member of an upload once and make items of them."""
+    jobs.carry_out(job_id, importing.import_upload, task_id=self.request.id or "")

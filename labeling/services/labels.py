@@ -54,6 +54,20 @@ def set_labels(
     return len(changed)
 
 
+def begin_history(*, items: Iterable[Item], by: User | None = None, reason: str = "") -> None:
+    """Write the first row of the history of items that were just made with a label."""
+    LabelChange.objects.bulk_create(
+        [
+            LabelChange(
+                item=item, after=item.label, source=item.label_source, by=by, reason=reason[:200]
+            )
+            for item in items
+            if item.label_id
+        ],
+        batch_size=ROWS_A_STATEMENT,
+    )
+
+
 def exclude_items(*, items: Iterable[int], reason: str) -> int:
     """Leave items (by id) out of every later version; an empty reason takes them back in."""
     return Item.objects.filter(pk__in=list(items)).update(excluded=reason[:200])

@@ -1,0 +1,164 @@
+"""Datasets made and described: question, classes with keys and roles, task card, guideline."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.text import slugify
+
+from labeling.models import (
+    ClassRole,
+    Dataset,
+    Guideline,
+    LabelClass,
+    Membership,
+    Role,
+    User,
+)
+
+# Letters that annotate and review pages use themselves (unsure, skip, undo, ...) are left out.
+CLASS_KEYS = (
+    *(f"Digit{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 0)),
+    *(f"Key{letter}" for letter in "QWETIODFHJKLCVB"),
+)
+MOST_NAME_CHARACTERS = 100
+BACKGROUND_NAMES = frozenset({"_background_noise_", "background", "background_noise", "silence"})
+OTHER_NAMES = frozenset({"other", "others", "unknown", "_unknown_", "misc"})
+
+
+class NameTakenError(Exception):
+    """Another dataset or class has this name already; the words go to the person."""
+
+
+@transaction.atomic
+def create_dataset(
+    *,
+    name: str,
+    media: str,
+    by: User | None = None,
+    slug: str = "",
+    question: str = "",
+    classes: Sequence[str] = (),
+    task_card: Mapping[str, str] | None = None,
+    answers_wanted: int = 1,
+) -> Dataset:
+    """Make a dataset with its classes; whoever makes it owns it (nobody: only staff sees it)."""
+    slug = slug or free_slug(name)
+    try:
+        with transaction.atomic():
+            dataset = Dataset.objects.create(
+                slug=slug,
+                name=name,
+                media=media,
+                question=question or Dataset._meta.get_field("question").default,
+                task_card=dict(task_card or {}),
+                answers_wanted=answers_wanted,
+                created_by=by,
+            )
+    except IntegrityError:
+        raise NameTakenError(f"There is a dataset named {slug!r} already.") from None
+    if by is not None:
+        Membership.objects.create(dataset=dataset, user=by, role=Role.OWNER)
+    add_classes(dataset=dataset, names=classes)
+    return dataset
+
+
+def free_slug(name: str) -> str:
+    """Return an address for a dataset of this name that no other one has."""
+    wanted = slugify(name)[:70] or "dataset"
+    taken = set(Dataset.objects.filter(slug__startswith=wanted).values_list("slug", flat=True))
+    numbered = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
+    return next(slug for slug in (wanted, *numbered) if slug not in taken)
+
+
+def usual_role(name: str) -> str:
+    """Return the role that a class of this name usually has."""
+    plain = name.casefold().strip()
+    if plain in BACKGROUND_NAMES:
+        return ClassRole.BACKGROUND
+    return ClassRole.OTHER if plain in OTHER_NAMES else ClassRole.ORDINARY
+
+
+@transaction.atomic
+def add_classes(*, dataset: Dataset, names: Iterable[str]) -> list[LabelClass]:
+    """Add the classes that are not there yet, each with the next free key."""
+    there = list(dataset.classes.all())
+    taken = {c.name for c in there}
+    used = {c.key for c in there if not c.retired_at}
+    keys = (key for key in CLASS_KEYS if key not in used)
+    position = (dataset.classes.aggregate(most=Max("position"))["most"] or 0) + bool(there)
+    added: list[LabelClass] = []
+    for name in dict.fromkeys(n.strip()[:MOST_NAME_CHARACTERS] for n in names):
+        if not name or name in taken:
+            continue
+        added.append(
+            LabelClass(
+                dataset=dataset,
+                name=name,
+                key=next(keys, ""),
+                role=usual_role(name),
+                position=position + len(added),
+            )
+        )
+    return LabelClass.objects.bulk_create(added)
+
+
+@transaction.atomic
+def describe_dataset(
+    *,
+    dataset: Dataset,
+    name: str,
+    question: str,
+    task_card: Mapping[str, str],
+    answers_wanted: int,
+) -> Dataset:
+    """Change what a dataset says about itself; its address stays."""
+    dataset.name, dataset.question = name, question
+    dataset.task_card, dataset.answers_wanted = dict(task_card), answers_wanted
+    dataset.save(update_fields=["name", "question", "task_card", "answers_wanted"])
+    return dataset
+
+
+@transaction.atomic
+def change_classes(*, dataset: Dataset, changes: Mapping[int, Mapping[str, str]]) -> int:
+    """Give classes (by id) other names, keys or roles, all at once; returns how many changed.
+
+    Keys may be swapped: they are taken away from all changed classes first.
+    """
+    classes = {c.pk: c for c in dataset.classes.filter(pk__in=changes)}
+    changed = [
+        label
+        for pk, label in classes.items()
+        if any(getattr(label, field) != value for field, value in changes[pk].items())
+    ]
+    LabelClass.objects.filter(pk__in=[c.pk for c in changed]).update(key="")
+    for label in changed:
+        for field in ("name", "key", "role"):
+            setattr(label, field, changes[label.pk].get(field, getattr(label, field)))
+        try:
+            with transaction.atomic():
+                label.save(update_fields=["name", "key", "role"])
+        except IntegrityError:
+            raise NameTakenError(
+                f"Another class is named {label.name!r} or has the key {label.key_cap!r} already."
+            ) from None
+    return len(changed)
+
+
+def retire_class(*, label_class: LabelClass, retired: bool) -> None:
+    """Take a class out of use (its labels and versions stay) or back into use, without a key."""
+    label_class.retired_at = timezone.now() if retired else None
+    label_class.key = ""
+    label_class.save(update_fields=["retired_at", "key"])
+
+
+@transaction.atomic
+def publish_guideline(*, dataset: Dataset, text: str, by: User | None = None) -> Guideline:
+    """Make the next version of the guideline; an unchanged text gives the newest again."""
+    newest = dataset.guidelines.first()
+    if newest and newest.text == text:
+        return newest
+    return Guideline.objects.create(
+        dataset=dataset, number=newest.number + 1 if newest else 1, text=text, created_by=by
+    )

@@ -1,0 +1,197 @@
+"""One import from its opening to its report; every step can be repeated after a kill.
+
+What is done is what has an entry: a batch's bytes are durable before its rows, and its rows
+and entries are one transaction. So an attempt that follows a killed one skips what has an
+entry, and ends in the same items and the same report.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Q
+
+from labeling import storage
+from labeling.models import Dataset, Job, LabelClass, Split, Upload, UploadEntry, User
+from labeling.services import datasets, jobs
+from labeling.services.intake import splitting
+from labeling.services.intake.measuring import Opened, open_all
+from labeling.services.intake.reading import Asked, Candidate, Reading, read_upload
+from labeling.services.intake.recording import Ledger, classes_by_name, record
+
+BATCH_MEMBERS = 100  # rows of a transaction stay below 200 with their label history
+BATCH_BYTES = 64 * 2**20  # of files held in memory at once
+THREADS = 4  # Pillow and libsndfile release the lock; fsyncs wait side by side
+
+
+@transaction.atomic
+def open_import(
+    *,
+    dataset: Dataset,
+    path: Path,
+    name: str = "",
+    labels: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    split_from: str = "",
+    replace: bool = False,
+    by: User | None = None,
+) -> tuple[Upload, Job]:
+    """Note an import of a folder, zip or table and its waiting job; the caller sends the job."""
+    upload = Upload.objects.create(
+        dataset=dataset,
+        name=(name or path.name)[:200],
+        path=str(path),
+        options={
+            "labels": str(labels or ""),
+            "columns": dict(columns or {}),
+            "split_from": split_from,
+            "replace": replace,
+        },
+        by=by,
+    )
+    return upload, open_job_of(upload=upload, by=by)
+
+
+@transaction.atomic
+def open_job_of(*, upload: Upload, by: User | None = None) -> Job:
+    """Open the job that carries out an upload whose files are all there."""
+    job = jobs.open_job(kind="import", dataset=upload.dataset, options={"upload": upload.pk}, by=by)
+    upload.job = job
+    upload.save(update_fields=["job"])
+    return job
+
+
+def uploads_folder() -> Path:
+    """Return where files that came through the browser wait for their import."""
+    return Path(settings.DATA_DIR) / "uploads"
+
+
+def import_upload(work: jobs.Work) -> dict[str, Any]:
+    """Carry out the import that a job names and return its figures."""
+    upload = Upload.objects.select_related("dataset", "by").get(pk=work.options["upload"])
+    if "result" in upload.options:  # everything was done before the last attempt was lost
+        return dict(upload.options["result"])
+    work.progress(message="Reading the list of files", now=True)
+    reading = read_upload(_asked(upload))
+    _refuse_full_disk(reading)
+    plan = _plan(upload, reading, work)
+    _import_candidates(upload, reading, work)
+    split = splitting.propose(upload=upload, work=work) if plan["wants_split"] else {}
+    result = {**counts(upload), "ignored": reading.ignored, "manifest": reading.manifest}
+    result |= {"upload": upload.pk, "split": split}
+    upload.options["result"] = result
+    upload.save(update_fields=["options"])
+    if Path(upload.path).is_relative_to(uploads_folder()):  # its contents lie in storage now
+        shutil.rmtree(uploads_folder() / str(upload.pk), ignore_errors=True)
+    return result
+
+
+def _asked(upload: Upload) -> Asked:
+    options = upload.options
+    path = Path(upload.path)
+    return Asked(
+        path=path,
+        media=upload.dataset.media,
+        labels=Path(options["labels"]) if options.get("labels") else None,
+        columns=options.get("columns") or {},
+        split_from=options.get("split_from") or "",
+        open_archives=path.is_relative_to(uploads_folder()),
+        known_classes=tuple(upload.dataset.classes.values_list("name", flat=True)),
+        top=options.get("plan", {}).get("top"),
+    )
+
+
+def _refuse_full_disk(reading: Reading) -> None:
+    need, free = reading.bytes + settings.LEAST_FREE_BYTES, storage.free_bytes()
+    if need > free:
+        raise jobs.Refused(
+            f"The disk is too full: the import needs {need / 2**20:,.0f} MiB "
+            f"({settings.LEAST_FREE_BYTES / 2**20:,.0f} stay free), {free / 2**20:,.0f} are left. "
+            "Free some space, then retry."
+        )
+
+
+@transaction.atomic
+def _plan(upload: Upload, reading: Reading, work: jobs.Work) -> dict[str, Any]:
+    """Decide once what depends on the dataset before the import, and make its first classes."""
+    _hold(work)
+    if "plan" not in upload.options:
+        makes_classes = not upload.dataset.classes.exists()
+        has_splits = upload.dataset.items.exclude(split=Split.NONE).exists()
+        says_splits = reading.says_splits or has_splits or upload.dataset.items.exists()
+        upload.options["plan"] = {
+            "top": reading.top,
+            "wants_split": not says_splits and not upload.options.get("split_from"),
+            "new_classes": reading.classes if makes_classes else [],
+        }
+        if makes_classes:
+            datasets.add_classes(dataset=upload.dataset, names=reading.classes)
+        upload.save(update_fields=["options"])
+    return dict(upload.options["plan"])
+
+
+def _hold(work: jobs.Work) -> None:
+    """Make sure that this attempt still owns the job while its transaction lasts."""
+    if not work.rows.select_for_update().exists():
+        raise jobs.JobStoppedError(f"job {work.job.pk}, attempt {work.job.attempt}")
+
+
+def _import_candidates(upload: Upload, reading: Reading, work: jobs.Work) -> None:
+    done = set(upload.entries.values_list("name", "line"))
+    waiting = [c for c in reading.candidates if (c.name, c.line) not in done]
+    classes = classes_by_name(upload, [c.label for c in reading.candidates if c.label])
+    total, finished = len(reading.candidates), len(reading.candidates) - len(waiting)
+    tally = counts(upload)
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="intake") as pool:
+        for batch in batches(waiting):
+            work.progress(finished, total, message="Importing", detail=tally)
+            work.check()
+            opened = open_all(batch, media=upload.dataset.media, pool=pool)
+            _save(opened, upload, classes, work, tally)
+            finished += len(batch)
+    work.progress(finished, total, message="Importing", detail=tally, now=True)
+
+
+def _save(
+    opened: Sequence[Opened],
+    upload: Upload,
+    classes: Mapping[str, LabelClass],
+    work: jobs.Work,
+    tally: dict[str, int],
+) -> None:
+    ledger = Ledger(upload, classes, replace=bool(upload.options.get("replace")))
+    with transaction.atomic():
+        _hold(work)
+        record(opened, ledger)
+    for entry in ledger.entries:
+        tally[entry.outcome] += 1
+        tally["odd"] += entry.is_odd
+
+
+def batches(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+    """Cut candidates so that neither a transaction nor memory grows large."""
+    batch: list[Candidate] = []
+    size = 0
+    for candidate in candidates:
+        if batch and (len(batch) == BATCH_MEMBERS or size + candidate.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(candidate)
+        size += candidate.size
+    if batch:
+        yield batch
+
+
+OUTCOMES = ("imported", "unchanged", "rejected", "conflict", "different", "replaced", "updated")
+
+
+def counts(upload: Upload) -> dict[str, int]:
+    """Count the entries of a report by outcome; odd ones count among the imported as well."""
+    entries = UploadEntry.objects.filter(upload=upload)
+    by_outcome = {name: Count("pk", filter=Q(outcome=name)) for name in OUTCOMES}
+    found: dict[str, int] = entries.aggregate(**by_outcome, odd=Count("pk", filter=Q(is_odd=True)))
+    return found

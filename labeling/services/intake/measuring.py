@@ -1,0 +1,152 @@
+"""One look at each file: read, hash, measure; and its bytes made durable."""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from labeling import storage
+from labeling.models import Content, Media
+from labeling.services.intake.members import MemberError, Problem
+from labeling.services.intake.reading import Candidate
+from mlcore.files import Measured, Oddity, UnusableFile, name_oddity, sha256_of
+from mlcore.images import measure_image
+from mlcore.sounds import measure_sound
+from mlcore.texts import MOST_CHARACTERS, measure_text
+
+MOST_TEXT_BYTES = 4 * MOST_CHARACTERS  # UTF-8 takes at most 4 a character
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A candidate with its content (a row, perhaps not yet saved), or with a problem."""
+
+    candidate: Candidate
+    content: Content | None = None
+    problem: Problem | None = None
+
+    @property
+    def odd(self) -> list[list[str]]:
+        """What a person should know about the item: its bytes' oddities and its name's."""
+        if self.content is None:
+            return []
+        by_name = _of_name(self.candidate, self.content.type)
+        return [[o.code, o.reason] for o in by_name] + list(self.content.oddities)
+
+
+def open_all(
+    candidates: Sequence[Candidate], *, media: str, pool: ThreadPoolExecutor
+) -> list[Opened]:
+    """Read and measure candidates; contents that are known already are not measured again.
+
+    When this returns, the bytes of every content lie durably in storage.
+    """
+    loaded = list(pool.map(lambda c: _load(c, media), candidates))
+    hashes = {sha256 for sha256, _, _ in loaded if sha256}
+    contents: dict[str, Content | Problem] = {
+        content.sha256: content for content in Content.objects.filter(sha256__in=hashes)
+    }
+    new = {
+        sha256: (raw, candidate)
+        for candidate, (sha256, raw, _) in zip(candidates, loaded)
+        if sha256 and sha256 not in contents
+    }
+    measured = pool.map(lambda pair: _measure(*pair, media), new.values())
+    to_store: dict[str, bytes] = {}
+    for (sha256, (raw, _)), found in zip(new.items(), measured):
+        if isinstance(found, Measured):
+            contents[sha256] = _content_row(found, text=raw.decode() if media == Media.TEXT else "")
+            to_store.update(_bytes_of(found, raw, media))
+        else:
+            contents[sha256] = found
+    storage.write_many(to_store, pool=pool)
+    return [
+        _opened(candidate, problem, contents.get(sha256))
+        for candidate, (sha256, _, problem) in zip(candidates, loaded)
+    ]
+
+
+def _opened(
+    candidate: Candidate, problem: Problem | None, content: Content | Problem | None
+) -> Opened:
+    if isinstance(content, Content):
+        return Opened(candidate, content)
+    return Opened(candidate, None, problem or content)
+
+
+def _load(candidate: Candidate, media: str) -> tuple[str, bytes, Problem | None]:
+    """Return hash and bytes of a candidate, or why there are none."""
+    if candidate.problem or (candidate.read is None and candidate.text is None):
+        return "", b"", candidate.problem
+    if candidate.size > settings.MOST_MEMBER_BYTES:
+        most = settings.MOST_MEMBER_BYTES // 2**20
+        reason = f"The file has {candidate.size:,} bytes; at most {most} MiB are read."
+        return "", b"", ("too_large", reason)
+    try:
+        raw = (
+            candidate.read()
+            if candidate.read
+            else (candidate.text or "").encode("utf-8", "replace")
+        )
+    except MemberError as error:
+        return "", b"", error.problem
+    if media == Media.TEXT:
+        if len(raw) > MOST_TEXT_BYTES:
+            reason = f"The text has {len(raw):,} bytes; at most {MOST_TEXT_BYTES:,} are read."
+            return "", b"", ("too_large", reason)
+        try:
+            raw = unicodedata.normalize("NFC", raw.decode("utf-8-sig")).encode()
+        except UnicodeDecodeError as error:
+            return "", b"", ("unreadable", f"The text is not UTF-8 ({error.reason}).")
+    return sha256_of(raw), raw, None
+
+
+def _measure(raw: bytes, candidate: Candidate, media: str) -> Measured | Problem:
+    measure: Callable[..., Measured] = {
+        Media.IMAGE: measure_image,
+        Media.AUDIO: measure_sound,
+    }.get(media, _measure_text)
+    try:
+        return measure(raw, candidate.name, most_bytes=settings.MOST_MEMBER_BYTES)
+    except UnusableFile as error:
+        return (error.code, error.reason)
+
+
+def _measure_text(raw: bytes, name: str, *, most_bytes: int) -> Measured:
+    return measure_text(raw.decode())
+
+
+def _of_name(candidate: Candidate, kind: str) -> Iterable[Oddity]:
+    return () if kind == "text" else name_oddity(candidate.name, kind)
+
+
+def _content_row(found: Measured, *, text: str) -> Content:
+    return Content(
+        sha256=found.sha256,
+        type=found.type,
+        mime=found.mime,
+        size=found.size,
+        pixel_hash=found.pixel_hash,
+        phash="" if found.phash is None else f"{found.phash:016x}",
+        mirror_phash="" if found.mirror_phash is None else f"{found.mirror_phash:016x}",
+        is_flat=found.flat,
+        facts=found.facts,
+        oddities=[[o.code, o.reason] for o in found.oddities if o.code != "wrong_extension"],
+        text=text,
+        preview="" if text else sha256_of(found.preview),
+        preview_mime="" if text else found.preview_mime,
+        display=sha256_of(found.display) if found.display else "",
+        display_mime=found.display_mime,
+    )
+
+
+def _bytes_of(found: Measured, raw: bytes, media: str) -> dict[str, bytes]:
+    """Return what must lie in storage; texts lie in their row."""
+    if media == Media.TEXT:
+        return {}
+    stored = {found.sha256: raw, sha256_of(found.preview): found.preview}
+    if found.display:
+        stored[sha256_of(found.display)] = found.display
+    return stored

@@ -1,0 +1,209 @@
+"""From opened candidates to rows: contents, items, their labels and the report, in one go."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from labeling.models import (
+    Content,
+    Item,
+    LabelClass,
+    LabelSource,
+    Outcome,
+    Split,
+    Upload,
+    UploadEntry,
+)
+from labeling.services import labels
+from labeling.services.intake.measuring import Opened
+from labeling.services.intake.reading import Candidate
+from labeling.services.intake.tables import captured
+
+BY_PEOPLE = (LabelSource.CONSENSUS, LabelSource.REVIEW)
+MOST_REASON_CHARACTERS = 500
+
+
+@dataclass
+class Ledger:
+    """What one batch writes; nothing is saved before all of it is known."""
+
+    upload: Upload
+    classes: Mapping[str, LabelClass]
+    replace: bool
+    new: list[Item] = field(default_factory=list)
+    replaced: list[Item] = field(default_factory=list)
+    entries: list[UploadEntry] = field(default_factory=list)
+
+
+def classes_by_name(upload: Upload, names: Sequence[str]) -> dict[str, LabelClass]:
+    """Return the class that each name means: the same name, else the only one that differs
+    in case alone."""
+    exact = {c.name: c for c in upload.dataset.classes.filter(retired_at__isnull=True)}
+    folded: dict[str, list[LabelClass]] = {}
+    for label in exact.values():
+        folded.setdefault(label.name.casefold(), []).append(label)
+    meant = {}
+    for name in names:
+        alike = folded.get(name.strip().casefold(), [])
+        if name in exact:
+            meant[name] = exact[name]
+        elif len(alike) == 1:
+            meant[name] = alike[0]
+    return meant
+
+
+def record(opened: Sequence[Opened], ledger: Ledger) -> None:
+    """Save a batch. The caller holds the transaction; what is recorded is never done again."""
+    dataset = ledger.upload.dataset
+    contents = {o.content.sha256: o.content for o in opened if o.content}
+    Content.objects.bulk_create(
+        [content for content in contents.values() if content._state.adding], ignore_conflicts=True
+    )
+    keys = [o.candidate.key for o in opened if o.content]
+    there = Item.objects.select_related("label").filter(dataset=dataset, key__in=keys)
+    items = {item.key: item for item in there}
+    for one in opened:
+        _place(one, items, ledger)
+    Item.objects.bulk_create(ledger.new)
+    Item.objects.bulk_update(ledger.replaced, ["content", "odd"])
+    reason = f"imported with {ledger.upload.name}"
+    labels.begin_history(items=ledger.new, by=ledger.upload.by, reason=reason)
+    for entry in ledger.entries:
+        if entry.item is not None:
+            entry.item_id = entry.item.pk
+    UploadEntry.objects.bulk_create(ledger.entries)
+
+
+def _place(one: Opened, items: dict[str, Item], ledger: Ledger) -> None:
+    if one.content is None:
+        code, reason = one.problem or ("unreadable", "The file cannot be read.")
+        _enter(one, ledger, Outcome.REJECTED, notes=[(code, reason)])
+        return
+    item = items.get(one.candidate.key)
+    if item is None:
+        items[one.candidate.key] = item = _new_item(one, ledger)
+        ledger.new.append(item)
+        proposed, note = _unknown_class(one.candidate, ledger)
+        _enter(one, ledger, Outcome.IMPORTED, item=item, proposed=proposed, notes=note)
+    elif item.content_id != one.content.sha256:
+        _place_other_bytes(one, item, ledger)
+    else:
+        proposed, note = differences(one.candidate, item, ledger.classes)
+        outcome = Outcome.DIFFERENT if proposed else Outcome.UNCHANGED
+        _enter(one, ledger, outcome, item=item, proposed=proposed, notes=note)
+
+
+def _place_other_bytes(one: Opened, item: Item, ledger: Ledger) -> None:
+    proposed, note = differences(one.candidate, item, ledger.classes)
+    assert one.content is not None
+    if ledger.replace:
+        item.content, item.odd = one.content, one.odd
+        ledger.replaced.append(item)
+        _enter(one, ledger, Outcome.REPLACED, item=item, proposed=proposed, notes=note)
+        return
+    proposed |= {"content": one.content.sha256, "odd": one.odd}
+    words = "This key is there already with other bytes; they are kept until you replace them."
+    conflict = [("other_bytes", words), *note]
+    _enter(one, ledger, Outcome.CONFLICT, item=item, proposed=proposed, notes=conflict)
+
+
+def _new_item(one: Opened, ledger: Ledger) -> Item:
+    candidate, content = one.candidate, one.content
+    assert content is not None
+    label = ledger.classes.get(candidate.label or "")
+    return Item(
+        dataset=ledger.upload.dataset,
+        key=candidate.key,
+        content=content,
+        split=candidate.split or Split.NONE,
+        source_group=candidate.group,
+        captured_at=candidate.captured_at or captured(str(content.facts.get("captured_at", ""))),
+        metadata=dict(candidate.metadata),
+        odd=one.odd,
+        label=label,
+        label_source=LabelSource.IMPORT if label else LabelSource.NONE,
+    )
+
+
+def _unknown_class(
+    candidate: Candidate, ledger: Ledger
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    if not candidate.label or candidate.label in ledger.classes:
+        return {}, []
+    words = f"There is no class {candidate.label!r}; imported without a label."
+    return {"label": candidate.label}, [("unknown_class", words)]
+
+
+def differences(
+    candidate: Candidate, item: Item, classes: Mapping[str, LabelClass]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return what an import says otherwise than the item; what it leaves out is no difference."""
+    proposed: dict[str, Any] = {}
+    notes: list[tuple[str, str]] = []
+    if candidate.label:
+        label = classes.get(candidate.label)
+        if label is None:
+            proposed["label"] = candidate.label
+            notes.append(("unknown_class", f"There is no class {candidate.label!r}."))
+        elif label.pk != item.label_id and item.label_source in BY_PEOPLE:
+            words = f"People gave it the label {item.label}; {label.name!r} is not applied."
+            notes.append(("label_by_people", words))
+        elif label.pk != item.label_id:
+            proposed["label"] = label.name
+    if candidate.split and candidate.split != item.split:
+        proposed["split"] = candidate.split
+    if candidate.group and candidate.group != item.source_group:
+        proposed["group"] = candidate.group
+    if candidate.captured_at and candidate.captured_at != item.captured_at:
+        proposed["captured_at"] = candidate.captured_at.isoformat()
+    changed = {k: v for k, v in candidate.metadata.items() if item.metadata.get(k) != v}
+    if changed:
+        proposed["metadata"] = changed
+    if proposed:
+        proposed["before"] = _before(item, proposed)
+    return proposed, notes
+
+
+def _before(item: Item, proposed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the item says now, for the page that shows both."""
+    now = {
+        "label": item.label.name if item.label else None,
+        "split": item.split,
+        "group": item.source_group,
+        "captured_at": item.captured_at.isoformat() if item.captured_at else None,
+        "metadata": {k: item.metadata.get(k) for k in proposed.get("metadata", {})},
+    }
+    return {name: now[name] for name in proposed}
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """Return the moment that a proposal holds as text."""
+    return parse_datetime(text) if text else None
+
+
+def _enter(
+    one: Opened,
+    ledger: Ledger,
+    outcome: Outcome,
+    *,
+    item: Item | None = None,
+    proposed: Mapping[str, Any] | None = None,
+    notes: Sequence[tuple[str, str]] = (),
+) -> None:
+    all_notes = [*notes, *map(tuple, one.odd), *one.candidate.notes]
+    ledger.entries.append(
+        UploadEntry(
+            upload=ledger.upload,
+            name=one.candidate.name,
+            line=one.candidate.line,
+            outcome=outcome,
+            code=all_notes[0][0] if all_notes else "",
+            reason=" ".join(words for _, words in all_notes)[:MOST_REASON_CHARACTERS],
+            is_odd=bool(one.odd) and outcome != Outcome.UNCHANGED,
+            proposed=dict(proposed or {}),
+            item=item,
+        )
+    )

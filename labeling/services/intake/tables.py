@@ -1,0 +1,201 @@
+"""Tables of an import: a manifest of labels, or the texts themselves (CSV, TSV, JSONL)."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from labeling.services.intake.members import Problem
+from labeling.services.jobs import Refused
+
+# What a column is for, and the names by which it is found; earlier names win.
+COLUMN_NAMES = {
+    "key": "key file file_name filename filepath file_path path image image_path img audio clip "
+    "item id",
+    "file": "file file_name filename filepath file_path path image image_path img audio clip",
+    "label": "label class class_name category target intent word y",
+    "split": "split subset fold_name partition",
+    "group": "group source_group source speaker speaker_id sender sender_id patient patient_id "
+    "subject subject_id user user_id recording recording_id session",
+    "captured_at": "captured_at captured date datetime timestamp time taken_at recorded_at",
+    "text": "text sentence utterance query question content review comment document message "
+    "title body",
+}
+ROLES = tuple(COLUMN_NAMES)
+DELIMITERS = ",;\t|"
+MOST_CELL_CHARACTERS = 1_000_000
+MOST_UNPACKED_BYTES = 2 * 2**30
+MOST_GROUP_CHARACTERS = 150
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table; cells are stripped text, by column."""
+
+    line: int
+    number: int
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in their order, the lines that could not be read, and what each column is for."""
+
+    name: str
+    columns: Sequence[str]
+    rows: list[Row]
+    problems: list[tuple[int, Problem]]
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    def has(self, role: str) -> bool:
+        return role in self.roles
+
+    def cell(self, row: Row, role: str) -> str:
+        return row.cells.get(self.roles[role], "") if role in self.roles else ""
+
+    def metadata(self, row: Row) -> dict[str, str]:
+        """Return the cells of the columns that have no role."""
+        used = set(self.roles.values())
+        return {name: cell for name, cell in row.cells.items() if name not in used and cell}
+
+
+def read_table(name: str, content: bytes, *, columns: Mapping[str, str] | None = None) -> Table:
+    """Read a table; `columns` names the column of a role where its own name does not tell."""
+    text = _decoded(name, _unpacked(name, content))
+    suffix = name.lower().removesuffix(".gz").rsplit(".", 1)[-1]
+    first = text.lstrip()[:1]
+    table = _of_lines(name, text) if suffix in ("jsonl", "ndjson") or first == "{" else None
+    table = table or _of_cells(name, text, delimiter="\t" if suffix == "tsv" else "")
+    if not table.columns:
+        raise Refused(f"{name} is empty.")
+    return Table(
+        name, table.columns, table.rows, table.problems, _roles(name, table.columns, columns or {})
+    )
+
+
+def _roles(name: str, columns: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:
+    unknown = sorted(set(wanted) - set(ROLES))
+    if unknown:
+        raise Refused(f"{', '.join(unknown)}: a column can be for {', '.join(ROLES)}.")
+    plain = {column.strip().casefold().replace(" ", "_"): column for column in reversed(columns)}
+    roles = {}
+    for role, names in COLUMN_NAMES.items():
+        if role in wanted:
+            column = plain.get(wanted[role].strip().casefold().replace(" ", "_"))
+            if column is None:
+                there = ", ".join(columns[:30])
+                raise Refused(f"{name} has no column {wanted[role]!r}. It has: {there}.")
+            roles[role] = column
+            continue
+        taken = set(wanted.values()) | (set(roles.values()) if role != "file" else set())
+        found = [plain[n] for n in names.split() if n in plain and plain[n] not in taken]
+        if found:
+            roles[role] = found[0]
+    return roles
+
+
+def _unpacked(name: str, content: bytes) -> bytes:
+    if not name.lower().endswith(".gz"):
+        return content
+    try:
+        with gzip.open(io.BytesIO(content)) as file:
+            unpacked = file.read(MOST_UNPACKED_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Refused(f"{name} cannot be unpacked ({error}).") from error
+    return unpacked
+
+
+def _decoded(name: str, content: bytes) -> str:
+    # UTF-16 is what Excel calls "Unicode text".
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Refused(
+            f"{name} is not UTF-8 text: byte 0x{content[error.start]:02X} in line {line}. "
+            "Save it as “CSV UTF-8” and import it again."
+        ) from error
+
+
+def _of_lines(name: str, text: str) -> Table:
+    """Read JSON lines; values that are no text are kept as JSON, lists and objects too."""
+    columns: dict[str, None] = {}
+    rows: list[Row] = []
+    problems: list[tuple[int, Problem]] = []
+    for line, raw in enumerate(text.split("\n"), 1):
+        if not raw.strip():
+            continue
+        try:
+            record = json.loads(raw)
+        except json.JSONDecodeError as error:
+            problems.append((line, ("bad_row", f"This line is no JSON: {error}.")))
+            continue
+        if not isinstance(record, dict):
+            problems.append((line, ("bad_row", "This line is no JSON object.")))
+            continue
+        cells = {str(name): _as_cell(value) for name, value in record.items()}
+        columns.update(dict.fromkeys(cells))
+        rows.append(Row(line, len(rows) + 1, cells))
+    return Table(name, list(columns), rows, problems)
+
+
+def _as_cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _of_cells(name: str, text: str, *, delimiter: str) -> Table:
+    csv.field_size_limit(MOST_CELL_CHARACTERS)
+    header_line = text.split("\n", 1)[0]
+    delimiter = delimiter or max(DELIMITERS, key=header_line.count)
+    reader = csv.reader(io.StringIO(text.replace("\x00", ""), newline=""), delimiter=delimiter)
+    columns: list[str] = []
+    rows: list[Row] = []
+    problems: list[tuple[int, Problem]] = []
+    for line, cells in _numbered(name, reader):
+        if not columns:
+            columns = [cell.strip() or f"column {n}" for n, cell in enumerate(cells, 1)]
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
+            reason = f"This line has {len(cells)} cells, the header has {len(columns)}."
+            problems.append((line, ("bad_row", reason)))
+            continue
+        rows.append(Row(line, len(rows) + 1, dict(zip(columns, map(_as_cell, cells)))))
+    return Table(name, columns, rows, problems)
+
+
+def _numbered(name: str, reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield cells with the line on which they begin (a quoted cell may hold line ends)."""
+    begins = 1
+    try:
+        for cells in reader:
+            yield begins, cells
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise Refused(f"{name} cannot be read in line {reader.line_num}: {error}.") from error
+
+
+def captured(cell: str) -> datetime | None:
+    """Return the moment that a cell names; a time without zone is taken as UTC.
+
+    >>> captured("2024-05-01 12:30").isoformat()
+    '2024-05-01T12:30:00+00:00'
+    """
+    text = re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", cell.strip())
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
