@@ -131,6 +131,14 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
     )
 
 
+def decode_sound(content: bytes, *, most_bytes: int = MOST_BYTES) -> Clip:
+    """Decode a sound as `measure_sound` reads it; raises UnusableFile."""
+    kind = real_type(content, wanted=SOUND_TYPES, noun="sound", most_bytes=most_bytes)
+    header = read_wav_header(content) if kind == "wav" else None
+    open_ended = header is not None and header.open_ended
+    return _decode(closed_wav(content, header) if header and open_ended else content, kind)
+
+
 def _decode(content: bytes, kind: str) -> Clip:
     import soundfile  # loads libsndfile; whoever only measures images need not
 

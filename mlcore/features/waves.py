@@ -1,0 +1,141 @@
+"""Sound features: MFCC statistics over time, and YAMNet where its file is present."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlcore.sounds import decode_sound
+
+RATE = 16_000
+"""Hz; what YAMNet takes, and enough for speech."""
+MOST_SECONDS = 60
+"""The middle of longer sounds is described."""
+COEFFICIENTS = 20
+SEGMENTS = 5
+FRAME = 512
+HOP = 160
+"""Samples at 16 kHz: frames of 32 ms every 10 ms, usual for speech."""
+BANDS = 64
+SHORTEST = SEGMENTS * HOP
+QUIETEST_DECIBELS = 80.0
+"""Levels further below the loudest frame count as silence (librosa's own default)."""
+MFCC_DIMENSIONS = SEGMENTS * COEFFICIENTS * 2
+
+YAMNET_WINDOW = 15_600
+"""Samples that YAMNet takes at once (0.975 s)."""
+YAMNET_HOP = 7_800
+YAMNET_MOST_WINDOWS = 20
+"""A minute is heard in 20 windows spread evenly instead of 122: 6 times as fast."""
+YAMNET_DIMENSIONS = 1024
+
+
+def read_wave(content: bytes) -> np.ndarray:
+    """Decode a sound to one channel at 16 kHz.
+
+    Parameters
+    ----------
+    content : bytes
+        The original file.
+
+    Returns
+    -------
+    float32 ndarray of shape (n_samples,)
+        1.0 is full scale; at least SHORTEST and at most MOST_SECONDS long.
+
+    Raises
+    ------
+    mlcore.files.UnusableFile
+    """
+    clip = decode_sound(content)
+    wave = _middle(clip.samples.mean(axis=1), MOST_SECONDS * clip.rate)
+    if clip.rate != RATE:
+        import librosa
+
+        wave = librosa.resample(wave, orig_sr=clip.rate, target_sr=RATE, res_type="soxr_mq")
+    padding = max(SHORTEST - len(wave), 0)
+    return np.pad(wave, (0, padding)).astype(np.float32)
+
+
+def _middle(wave: np.ndarray, most: int) -> np.ndarray:
+    start = max(len(wave) - most, 0) // 2
+    return wave[start : start + most]
+
+
+def mfcc_statistics(wave: np.ndarray) -> np.ndarray:
+    """Return mean and spread of 20 MFCC in 5 segments of equal length.
+
+    Parameters
+    ----------
+    wave : float ndarray of shape (n_samples,)
+        At 16 kHz, at least SHORTEST long.
+
+    Returns
+    -------
+    float32 ndarray of shape (MFCC_DIMENSIONS,)
+        Segment by segment: 20 means, 20 standard deviations.
+    """
+    import librosa
+
+    power = np.abs(librosa.stft(wave, n_fft=FRAME, hop_length=HOP)) ** 2
+    levels = librosa.power_to_db(_mel_bands() @ power, top_db=QUIETEST_DECIBELS)
+    coefficients = librosa.feature.mfcc(S=levels, n_mfcc=COEFFICIENTS)
+    parts = np.array_split(coefficients, SEGMENTS, axis=1)
+    statistics = [np.concatenate([part.mean(axis=1), part.std(axis=1)]) for part in parts]
+    return np.concatenate(statistics).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _mel_bands() -> np.ndarray:
+    """Return the mel filters; librosa makes them anew at each call, 2 ms."""
+    import librosa
+
+    return librosa.filters.mel(sr=RATE, n_fft=FRAME, n_mels=BANDS)
+
+
+def yamnet_embedding(wave: np.ndarray, *, weights: Path) -> np.ndarray:
+    """Return the mean of what YAMNet hears in windows of 0.975 s.
+
+    Parameters
+    ----------
+    wave : float ndarray of shape (n_samples,)
+        At 16 kHz.
+    weights : Path
+        YAMNet as a LiteRT file that takes 15,600 samples.
+
+    Returns
+    -------
+    float32 ndarray of shape (1024,)
+        The input of the network's last layer, averaged over windows.
+    """
+    interpreter, entry, embedding = _yamnet(weights)
+    heard = []
+    for start in _window_starts(len(wave)):
+        window = wave[start : start + YAMNET_WINDOW]
+        interpreter.set_tensor(entry, np.pad(window, (0, YAMNET_WINDOW - len(window))))
+        interpreter.invoke()
+        heard.append(interpreter.get_tensor(embedding).ravel())
+    return np.stack(heard).mean(axis=0)
+
+
+def _window_starts(n_samples: int) -> np.ndarray:
+    last = max(n_samples - YAMNET_WINDOW, 0)
+    n_windows = min(last // YAMNET_HOP + 1, YAMNET_MOST_WINDOWS)
+    return np.linspace(0, last, n_windows).astype(int) if n_windows > 1 else np.array([0])
+
+
+@lru_cache(maxsize=1)
+def _yamnet(weights: Path) -> tuple[Any, int, int]:
+    """Return interpreter, input and embedding: the input of the last fully connected layer."""
+    from mlcore.features.network import lite_interpreter
+
+    # Without `preserve` the embedding's memory is used again before it can be read.
+    interpreter = lite_interpreter(model_path=str(weights), experimental_preserve_all_tensors=True)
+    layers = [
+        layer for layer in interpreter._get_ops_details() if layer["op_name"] == "FULLY_CONNECTED"
+    ]
+    embedding = int(layers[-1]["inputs"][0])
+    return interpreter, interpreter.get_input_details()[0]["index"], embedding

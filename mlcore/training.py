@@ -1,0 +1,452 @@
+"""Train a small softmax head on frozen features, and predict every item out of sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlcore.backend import load_tensorflow
+from mlcore.folds import grouped_folds
+
+FEWEST_ITEMS_TO_HOLD_OUT = 30
+"""Items below which early stopping would decide on five or fewer, and is left out."""
+INNER_PARTS = 6
+"""One in so many training items is held out to decide when to stop."""
+STEPS_BETWEEN_POLLS = 16
+"""Batches between two looks at `should_stop`; 16 of 256 x 1280 take about 30 ms."""
+SMALLEST_SPREAD = 1e-6
+"""Standard deviation below which a feature counts as constant and is not enlarged."""
+
+
+class Cancelled(Exception):  # noqa: N818  (no error: somebody asked for it)
+    """The caller's `should_stop` said yes."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a head is trained and judged; two runs compare only under equal protocols.
+
+    Parameters
+    ----------
+    backbone : str
+        Name of the features.
+    n_folds, epochs, patience, batch : int
+        `patience` counts epochs without a lower loss on held-out items.
+    learning_rate : float
+        Of Adam.
+    l2 : float
+        Penalty on squared weights per feature: l2 * n_features / n_items / 2, so that the same
+        number suits 200 sound features and 1,280 of a network (bench/features.py).
+    class_weights : bool
+        Give every class the same total weight.
+    seed : int
+    """
+
+    backbone: str = ""
+    n_folds: int = 5
+    epochs: int = 60
+    patience: int = 8
+    batch: int = 256
+    learning_rate: float = 0.001
+    l2: float = 0.08
+    class_weights: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One pass over the training part of a fold; losses in nats, accuracies 0 to 1.
+
+    `val_loss` and `val_accuracy` are of inner held-out items, None where there were too few.
+    """
+
+    fold: int
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class FoldReport:
+    """A finished fold: `probabilities[i]` belongs to item `items[i]`, predicted unseen."""
+
+    fold: int
+    n_folds: int
+    items: np.ndarray
+    probabilities: np.ndarray
+    accuracy: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Out-of-sample predictions of every item.
+
+    `probabilities` is float32 (n_items, n_classes), `folds` int64 (n_items,).
+    """
+
+    probabilities: np.ndarray
+    folds: np.ndarray
+    curves: tuple[EpochReport, ...]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A trained softmax layer over standardised features; needs no TensorFlow to predict."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
+    epochs: int
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return class probabilities, float32 (n_items, n_classes); rows sum to 1."""
+        standard = (np.asarray(features, dtype=np.float32) - self.centre) / self.spread
+        return softmax(standard @ self.weights + self.bias)
+
+    def save(self, path: Path) -> None:
+        """Write the head to one .npz file."""
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                weights=self.weights,
+                bias=self.bias,
+                centre=self.centre,
+                spread=self.spread,
+                epochs=self.epochs,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Head:
+        """Read a head that `save` wrote."""
+        with np.load(path, allow_pickle=False) as held:
+            arrays = {name: held[name] for name in ("weights", "bias", "centre", "spread")}
+            return cls(**arrays, epochs=int(held["epochs"]))
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Turn rows of scores into probabilities.
+
+    Examples
+    --------
+    >>> softmax(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def cross_validate(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    n_classes: int,
+    protocol: Protocol,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_fold: Callable[[FoldReport], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> CrossValidation:
+    """Predict every item by a head that saw neither it nor its group.
+
+    Parameters
+    ----------
+    features : float ndarray of shape (n_items, n_features)
+    labels : int ndarray of shape (n_items,)
+        0 to n_classes - 1.
+    groups : int ndarray of shape (n_items,)
+        As `mlcore.folds.join_groups` returns them.
+    n_classes : int
+    protocol : Protocol
+    on_epoch, on_fold : callable, optional
+        Called as training goes on.
+    should_stop : callable, optional
+        Asked every few batches; True raises `Cancelled`.
+
+    Returns
+    -------
+    CrossValidation
+
+    Raises
+    ------
+    ValueError
+        What is wrong with the input, in words.
+    Cancelled
+    """
+    features, labels = _checked(features, labels, groups, n_classes=n_classes)
+    folds = grouped_folds(
+        labels, groups, n_folds=protocol.n_folds, rng=np.random.default_rng(protocol.seed)
+    )
+    n_folds = int(folds.max()) + 1
+    probabilities = np.zeros((len(labels), n_classes), dtype=np.float32)
+    curves: list[EpochReport] = []
+
+    def record(report: EpochReport) -> None:
+        curves.append(report)
+        if on_epoch is not None:
+            on_epoch(report)
+
+    for fold in range(n_folds):
+        unseen = np.flatnonzero(folds == fold)
+        seen = np.flatnonzero(folds != fold)
+        head = _fit(
+            features[seen],
+            labels[seen],
+            np.asarray(groups)[seen],
+            n_classes=n_classes,
+            protocol=protocol,
+            fold=fold,
+            on_epoch=record,
+            should_stop=should_stop,
+        )
+        probabilities[unseen] = head.predict(features[unseen])
+        accuracy = float((probabilities[unseen].argmax(axis=1) == labels[unseen]).mean())
+        if on_fold is not None:
+            on_fold(FoldReport(fold, n_folds, unseen, probabilities[unseen], accuracy, head.epochs))
+    return CrossValidation(probabilities, folds, tuple(curves))
+
+
+def fit_final(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    n_classes: int,
+    protocol: Protocol,
+    should_stop: Callable[[], bool] | None = None,
+) -> Head:
+    """Train one head on all items, under the protocol of `cross_validate`.
+
+    Parameters
+    ----------
+    features, labels, groups, n_classes, protocol, should_stop
+        As for `cross_validate`.
+
+    Returns
+    -------
+    Head
+        The same for the same input.
+    """
+    features, labels = _checked(features, labels, groups, n_classes=n_classes)
+    return _fit(
+        features,
+        labels,
+        np.asarray(groups),
+        n_classes=n_classes,
+        protocol=protocol,
+        fold=0,
+        on_epoch=None,
+        should_stop=should_stop,
+    )
+
+
+def _checked(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, n_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    features = np.asarray(features, dtype=np.float32)
+    labels = np.asarray(labels, dtype=np.int64)
+    if features.ndim != 2 or not len(features) == len(labels) == len(groups):
+        raise ValueError(
+            f"Features {features.shape}, labels {labels.shape} and groups ({len(groups)},) "
+            "do not belong together."
+        )
+    if not len(labels):
+        raise ValueError("There are no labelled items to train on.")
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise ValueError(f"Labels must lie between 0 and {n_classes - 1}.")
+    if len(np.unique(labels)) < 2:
+        raise ValueError("All items have the same label; training needs at least two classes.")
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(broken):
+        raise ValueError(f"Features of {len(broken)} items are no numbers, first item {broken[0]}.")
+    return features, labels
+
+
+def _fit(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    n_classes: int,
+    protocol: Protocol,
+    fold: int,
+    on_epoch: Callable[[EpochReport], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> Head:
+    """Find on held-out groups how long to train, then train on everything for so long."""
+    if should_stop is not None and should_stop():
+        raise Cancelled
+    trainer = _trainer(features.shape[1], n_classes)
+    centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    spread = features.std(axis=0, dtype=np.float64).astype(np.float32)
+    spread = np.where(spread < SMALLEST_SPREAD, np.float32(1), spread)
+    standard = (features - centre) / spread
+    rng = np.random.default_rng((protocol.seed, fold))
+    weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
+    held_out = _held_out(labels, groups, rng=rng)
+    epochs = protocol.epochs
+    if held_out is not None:
+        epochs = _best_length(
+            trainer,
+            (standard, labels, weights),
+            held_out,
+            protocol=protocol,
+            fold=fold,
+            rng=rng,
+            on_epoch=on_epoch,
+            should_stop=should_stop,
+        )
+        on_epoch = None  # the curve that shows both losses is the one to look at
+    trainer.restart(learning_rate=protocol.learning_rate)
+    for epoch in range(epochs):
+        loss, accuracy = trainer.pass_over(
+            (standard, labels, weights), protocol=protocol, rng=rng, should_stop=should_stop
+        )
+        if on_epoch is not None:
+            on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
+    kernel, bias = trainer.weights()
+    return Head(kernel, bias, centre, spread, epochs)
+
+
+def _item_weights(labels: np.ndarray, *, n_classes: int, balanced: bool) -> np.ndarray:
+    """Return weights of mean 1 that give every class present the same total."""
+    if not balanced:
+        return np.ones(len(labels), dtype=np.float32)
+    counts = np.bincount(labels, minlength=n_classes)
+    present = np.count_nonzero(counts)
+    return (len(labels) / (present * counts[labels])).astype(np.float32)
+
+
+def _held_out(
+    labels: np.ndarray, groups: np.ndarray, *, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Mark whole groups to decide on when to stop; None where that leaves too little."""
+    if len(labels) < FEWEST_ITEMS_TO_HOLD_OUT or len(np.unique(groups)) < 2:
+        return None
+    held_out = grouped_folds(labels, groups, n_folds=INNER_PARTS, rng=rng) == 0
+    return held_out if len(np.unique(labels[~held_out])) > 1 else None
+
+
+def _best_length(
+    trainer: _Trainer,
+    material: tuple[np.ndarray, np.ndarray, np.ndarray],
+    held_out: np.ndarray,
+    *,
+    protocol: Protocol,
+    fold: int,
+    rng: np.random.Generator,
+    on_epoch: Callable[[EpochReport], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> int:
+    """Return the number of epochs after which the loss on held-out items was lowest."""
+    features, labels, weights = material
+    kept = (features[~held_out], labels[~held_out], weights[~held_out])
+    unseen, answers = features[held_out], labels[held_out]
+    trainer.restart(learning_rate=protocol.learning_rate)
+    lowest, best = np.inf, 1
+    for epoch in range(protocol.epochs):
+        loss, accuracy = trainer.pass_over(
+            kept, protocol=protocol, rng=rng, should_stop=should_stop
+        )
+        kernel, bias = trainer.weights()
+        probabilities = softmax(unseen @ kernel + bias)
+        surprise = -np.log(probabilities[np.arange(len(answers)), answers] + 1e-12)
+        val_loss = float((surprise * weights[held_out]).sum() / weights[held_out].sum())
+        val_accuracy = float((probabilities.argmax(axis=1) == answers).mean())
+        if on_epoch is not None:
+            on_epoch(EpochReport(fold, epoch, loss, accuracy, val_loss, val_accuracy))
+        if val_loss < lowest:
+            lowest, best = val_loss, epoch + 1
+        elif epoch + 1 - best >= protocol.patience:
+            break
+    return best
+
+
+@lru_cache(maxsize=4)
+def _trainer(n_features: int, n_classes: int) -> _Trainer:
+    return _Trainer(n_features, n_classes)
+
+
+class _Trainer:
+    """One Keras layer and its compiled step, reused by all folds: tracing costs 0.5 s."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        tf = load_tensorflow()
+        import keras
+
+        self._layer = keras.layers.Dense(
+            n_classes, kernel_initializer="zeros", bias_initializer="zeros"
+        )
+        self._layer.build((None, n_features))
+        self._adam = keras.optimizers.Adam()
+        self._adam.build(self._layer.trainable_variables)
+        self._fresh = [variable.numpy() for variable in self._adam.variables]
+        self._tf = tf
+        self._step = tf.function(
+            self._one_step,
+            jit_compile=False,
+            input_signature=[
+                tf.TensorSpec((None, n_features), tf.float32),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((None,), tf.float32),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((), tf.float32),
+            ],
+        )
+
+    def _one_step(self, features: Any, labels: Any, weights: Any, batch: Any, penalty: Any) -> Any:
+        tf = self._tf
+        rows, answers = tf.gather(features, batch), tf.gather(labels, batch)
+        with tf.GradientTape() as tape:
+            scores = self._layer(rows)
+            surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(answers, scores)
+            loss = tf.reduce_mean(surprise * tf.gather(weights, batch))
+            total = loss + penalty / 2 * tf.reduce_sum(tf.square(self._layer.kernel.value))
+        slopes = tape.gradient(total, [v.value for v in self._layer.trainable_variables])
+        self._adam.apply(slopes, self._layer.trainable_variables)
+        right = tf.reduce_sum(tf.cast(tf.argmax(scores, axis=1) == answers, tf.float32))
+        return loss, right
+
+    def restart(self, *, learning_rate: float) -> None:
+        """Forget everything: zero weights, fresh optimiser."""
+        for variable in self._layer.trainable_variables:
+            variable.assign(np.zeros(variable.shape, dtype=np.float32))
+        for variable, value in zip(self._adam.variables, self._fresh, strict=True):
+            variable.assign(value)
+        self._adam.learning_rate = learning_rate
+
+    def pass_over(
+        self,
+        material: tuple[np.ndarray, np.ndarray, np.ndarray],
+        *,
+        protocol: Protocol,
+        rng: np.random.Generator,
+        should_stop: Callable[[], bool] | None,
+    ) -> tuple[float, float]:
+        """Go once over all items in random batches; return mean loss and accuracy."""
+        features, labels, weights = (self._tf.constant(array) for array in material)
+        n_items, n_features = material[0].shape
+        penalty = self._tf.constant(protocol.l2 * n_features / n_items, self._tf.float32)
+        order = rng.permutation(n_items)
+        losses, right = [], []
+        for number, start in enumerate(range(0, n_items, protocol.batch)):
+            if should_stop is not None and number % STEPS_BETWEEN_POLLS == 0 and should_stop():
+                raise Cancelled
+            batch = order[start : start + protocol.batch]
+            loss, correct = self._step(features, labels, weights, batch, penalty)
+            losses.append(loss * len(batch))
+            right.append(correct)
+        total_loss, total_right = self._tf.add_n(losses), self._tf.add_n(right)
+        return float(total_loss) / n_items, float(total_right) / n_items
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return kernel (n_features, n_classes) and bias (n_classes,) as they stand."""
+        return self._layer.kernel.numpy(), self._layer.bias.numpy()
