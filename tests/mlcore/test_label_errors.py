@@ -1,0 +1,135 @@
+"""Wrong labels are found; a confused model alone marks next to nothing."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlcore.label_errors import find_label_errors
+from mlcore.neighbours import NeighbourGraph, nearest
+
+SHARED = Path(
+    os.environ.get("WINNOW_SHARED", Path(__file__).resolve().parents[2].parent / "shared")
+)
+
+
+def blobs(
+    n_items: int, n_classes: int, *, distance: float, noise: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gaussian classes, the Bayes-optimal model's probabilities, and labels with planted errors."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, n_classes, n_items)
+    centres = np.eye(n_classes) * distance
+    points = centres[truth] + rng.normal(size=(n_items, n_classes))
+    logits = points @ centres.T
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    given_labels = truth.copy()
+    wrong = rng.random(n_items) < noise
+    given_labels[wrong] = (truth[wrong] + rng.integers(1, n_classes, wrong.sum())) % n_classes
+    return truth, given_labels, points, probabilities
+
+
+def test_planted_errors_are_found_and_most_that_is_marked_is_wrong() -> None:
+    truth, labels, points, probabilities = blobs(3000, 6, distance=4.0, noise=0.08, seed=1)
+    found = find_label_errors(labels, probabilities, n_classes=6, neighbours=nearest(points))
+    wrong = labels != truth
+    assert wrong[found.is_error].mean() > 0.8
+    assert found.is_error[wrong].mean() > 0.5
+    assert (found.suggested[found.is_error & wrong] == truth[found.is_error & wrong]).mean() > 0.9
+
+
+@pytest.mark.parametrize("distance", [1.5, 2.5, 4.0])
+def test_clean_labels_are_left_alone_however_confused_the_model(distance: float) -> None:
+    _, labels, points, probabilities = blobs(4000, 8, distance=distance, noise=0.0, seed=2)
+    assert (probabilities.argmax(axis=1) != labels).mean() < 0.75
+    for graph in (None, nearest(points)):
+        found = find_label_errors(labels, probabilities, n_classes=8, neighbours=graph)
+        assert found.is_error.mean() <= 0.01
+
+
+def test_neighbours_alone_find_errors_before_any_run() -> None:
+    truth, labels, points, _ = blobs(1500, 5, distance=5.0, noise=0.06, seed=3)
+    found = find_label_errors(labels, None, n_classes=5, neighbours=nearest(points))
+    wrong = labels != truth
+    assert wrong[found.is_error].mean() > 0.8
+    assert found.is_error[wrong].mean() > 0.4
+
+
+def test_a_habit_of_one_class_stands_in_the_noise_matrix() -> None:
+    truth, labels, _, probabilities = blobs(4000, 4, distance=5.0, noise=0.0, seed=4)
+    habit = (truth == 1) & (np.random.default_rng(0).random(4000) < 0.2)
+    labels[habit] = 3
+    noise = find_label_errors(labels, probabilities, n_classes=4).noise_matrix
+    assert noise[1, 3] == pytest.approx(0.2, abs=0.06)
+    assert noise[0, 3] < 0.02
+    assert np.allclose(noise.sum(axis=1), 1.0)
+
+
+def test_unlabelled_items_are_neither_scored_nor_asked() -> None:
+    _, labels, points, probabilities = blobs(400, 3, distance=4.0, noise=0.1, seed=5)
+    labels[::3] = -1
+    found = find_label_errors(labels, probabilities, n_classes=3, neighbours=nearest(points))
+    assert (found.score[::3] == 0).all()
+    assert not found.is_error[::3].any()
+    alone = NeighbourGraph(np.array([[1], [0]], np.int32), np.ones((2, 1), np.float32))
+    silent = find_label_errors(np.array([0, -1]), None, n_classes=2, neighbours=alone)
+    assert not silent.is_error.any()
+
+
+def test_items_that_are_no_candidates_are_never_marked() -> None:
+    _, labels, _, probabilities = blobs(400, 3, distance=4.0, noise=0.2, seed=6)
+    candidates = np.arange(400) < 200
+    found = find_label_errors(labels, probabilities, n_classes=3, candidates=candidates)
+    assert found.is_error[:200].any()
+    assert (found.score[200:] == 0).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    n_items=st.integers(1, 60),
+    n_classes=st.integers(1, 5),
+    block_values=st.sampled_from([1, 7, 64, 10**6]),
+)
+def test_the_block_size_changes_nothing(
+    seed: int, n_items: int, n_classes: int, block_values: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(-1, n_classes, n_items)
+    probabilities = rng.dirichlet(np.ones(n_classes), n_items)
+    once = find_label_errors(labels, probabilities, n_classes=n_classes)
+    again = find_label_errors(labels, probabilities, n_classes=n_classes, block_values=block_values)
+    assert np.allclose(once.score, again.score, atol=1e-5)
+    assert ((once.score >= 0) & (once.score <= 1)).all()
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="need probabilities"):
+        find_label_errors(np.array([0]), None, n_classes=2)
+    with pytest.raises(ValueError, match="shape"):
+        find_label_errors(np.array([0]), np.ones((1, 3)), n_classes=2)
+    with pytest.raises(ValueError, match="-1 to 1"):
+        find_label_errors(np.array([2]), np.ones((1, 2)), n_classes=2)
+
+
+def test_real_verified_errors_come_first_and_few_labels_are_marked() -> None:
+    folder = SHARED / "data" / "cifar10"
+    if not folder.exists():
+        pytest.skip(f"real verified label errors are absent: set WINNOW_SHARED ({folder})")
+    with np.load(folder / "test_pred_probs.npz", allow_pickle=False) as arrays:
+        labels, probabilities = arrays["given"], arrays["pred_probs"]
+        places = {int(number): row for row, number in enumerate(arrays["test_index"])}
+    wrong = np.zeros(len(labels), bool)
+    with (folder / "test_label_errors_mturk.csv").open() as file:
+        for row in csv.DictReader(file):
+            wrong[places[int(row["test_index"])]] = row["verdict"].startswith("error")
+    found = find_label_errors(labels, probabilities, n_classes=10)
+    order = np.argsort(-found.score, kind="stable")
+    assert wrong[order[:50]].mean() >= 0.28
+    assert wrong[order[:150]].sum() / wrong.sum() >= 0.78
+    assert found.is_error.mean() <= 0.01
