@@ -1,0 +1,144 @@
+"""Doubts about one sound clip, from its measurements: silent, clipped, cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DIGITAL_SILENCE_DB = -95.0
+"""dBFS; one step of 16 bits is -90, so nothing below can be heard."""
+
+QUIET_DB = -60.0
+"""dBFS below which a clip is too quiet, if it also has no dynamic range."""
+
+QUIET_RANGE_DB = 14.6
+"""dB between loud and quiet 20 ms frames below which a quiet clip has no word.
+
+Of the 16 quietest of 5,188 Speech Commands clips, 11 have 14.7 to 63 dB: soft speech."""
+
+NOISE_RANGE_DB = 6.0
+"""dB; a level this constant is noise at any loudness (56 of 5,188 Speech Commands clips)."""
+
+NOISE_CHANGE_DB = 5.0
+"""dB that octave bands move over time; a steady tone pattern that speaks moves more (5 to 15)."""
+
+STEADY_RANGE_DB = 10.0
+STEADY_CHANGE_DB = 3.0
+"""dB; noise whose level wanders but whose colour stays (background clips of the Lithuanian set
+have a median change of 2.9, its words at least 4.1)."""
+
+CLIPPED_SHARE = 0.001
+CLIPPED_RUN = 3
+"""Share of samples at full scale, and samples in a row: one sample may touch by chance."""
+
+FLAT_TOP_SHARE = 0.002
+FLAT_TOP_RUN = 8
+"""The same at the clip's own greatest sample: clipped first, turned down later."""
+
+CLIPPED_SURE = 0.03
+"""Share of samples at which clipping is certain and audible."""
+
+EDGE_DB = -6.0
+"""dB below the loudest frame that the first or last 20 ms may not reach. Words of the Arabic
+set stay below -9, clean demo tones below -11; tones cut within reach at least -2."""
+
+SHORT_SHARE = 0.6
+"""A clip below this share of the typical length lacks a part of what the others hold."""
+
+
+@dataclass(frozen=True)
+class SoundDoubt:
+    """One doubt: `kind` is silent_audio, clipped_audio or cut_audio; `score` is 0.5 to 1."""
+
+    kind: str
+    score: float
+    reason: str
+
+
+def check_sound(
+    facts: Mapping[str, object], *, typical_seconds: float | None = None
+) -> list[SoundDoubt]:
+    """Say what is doubtful about a clip.
+
+    Parameters
+    ----------
+    facts : mapping of str to object
+        What `mlcore.sounds.measure_sound` measured: dbfs, frame_range_db,
+        spectral_change_db, clipped_share, longest_clipped_run, flat_top_share,
+        longest_flat_top, edge_start_db, edge_end_db, inner_start_db, inner_end_db, seconds.
+    typical_seconds : float or None
+        Median length in the data set, given only where lengths are alike by design.
+
+    Returns
+    -------
+    list of SoundDoubt
+        At most one of each kind; a silent clip has no other doubts. Clips of a background
+        class are meant to be silent; the caller leaves them out.
+
+    Examples
+    --------
+    >>> [doubt.kind for doubt in check_sound({"dbfs": -100.0, "frame_range_db": 0.0})]
+    ['silent_audio']
+    """
+    value = {name: float(fact) for name, fact in facts.items() if isinstance(fact, int | float)}
+    silent = _silent(value)
+    if silent is not None:
+        return [silent]
+    doubts = (_clipped(value), _cut(value, typical_seconds))
+    return [doubt for doubt in doubts if doubt is not None]
+
+
+def _silent(value: Mapping[str, float]) -> SoundDoubt | None:
+    level, spread = value.get("dbfs", 0.0), value.get("frame_range_db", 100.0)
+    change = value.get("spectral_change_db", 100.0)
+    if level <= DIGITAL_SILENCE_DB:
+        return SoundDoubt("silent_audio", 1.0, "Nothing is recorded: digital silence.")
+    if level < QUIET_DB and spread < QUIET_RANGE_DB:
+        score = min(0.99, 0.7 + (QUIET_DB - level) / 100)
+        words = (
+            f"Very quiet ({level:.0f} dBFS) and even (loud and quiet parts {spread:.0f} dB apart)."
+        )
+        return SoundDoubt("silent_audio", score, words)
+    constant = spread < NOISE_RANGE_DB and change < NOISE_CHANGE_DB
+    steady = spread < STEADY_RANGE_DB and change < STEADY_CHANGE_DB
+    if constant or steady:
+        score = 0.6 + 0.35 * (1.0 - spread / STEADY_RANGE_DB)
+        words = (
+            f"Only steady noise: level and colour hardly move ({spread:.0f} and {change:.0f} dB)."
+        )
+        return SoundDoubt("silent_audio", score, words)
+    return None
+
+
+def _clipped(value: Mapping[str, float]) -> SoundDoubt | None:
+    full, flat = value.get("clipped_share", 0.0), value.get("flat_top_share", 0.0)
+    at_full = full >= CLIPPED_SHARE and value.get("longest_clipped_run", 0) >= CLIPPED_RUN
+    at_own = flat >= FLAT_TOP_SHARE and value.get("longest_flat_top", 0) >= FLAT_TOP_RUN
+    if not at_full and not at_own:
+        return None
+    share = max(full if at_full else 0.0, flat if at_own else 0.0)
+    score = min(0.99, 0.5 + 0.45 * share / CLIPPED_SURE)
+    where = "at full scale" if at_full else "at the clip's own top (turned down after clipping)"
+    return SoundDoubt(
+        "clipped_audio", score, f"{100 * share:.1f} % of the samples are cut {where}."
+    )
+
+
+def _cut(value: Mapping[str, float], typical_seconds: float | None) -> SoundDoubt | None:
+    edges = {
+        side: max(value.get(f"edge_{side}_db", -100.0), value.get(f"inner_{side}_db", -100.0))
+        for side in ("start", "end")
+    }
+    side = max(edges, key=edges.__getitem__)
+    if edges[side] > EDGE_DB:
+        score = min(0.95, 0.5 + 0.45 * (edges[side] - EDGE_DB) / -EDGE_DB)
+        verb = "starts" if side == "start" else "ends"
+        below = max(0.0, -edges[side])
+        words = f"It {verb} at full level, {below:.0f} dB below its loudest part: cut off inside."
+        return SoundDoubt("cut_audio", score, words)
+    seconds = value.get("seconds", 0.0)
+    if typical_seconds and 0 < seconds < SHORT_SHARE * typical_seconds:
+        score = 0.5 + 0.4 * (1.0 - seconds / (SHORT_SHARE * typical_seconds))
+        words = f"Only {seconds:.2f} s long; the others last about {typical_seconds:.2f} s."
+        return SoundDoubt("cut_audio", score, words)
+    return None
