@@ -1,0 +1,57 @@
+"""The neighbour graph of a dataset: one file beside the features, read by every check.
+
+Rows of the graph are distinct contents; the file names them, so that it is used only for
+what it was built for.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlcore.neighbours import NeighbourGraph
+from quality import arrays
+
+
+def save_graph(
+    dataset_id: int, graph: NeighbourGraph, *, backbone: str, hashes: Sequence[str]
+) -> None:
+    """Keep the graph over these contents; the dataset's earlier graph goes."""
+    folder = _folder(backbone)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = _name(dataset_id, hashes)
+    part = folder / f".{name}.part"
+    graph.save(part)
+    part.replace(folder / f"{name}.npz")
+    (folder / f"{name}.rows").write_text(json.dumps(list(hashes)))
+    for old in folder.glob(f"{dataset_id}-*"):
+        if old.stem != name:
+            old.unlink(missing_ok=True)
+
+
+def load_graph(dataset_id: int, *, backbone: str, hashes: Sequence[str]) -> NeighbourGraph | None:
+    """Return the graph over exactly these contents in this order, if it was built."""
+    path = _folder(backbone) / f"{_name(dataset_id, hashes)}.npz"
+    return NeighbourGraph.load(path) if path.exists() else None
+
+
+def newest_graph(dataset_id: int) -> tuple[str, list[str], NeighbourGraph] | None:
+    """Return backbone, content hash of each row and graph as last built for a dataset."""
+    found = sorted(
+        arrays.features_folder("any").parent.glob(f"*/graphs/{dataset_id}-*.rows"),
+        key=lambda path: path.stat().st_mtime,
+    )
+    if not found:
+        return None
+    rows = found[-1]
+    graph = NeighbourGraph.load(rows.with_suffix(".npz"))
+    return rows.parent.parent.name, json.loads(rows.read_text()), graph
+
+
+def _folder(backbone: str) -> Path:
+    return arrays.features_folder(backbone) / "graphs"
+
+
+def _name(dataset_id: int, hashes: Sequence[str]) -> str:
+    digest = hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
+    return f"{dataset_id}-{digest}"

@@ -1,0 +1,157 @@
+"""Reads about flags and decisions: queues, counts, the rows of exports."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+
+from labeling.models import Dataset, Job, JobState, Split, User
+from quality.models import Decision, Flag, FlagItem, FlagState
+
+FLAGS_A_READ = 500
+PACE_OVER = 50  # last decisions of a person that their pace is taken from
+CHECKS_READ = 30  # newest jobs looked through for the last check of each kind
+STATE_SHOWN = ("label", "label_source", "split", "excluded")
+CLOSED = (FlagState.DECIDED, FlagState.DISMISSED)
+
+
+@dataclass(frozen=True)
+class QueueCounts:
+    """How many flags of a kind are open, how many of them are expected right, how many done."""
+
+    open: int = 0
+    likely: int = 0
+    decided: int = 0
+    touches_test: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.open + self.decided
+
+
+def open_flags(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
+    """Open flags whose items are all as they were when doubted: included, with that label."""
+    moved_on = FlagItem.objects.filter(flag=OuterRef("pk")).filter(
+        ~Q(item__excluded="") | (~Q(flag__given="") & ~Q(item__label__name=OuterRef("given")))
+    )
+    flags = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN).exclude(Exists(moved_on))
+    return flags.filter(kind=kind) if kind else flags
+
+
+def review_queue(dataset: Dataset, kind: str) -> QuerySet[Flag]:
+    """Open flags of one kind, expected ones first, most suspicious first."""
+    return open_flags(dataset, kind).order_by("-score", "pk")
+
+
+def counts_by_kind(dataset: Dataset) -> dict[str, QueueCounts]:
+    """Count every kind's flags in two queries."""
+    in_test = FlagItem.objects.filter(flag=OuterRef("pk"), item__split=Split.TEST)
+    waiting = (
+        open_flags(dataset)
+        .values("kind")
+        .annotate(
+            n=Count("pk"),
+            likely=Count("pk", filter=Q(is_likely=True)),
+            test=Count("pk", filter=Exists(in_test)),
+        )
+    )
+    closed = dict(
+        Flag.objects.filter(dataset=dataset, state__in=CLOSED)
+        .values_list("kind")
+        .annotate(n=Count("pk"))
+    )
+    counts = {
+        row["kind"]: QueueCounts(
+            row["n"], row["likely"], closed.pop(row["kind"], 0), touches_test=row["test"]
+        )
+        for row in waiting
+    }
+    return counts | {kind: QueueCounts(decided=n) for kind, n in closed.items()}
+
+
+def seconds_each(dataset: Dataset, user: User, kind: str) -> float | None:
+    """Return a person's median seconds for a decision about this kind, else about any."""
+    mine = Decision.objects.filter(dataset=dataset, by=user, undoes__isnull=True, seconds__gt=0)
+    for decisions in (mine.filter(flag__kind=kind), mine):
+        spent = list(decisions.order_by("-pk").values_list("seconds", flat=True)[:PACE_OVER])
+        if spent:
+            return float(median(spent))
+    return None
+
+
+def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:
+    """Return the newest decision of a person in a queue that is not undone."""
+    mine = Decision.objects.filter(dataset=dataset, by=user, flag__kind=kind, undoes__isnull=True)
+    return mine.filter(undone_by__isnull=True).select_related("flag").order_by("-pk").first()
+
+
+def last_checks(dataset: Dataset) -> dict[str, Job]:
+    """Return the newest finished check job by kind; its result holds the outcome of each."""
+    done = Job.objects.filter(dataset=dataset, kind="detect", state=JobState.DONE)
+    newest: dict[str, Job] = {}
+    for job in done.order_by("-pk")[:CHECKS_READ]:
+        for kind in job.result.get("kinds", {}):
+            newest.setdefault(kind, job)
+    return newest
+
+
+def flag_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Yield one row per flag, or per pair of items for flags about more than one.
+
+    A source in two splits is one row per item, beside the first item of another split: all
+    its pairs would be thousands.
+    """
+    flags = Flag.objects.filter(dataset=dataset).order_by("kind", "-score", "pk")
+    flags = flags.prefetch_related(Prefetch("flag_items", _with_items()))
+    for flag in flags.iterator(chunk_size=FLAGS_A_READ):
+        state = "candidate" if flag.state == FlagState.OPEN and not flag.is_likely else flag.state
+        for key, other in _pairs(flag):
+            yield {
+                "kind": flag.kind,
+                "score": flag.score,
+                "state": str(state),
+                "key": key,
+                "other_key": other,
+                "subject": flag.subject,
+                "reason": flag.reason,
+            }
+
+
+def _with_items() -> QuerySet[FlagItem]:
+    return FlagItem.objects.select_related("item").order_by("item__key")
+
+
+def _pairs(flag: Flag) -> Iterator[tuple[str, str]]:
+    items = [row.item for row in flag.flag_items.all()]
+    if len(items) <= 1:
+        yield (items[0].key if items else "", "")
+    elif "group" in flag.evidence:
+        for item in items:
+            yield item.key, next((o.key for o in items if o.split != item.split), "")
+    else:
+        yield from ((one.key, other.key) for one, other in combinations(items, 2))
+
+
+def decision_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Yield one row per decision and item that it was about, in the order of deciding."""
+    decisions = Decision.objects.filter(dataset=dataset).select_related("flag", "by")
+    for decision in decisions.order_by("pk").iterator(chunk_size=FLAGS_A_READ):
+        after = {state["key"]: state for state in decision.after}
+        for before in decision.before:
+            now = after.get(before["key"], {})
+            yield {
+                "decision": decision.pk,
+                "at": decision.at.isoformat(),
+                "by": decision.by.username if decision.by else "",
+                "kind": decision.flag.kind if decision.flag else "",
+                "action": decision.action,
+                "undoes": decision.undoes_id or "",
+                "seconds": decision.seconds,
+                "touches_test": decision.touches_test,
+                "key": before["key"],
+                **{f"{name}_before": before.get(name) or "" for name in STATE_SHOWN},
+                **{f"{name}_after": now.get(name) or "" for name in STATE_SHOWN},
+            }

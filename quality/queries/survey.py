@@ -1,0 +1,165 @@
+"""A dataset as the checks see it: one entry per included item, in order of keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from labeling.models import ClassRole, Dataset, Item, Split
+from labeling.services.versions import read_manifest
+from mlcore.duplicates import Pair, find_copies
+from mlcore.neighbours import NeighbourGraph
+from quality import arrays
+from quality.models import Run
+
+ROWS_A_READ = 2_000
+SUSPECTED_COPY = 0.35  # score; sure copies begin at mlcore.duplicates.LEAST_SCORE
+HEX_DIGITS = 16  # of a 64-bit perceptual hash
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Columns of equal length; what a check needs and is not there is None."""
+
+    dataset: Dataset
+    ids: list[int]
+    keys: list[str]
+    hashes: list[str]
+    splits: np.ndarray
+    labels: np.ndarray
+    groups: list[str]
+    odd: list[list[list[str]]]
+    classes: list[str]
+    contents: Mapping[str, dict[str, Any]]
+    backgrounds: frozenset[int] = frozenset()
+    run: Run | None = None
+    probabilities: np.ndarray | None = None
+    graph: NeighbourGraph | None = None
+    thumbnails: np.ndarray | None = None
+    backbone: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def is_test(self) -> np.ndarray:
+        return self.splits == Split.TEST
+
+    @cached_property
+    def doubted_labels(self) -> np.ndarray:
+        """Labels that may be doubted and may vote: those of test items stay sealed (-1)."""
+        return np.where(self.is_test, -1, self.labels)
+
+    def facts(self, row: int) -> dict[str, Any]:
+        """What the one decode measured of an item."""
+        facts: dict[str, Any] = self.contents[self.hashes[row]]["facts"]
+        return facts
+
+    def column(self, name: str) -> list[Any]:
+        """One field of every item's content."""
+        return [self.contents[sha256][name] for sha256 in self.hashes]
+
+    def hash_column(self, name: str) -> np.ndarray:
+        """Perceptual hashes as numbers; 0 where there is none (see `without_hash`)."""
+        return np.array([int(value or "0", HEX_DIGITS) for value in self.column(name)], np.uint64)
+
+    @cached_property
+    def extents(self) -> list[float]:
+        """How much an item shows or says: pixels, seconds, else bytes."""
+        sizes = []
+        for row, size in enumerate(self.column("size")):
+            facts = self.facts(row)
+            pixels = facts.get("width", 0) * facts.get("height", 0)
+            sizes.append(float(pixels or facts.get("seconds") or size))
+        return sizes
+
+    @cached_property
+    def copies(self) -> list[Pair]:
+        """Pairs that are taken for the same thing, suspected ones included; surest first."""
+        if not len(self):
+            return []
+        has_hash = any(self.column("phash"))
+        return find_copies(
+            sha256=self.hashes,
+            pixel_hashes=self.column("pixel_hash"),
+            phashes=self.hash_column("phash") if has_hash else None,
+            mirror_phashes=self.hash_column("mirror_phash") if has_hash else None,
+            flat=self.without_hash if has_hash else None,
+            neighbours=self.graph,
+            thumbnails=self.thumbnails,
+            least_score=SUSPECTED_COPY,
+        )
+
+    @cached_property
+    def without_hash(self) -> np.ndarray:
+        """Items that only bytes and pixels can compare."""
+        pairs = zip(self.column("phash"), self.column("is_flat"), strict=True)
+        return np.array([flat or not phash for phash, flat in pairs], dtype=bool)
+
+
+CONTENT_FIELDS = ("type", "size", "pixel_hash", "phash", "mirror_phash", "is_flat", "facts")
+
+
+def survey_of(dataset: Dataset) -> Survey:
+    """Read what the checks look at, without vectors and predictions."""
+    rows = (
+        Item.objects.filter(dataset=dataset, excluded="")
+        .order_by("key")
+        .values_list(
+            "id", "key", "content_id", "split", "label__name", "source_group", "odd",
+            *(f"content__{name}" for name in CONTENT_FIELDS),
+        )
+    )  # fmt: skip
+    read = sorted(rows.iterator(chunk_size=ROWS_A_READ), key=lambda row: row[1])
+    known = list(dataset.classes.values_list("name", "role"))
+    classes = [name for name, _ in known]
+    index = {name: place for place, name in enumerate(classes)}
+    return Survey(
+        dataset=dataset,
+        ids=[row[0] for row in read],
+        keys=[row[1] for row in read],
+        hashes=[row[2] for row in read],
+        splits=np.array([row[3] for row in read], dtype="U12"),
+        labels=np.array([index.get(row[4] or "", -1) for row in read], dtype=np.int64),
+        groups=[row[5] for row in read],
+        odd=[row[6] for row in read],
+        classes=classes,
+        backgrounds=frozenset(
+            place for place, (_, role) in enumerate(known) if role == ClassRole.BACKGROUND
+        ),
+        contents={row[2]: dict(zip(CONTENT_FIELDS, row[7:], strict=True)) for row in read},
+    )
+
+
+def newest_run(dataset: Dataset) -> Run | None:
+    """The last finished run, with its version."""
+    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False)
+    return done.select_related("version").order_by("-number").first()
+
+
+def run_probabilities(survey: Survey, run: Run) -> np.ndarray | None:
+    """Return a run's out-of-sample probabilities in the survey's rows and classes.
+
+    Rows are NaN where the run says nothing: new items, other bytes, items without a label
+    then, and all test items. Classes that the run did not know have probability 0.
+    """
+    known = arrays.run_array(run, "probabilities")
+    columns = {name: place for place, name in enumerate(survey.classes)}
+    if known is None or any(name not in columns for name in run.classes):
+        return None
+    places = {
+        (line["key"], line["sha256"]): row for row, line in enumerate(read_manifest(run.version))
+    }
+    found = np.full((len(survey), len(survey.classes)), np.nan)
+    wanted = [columns[name] for name in run.classes]
+    pairs = zip(survey.keys, survey.hashes, strict=True)
+    sources = np.array([places.get(pair, -1) for pair in pairs], dtype=np.int64)
+    there = (sources >= 0) & ~survey.is_test
+    values = np.asarray(known)[sources[there]]
+    filled = np.zeros((len(values), len(survey.classes)))
+    filled[:, wanted] = values
+    found[there] = np.where(np.isnan(values).any(axis=1, keepdims=True), np.nan, filled)
+    return found

@@ -1,0 +1,198 @@
+"""Flags: raised by detectors or by people; a doubt that was settled stays settled."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from labeling.models import Dataset, Item, User
+from labeling.services.jobs import Refused, Work
+from quality.detectors import KINDS, CannotRunError, Doubt, Kind
+from quality.models import Flag, FlagItem, FlagState, Run
+from quality.queries.survey import Survey, newest_run, survey_of
+from quality.services import graph
+
+MANUAL = "manual"
+ROWS_A_STATEMENT = 200
+ROWS_A_TRANSACTION = 200
+RAISED_FIELDS = ["state", "given", "suggested", "score", "is_likely", "reason", "evidence", "run"]
+MOST_REASON = 500  # characters of the column
+
+
+def raise_flags(work: Work) -> dict[str, Any]:
+    """Run the detectors that the job names (all by default): the body of a `detect` job."""
+    dataset = work.job.dataset
+    if dataset is None:
+        raise Refused("This job names no dataset.")
+    kinds = kinds_for(dataset, work.options.get("kinds") or [])
+    work.progress(message="Reading the items", now=True)
+    run = newest_run(dataset)
+    survey = graph.complete(work, survey_of(dataset), run=run)
+    checked: dict[str, dict[str, Any]] = {}
+    for done, kind in enumerate(kinds):
+        work.progress(done, len(kinds), message=str(kind.title), now=True)
+        work.check()
+        checked[kind.name] = _check(work, survey, kind)
+    return {
+        "items": len(survey),
+        "run": run.number if run else None,
+        "version": run.version.number if run else None,
+        "backbone": survey.backbone,
+        "kinds": checked,
+    }
+
+
+def kinds_for(dataset: Dataset, names: Sequence[str]) -> list[Kind]:
+    """Return the detectors named, or all that suit the dataset's items."""
+    unknown = sorted(set(names) - KINDS.keys())
+    if unknown:
+        known = ", ".join(kind.name for kind in KINDS.values() if kind.find)
+        raise Refused(f"There is no check named {', '.join(unknown)}. Known: {known}.")
+    chosen = [kind for kind in KINDS.values() if not names or kind.name in names]
+    return [kind for kind in chosen if kind.find and dataset.media in kind.media]
+
+
+def _check(work: Work, survey: Survey, kind: Kind) -> dict[str, Any]:
+    assert kind.find
+    try:
+        doubts = kind.find(survey)
+    except CannotRunError as reason:
+        return {"not_run": str(reason)}
+    return store(work, survey, kind=kind, doubts=doubts)
+
+
+@dataclass
+class _Standing:
+    """What is known of a kind's subjects before new doubts come in."""
+
+    open: dict[str, Flag] = field(default_factory=dict)
+    gone: dict[str, Flag] = field(default_factory=dict)
+    settled: set[tuple[str, str, str]] = field(default_factory=set)
+
+
+def _standing(dataset: Dataset, kind: Kind) -> _Standing:
+    standing = _Standing()
+    for flag in Flag.objects.filter(dataset=dataset, kind=kind.name).order_by("pk"):
+        if flag.state == FlagState.OPEN:
+            standing.open[flag.subject] = flag
+        elif flag.state == FlagState.GONE:
+            standing.gone[flag.subject] = flag
+        else:
+            standing.settled.add((flag.subject, flag.given, flag.suggested))
+    return standing
+
+
+def store(work: Work, survey: Survey, *, kind: Kind, doubts: Sequence[Doubt]) -> dict[str, Any]:
+    """Open, update and close the flags of one kind, a few hundred rows a transaction."""
+    standing = _standing(survey.dataset, kind)
+    fresh: list[tuple[Flag, Doubt]] = []
+    again: list[Flag] = []
+    seen: set[str] = set()
+    for doubt in doubts:
+        subject = subject_of([survey.keys[row] for row in doubt.rows], topic=doubt.topic)
+        if subject in seen or (subject, doubt.given, doubt.suggested) in standing.settled:
+            continue
+        seen.add(subject)
+        known = standing.open.get(subject) or standing.gone.get(subject)
+        flag = known or Flag(dataset=survey.dataset, kind=kind.name, subject=subject)
+        _describe(flag, doubt, run=survey.run)
+        if known:
+            again.append(flag)
+        else:
+            fresh.append((flag, doubt))
+    gone = [flag.pk for subject, flag in standing.open.items() if subject not in seen]
+    _create(work, survey, fresh)
+    _update(work, again)
+    _close(work, gone)
+    opened = [flag for flag, _ in fresh] + again
+    return {
+        "open": len(opened),
+        "likely": sum(flag.is_likely for flag in opened),
+        "new": len(fresh),
+        "gone": len(gone),
+    }
+
+
+def subject_of(keys: Iterable[str], *, topic: str = "") -> str:
+    """Return the stable name of what a flag is about: a digest of the sorted keys."""
+    told = topic or "\n".join(sorted(keys))
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _describe(flag: Flag, doubt: Doubt, *, run: Run | None) -> None:
+    flag.state = FlagState.OPEN
+    flag.given, flag.suggested = doubt.given, doubt.suggested
+    flag.score = min(1.0, max(0.0, float(doubt.score)))
+    flag.is_likely = doubt.is_likely
+    flag.reason = doubt.reason[:MOST_REASON]
+    flag.evidence = doubt.evidence
+    flag.run = run
+
+
+def _create(work: Work, survey: Survey, fresh: Sequence[tuple[Flag, Doubt]]) -> None:
+    for start in range(0, len(fresh), ROWS_A_TRANSACTION):
+        part = fresh[start : start + ROWS_A_TRANSACTION]
+        work.check()
+        with transaction.atomic():
+            Flag.objects.bulk_create([flag for flag, _ in part])
+            FlagItem.objects.bulk_create(
+                [
+                    FlagItem(flag=flag, item_id=survey.ids[row], role=role)
+                    for flag, doubt in part
+                    for row, role in _roles(doubt)
+                ],
+                batch_size=ROWS_A_STATEMENT,
+            )
+
+
+def _roles(doubt: Doubt) -> Iterable[tuple[int, str]]:
+    roles = doubt.roles or ("item",) * len(doubt.rows)
+    return zip(doubt.rows, roles, strict=True)
+
+
+def _update(work: Work, flags: Sequence[Flag]) -> None:
+    """Refresh flags that stand; one that a reviewer decided meanwhile keeps its decision."""
+    for start in range(0, len(flags), ROWS_A_TRANSACTION):
+        part = flags[start : start + ROWS_A_TRANSACTION]
+        work.check()
+        with transaction.atomic():
+            rows = Flag.objects.select_for_update().filter(
+                pk__in=[flag.pk for flag in part], state__in=(FlagState.OPEN, FlagState.GONE)
+            )
+            there = set(rows.values_list("pk", flat=True))
+            Flag.objects.bulk_update(
+                [flag for flag in part if flag.pk in there], RAISED_FIELDS, batch_size=50
+            )
+
+
+def _close(work: Work, gone: Sequence[int]) -> None:
+    for start in range(0, len(gone), ROWS_A_TRANSACTION):
+        work.check()
+        part = gone[start : start + ROWS_A_TRANSACTION]
+        Flag.objects.filter(pk__in=part, state=FlagState.OPEN).update(state=FlagState.GONE)
+
+
+@transaction.atomic
+def flag_items(*, dataset: Dataset, items: Iterable[int], note: str, by: User) -> int:
+    """Let a person doubt items (by id); an open flag of theirs gets the new note."""
+    chosen = list(Item.objects.filter(dataset=dataset, pk__in=list(items)).values_list("pk", "key"))
+    subjects = {subject_of([key]): pk for pk, key in chosen}
+    open_flags = Flag.objects.filter(dataset=dataset, kind=MANUAL, state=FlagState.OPEN)
+    there = {flag.subject: flag for flag in open_flags if flag.subject in subjects}
+    reason = (note.strip() or "Flagged without a note.")[:MOST_REASON]
+    Flag.objects.filter(pk__in=[flag.pk for flag in there.values()]).update(
+        reason=reason, raised_by=by
+    )
+    fresh = [
+        Flag(dataset=dataset, kind=MANUAL, subject=subject, score=1.0, reason=reason, raised_by=by)
+        for subject in subjects
+        if subject not in there
+    ]
+    Flag.objects.bulk_create(fresh, batch_size=ROWS_A_STATEMENT)
+    FlagItem.objects.bulk_create(
+        [FlagItem(flag=flag, item_id=subjects[flag.subject]) for flag in fresh],
+        batch_size=ROWS_A_STATEMENT,
+    )
+    return len(chosen)

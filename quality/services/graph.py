@@ -1,0 +1,92 @@
+"""Vectors, small pictures and the one neighbour graph that the checks read."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from labeling import storage
+from labeling.models import Content, Media
+from labeling.services.jobs import Work
+from mlcore.alignment import SIDE
+from mlcore.neighbours import NeighbourGraph, nearest
+from quality import arrays, graphs
+from quality.models import Run
+from quality.queries.survey import Survey, run_probabilities
+from quality.services.features import backbones_for, extend_features
+
+THUMBNAILS = f"grey-{SIDE}"  # kept like the vectors of a backbone: they too belong to contents
+PICTURES_A_SHARE = 500
+HASHES_A_QUERY = 500
+
+
+def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
+    """Add what the checks compare with: probabilities, neighbours, small pictures."""
+    missing: dict[str, str] = {}
+    graph, backbone = None, ""
+    if len(survey):
+        backbone, graph = neighbour_graph(work, survey, run=run)
+    if run is None:
+        missing["probabilities"] = "There is no finished run yet; neighbours alone were asked."
+    thumbnails = None
+    if survey.dataset.media == Media.IMAGE and len(survey):
+        thumbnails = _thumbnails(work, survey)
+    return replace(
+        survey,
+        run=run,
+        probabilities=run_probabilities(survey, run) if run else None,
+        graph=graph,
+        backbone=backbone,
+        thumbnails=thumbnails,
+        missing=missing,
+    )
+
+
+def neighbour_graph(work: Work, survey: Survey, *, run: Run | None) -> tuple[str, NeighbourGraph]:
+    """Return the backbone and the graph over the survey's rows; built when contents changed."""
+    distinct = list(dict.fromkeys(survey.hashes))
+    known = backbones_for(survey.dataset.media)
+    wanted = [backbone for backbone in known if run and backbone.name == run.backbone]
+    backbone = (wanted or known)[0]
+    graph = graphs.load_graph(survey.dataset.pk, backbone=backbone.name, hashes=distinct)
+    if graph is None:
+        work.progress(message="Looking at new items", now=True)
+        extend_features(work, _contents(distinct), backbone=backbone)
+        work.progress(0, 0, message="Finding the nearest neighbours of every item", now=True)
+        # A content that can no longer be read has no vector; zeros are near to nothing.
+        graph = nearest(np.nan_to_num(arrays.load_features(backbone.name, distinct)))
+        graphs.save_graph(survey.dataset.pk, graph, backbone=backbone.name, hashes=distinct)
+    rows = {sha256: row for row, sha256 in enumerate(distinct)}
+    return backbone.name, graph.expanded(np.array([rows[sha256] for sha256 in survey.hashes]))
+
+
+def _contents(hashes: list[str]) -> dict[str, Content]:
+    found: dict[str, Content] = {}
+    for start in range(0, len(hashes), HASHES_A_QUERY):
+        found.update(Content.objects.in_bulk(hashes[start : start + HASHES_A_QUERY]))
+    return found
+
+
+def _thumbnails(work: Work, survey: Survey) -> np.ndarray:
+    known = arrays.known_contents(THUMBNAILS)
+    missing = sorted(set(survey.hashes) - known.keys())
+    previews = _previews(missing)
+    for start in range(0, len(missing), PICTURES_A_SHARE):
+        work.progress(start, len(missing), message="Making small grey pictures to compare")
+        work.check()
+        part = missing[start : start + PICTURES_A_SHARE]
+        vectors = np.stack([_grey(storage.read_bytes(previews[sha256])) for sha256 in part])
+        arrays.save_features(THUMBNAILS, part, vectors=vectors)
+    return arrays.load_features(THUMBNAILS, survey.hashes)
+
+
+def _previews(hashes: list[str]) -> dict[str, str]:
+    contents = _contents(hashes)
+    return {sha256: contents[sha256].preview or sha256 for sha256 in hashes}
+
+
+def _grey(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as picture:
+        grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(grey, np.float32).ravel()

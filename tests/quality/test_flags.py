@@ -1,0 +1,203 @@
+"""Raising flags: what is found stands in the queue, what was settled stays settled."""
+
+import numpy as np
+import pytest
+
+from labeling.models import Content, Dataset, Item
+from labeling.services import jobs, labels
+from mlcore.neighbours import nearest
+from quality.detectors import KINDS, Doubt
+from quality.models import Flag, FlagState
+from quality.queries.flags import flag_rows
+from quality.queries.survey import Survey, survey_of
+from quality.services import flags
+from quality.services.flags import flag_items, store, subject_of
+from tests.factories import make_dataset, make_item, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def make_work(dataset: Dataset, **options: object) -> jobs.Work:
+    job = jobs.open_job(kind="detect", dataset=dataset, options=options)
+    claimed = jobs.claim(job.pk)
+    assert claimed
+    return jobs.Work(claimed)
+
+
+def make_survey(dataset: Dataset) -> Survey:
+    return survey_of(dataset)
+
+
+def doubt(row: int = 0, **fields: object) -> Doubt:
+    return Doubt(**{"rows": (row,), "score": 0.9, "reason": "looks wrong"} | fields)  # type: ignore[arg-type]
+
+
+def raise_doubts(dataset: Dataset, *doubts: Doubt, kind: str = "label_error") -> dict[str, object]:
+    work = make_work(dataset)
+    found = store(work, survey_of(dataset), kind=KINDS[kind], doubts=doubts)
+    jobs.cancel_job(job=work.job)
+    return found
+
+
+def test_a_doubt_becomes_one_open_flag_with_its_item():
+    dataset = make_dataset()
+    item = make_item(dataset, "a.png", "cat")
+    raise_doubts(dataset, doubt(given="cat", suggested="dog"))
+    flag = Flag.objects.get()
+    assert (flag.state, flag.given, flag.suggested) == (FlagState.OPEN, "cat", "dog")
+    assert list(flag.items.all()) == [item]
+
+
+def test_an_open_flag_is_updated_when_raised_again():
+    dataset = make_dataset()
+    make_item(dataset, "a.png", "cat")
+    raise_doubts(dataset, doubt(score=0.9))
+    raise_doubts(dataset, doubt(score=0.4, reason="less sure now"))
+    flag = Flag.objects.get()
+    assert (flag.score, flag.reason) == (0.4, "less sure now")
+
+
+def test_a_flag_that_is_no_longer_raised_is_gone_and_comes_back_as_the_same_row():
+    dataset = make_dataset()
+    make_item(dataset, "a.png", "cat")
+    raise_doubts(dataset, doubt())
+    raise_doubts(dataset)
+    assert Flag.objects.get().state == FlagState.GONE
+    raise_doubts(dataset, doubt())
+    assert Flag.objects.get().state == FlagState.OPEN
+
+
+@pytest.mark.parametrize("settled", [FlagState.DISMISSED, FlagState.DECIDED])
+def test_a_settled_doubt_is_not_raised_again_whatever_its_score(settled):
+    dataset = make_dataset()
+    make_item(dataset, "a.png", "cat")
+    raise_doubts(dataset, doubt(given="cat", suggested="dog", score=0.6))
+    Flag.objects.update(state=settled)
+    raise_doubts(dataset, doubt(given="cat", suggested="dog", score=0.99))
+    assert Flag.objects.get().state == settled
+
+
+def test_another_suggestion_is_another_doubt():
+    dataset = make_dataset(classes=("cat", "dog", "cow"))
+    make_item(dataset, "a.png", "cat")
+    raise_doubts(dataset, doubt(given="cat", suggested="dog"))
+    Flag.objects.update(state=FlagState.DISMISSED)
+    raise_doubts(dataset, doubt(given="cat", suggested="cow"))
+    assert Flag.objects.filter(state=FlagState.OPEN).get().suggested == "cow"
+
+
+def test_the_subject_does_not_depend_on_the_order_of_keys():
+    assert subject_of(["b", "a"]) == subject_of(["a", "b"])
+    assert subject_of(["a", "b"]) != subject_of(["ab"])
+
+
+def test_raising_costs_few_queries_however_many_flags(django_assert_max_num_queries):
+    dataset = make_dataset()
+    for number in range(40):
+        make_item(dataset, f"{number}.png", "cat")
+    survey, work = survey_of(dataset), make_work(dataset)
+    kind = KINDS["label_error"]
+    with django_assert_max_num_queries(12):
+        store(work, survey, kind=kind, doubts=[doubt(row) for row in range(40)])
+
+
+def test_planted_wrong_labels_are_found_by_neighbours_alone_before_any_run():
+    dataset = make_dataset()
+    rng = np.random.default_rng(5)
+    points = []
+    for number in range(60):
+        side = number % 2
+        make_item(dataset, f"{number:02}.png", "dog" if side else "cat")
+        points.append(np.array([1.0, 0.0] if side else [0.0, 1.0]) + rng.normal(0, 0.1, 2))
+    wrong = Item.objects.get(key="07.png")
+    labels.set_labels(labels={wrong.pk: dataset.classes.get(name="cat")}, source="import")
+    survey = survey_of(dataset)
+    from dataclasses import replace
+
+    survey = replace(survey, graph=nearest(np.array(points)))
+    found = KINDS["label_error"].find(survey)
+    best = max(found, key=lambda one: one.score)
+    assert survey.keys[best.rows[0]] == "07.png"
+    assert (best.given, best.suggested, best.is_likely) == ("cat", "dog", True)
+
+
+def test_labels_of_test_items_are_neither_doubted_nor_heard():
+    dataset = make_dataset()
+    make_item(dataset, "a.png", "cat", split="test")
+    make_item(dataset, "b.png", "cat", split="train")
+    assert survey_of(dataset).doubted_labels.tolist() == [-1, 0]
+
+
+def copies(dataset: Dataset, *items: Item) -> None:
+    content = items[0].content_id
+    Item.objects.filter(pk__in=[item.pk for item in items]).update(content_id=content)
+
+
+def test_one_flag_stands_for_a_whole_set_of_copies():
+    dataset = make_dataset()
+    first, second, third = (make_item(dataset, name, "cat") for name in ("a", "b", "c"))
+    make_item(dataset, "d", "cat")
+    copies(dataset, first, second, third)
+    raise_doubts(dataset, *KINDS["near_duplicate"].find(survey_of(dataset)), kind="near_duplicate")
+    flag = Flag.objects.get()
+    assert set(flag.items.values_list("key", flat=True)) == {"a", "b", "c"}
+    assert flag.flag_items.filter(role="keep").count() == 1
+    rows = list(flag_rows(dataset))
+    assert len(rows) == 3
+    assert {(row["key"], row["other_key"]) for row in rows} == {("a", "b"), ("a", "c"), ("b", "c")}
+
+
+def test_copies_across_splits_keep_the_test_copy():
+    dataset = make_dataset()
+    train = make_item(dataset, "a", "cat", split="train")
+    test = make_item(dataset, "b", "dog", split="test")
+    copies(dataset, train, test)
+    (found,) = KINDS["leakage"].find(survey_of(dataset))
+    assert dict(zip(found.rows, found.roles)) == {0: "copy", 1: "keep"}
+    assert "disagree about the label" in found.reason
+
+
+def test_a_source_in_two_splits_is_one_flag_about_all_its_items():
+    dataset = make_dataset()
+    for name, split in (("a", "train"), ("b", "train"), ("c", "test")):
+        make_item(dataset, name, "cat", split=split, source_group="ann")
+    for name in ("d", "e"):
+        make_item(dataset, name, "cat", split="train", source_group=f"only {name}")
+    (found,) = KINDS["leakage"].find(survey_of(dataset))
+    assert (found.rows, found.roles) == ((0, 1, 2), ("train", "train", "test"))
+
+
+def test_harmless_oddities_are_candidates_and_serious_ones_are_likely():
+    dataset = make_dataset()
+    make_item(dataset, "a.jpg", "cat", odd=[["exif_rotated", "Turned by the camera."]])
+    make_item(dataset, "b.jpg", "cat", odd=[["wrong_extension", "A PNG named .jpg."]])
+    turned, misnamed = KINDS["file_fault"].find(survey_of(dataset))
+    assert not turned.is_likely
+    assert misnamed.is_likely
+    assert misnamed.score > turned.score
+
+
+def test_people_flag_items_and_their_note_is_the_reason():
+    dataset, user = make_dataset(), make_user()
+    items = [make_item(dataset).pk, make_item(dataset).pk]
+    assert flag_items(dataset=dataset, items=items, note="blurred", by=user) == 2
+    flag_items(dataset=dataset, items=items[:1], note="very blurred", by=user)
+    assert sorted(Flag.objects.values_list("reason", flat=True)) == ["blurred", "very blurred"]
+
+
+def test_an_unknown_check_is_refused_in_words():
+    with pytest.raises(jobs.Refused, match="no check named nonsense"):
+        flags.kinds_for(make_dataset(), ["nonsense"])
+
+
+def test_checks_of_sound_are_not_run_on_images():
+    names = {kind.name for kind in flags.kinds_for(make_dataset(), [])}
+    assert "label_error" in names
+    assert not any(name.endswith("_audio") for name in names)
+
+
+def test_excluded_items_are_not_looked_at():
+    dataset = make_dataset()
+    make_item(dataset, "a", "cat", excluded="a copy")
+    assert len(survey_of(dataset)) == 0
+    assert Content.objects.count() == 1
