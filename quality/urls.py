@@ -1,6 +1,24 @@
 """Addresses of the pages about quality."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from quality.views import compare, demo, runs
 
 app_name = "quality"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("d/<slug:slug>/demo/", demo.planted, name="demo"),
+    path("d/<slug:slug>/runs/", runs.runs, name="runs"),
+    path("d/<slug:slug>/runs/train/", runs.train, name="train"),
+    path("d/<slug:slug>/runs/<int:number>/", runs.run, name="run"),
+    path("d/<slug:slug>/runs/<int:number>/live/", runs.run_live, name="run_live"),
+    path("d/<slug:slug>/runs/<int:number>/cell/", runs.cell, name="run_cell"),
+    path("d/<slug:slug>/runs/<int:number>/predictions.csv", runs.predictions, name="predictions"),
+    path("d/<slug:slug>/before-after/", compare.before_after, name="before_after"),
+    path("d/<slug:slug>/before-after/prove/", compare.prove, name="prove"),
+    path(
+        "d/<slug:slug>/before-after/<int:pk>/<str:which>/",
+        compare.changed_items,
+        name="changed_items",
+    ),
+    path("d/<slug:slug>/before-after/<int:pk>/<str:side>.csv", compare.compared, name="compared"),
+]

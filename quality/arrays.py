@@ -1,0 +1,159 @@
+"""Arrays in files: features by content, predictions by run. Whole or absent, never half.
+
+Row i of every array of a run is line i of its version's manifest. Feature shards are
+immutable: a shard counts only once its list of hashes is there, and that is written last.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+from labeling.services.versions import read_manifest
+from quality.models import Run
+
+SHARD_ROWS = 8_192  # at 1,280 float32 columns 40 MB: written in a second, mapped in a millisecond
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write one array so that readers see all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _Replacing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def features_folder(backbone: str) -> Path:
+    """Return where the vectors of a backbone lie."""
+    return Path(settings.DATA_DIR) / "features" / backbone
+
+
+def save_features(backbone: str, hashes: Sequence[str], *, vectors: np.ndarray) -> None:
+    """Add the vectors of new contents as further shards; saying it twice changes nothing."""
+    folder = features_folder(backbone)
+    for start in range(0, len(hashes), SHARD_ROWS):
+        part = list(hashes[start : start + SHARD_ROWS])
+        name = hashlib.sha256("\n".join(part).encode()).hexdigest()[:16]
+        save_array(folder / f"{name}.npy", vectors[start : start + SHARD_ROWS].astype(np.float32))
+        with _Replacing(folder / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(part))
+
+
+def known_contents(backbone: str) -> dict[str, tuple[str, int]]:
+    """Return shard and row of every content that has a vector."""
+    places: dict[str, tuple[str, int]] = {}
+    for listing in sorted(features_folder(backbone).glob("*.json")):
+        for row, sha256 in enumerate(json.loads(listing.read_text())):
+            places.setdefault(sha256, (listing.stem, row))
+    return places
+
+
+def load_features(backbone: str, hashes: Sequence[str]) -> np.ndarray:
+    """Return the vectors of contents, one row each; KeyError names a content without one."""
+    places = known_contents(backbone)
+    wanted: dict[str, list[tuple[int, int]]] = {}
+    for position, sha256 in enumerate(hashes):
+        shard, row = places[sha256]
+        wanted.setdefault(shard, []).append((position, row))
+    vectors: np.ndarray | None = None
+    for shard, rows in wanted.items():
+        mapped = np.load(features_folder(backbone) / f"{shard}.npy", mmap_mode="r")
+        if vectors is None:
+            vectors = np.empty((len(hashes), mapped.shape[1]), dtype=np.float32)
+        positions, sources = np.array(rows).T
+        vectors[positions] = mapped[sources]
+    return np.empty((0, 0), dtype=np.float32) if vectors is None else vectors
+
+
+def run_folder(run: Run) -> Path:
+    """Return where the arrays of a run lie."""
+    return Path(settings.DATA_DIR) / "runs" / str(run.pk)
+
+
+def save_run(run: Run, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a run's arrays, each as `<name>.npy`."""
+    for name, array in arrays.items():
+        save_array(run_folder(run) / f"{name}.npy", array)
+
+
+def run_array(run: Run, name: str) -> np.ndarray | None:
+    """Return an array of a run, memory-mapped, or None when the run has none of that name."""
+    path = run_folder(run) / f"{name}.npy"
+    return np.load(path, mmap_mode="r") if path.exists() else None
+
+
+def run_predictions(run: Run) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return item keys, predicted class (index into `run.classes`, -1: none) and probabilities.
+
+    Out of sample for every labelled item that is not a test item; NaN rows elsewhere.
+    """
+    keys = [line["key"] for line in read_manifest(run.version)]
+    probabilities = run_array(run, "probabilities")
+    if probabilities is None:
+        return keys, np.full(len(keys), -1), np.full((len(keys), len(run.classes)), np.nan)
+    return keys, predicted_classes(probabilities), probabilities
+
+
+def keys_where(run: Run, *, given: str = "", predicted: str = "") -> list[str]:
+    """Return the keys of predicted items with a given and a predicted class; empty means any."""
+    keys, classes, _ = run_predictions(run)
+    wanted = run.classes.index(predicted) if predicted in run.classes else None
+    if predicted and wanted is None:
+        return []
+    return [
+        key
+        for key, guess, line in zip(keys, classes, read_manifest(run.version), strict=True)
+        if guess >= 0
+        and (not given or line["label"] == given)
+        and (wanted is None or guess == wanted)
+    ]
+
+
+def comparison_folder(comparison_id: int) -> Path:
+    """Return where the arrays of a comparison lie."""
+    return Path(settings.DATA_DIR) / "comparisons" / str(comparison_id)
+
+
+def save_comparison(comparison_id: int, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a comparison's arrays; row i is line i of the earlier version."""
+    for name, array in arrays.items():
+        save_array(comparison_folder(comparison_id) / f"{name}.npy", array)
+
+
+def comparison_array(comparison_id: int, name: str) -> np.ndarray | None:
+    """Return an array of a comparison, memory-mapped, or None."""
+    path = comparison_folder(comparison_id) / f"{name}.npy"
+    return np.load(path, mmap_mode="r") if path.exists() else None
+
+
+def predicted_classes(probabilities: np.ndarray) -> np.ndarray:
+    """Return the likeliest class of each row, -1 where nothing was predicted."""
+    is_known = ~np.isnan(probabilities).any(axis=1)
+    predicted = np.full(len(probabilities), -1)
+    predicted[is_known] = np.asarray(probabilities)[is_known].argmax(axis=1)
+    return predicted
+
+
+class _Replacing:
+    """A temporary path that takes the place of `path` when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Path:
+        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".part-")
+        os.close(descriptor)
+        self.temporary = Path(name)
+        return self.temporary
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            os.replace(self.temporary, self.path)
+        else:
+            self.temporary.unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""`train NAME`: freeze a version, train under the protocol, predict every label out of sample."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from labeling.management.job_command import JobCommand
+from labeling.services import jobs
+from quality.services import runs
+
+
+class Command(JobCommand):
+    help = "Train a small model on what people labelled and predict every item out of sample."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name", help="the dataset's short name, as in its address")
+        parser.add_argument(
+            "--open-test",
+            action="store_true",
+            help="predict the sealed test items too; each look is counted and shown",
+        )
+        parser.add_argument("--reason", default="", help="why the test items are opened")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dataset = self.dataset(options["name"])
+        asked = {"open_test": options["open_test"], "reason": options["reason"]}
+        try:
+            job = jobs.open_job(kind="train", dataset=dataset, options=asked, queue="train")
+        except jobs.JobOpenError as open_already:
+            raise CommandError(str(open_already)) from None
+        result = self.carry_out(job, runs.train).result
+        self.report(options, result, _in_words(result))
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    score = (
+        f"run {result['run']} of version v{result['version']}: accuracy {result['accuracy']:.3f} "
+        f"({result['low']:.3f} to {result['high']:.3f}), majority class {result['baseline']:.3f}, "
+        f"{result['n']} items, {result['backbone']}, {result['seconds']:.0f} s"
+    )
+    if "test_accuracy" in result:
+        score += (
+            f"; test accuracy {result['test_accuracy']:.3f} on {result['test_n']} items, "
+            f"opened {result['test_openings']} times so far"
+        )
+    return f"Nothing changed since {score}" if result["unchanged"] else score.capitalize()

@@ -1,0 +1,140 @@
+"""Reads about Before/After: the comparison of two versions and what its page shows of it."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset, Version
+from labeling.templatetags.figures import decimals, minutes, points
+from quality.models import Comparison
+from quality.queries.runs import arrange
+
+NAMED_CLASSES = 2
+CHANGED = ("newly_right", "newly_wrong")
+SCALE_MARGIN = 1.15  # the interval's own reach, and some room
+
+
+def versions_of(dataset: Dataset) -> QuerySet[Version]:
+    """All versions, newest first."""
+    return Version.objects.filter(dataset=dataset).order_by("-number")
+
+
+def comparison_of(dataset: Dataset, old: int = 0, new: int = 0) -> Comparison | None:
+    """The finished comparison of two versions, or the newest one when none are named."""
+    done = Comparison.objects.filter(dataset=dataset).exclude(result={})
+    if old and new:
+        done = done.filter(old__version__number=old, new__version__number=new)
+    return done.select_related("old__version", "new__version").order_by("-pk").first()
+
+
+def comparison_with(dataset: Dataset, pk: int) -> Comparison | None:
+    """One finished comparison of this dataset."""
+    done = Comparison.objects.filter(dataset=dataset, pk=pk).exclude(result={})
+    return done.select_related("old__version", "new__version").first()
+
+
+def chosen_versions(dataset: Dataset, comparison: Comparison | None) -> dict[str, int]:
+    """The two versions to offer: those compared last, else the two newest."""
+    if comparison:
+        return {side: comparison.result[side]["version"] for side in ("old", "new")}
+    newest = list(versions_of(dataset).values_list("number", flat=True)[:2])
+    return {"old": newest[-1], "new": newest[0]} if newest else {}
+
+
+def comparison_page(comparison: Comparison) -> dict[str, Any]:
+    """Return the figures, matrices and lists of one comparison, ready to be drawn."""
+    result = comparison.result
+    before, after = result["matrix_before"], result["matrix_after"]
+    order, classes = result["order"], result["classes"]
+    seen = [place for place in order if sum(before[place]) or _column(before, after, place)]
+    recalls = recall_changes(classes, before, after)
+    return {
+        "comparison": comparison,
+        "result": result,
+        "reach": scale_reach(result["low"], result["high"]),
+        "before_matrix": arrange(*_only(classes, before, seen)),
+        "after_matrix": arrange(*_only(classes, after, seen)),
+        "difference_rows": difference_rows(classes, before, after, order=seen),
+        "recalls": recalls,
+        "most_recall": max((abs(row["value"]) for row in recalls), default=1) or 1,
+        "words": in_words(result, recalls),
+    }
+
+
+def in_words(result: dict[str, Any], recalls: list[dict[str, Any]]) -> str:
+    """Say in a few sentences what the comparison found; a loss is called one."""
+    if not result["gained"] and not result["lost"]:
+        return _("Not one of %(n)s predictions changed between right and wrong.") % result
+    facts = {
+        "points": decimals(abs(result["difference"]) * 100, 1),
+        "low": points(result["low"]),
+        "high": points(result["high"]),
+        "time": minutes(result["changes"]["seconds"]),
+    }
+    sentences = [_verdict(result) % facts]
+    gained = [row["label"] for row in recalls if row["value"] > 0][:NAMED_CLASSES]
+    lost = [row["label"] for row in recalls[::-1] if row["value"] < 0][:NAMED_CLASSES]
+    if gained:
+        sentences.append(_("Gained most: %(names)s.") % {"names": ", ".join(gained)})
+    if lost:
+        sentences.append(_("Lost most: %(names)s.") % {"names": ", ".join(lost)})
+    return " ".join(sentences)
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    if result["low"] > 0:
+        return _(
+            "%(time)s of people’s work raised accuracy by %(points)s points; "
+            "%(low)s to %(high)s is plausible."
+        )
+    if result["high"] < 0:
+        return _(
+            "A loss: accuracy fell by %(points)s points; %(low)s to %(high)s is plausible. "
+            "Look at what was changed before you go on."
+        )
+    return _("No clear change: anything from %(low)s to %(high)s points is plausible.")
+
+
+def scale_reach(low: float, high: float) -> float:
+    """How far the scale of the interval goes to each side of zero, in shares."""
+    return max(abs(low), abs(high), 0.01) * SCALE_MARGIN
+
+
+def difference_rows(
+    classes: list[str], before: list[list[int]], after: list[list[int]], *, order: list[int]
+) -> dict[str, Any]:
+    """Return the difference of two matrices; `gain` is positive where fewer are wrong."""
+    rows, largest = [], 1
+    for given in order:
+        cells = []
+        for predicted in order:
+            change = after[given][predicted] - before[given][predicted]
+            largest = max(largest, abs(change))
+            cells.append({"change": change, "gain": change if given == predicted else -change})
+        rows.append({"name": classes[given], "cells": cells})
+    return {"heads": [classes[place] for place in order], "rows": rows, "largest": largest}
+
+
+def recall_changes(
+    classes: list[str], before: list[list[int]], after: list[list[int]]
+) -> list[dict[str, Any]]:
+    """Return each class's change of recall, largest gain first."""
+    rows = []
+    for place, name in enumerate(classes):
+        total = sum(before[place])
+        if total:
+            value = (after[place][place] - before[place][place]) / total
+            text = points(value)
+            rows.append({"label": name, "value": value, "text": text, "note": total})
+    return sorted(rows, key=lambda row: -row["value"])
+
+
+def _column(before: list[list[int]], after: list[list[int]], place: int) -> int:
+    return sum(row[place] for row in before) + sum(row[place] for row in after)
+
+
+def _only(
+    classes: list[str], counts: list[list[int]], places: list[int]
+) -> tuple[list[str], list[list[int]]]:
+    return [classes[p] for p in places], [[counts[g][p] for p in places] for g in places]

@@ -1,0 +1,106 @@
+"""What the page of one run shows, while it trains and afterwards."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from quality.models import Run
+from quality.queries.runs import live_detail, matrix_of, state_of
+
+
+def run_page(run: Run) -> dict[str, Any]:
+    """Return matrix, scores, folds, curves and facts of a run; half full while it trains."""
+    metrics, detail = run.metrics, live_detail(run)
+    known = metrics or detail
+    counts = known.get("confusion")
+    matrix = matrix_of(run, counts, order=known.get("order")) if counts else None
+    return {
+        "run": run,
+        "state": state_of(run),
+        "metrics": metrics,
+        "facts": _facts(run, known),
+        "matrix": matrix,
+        "confused": matrix.most_confused() if matrix else [],
+        "scores": _scores(metrics) if metrics else _scores_so_far(detail),
+        "folds": _folds(metrics, detail),
+        "curves": _curves(metrics, detail),
+    }
+
+
+def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
+    backbone = known.get("backbone") or {"title": run.backbone, "note": "", "is_fallback": False}
+    protocol = run.protocol
+    words = _(
+        "%(folds)s folds; copies and source groups kept together. %(title)s, frozen, with a "
+        "%(head)s head, seed %(seed)s. Test items are not looked at."
+    ) % {
+        "folds": protocol.get("n_folds"),
+        "title": backbone["title"],
+        "head": _("softmax"),
+        "seed": protocol.get("seed"),
+    }
+    return {
+        "learned": known.get("n", 0),
+        "sealed": known.get("sealed", 0),
+        "protocol": words,
+        "note": backbone["note"],
+        "is_fallback": backbone["is_fallback"],
+    }
+
+
+def _scores(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = [{"title": _("This run"), "main": True, **metrics["accuracy"]}]
+    rows += [{**baseline, "title": _(baseline["title"])} for baseline in metrics["baselines"]]
+    if "test" in metrics:
+        rows.append({"title": _("Test items, opened"), **metrics["test"]})
+    return rows
+
+
+def _scores_so_far(detail: dict[str, Any]) -> list[dict[str, Any]]:
+    if not detail.get("predicted"):
+        return []
+    value = detail["right"] / detail["predicted"]
+    return [{"title": _("This run"), "main": True, "value": value, "low": None, "high": None}]
+
+
+def _folds(metrics: dict[str, Any], detail: dict[str, Any]) -> list[dict[str, Any]]:
+    if metrics:
+        return [{**fold, "share": 1.0} for fold in metrics["folds"]]
+    if not detail.get("folds"):
+        return []
+    rows: list[dict[str, Any]] = [{**fold, "share": 1.0} for fold in detail.get("fold_scores", [])]
+    if len(rows) < detail["folds"] and detail.get("fold"):
+        epoch, epochs = detail.get("epoch", 0), detail.get("epochs") or 1
+        rows.append({"accuracy": None, "epoch": epoch, "epochs": epochs, "share": epoch / epochs})
+    missing = detail["folds"] - len(rows)
+    return rows + [{"accuracy": None, "share": 0.0} for _place in range(missing)]
+
+
+def _curves(metrics: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any] | None:
+    """The curves of the fold at hand, or of the last one, as charts and as words."""
+    if metrics:
+        fold, curves = len(metrics["curves"]), metrics["curves"][-1] if metrics["curves"] else None
+    else:
+        fold, curves = detail.get("fold", 0), detail.get("curves")
+    if not curves or not curves.get("loss"):
+        return None
+    epochs = len(curves["loss"])
+    return {
+        "fold": fold,
+        "losses": _chart(curves["val_loss"], curves["loss"]),
+        "accuracies": {**_chart(curves["val_accuracy"], curves["accuracy"]), "y_max": 1},
+        "loss_words": _("Loss after %(n)s epochs: %(held).3f held out, %(own).3f learned from.")
+        % {"n": epochs, "held": curves["val_loss"][-1], "own": curves["loss"][-1]},
+        "accuracy_words": _("Accuracy: %(held).3f held out, %(own).3f learned from.")
+        % {"held": curves["val_accuracy"][-1], "own": curves["accuracy"][-1]},
+    }
+
+
+def _chart(held_out: list[float], learned: list[float]) -> dict[str, Any]:
+    return {
+        "x": list(range(1, len(learned) + 1)),
+        "series": [
+            {"name": _("held out"), "values": held_out, "tone": "accent"},
+            {"name": _("learned from"), "values": learned, "tone": "grey", "dashed": True},
+        ],
+    }

@@ -1,0 +1,230 @@
+"""Reads about training runs: the list, one run with its matrix, the items behind a cell."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Max, Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset, Item, Job, JobState, LabelChange
+from quality.models import Run, TestOpening
+
+MOST_CONFUSED = 6
+ITEMS_BELOW_MATRIX = 14
+MOST_ERROR_CHARACTERS = 600
+# About what one person settles in ten minutes; a lead can always press Train.
+NEWS_ITEMS = 50
+NEWS_QUIET = timedelta(minutes=3)  # longer than a person rests between two decisions
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a confusion matrix."""
+
+    count: int
+    share: float
+    given: str
+    predicted: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """The items of one given class, by what they were taken for."""
+
+    name: str
+    cells: list[Cell]
+    total: int
+    recall: float | None
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix in the order in which similar classes stand together."""
+
+    heads: list[tuple[str, str]] = field(default_factory=list)
+    rows: list[MatrixRow] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return sum(row.total for row in self.rows)
+
+    @property
+    def right(self) -> int:
+        return sum(
+            cell.count for row in self.rows for cell in row.cells if cell.given == cell.predicted
+        )
+
+    def most_confused(self) -> list[Cell]:
+        """Cells off the diagonal, largest first."""
+        wrong = [cell for row in self.rows for cell in row.cells if cell.given != cell.predicted]
+        return sorted((c for c in wrong if c.count), key=lambda c: (-c.count, -c.share))[
+            :MOST_CONFUSED
+        ]
+
+
+def runs_of(dataset: Dataset) -> QuerySet[Run]:
+    """All runs, newest first, with what a list shows of them."""
+    runs = Run.objects.filter(dataset=dataset).select_related("version", "job__by")
+    return runs.annotate(openings=Count("test_openings")).order_by("-number")
+
+
+def newest_done(dataset: Dataset) -> Run | None:
+    """The last finished run."""
+    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False)
+    return done.select_related("version").order_by("-number").first()
+
+
+def run_numbered(dataset: Dataset, number: int) -> Run | None:
+    """One run with what its page shows."""
+    found = Run.objects.filter(dataset=dataset, number=number)
+    run = found.select_related("version", "job__by").first()
+    if run:
+        run.dataset = dataset  # keeps the viewer's role that access has set
+    return run
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run is, in words."""
+
+    words: str
+    tone: str = ""
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A row of the list of runs."""
+
+    run: Run
+    state: State
+
+
+def state_of(run: Run) -> State:
+    """Say how far a run is; a job that trains two runs speaks only for the one it is at."""
+    if run.finished_at:
+        return State(_("Done"), "good")
+    job = run.job
+    detail = live_detail(run)
+    if job and job.is_open and detail:
+        if detail.get("fold"):
+            words = _("Training fold %(fold)s of %(folds)s") % detail
+        else:
+            words = job.message or _("Waiting")
+        return State(words, "info")
+    if job and job.state == JobState.CANCELLED:
+        return State(
+            _("Cancelled"), "warn", _("Cancelled before it was done; training again starts anew.")
+        )
+    if job and job.state == JobState.FAILED:
+        return State(_("Failed"), "bad", job.error[:MOST_ERROR_CHARACTERS])
+    return State(_("Not finished"), "warn")
+
+
+def with_state(run: Run) -> ListedRun:
+    """A run as a row of the list."""
+    return ListedRun(run, state_of(run))
+
+
+def live_detail(run: Run) -> dict[str, Any]:
+    """What the worker last said about this run."""
+    detail = run.job.detail if run.job else {}
+    return detail if detail.get("run") == run.number else {}
+
+
+def openings_of(dataset: Dataset) -> int:
+    """How often the sealed test items were looked at."""
+    return TestOpening.objects.filter(dataset=dataset).count()
+
+
+def open_job(dataset: Dataset, *kinds: str) -> Job | None:
+    """The waiting or running job of one of the kinds."""
+    states = (JobState.QUEUED, JobState.RUNNING)
+    return Job.objects.filter(dataset=dataset, kind__in=kinds, state__in=states).first()
+
+
+def last_ended_job(dataset: Dataset, kind: str) -> Job | None:
+    """The newest job of a kind that is over."""
+    ended = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+    return Job.objects.filter(dataset=dataset, kind=kind, state__in=ended).order_by("-pk").first()
+
+
+def items_by_key(dataset: Dataset, keys: list[str]) -> list[Item]:
+    """The items with these keys, in their order, with what a thumbnail needs."""
+    found = Item.objects.filter(dataset=dataset, key__in=keys).select_related("content", "label")
+    by_key = {item.key: item for item in found}
+    return [by_key[key] for key in keys if key in by_key]
+
+
+def matrix_of(run: Run, counts: list[list[int]], *, order: list[int] | None = None) -> Matrix:
+    """Arrange counts (given in rows, predicted in columns) with links to their items."""
+    return arrange(
+        run.classes,
+        counts,
+        order=order,
+        link=lambda given, predicted: items_url(run, given=given, predicted=predicted),
+    )
+
+
+def arrange(
+    classes: list[str], counts: list[list[int]], *, order: list[int] | None = None, link: Any = None
+) -> Matrix:
+    """Arrange a table of counts as a matrix; `link(given, predicted)` leads to the items."""
+    places = order if order and len(order) == len(classes) else list(range(len(classes)))
+    link = link or (lambda given, predicted: "")
+    rows = []
+    for given in places:
+        total = sum(counts[given])
+        cells = [
+            Cell(
+                count=counts[given][predicted],
+                share=counts[given][predicted] / total if total else 0.0,
+                given=classes[given],
+                predicted=classes[predicted],
+                url=link(classes[given], classes[predicted]),
+            )
+            for predicted in places
+        ]
+        rows.append(
+            MatrixRow(
+                name=classes[given],
+                cells=cells,
+                total=total,
+                recall=counts[given][given] / total if total else None,
+                url=link(classes[given], ""),
+            )
+        )
+    return Matrix(heads=[(classes[p], link("", classes[p])) for p in places], rows=rows)
+
+
+def items_url(run: Run, *, given: str = "", predicted: str = "") -> str:
+    """Address of the items that a cell, a row head or a column head counts."""
+    wanted = {"run": run.number, "given": given, "predicted": predicted}
+    query = urlencode({name: value for name, value in wanted.items() if value})
+    return f"{reverse('quality:browse', args=[run.dataset.slug])}?{query}"
+
+
+def datasets_with_news(*, now: datetime) -> list[Dataset]:
+    """Datasets trained before in which many labels changed since, and none just now.
+
+    A lead starts the first training. Labels of imports count as well as people's.
+    """
+    trained = Max("jobs__created_at", filter=Q(jobs__kind="train"))
+    busy = Q(jobs__kind="train", jobs__state__in=[JobState.QUEUED, JobState.RUNNING])
+    candidates = (
+        Dataset.objects.filter(runs__finished_at__isnull=False)
+        .exclude(pk__in=Dataset.objects.filter(busy).values("pk"))
+        .annotate(last_training=trained)
+    )
+    found: list[Dataset] = []
+    for dataset in candidates.distinct():
+        changes = LabelChange.objects.filter(item__dataset=dataset, at__gt=dataset.last_training)
+        seen = changes.aggregate(n=Count("item", distinct=True), last=Max("at"))
+        if seen["n"] >= NEWS_ITEMS and seen["last"] < now - NEWS_QUIET:
+            found.append(dataset)
+    return found

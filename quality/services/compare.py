@@ -1,0 +1,236 @@
+"""Before/After: what the changes between two versions bought, on items that stay the same."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+
+from labeling.models import Dataset, Version
+from labeling.services.jobs import Refused, Work
+from quality import arrays
+from quality.models import Comparison, Run
+from quality.queries.changes import work_between
+from quality.services import figures
+from quality.services.material import Material, read_material
+from quality.services.runs import count_opening, dataset_of, predict_rows, run_version
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The same items as two runs see them; class numbers are places in `classes`, -1 is none."""
+
+    rows: np.ndarray
+    classes: list[str]
+    given: np.ndarray
+    given_later: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    groups: np.ndarray
+    keys: list[str]
+    held_back: int = 0
+
+
+def prove(work: Work) -> dict[str, Any]:
+    """Compare two versions under one protocol: the body of a `prove` job.
+
+    On the earlier version's test items, which neither head learned from; without any, on the
+    out-of-fold predictions of the items that both versions share.
+    """
+    dataset = dataset_of(work)
+    old, new = (_version(dataset, work.options[side]) for side in ("old", "new"))
+    old_run, _ = run_version(work, old)
+    new_run, _ = run_version(work, new, like=old_run)
+    there = Comparison.objects.filter(old=old_run, new=new_run).exclude(result={}).first()
+    if there:
+        return {**headline(there.result), "comparison": there.pk, "unchanged": True}
+    comparison = _begin(work, dataset, old_run, new_run)
+    material = read_material(old), read_material(new)
+    is_on_test = bool(material[0].is_judged.any())
+    judged = (_on_test if is_on_test else _out_of_fold)(work, comparison, material)
+    if not len(judged.rows):
+        raise Refused("The two versions share no item that both could be judged on.")
+    result = _result(judged, comparison, is_on_test=is_on_test)
+    _finish(comparison, result, opened=is_on_test)
+    return {**headline(result), "comparison": comparison.pk, "unchanged": False}
+
+
+def headline(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what `prove --json` prints."""
+    names = (
+        "before",
+        "after",
+        "difference",
+        "low",
+        "high",
+        "n",
+        "on",
+        "old",
+        "new",
+        "later_labels",
+    )
+    return {name: result[name] for name in names}
+
+
+def _version(dataset: Dataset, number: int) -> Version:
+    version = dataset.versions.filter(number=number).first()
+    if version is None:
+        known = ", ".join(
+            f"v{known}" for known in dataset.versions.values_list("number", flat=True)
+        )
+        raise Refused(f"There is no version v{number} of this dataset. Known: {known or 'none'}.")
+    return version
+
+
+def _begin(work: Work, dataset: Dataset, old: Run, new: Run) -> Comparison:
+    comparison, _ = Comparison.objects.update_or_create(
+        old=old, new=new, defaults={"dataset": dataset, "job": work.job}
+    )
+    return comparison
+
+
+def _on_test(work: Work, comparison: Comparison, material: tuple[Material, Material]) -> Judged:
+    """Both final heads on the earlier version's labelled test items."""
+    old, new = material
+    sealed = {key for key, judged in zip(old.keys, old.is_judged, strict=True) if judged}
+    held_back = np.array([key in sealed for key in new.keys])
+    before = predict_rows(work, comparison.old, learned=old, of=old, rows=old.is_judged)
+    if comparison.old_id == comparison.new_id:
+        after = before
+    else:
+        after = predict_rows(
+            work, comparison.new, learned=new, of=old, rows=old.is_judged, without=held_back
+        )
+    return _judge(
+        comparison, material, before=before, after=after,
+        held_back=int((held_back & new.is_learned).sum()),
+    )  # fmt: skip
+
+
+def _out_of_fold(work: Work, comparison: Comparison, material: tuple[Material, Material]) -> Judged:
+    """Both runs' out-of-fold predictions on the items that both predicted."""
+    old, new = material
+    before = _out_of_sample(comparison.old)
+    after = np.full((len(old.keys), len(new.classes)), np.nan, dtype=np.float32)
+    place = {key: row for row, key in enumerate(new.keys)}
+    later = _out_of_sample(comparison.new)
+    for row, key in enumerate(old.keys):
+        if key in place and not np.isnan(before[row][0]):
+            after[row] = later[place[key]]
+    before = np.where(np.isnan(after[:, :1]), np.nan, before).astype(np.float32)
+    return _judge(comparison, material, before=before, after=after)
+
+
+def _out_of_sample(run: Run) -> np.ndarray:
+    found = arrays.run_array(run, "probabilities")
+    if found is None:
+        raise Refused(f"The predictions of run {run.number} are gone from the disk; train again.")
+    return np.asarray(found)
+
+
+def _judge(
+    comparison: Comparison,
+    material: tuple[Material, Material],
+    *,
+    before: np.ndarray,
+    after: np.ndarray,
+    held_back: int = 0,
+) -> Judged:
+    """Bring both sides to one list of classes, keep their predictions and pick the rows."""
+    old, new = material
+    later = dict(zip(new.keys, new.names, strict=True))
+    names_later = [later.get(key) for key in old.keys]
+    classes = _all_classes(material, names_later)
+    sides = {
+        "before": _spread(before, old.classes, classes),
+        "after": _spread(after, new.classes, classes),
+    }
+    given, given_later = _numbers(old.names, classes), _numbers(names_later, classes)
+    arrays.save_comparison(
+        comparison.pk, {**sides, "before_given": given, "after_given": given_later}
+    )
+    guesses = {side: arrays.predicted_classes(values) for side, values in sides.items()}
+    rows = np.flatnonzero((guesses["before"] >= 0) & (guesses["after"] >= 0))
+    return Judged(
+        rows=rows,
+        classes=classes,
+        given=given[rows],
+        given_later=given_later[rows],
+        before=guesses["before"][rows],
+        after=guesses["after"][rows],
+        groups=old.groups[rows],
+        keys=[old.keys[row] for row in rows],
+        held_back=held_back,
+    )
+
+
+def _all_classes(material: tuple[Material, Material], names_later: list[str | None]) -> list[str]:
+    old, new = material
+    named = [name for name in [*old.names, *names_later] if name]
+    return list(dict.fromkeys([*old.classes, *new.classes, *sorted(set(named))]))
+
+
+def _spread(values: np.ndarray, own: list[str], classes: list[str]) -> np.ndarray:
+    """Put a run's columns at the places that its classes have in the common list."""
+    spread = np.zeros((len(values), len(classes)), dtype=np.float32)
+    spread[:, [classes.index(name) for name in own]] = values
+    spread[np.isnan(values).any(axis=1)] = np.nan
+    return spread
+
+
+def _numbers(names: list[str | None], classes: list[str]) -> np.ndarray:
+    index = {name: place for place, name in enumerate(classes)}
+    return np.array([index.get(name or "", -1) for name in names], dtype=np.int64)
+
+
+def _result(judged: Judged, comparison: Comparison, *, is_on_test: bool) -> dict[str, Any]:
+    right_before, right_after = judged.before == judged.given, judged.after == judged.given
+    newly_right = np.flatnonzero(right_after & ~right_before)
+    newly_wrong = np.flatnonzero(right_before & ~right_after)
+    old, new = comparison.old, comparison.new
+    counts = {
+        side: figures.count_matrix(judged.given, guess, n_classes=len(judged.classes))
+        for side, guess in (("before", judged.before), ("after", judged.after))
+    }
+    return {
+        **figures.paired(right_before, right_after, judged.groups),
+        "on": "test" if is_on_test else "shared",
+        "old": {"version": old.version.number, "run": old.number},
+        "new": {"version": new.version.number, "run": new.number},
+        "right_before": int(right_before.sum()),
+        "right_after": int(right_after.sum()),
+        "newly_right": [judged.keys[row] for row in newly_right],
+        "newly_wrong": [judged.keys[row] for row in newly_wrong],
+        "later_labels": _under_later_labels(judged),
+        "classes": judged.classes,
+        "order": figures.similar_order(counts["before"] + counts["after"]),
+        "matrix_before": counts["before"].tolist(),
+        "matrix_after": counts["after"].tolist(),
+        "held_back": judged.held_back,
+        "protocol": old.protocol,
+        "backbone": old.metrics["backbone"],
+        "changes": work_between(old.version, new.version),
+    }
+
+
+def _under_later_labels(judged: Judged) -> dict[str, Any] | None:
+    """The same comparison by the later version's labels, where any of them differs."""
+    has_later = judged.given_later >= 0
+    if not (judged.given != judged.given_later)[has_later].any():
+        return None
+    rows = np.flatnonzero(has_later)
+    right_before = (judged.before == judged.given_later)[rows]
+    right_after = (judged.after == judged.given_later)[rows]
+    changed = int((judged.given != judged.given_later)[rows].sum())
+    return {**figures.paired(right_before, right_after, judged.groups[rows]), "changed": changed}
+
+
+@transaction.atomic
+def _finish(comparison: Comparison, result: dict[str, Any], *, opened: bool) -> None:
+    """Keep the result; on test items it counts as one look for each of the two runs."""
+    comparison.result = result
+    comparison.save(update_fields=["result"])
+    if opened:
+        reason = f"Before/After v{result['old']['version']} → v{result['new']['version']}"
+        for run in {comparison.old.pk: comparison.old, comparison.new.pk: comparison.new}.values():
+            count_opening(run, by=comparison.job.by if comparison.job else None, reason=reason)

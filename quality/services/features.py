@@ -1,0 +1,145 @@
+"""Vectors of contents: computed once per backbone, kept in immutable shards."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from django.conf import settings
+
+from labeling import storage
+from labeling.models import Content
+from labeling.services.jobs import Refused, Work
+from quality import arrays
+from quality.services.material import Material
+
+if TYPE_CHECKING:
+    from mlcore.features import Backbone
+    from mlcore.training import Protocol
+
+CONTENTS_A_SHARD = 1_024  # read and kept at a time: what a stopped job has to do again at most
+TRIAL_FOLDS = 3  # choosing between two backbones needs a ranking, not a figure
+TRIAL_EPOCHS = 15
+TRIAL_ITEMS = 2_000  # an accuracy of .8 is then known to a standard error of .009
+
+
+def backbones_for(media: str) -> "list[Backbone]":
+    """Return what can turn this kind of item into vectors here, preferred first."""
+    from mlcore.features import choose_backbones
+
+    return choose_backbones(media, weights_folder=settings.WEIGHTS_DIR)
+
+
+def choose_backbone(
+    work: Work, material: Material, *, named: str = ""
+) -> tuple["Backbone", dict[str, float]]:
+    """Return the named backbone, else the one that predicts best unseen groups, and the trial."""
+    from mlcore.training import Protocol
+
+    candidates = backbones_for(material.version.dataset.media)
+    if named:
+        return _named(candidates, named), {}
+    if len(candidates) == 1:
+        return candidates[0], {}
+    trial = Protocol(n_folds=TRIAL_FOLDS, epochs=TRIAL_EPOCHS)
+    scores = {
+        candidate.name: _trial(work, material, candidate, replace(trial, backbone=candidate.name))
+        for candidate in candidates
+    }
+    best = max(candidates, key=lambda candidate: scores[candidate.name])
+    return best, {candidate.title: scores[candidate.name] for candidate in candidates}
+
+
+def features_of(
+    work: Work, material: Material, *, backbone: "Backbone", rows: np.ndarray
+) -> np.ndarray:
+    """Return one vector per chosen row of a version; computes only contents without one.
+
+    A content that can no longer be read has a row of NaN.
+    """
+    extend_features(work, material.contents, backbone=backbone)
+    hashes = [material.hashes[row] for row in np.flatnonzero(rows)]
+    return arrays.load_features(backbone.name, hashes)
+
+
+def extend_features(work: Work, contents: Mapping[str, Content], *, backbone: "Backbone") -> int:
+    """Compute and keep the vectors that are missing; returns how many."""
+    known = arrays.known_contents(backbone.name)
+    missing = sorted(sha256 for sha256 in contents if sha256 not in known)
+    for start in range(0, len(missing), CONTENTS_A_SHARD):
+        part = missing[start : start + CONTENTS_A_SHARD]
+        work.check()
+        work.progress(start, len(missing), message=f"Computing features: {backbone.title}")
+        vectors = _extract(
+            work, [_bytes_of(contents[sha256]) for sha256 in part], backbone, done=start
+        )
+        arrays.save_features(backbone.name, part, vectors=vectors)
+    return len(missing)
+
+
+def _extract(work: Work, contents: list[bytes], backbone: "Backbone", *, done: int) -> np.ndarray:
+    from mlcore.features import Stopped, extract
+
+    try:
+        return extract(
+            backbone,
+            contents,
+            progress=lambda count: work.progress(done + count),
+            should_stop=work.should_stop,
+        )
+    except Stopped:
+        work.check()
+        raise
+    except ValueError:  # one of them cannot be decoded; the others are still worth having
+        return np.concatenate([_one(content, backbone) for content in contents])
+
+
+def _one(content: bytes, backbone: "Backbone") -> np.ndarray:
+    from mlcore.features import extract
+
+    try:
+        return extract(backbone, [content])
+    except ValueError:
+        return np.full((1, backbone.dimensions), np.nan, dtype=np.float32)
+
+
+def _bytes_of(content: Content) -> bytes:
+    return content.text.encode() if content.text else storage.read_bytes(content.pk)
+
+
+def _named(candidates: "list[Backbone]", name: str) -> "Backbone":
+    for candidate in candidates:
+        if candidate.name == name:
+            return candidate
+    raise Refused(
+        f"The earlier run used {name}, whose weight file is no longer found here. Put it back "
+        "into the folder that WINNOW_WEIGHTS names, or train the earlier version again."
+    )
+
+
+def _trial(work: Work, material: Material, backbone: "Backbone", protocol: "Protocol") -> float:
+    """Return the accuracy of a quick cross-validation on some of the items."""
+    from mlcore.training import Cancelled, cross_validate
+
+    features = features_of(work, material, backbone=backbone, rows=material.is_learned)
+    rows = np.flatnonzero(~np.isnan(features).any(axis=1))
+    if len(rows) > TRIAL_ITEMS:
+        rng = np.random.default_rng(protocol.seed)
+        rows = np.sort(rng.choice(rows, TRIAL_ITEMS, replace=False))
+    labels = material.labels[material.is_learned][rows]
+    work.progress(message=f"Trying {backbone.title}", now=True)
+    try:
+        found = cross_validate(
+            features[rows],
+            labels,
+            material.groups[material.is_learned][rows],
+            n_classes=len(material.classes),
+            protocol=protocol,
+            should_stop=work.should_stop,
+        )
+    except Cancelled:
+        work.check()
+        raise
+    except ValueError as impossible:
+        raise Refused(str(impossible)) from impossible
+    return float((found.probabilities.argmax(axis=1) == labels).mean())

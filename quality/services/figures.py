@@ -1,0 +1,122 @@
+"""The figures of a run and of a comparison, from arrays, as JSON can hold them."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from quality.services.live import curves_of
+
+if TYPE_CHECKING:
+    from mlcore.features import Backbone
+    from mlcore.intervals import Interval
+    from mlcore.training import CrossValidation
+
+RESAMPLING_SEED = 0  # intervals of the same predictions are the same each time
+CENTROID = "Nearest centroid"
+MAJORITY = "Majority class"
+
+
+def metrics_of(
+    found: "CrossValidation",
+    *,
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    n_classes: int,
+) -> dict[str, Any]:
+    """Return accuracy, macro-F1, baselines, folds, curves and the matrix of a training."""
+    from mlcore.intervals import macro_f1_interval, majority_baseline, nearest_centroid_baseline
+
+    predicted = found.probabilities.argmax(axis=1)
+    centroid = nearest_centroid_baseline(features, labels, found.folds) == labels
+    majority = majority_baseline(labels, found.folds) == labels
+    macro_f1 = macro_f1_interval(labels, predicted, groups, n_classes=n_classes, rng=_rng())
+    counts = count_matrix(labels, predicted, n_classes=n_classes)
+    return {
+        "accuracy": accuracy(predicted == labels, groups),
+        "macro_f1": _as_json(macro_f1),
+        "baselines": [
+            {"title": MAJORITY, **accuracy(majority, groups)},
+            {"title": CENTROID, **accuracy(centroid, groups)},
+        ],
+        "lead": {"over": CENTROID, **paired(centroid, predicted == labels, groups)},
+        "folds": _folds(found, predicted == labels),
+        "curves": [curves_of(reports) for reports in _reports_by_fold(found)],
+        "confusion": counts.tolist(),
+        "order": similar_order(counts),
+        "groups": len(np.unique(groups)),
+    }
+
+
+def accuracy(correct: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """Return the share of right items with its interval over groups."""
+    from mlcore.intervals import accuracy_interval
+
+    return {**_as_json(accuracy_interval(correct, groups, rng=_rng())), "n": len(correct)}
+
+
+def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """Return how much more is right, on the same items, with its interval over groups."""
+    from mlcore.intervals import paired_difference
+
+    change = paired_difference(before, after, groups, rng=_rng())
+    return {
+        "before": float(before.mean()),
+        "after": float(after.mean()),
+        "difference": change.value,
+        "low": change.low,
+        "high": change.high,
+        "mcnemar": change.p_value,
+        "gained": change.gained,
+        "lost": change.lost,
+        "n": len(before),
+    }
+
+
+def count_matrix(given: np.ndarray, predicted: np.ndarray, *, n_classes: int) -> np.ndarray:
+    """Count items by given class (rows) and predicted class (columns)."""
+    from mlcore.confusion import confusion
+
+    return confusion(given, predicted, n_classes=n_classes)
+
+
+def similar_order(counts: np.ndarray) -> list[int]:
+    """Return the order of classes in which those that are confused stand together."""
+    from mlcore.confusion import similarity_order
+
+    return [int(place) for place in similarity_order(counts)]
+
+
+def described(backbone: "Backbone", chosen_from: dict[str, float] | None = None) -> dict[str, Any]:
+    """Return what pages say about what turned items into vectors."""
+    return {
+        "name": backbone.name,
+        "title": backbone.title,
+        "note": backbone.note,
+        "is_fallback": bool(backbone.note),
+        "chosen_from": chosen_from or {},
+    }
+
+
+def _folds(found: "CrossValidation", correct: np.ndarray) -> list[dict[str, Any]]:
+    return [
+        {
+            "accuracy": float(correct[found.folds == fold].mean()),
+            "n": int((found.folds == fold).sum()),
+            "epochs": len(reports),
+        }
+        for fold, reports in enumerate(_reports_by_fold(found))
+    ]
+
+
+def _reports_by_fold(found: "CrossValidation") -> list[list[Any]]:
+    n_folds = int(found.folds.max()) + 1
+    return [[report for report in found.curves if report.fold == fold] for fold in range(n_folds)]
+
+
+def _as_json(interval: "Interval") -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(RESAMPLING_SEED)

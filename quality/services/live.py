@@ -1,0 +1,80 @@
+"""What a training says while it goes on, so that its page fills before it is done."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labeling.services.jobs import Work
+
+if TYPE_CHECKING:
+    from mlcore.training import EpochReport, FoldReport
+
+CURVE_DIGITS = 4
+
+
+class LiveTraining:
+    """Turns reports of the training into progress of its job."""
+
+    def __init__(
+        self, work: Work, *, labels: np.ndarray, n_classes: int, n_folds: int, epochs: int
+    ) -> None:
+        self.work = work
+        self.labels = labels
+        self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
+        self.n_folds = n_folds
+        self.epochs = epochs
+        self.scores: list[dict[str, Any]] = []
+        self.reports: list[EpochReport] = []
+
+    def on_epoch(self, report: "EpochReport") -> None:
+        """Show the curves of the fold at hand."""
+        self.reports = [seen for seen in self.reports if seen.fold == report.fold] + [report]
+        self._tell(epoch=report.epoch + 1, curves=curves_of(self.reports))
+
+    def on_fold(self, report: "FoldReport") -> None:
+        """Add a finished fold to the matrix."""
+        np.add.at(
+            self.confusion,
+            (self.labels[report.items], report.probabilities.argmax(axis=1)),
+            1,
+        )
+        self.n_folds = report.n_folds
+        self.scores.append(
+            {"accuracy": report.accuracy, "n": len(report.items), "epochs": report.epochs}
+        )
+        self.reports = []
+        self._tell(
+            epoch=0,
+            confusion=self.confusion.tolist(),
+            right=int(np.trace(self.confusion)),
+            predicted=int(self.confusion.sum()),
+            fold_scores=self.scores,
+            now=True,
+        )
+
+    def _tell(self, *, epoch: int, now: bool = False, **detail: Any) -> None:
+        fold = min(len(self.scores) + 1, self.n_folds)
+        self.work.progress(
+            len(self.scores) * self.epochs + epoch,
+            self.n_folds * self.epochs,
+            message=f"Training fold {fold} of {self.n_folds}",
+            detail={
+                "fold": fold,
+                "folds": self.n_folds,
+                "epoch": epoch,
+                "epochs": self.epochs,
+                **detail,
+            },
+            now=now,
+        )
+
+
+def curves_of(reports: "Sequence[EpochReport]") -> dict[str, list[float | None]]:
+    """Return the curves of one fold as lists."""
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    return {name: [_rounded(getattr(report, name)) for report in reports] for name in names}
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(float(number), CURVE_DIGITS)

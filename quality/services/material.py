@@ -1,0 +1,112 @@
+"""What a version offers to learn from: keys, labels, splits and groups as arrays."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from labeling.models import Content, Split, Version
+from labeling.services.jobs import Refused
+from labeling.services.versions import read_manifest
+
+LEAST_CLASSES = 2
+LEAST_ITEMS_A_CLASS = 2  # one to learn from and one to hold out
+HASHES_A_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Material:
+    """A version as arrays, one entry per manifest line."""
+
+    version: Version
+    keys: list[str]
+    hashes: list[str]
+    splits: np.ndarray
+    names: list[str | None]
+    sources: list[str]
+    classes: list[str]
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Index into `classes` of each item's label, -1 where there is none."""
+        index = {name: place for place, name in enumerate(self.classes)}
+        return np.array([index.get(name or "", -1) for name in self.names], dtype=np.int64)
+
+    @cached_property
+    def is_test(self) -> np.ndarray:
+        return self.splits == Split.TEST
+
+    @cached_property
+    def is_learned(self) -> np.ndarray:
+        """Labelled and not sealed: what cross-validation and the final head may see."""
+        return (self.labels >= 0) & ~self.is_test
+
+    @cached_property
+    def is_judged(self) -> np.ndarray:
+        """Test items with a label."""
+        return self.is_test & np.array([name is not None for name in self.names])
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """Content rows by hash."""
+        return _contents(self.hashes)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """Group of each item: source groups joined with the copies among all items."""
+        from mlcore.folds import join_groups
+
+        rows = [self.contents[sha256] for sha256 in self.hashes]
+        return join_groups(
+            [source or None for source in self.sources],
+            self.hashes,
+            [content.pixel_hash or None for content in rows],
+            [None if content.is_flat else content.phash or None for content in rows],
+        )
+
+
+def read_material(version: Version) -> Material:
+    """Read a version; classes are those that an item outside test carries, in the set's order."""
+    lines = list(read_manifest(version))
+    carried = {line["label"] for line in lines if line["label"] and line["split"] != Split.TEST}
+    known = list(version.dataset.classes.values_list("name", flat=True))
+    ordered = [name for name in known if name in carried]
+    return Material(
+        version=version,
+        keys=[line["key"] for line in lines],
+        hashes=[line["sha256"] for line in lines],
+        splits=np.array([line["split"] for line in lines], dtype="U12"),
+        names=[line["label"] for line in lines],
+        sources=[line["group"] for line in lines],
+        classes=ordered + sorted(carried - set(ordered)),
+    )
+
+
+def check_material(material: Material) -> None:
+    """Refuse, in words, what no model can learn from."""
+    counts = Counter(
+        name for name, learned in zip(material.names, material.is_learned) if learned and name
+    )
+    if not counts:
+        raise Refused(
+            "No item outside the test split has a label yet. Annotate some, or import labels."
+        )
+    enough = [name for name, count in counts.items() if count >= LEAST_ITEMS_A_CLASS]
+    if len(enough) < LEAST_CLASSES:
+        raise Refused(
+            f"Training needs at least {LEAST_CLASSES} classes with {LEAST_ITEMS_A_CLASS} labelled "
+            f"items each outside the test split; so far {_listed(counts)}."
+        )
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} has {count}" for name, count in counts.most_common(5))
+
+
+def _contents(hashes: Iterable[str]) -> dict[str, Content]:
+    distinct, found = list(dict.fromkeys(hashes)), {}
+    for start in range(0, len(distinct), HASHES_A_QUERY):
+        found.update(Content.objects.in_bulk(distinct[start : start + HASHES_A_QUERY]))
+    return found

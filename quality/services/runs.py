@@ -1,0 +1,276 @@
+"""Training runs: out-of-sample predictions for what people labelled, under a stated protocol."""
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from labeling.models import Dataset, User, Version
+from labeling.services.jobs import Refused, Work
+from labeling.services.versions import NothingToFreezeError, freeze_version
+from quality import arrays
+from quality.models import Run, TestOpening
+from quality.services import figures
+from quality.services.features import backbones_for, choose_backbone, features_of
+from quality.services.live import LiveTraining
+from quality.services.material import Material, check_material, read_material
+
+if TYPE_CHECKING:
+    from mlcore.features import Backbone
+    from mlcore.training import CrossValidation, Protocol
+
+OPENED_ON_REQUEST = "asked for with --open-test"
+
+
+def train(work: Work) -> dict[str, Any]:
+    """Train the dataset as it is now: the body of a `train` job."""
+    work.progress(message="Freezing the version", now=True)
+    try:
+        version, _ = freeze_version(dataset=dataset_of(work), by=work.job.by)
+    except NothingToFreezeError as empty:
+        raise Refused(str(empty)) from None
+    run, is_new = run_version(work, version)
+    if work.options.get("open_test"):
+        open_test(work, run)
+    return {**summary(run), "unchanged": not is_new}
+
+
+def run_version(work: Work, version: Version, *, like: Run | None = None) -> tuple[Run, bool]:
+    """Return the run of a version and whether it is new; the same training is not done twice.
+
+    `like` asks for the protocol and vectors of another run, so that the two compare.
+    """
+    from mlcore.training import Protocol
+
+    material = read_material(version)
+    check_material(material)
+    there = _finished(material, like=like)
+    if there:
+        return there, False
+    work.progress(message="Choosing what turns items into vectors", now=True)
+    backbone, trial = choose_backbone(work, material, named=like.backbone if like else "")
+    protocol = Protocol(**like.protocol) if like else Protocol(backbone=backbone.name)
+    described = figures.described(backbone, trial)
+    return _train(work, material, protocol=protocol, backbone=backbone, described=described), True
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Return what `train --json` prints of a run."""
+    metrics = run.metrics
+    found = {
+        "run": run.number,
+        "version": run.version.number,
+        "accuracy": metrics["accuracy"]["value"],
+        "low": metrics["accuracy"]["low"],
+        "high": metrics["accuracy"]["high"],
+        "macro_f1": metrics["macro_f1"]["value"],
+        "baseline": metrics["baselines"][0]["value"],
+        "backbone": run.backbone,
+        "seconds": metrics["seconds"],
+        "n": metrics["n"],
+    }
+    if "test" in metrics:
+        test = metrics["test"]
+        found |= {
+            "test_accuracy": test["value"],
+            "test_n": test["n"],
+            "test_openings": TestOpening.objects.filter(dataset=run.dataset).count(),
+        }
+    return found
+
+
+def open_test(work: Work, run: Run) -> None:
+    """Predict the sealed test items of a run by a head that learned everything else."""
+    material = read_material(run.version)
+    judged = np.flatnonzero(material.is_judged)
+    if not len(judged):
+        raise Refused("There are no labelled test items to open.")
+    work.progress(message="Predicting the test items", now=True)
+    probabilities = predict_rows(work, run, learned=material, of=material, rows=material.is_judged)
+    arrays.save_run(run, {"test_probabilities": probabilities})
+    correct = arrays.predicted_classes(probabilities)[judged] == material.labels[judged]
+    run.metrics["test"] = figures.accuracy(correct, material.groups[judged])
+    with transaction.atomic():
+        Run.objects.filter(pk=run.pk).update(metrics=run.metrics)
+        reason = work.options.get("reason") or OPENED_ON_REQUEST
+        count_opening(run, by=work.job.by, reason=reason)
+
+
+def count_opening(run: Run, *, by: User | None, reason: str) -> TestOpening:
+    """Record one look at the test items."""
+    return TestOpening.objects.create(dataset=run.dataset, run=run, by=by, reason=reason[:200])
+
+
+def predict_rows(
+    work: Work,
+    run: Run,
+    *,
+    learned: Material,
+    of: Material,
+    rows: np.ndarray,
+    without: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return probabilities for `rows` of a version, NaN elsewhere, by a run's final head.
+
+    The head is fitted to all items of `learned` that a run may see, less those in `without`.
+    """
+    from mlcore.training import Cancelled, Protocol, fit_final
+
+    backbone, _ = choose_backbone(work, learned, named=run.backbone)
+    seen = learned.is_learned if without is None else learned.is_learned & ~without
+    features = features_of(work, learned, backbone=backbone, rows=seen)
+    is_readable = ~np.isnan(features).any(axis=1)
+    work.progress(message=f"Training the final head of run {run.number}", now=True)
+    try:
+        head = fit_final(
+            features[is_readable],
+            learned.labels[seen][is_readable],
+            learned.groups[seen][is_readable],
+            n_classes=len(learned.classes),
+            protocol=Protocol(**run.protocol),
+            should_stop=work.should_stop,
+        )
+    except Cancelled:
+        work.check()
+        raise
+    probabilities = np.full((len(of.keys), len(learned.classes)), np.nan, dtype=np.float32)
+    probabilities[rows] = head.predict(features_of(work, of, backbone=backbone, rows=rows))
+    return probabilities
+
+
+def dataset_of(work: Work) -> Dataset:
+    """Return the dataset that a job is about."""
+    if work.job.dataset is None:
+        raise Refused("This job names no dataset.")
+    return work.job.dataset
+
+
+def _finished(material: Material, *, like: Run | None) -> Run | None:
+    """Return the finished run of the same version that a training now would only repeat."""
+    from mlcore.training import Protocol
+
+    dataset = material.version.dataset
+    wanted = (
+        [like.protocol]
+        if like
+        else [asdict(Protocol(backbone=found.name)) for found in backbones_for(dataset.media)]
+    )
+    done = Run.objects.filter(version=material.version, finished_at__isnull=False)
+    return next(
+        (
+            run
+            for run in done.select_related("dataset", "version").order_by("-number")
+            if run.protocol in wanted
+            and run.classes == material.classes
+            and arrays.run_array(run, "probabilities") is not None
+        ),
+        None,
+    )
+
+
+def _train(
+    work: Work,
+    material: Material,
+    *,
+    protocol: "Protocol",
+    backbone: "Backbone",
+    described: dict[str, Any],
+) -> Run:
+    started = time.monotonic()
+    run = _begin(work, material, protocol=protocol)
+    facts: dict[str, Any] = {
+        "n": int(material.is_learned.sum()),
+        "sealed": int(material.is_test.sum()),
+        "backbone": described,
+    }
+    fresh = {"fold": 0, "folds": 0, "fold_scores": [], "confusion": None, "curves": None}
+    work.progress(detail={"run": run.number, "predicted": 0, **fresh, **facts}, now=True)
+    features = features_of(work, material, backbone=backbone, rows=material.is_learned)
+    is_readable = ~np.isnan(features).any(axis=1)
+    seen = np.flatnonzero(material.is_learned)[is_readable]
+    found = _cross_validate(work, material, seen, features=features[is_readable], protocol=protocol)
+    arrays.save_run(run, _whole(material, found, seen=seen))
+    work.check()
+    metrics = figures.metrics_of(
+        found,
+        features=features[is_readable],
+        labels=material.labels[seen],
+        groups=material.groups[seen],
+        n_classes=len(material.classes),
+    )
+    facts |= {"n": len(seen), "unreadable": int((~is_readable).sum()), "seed": protocol.seed}
+    return _end(run, {**metrics, **facts, "seconds": round(time.monotonic() - started, 1)})
+
+
+@transaction.atomic
+def _begin(work: Work, material: Material, *, protocol: "Protocol") -> Run:
+    """Make the run's row, or take the one that an earlier attempt of this job made."""
+    dataset = dataset_of(work)
+    fields = {
+        "protocol": asdict(protocol),
+        "backbone": protocol.backbone,
+        "classes": material.classes,
+    }
+    begun = Run.objects.filter(job=work.job, version=material.version, finished_at=None).first()
+    if begun:
+        Run.objects.filter(pk=begun.pk).update(**fields)
+        begun.refresh_from_db()
+        return begun
+    number = (dataset.runs.aggregate(most=Max("number"))["most"] or 0) + 1
+    return Run.objects.create(
+        dataset=dataset, number=number, version=material.version, job=work.job, **fields
+    )
+
+
+def _end(run: Run, metrics: dict[str, Any]) -> Run:
+    run.metrics, run.finished_at = metrics, timezone.now()
+    run.save(update_fields=["metrics", "finished_at"])
+    return run
+
+
+def _cross_validate(
+    work: Work,
+    material: Material,
+    seen: np.ndarray,
+    *,
+    features: np.ndarray,
+    protocol: "Protocol",
+) -> "CrossValidation":
+    from mlcore.training import Cancelled, cross_validate
+
+    labels, n_classes = material.labels[seen], len(material.classes)
+    live = LiveTraining(
+        work, labels=labels, n_classes=n_classes, n_folds=protocol.n_folds, epochs=protocol.epochs
+    )
+    work.progress(message="Starting TensorFlow", now=True)
+    try:
+        return cross_validate(
+            features,
+            labels,
+            material.groups[seen],
+            n_classes=n_classes,
+            protocol=protocol,
+            on_epoch=live.on_epoch,
+            on_fold=live.on_fold,
+            should_stop=work.should_stop,
+        )
+    except Cancelled:
+        work.check()
+        raise
+    except ValueError as impossible:  # the words are for people: one group only, and the like
+        raise Refused(str(impossible)) from impossible
+
+
+def _whole(
+    material: Material, found: "CrossValidation", *, seen: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Spread out-of-sample predictions over all lines of the manifest."""
+    probabilities = np.full((len(material.keys), len(material.classes)), np.nan, dtype=np.float32)
+    probabilities[seen] = found.probabilities
+    folds = np.full(len(material.keys), -1, dtype=np.int64)
+    folds[seen] = found.folds
+    return {"probabilities": probabilities, "folds": folds}

@@ -1,0 +1,104 @@
+"""Before/After: choose two versions, see what lay between them and what it bought."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from labeling import access, tasks
+from labeling.models import User
+from labeling.queries import job_outlook
+from labeling.services import jobs
+from quality.forms import VersionsForm
+from quality.queries import comparisons as queries
+from quality.queries.runs import items_by_key, last_ended_job, open_job, openings_of
+from quality.services.predictions import compared_rows
+from quality.views.runs import csv_response
+
+ITEMS_SHOWN = 60
+
+
+@login_required
+def before_after(request: HttpRequest, slug: str) -> HttpResponse:
+    """The comparison of the two chosen versions, else of the newest one made."""
+    dataset = access.dataset_for(request.user, slug)
+    form = VersionsForm(request.GET or None, dataset=dataset)
+    chosen = form.cleaned_data if form.is_bound and form.is_valid() else {}
+    comparison = queries.comparison_of(dataset, **chosen)
+    job = open_job(dataset, "prove")
+    context: dict[str, Any] = {
+        "dataset": dataset,
+        "section": "before_after",
+        "versions": queries.versions_of(dataset),
+        "chosen": chosen or queries.chosen_versions(dataset, comparison),
+        "job": job,
+        "ended": None if job else last_ended_job(dataset, "prove"),
+        "openings": openings_of(dataset),
+        "can_train": access.role_in(request.user, dataset) in access.LEADS,
+        **(queries.comparison_page(comparison) if comparison else {}),
+        **(job_outlook(job) if job else {}),
+    }
+    return render(request, "quality/before_after.html", context)
+
+
+@login_required
+@require_POST
+def prove(request: HttpRequest, slug: str) -> HttpResponse:
+    """Open and send the job that compares two versions."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = VersionsForm(request.POST, dataset=dataset)
+    address = reverse("quality:before_after", args=[slug])
+    if not form.is_valid():
+        messages.error(request, _("Choose two versions of this dataset."))
+        return redirect(address)
+    options, person = form.cleaned_data, cast(User, request.user)
+    try:
+        job = jobs.open_job(
+            kind="prove",
+            dataset=dataset,
+            options=options,
+            by=person,
+            queue="train",
+        )
+    except jobs.JobOpenError:
+        messages.info(request, _("A comparison is on its way already."))
+    else:
+        tasks.send(job)
+    return redirect(f"{address}?old={options['old']}&new={options['new']}")
+
+
+@login_required
+def changed_items(request: HttpRequest, slug: str, pk: int, which: str) -> HttpResponse:
+    """The items that became right, or wrong."""
+    dataset = access.dataset_for(request.user, slug)
+    comparison = queries.comparison_with(dataset, pk)
+    if comparison is None or which not in queries.CHANGED:
+        raise Http404("no such comparison")
+    keys = comparison.result.get(which, [])
+    context = {
+        "dataset": dataset,
+        "section": "before_after",
+        "comparison": comparison,
+        "which": which,
+        "count": len(keys),
+        "items": items_by_key(dataset, keys[:ITEMS_SHOWN]),
+    }
+    return render(request, "quality/changed_items.html", context)
+
+
+@login_required
+def compared(request: HttpRequest, slug: str, pk: int, side: str) -> StreamingHttpResponse:
+    """One side's predictions on the compared items, as CSV."""
+    dataset = access.dataset_for(request.user, slug)
+    comparison = queries.comparison_with(dataset, pk)
+    if comparison is None or side not in ("before", "after"):
+        raise Http404("no such comparison")
+    result = comparison.result
+    rows = compared_rows(pk, side, classes=result["classes"], run=comparison.old)
+    number = result["old" if side == "before" else "new"]["version"]
+    return csv_response(rows, name=f"{slug}-v{number}-{side}.csv")

@@ -1,0 +1,133 @@
+"""Pages about training: the list of runs, one run live and done, its predictions as CSV."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from labeling import access, tasks
+from labeling.queries import job_outlook
+from labeling.services import jobs
+from quality import arrays
+from quality.models import Run
+from quality.queries import runs as queries
+from quality.queries.run_page import run_page
+from quality.services.predictions import prediction_rows
+
+SHOWS = ("counts", "share")
+
+
+@login_required
+def runs(request: HttpRequest, slug: str) -> HttpResponse:
+    """All runs of a dataset, and the button that starts one."""
+    dataset = access.dataset_for(request.user, slug)
+    job = queries.open_job(dataset, "train", "prove")
+    ended = None if job else queries.last_ended_job(dataset, "train")
+    context = {
+        "dataset": dataset,
+        "section": "runs",
+        "runs": [queries.with_state(run) for run in queries.runs_of(dataset)],
+        "job": job,
+        "ended": ended,
+        "can_train": access.role_in(request.user, dataset) in access.LEADS,
+        "openings": queries.openings_of(dataset),
+        **(job_outlook(job) if job else {}),
+    }
+    return render(request, "quality/runs.html", context)
+
+
+@login_required
+@require_POST
+def train(request: HttpRequest, slug: str) -> HttpResponse:
+    """Open a training job and send it."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    try:
+        job = jobs.open_job(kind="train", dataset=dataset, by=person, queue="train")
+    except jobs.JobOpenError:
+        messages.info(request, _("A training is on its way already."))
+    else:
+        tasks.send(job)
+    return redirect("quality:runs", slug)
+
+
+@login_required
+def run(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """One run: matrix, accuracy with its interval, folds, curves, what is confused most."""
+    return render(request, "quality/run.html", _run_context(request, slug, number))
+
+
+@login_required
+def run_live(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """The same run as a fragment, asked for each second while it trains."""
+    context = _run_context(request, slug, number)
+    return render(request, "quality/_run_live.html", {**context, "fragment": True})
+
+
+@login_required
+def cell(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """The items that one cell of the matrix counts, below it."""
+    row = _run(request, slug, number)
+    given, predicted = request.GET.get("given", ""), request.GET.get("predicted", "")
+    keys = arrays.keys_where(row, given=given, predicted=predicted)
+    context = {
+        "dataset": row.dataset,
+        "run": row,
+        "given": given,
+        "predicted": predicted,
+        "count": len(keys),
+        "items": queries.items_by_key(row.dataset, keys[: queries.ITEMS_BELOW_MATRIX]),
+        "url": queries.items_url(row, given=given, predicted=predicted),
+    }
+    return render(request, "quality/_cell_items.html", context)
+
+
+@login_required
+def predictions(request: HttpRequest, slug: str, number: int) -> StreamingHttpResponse:
+    """Every item of the run's version with what was predicted, one column a class."""
+    row = _run(request, slug, number)
+    return csv_response(prediction_rows(row), name=f"{slug}-run{number}-predictions.csv")
+
+
+def csv_response(rows: Iterator[list[Any]], *, name: str) -> StreamingHttpResponse:
+    """Stream rows as a CSV file to keep."""
+    writer = csv.writer(_Echo())
+    response = StreamingHttpResponse(
+        (writer.writerow(row) for row in rows), content_type="text/csv; charset=utf-8"
+    )
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+class _Echo:
+    """A file whose write gives the text back."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _run(request: HttpRequest, slug: str, number: int) -> Run:
+    dataset = access.dataset_for(request.user, slug)
+    row = queries.run_numbered(dataset, number)
+    if row is None:
+        raise Http404("no such run")
+    return row
+
+
+def _run_context(request: HttpRequest, slug: str, number: int) -> dict[str, Any]:
+    row = _run(request, slug, number)
+    asked = request.GET.get("show", "")
+    show = asked if asked in SHOWS else SHOWS[0]
+    return {
+        "dataset": row.dataset,
+        "section": "runs",
+        "show": show,
+        "can_train": access.role_in(request.user, row.dataset) in access.LEADS,
+        **run_page(row),
+        **(job_outlook(row.job) if row.job and row.job.is_open else {}),
+    }

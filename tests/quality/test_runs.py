@@ -1,0 +1,185 @@
+"""Training runs: what they predict, keep, refuse and never look at."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from labeling.models import Job, JobState, LabelSource, Role
+from labeling.services import jobs, labels
+from quality import arrays
+from quality.models import Run, TestOpening
+from quality.queries.runs import datasets_with_news
+from quality.services import runs
+from tests.factories import make_dataset, make_member
+from tests.quality.words import add_text, make_words
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+
+
+def train(dataset, **options):
+    out = io.StringIO()
+    call_command("train", dataset.slug, "--json", stdout=out, **options)
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+def test_training_predicts_every_label_outside_test_and_seals_the_rest():
+    dataset = make_words(items=48, test_items=12, unlabelled=4)
+    result = train(dataset)
+    run = Run.objects.get()
+    keys, predicted, probabilities = arrays.run_predictions(run)
+    known = dict(zip(keys, predicted, strict=True))
+    is_labelled = {
+        item.key: bool(item.label_id) and item.split != "test" for item in dataset.items.all()
+    }
+    assert {key for key, guess in known.items() if guess >= 0} == {
+        key for key, labelled in is_labelled.items() if labelled
+    }
+    assert np.allclose(probabilities[predicted >= 0].sum(axis=1), 1, atol=1e-5)
+    assert result["accuracy"] > result["baseline"] + 0.2
+    assert 0 <= result["low"] <= result["accuracy"] <= result["high"] <= 1
+    assert not TestOpening.objects.exists()
+    assert sum(map(sum, run.metrics["confusion"])) == result["n"] == 48
+    assert len(run.metrics["folds"]) == len(run.metrics["curves"]) == 5
+
+
+def test_copies_and_sources_never_straddle_folds():
+    dataset = make_words(items=48)
+    for number in range(6):
+        twin = dataset.items.get(key=f"{number:04d}")
+        add_text(
+            dataset, f"copy{number}", text=twin.content.text, label=twin.label.name, split="train"
+        )
+    train(dataset)
+    run = Run.objects.get()
+    folds = arrays.run_array(run, "folds")
+    place = dict(zip(arrays.run_predictions(run)[0], folds, strict=True))
+    groups = {}
+    for item in dataset.items.select_related("content"):
+        groups.setdefault(item.content_id, set()).add(place[item.key])
+        if item.source_group:
+            groups.setdefault(item.source_group, set()).add(place[item.key])
+    assert all(len(found) == 1 for found in groups.values())
+
+
+def test_nothing_new_is_not_trained_again():
+    dataset = make_words(items=30)
+    first, second = train(dataset), train(dataset)
+    assert (first["unchanged"], second["unchanged"]) == (False, True)
+    assert second["accuracy"] == first["accuracy"]
+    assert Run.objects.count() == 1
+
+
+def test_a_changed_label_is_trained_and_only_new_contents_get_vectors():
+    dataset = make_words(items=30)
+    train(dataset)
+    backbone = Run.objects.get().backbone
+    before = set(arrays.features_folder(backbone).glob("*.npy"))
+    item = dataset.items.first()
+    other = dataset.classes.exclude(pk=item.label_id).first()
+    labels.set_labels(labels={item.pk: other}, source=LabelSource.REVIEW)
+    assert train(dataset)["run"] == 2
+    assert set(arrays.features_folder(backbone).glob("*.npy")) == before
+    add_text(dataset, "new", text="a wave near the old harbour", label="sea", split="train")
+    assert train(dataset)["run"] == 3
+    assert len(set(arrays.features_folder(backbone).glob("*.npy"))) == len(before) + 1
+
+
+def test_opening_the_test_items_is_counted_each_time():
+    dataset = make_words(items=36, test_items=12)
+    result = train(dataset, open_test=True, reason="release")
+    assert result["test_n"] == 12
+    assert result["test_openings"] == 1
+    assert train(dataset, open_test=True)["test_openings"] == 2
+    assert list(TestOpening.objects.values_list("reason", flat=True).order_by("pk")) == [
+        "release",
+        runs.OPENED_ON_REQUEST,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels_of", "words"),
+    [
+        ((), "no items yet"),
+        ((None, None), "has a label yet"),
+        (("cat", "cat", "cat"), "at least 2 classes"),
+        (("cat", "cat", "dog"), "at least 2 classes"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_words(labels_of, words):
+    dataset = make_dataset(media="text")
+    for number, label in enumerate(labels_of):
+        add_text(dataset, str(number), text=f"text {number}", label=label)
+    with pytest.raises(CommandError, match=words):
+        train(dataset)
+    assert not Run.objects.exists()
+
+
+def test_one_source_for_everything_is_refused_in_words():
+    dataset = make_words(items=30)
+    dataset.items.update(source_group="only")
+    with pytest.raises(CommandError, match="belong to one group"):
+        train(dataset)
+
+
+def test_a_cancelled_training_stops_and_leaves_no_finished_run():
+    dataset = make_words(items=30)
+    job = jobs.open_job(kind="train", dataset=dataset)
+
+    def cancel_in_training(running):
+        if running.detail.get("fold"):
+            jobs.cancel_job(job=Job.objects.get(pk=running.pk))
+
+    ended = jobs.carry_out(job.pk, runs.train, watch=cancel_in_training)
+    assert ended.state == JobState.CANCELLED
+    assert Run.objects.get().finished_at is None
+
+
+def test_a_training_tells_its_page_how_far_it_is():
+    dataset = make_words(items=30)
+    job = jobs.open_job(kind="train", dataset=dataset)
+    seen = []
+    jobs.carry_out(job.pk, runs.train, watch=lambda running: seen.append(dict(running.detail)))
+    folds = [detail["fold"] for detail in seen if detail.get("fold")]
+    assert folds == sorted(folds)
+    last = [detail for detail in seen if detail.get("confusion")][-1]
+    assert sum(map(sum, last["confusion"])) == last["predicted"] == 30
+    assert len(last["fold_scores"]) == 5
+    assert any(detail.get("curves") and detail["curves"]["loss"] for detail in seen)
+
+
+def test_many_settled_labels_are_news_once_people_rest():
+    dataset = make_words(items=60)
+    train(dataset)
+    assert datasets_with_news(now=timezone.now() + timedelta(hours=1)) == []
+    sea = dataset.classes.get(name="sea")
+    changed = {item.pk: sea for item in dataset.items.all()}
+    labels.set_labels(labels=changed, source=LabelSource.REVIEW)
+    assert datasets_with_news(now=timezone.now()) == []
+    assert datasets_with_news(now=timezone.now() + timedelta(hours=1)) == [dataset]
+
+
+def test_predictions_leave_test_items_empty(client):
+    dataset = make_words(items=30, test_items=6)
+    train(dataset)
+    client.force_login(make_member(dataset, Role.REVIEWER))
+    response = client.get(reverse("quality:predictions", args=[dataset.slug, 1]))
+    rows = list(csv.DictReader(io.StringIO(response.getvalue().decode())))
+    assert len(rows) == 36
+    assert {row["predicted"] for row in rows if row["split"] == "test"} == {""}
+    assert all(
+        row["predicted"] == max(("money", "sea", "sky"), key=lambda name: float(row[name]))
+        for row in rows
+        if row["split"] != "test"
+    )
