@@ -1,0 +1,176 @@
+"""Contents become vectors: in order, repeatable, and never by a network without weights."""
+
+import io
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from mlcore.features import Backbone, Stopped, choose_backbones, extract
+from mlcore.features.pixels import decode_square
+from tests.shared import shared_path
+
+
+def picture(colour, *, size=(300, 200), kind="JPEG", **more):
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, kind, **more)
+    return file.getvalue()
+
+
+def tone(hertz, *, rate=8000, seconds=0.5):
+    file = io.BytesIO()
+    moments = np.arange(int(rate * seconds)) / rate
+    soundfile.write(file, 0.3 * np.sin(2 * np.pi * hertz * moments), rate, format="WAV")
+    return file.getvalue()
+
+
+def backbone_without_weights(media, tmp_path):
+    return choose_backbones(media, weights_folder=tmp_path, keras_cache=tmp_path)[0]
+
+
+def rows_in_any_company(backbone, contents):
+    alone = [extract(backbone, [content])[0] for content in contents]
+    together = extract(backbone, contents, batch=3)
+    assert together.shape == (len(contents), backbone.dimensions)
+    assert together.dtype == np.float32
+    assert np.isfinite(together).all()
+    return np.array_equal(np.stack(alone), together)
+
+
+def test_without_weights_pictures_fall_back_and_the_note_says_how_to_do_better(tmp_path):
+    (only,) = choose_backbones("image", weights_folder=None, keras_cache=tmp_path)
+    assert only.name == "hog-colour-patches-v1"
+    assert not only.pretrained
+    assert "WINNOW_WEIGHTS" in only.note
+
+
+def test_a_network_whose_weights_are_gone_is_refused(tmp_path):
+    network = Backbone("mobilenetv2-0.35-224-00000000-v1", "", 1280, pretrained=True)
+    with pytest.raises(ValueError, match="weight file"):
+        extract(network, [picture("red")])
+
+
+@pytest.mark.parametrize(
+    ("media", "contents"),
+    [
+        ("image", [picture(c) for c in ("red", "blue", "white", "black")]),
+        ("audio", [tone(hertz) for hertz in (220, 440, 880, 1760)]),
+        ("text", [b"lost card", "carte perdue é".encode(), b"", b"\xff broken"]),
+    ],
+)
+def test_a_row_does_not_depend_on_its_company(media, contents, tmp_path):
+    assert rows_in_any_company(backbone_without_weights(media, tmp_path), contents)
+
+
+def test_the_content_that_cannot_be_decoded_is_named(tmp_path):
+    backbone = backbone_without_weights("image", tmp_path)
+    with pytest.raises(ValueError, match="Content 3 cannot"):
+        extract(backbone, [picture("red")] * 3 + [b"no picture"], batch=2)
+
+
+def test_progress_is_told_and_stopping_works(tmp_path):
+    backbone = backbone_without_weights("text", tmp_path)
+    done = []
+    extract(backbone, [b"a"] * 5, batch=2, progress=done.append)
+    assert done == [2, 4, 5]
+    with pytest.raises(Stopped):
+        extract(backbone, [b"a"] * 5, should_stop=lambda: True)
+
+
+def test_pictures_are_turned_upright_and_flattened_on_white():
+    half = Image.new("RGB", (100, 100), "red")
+    half.paste("blue", (0, 0, 100, 50))
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = 3  # upside down
+    half.save(file, "JPEG", exif=exif, quality=95)
+    square = decode_square(file.getvalue(), 64)
+    assert square[5, 32, 0] > 200
+    assert square[60, 32, 2] > 200
+    clear = io.BytesIO()
+    Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(clear, "PNG")
+    assert decode_square(clear.getvalue(), 64).min() == 255
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "I;16", "1", "LA"])
+def test_pictures_of_every_mode_are_described(mode, tmp_path):
+    file = io.BytesIO()
+    Image.new(mode, (50, 30)).save(file, "TIFF" if mode in {"CMYK", "I;16"} else "PNG")
+    backbone = backbone_without_weights("image", tmp_path)
+    assert np.isfinite(extract(backbone, [file.getvalue()])).all()
+
+
+def test_the_centre_is_cut_from_a_wide_picture():
+    wide = Image.new("RGB", (600, 200), "red")
+    wide.paste("green", (200, 0, 400, 200))
+    file = io.BytesIO()
+    wide.save(file, "PNG")
+    assert decode_square(file.getvalue(), 64)[:, :, 0].max() == 0
+    assert decode_square(file.getvalue(), 64, framing="whole")[:, :, 0].max() == 255
+
+
+def test_a_tiny_and_a_silent_sound_are_described(tmp_path):
+    backbone = backbone_without_weights("audio", tmp_path)
+    rows = extract(backbone, [tone(440, seconds=0.005), tone(0)])
+    assert np.isfinite(rows).all()
+
+
+def test_a_tone_is_nearest_to_itself_at_another_rate(tmp_path):
+    backbone = backbone_without_weights("audio", tmp_path)
+    low, high, low_again = extract(backbone, [tone(300), tone(1500), tone(300, rate=16000)])
+    assert np.linalg.norm(low - low_again) < np.linalg.norm(low - high)
+
+
+def test_importing_features_loads_nothing_heavy():
+    code = (
+        "import sys, mlcore.features, mlcore.training, mlcore.folds, mlcore.intervals;"
+        "print(sorted({'tensorflow', 'keras', 'librosa', 'sklearn', 'scipy'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert printed.stdout.strip() == "[]", printed.stderr
+
+
+def test_the_real_network_is_found_and_sees_a_picture_alike_in_any_batch():
+    folder = shared_path("weights")
+    (backbone,) = choose_backbones("image", weights_folder=folder)
+    assert backbone.name == "mobilenetv2-0.35-224-d43c70f8-v1"
+    assert backbone.pretrained
+    assert backbone.note == ""
+    with zipfile.ZipFile(shared_path("data/clothing/images.zip")) as packed:
+        names = [name for name in packed.namelist() if name.startswith("test/")][:11]
+        contents = [packed.read(name) for name in names]
+    assert rows_in_any_company(backbone, contents)
+
+
+def test_the_network_answers_as_keras_does():
+    folder = shared_path("weights")
+    (backbone,) = choose_backbones("image", weights_folder=folder)
+    with zipfile.ZipFile(shared_path("data/clothing/images.zip")) as packed:
+        names = [name for name in packed.namelist() if name.startswith("test/")][:3]
+        contents = [packed.read(name) for name in names]
+    import keras
+
+    network = keras.applications.MobileNetV2(
+        alpha=0.35,
+        include_top=False,
+        weights=str(backbone.weights),
+        input_shape=(224, 224, 3),
+        pooling="avg",
+    )
+    squares = np.stack([decode_square(content, 224) for content in contents])
+    expected = network(squares / np.float32(127.5) - 1, training=False).numpy()
+    assert extract(backbone, contents) == pytest.approx(expected, abs=1e-3)
+
+
+def test_yamnet_hears_real_words_alike_in_any_batch():
+    mfcc, yamnet = choose_backbones("audio", weights_folder=shared_path("weights"))
+    assert mfcc.note == ""
+    assert yamnet.pretrained
+    with zipfile.ZipFile(shared_path("data/fsdd/audio.zip")) as packed:
+        contents = [packed.read(name) for name in packed.namelist() if name.endswith(".wav")][:5]
+    assert rows_in_any_company(yamnet, contents)
+    assert extract(yamnet, contents).std(axis=0).max() > 0

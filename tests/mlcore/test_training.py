@@ -1,0 +1,142 @@
+"""The head learns, repeats itself exactly, and stops when asked."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from mlcore.training import Cancelled, Head, Protocol, cross_validate, fit_final
+
+QUICK = Protocol(epochs=20)
+
+
+def blobs(n_items=120, n_classes=3, *, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n_items) % n_classes
+    centres = rng.normal(0, 2, size=(n_classes, 12))
+    return (centres[labels] + rng.normal(0, 1, size=(n_items, 12))).astype(np.float32), labels
+
+
+def validated(features, labels, groups=None, **more):
+    groups = np.arange(len(labels)) if groups is None else groups
+    more = {"n_classes": int(labels.max()) + 1, "protocol": QUICK} | more
+    return cross_validate(features, labels, groups, **more)
+
+
+def test_every_item_is_predicted_out_of_sample_and_well():
+    features, labels = blobs()
+    found = validated(features, labels)
+    assert found.probabilities.shape == (120, 3)
+    assert found.probabilities.dtype == np.float32
+    assert found.probabilities.sum(axis=1) == pytest.approx(np.ones(120), abs=1e-5)
+    assert (found.probabilities.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_labels_drawn_at_random_are_not_predicted():
+    features, labels = blobs(300)
+    shuffled = np.random.default_rng(1).permutation(labels)
+    found = validated(features, shuffled)
+    assert (found.probabilities.argmax(axis=1) == shuffled).mean() < 0.45
+
+
+def test_copies_in_one_group_give_nothing_away():
+    rng = np.random.default_rng(2)
+    features = np.repeat(rng.normal(size=(60, 40)), 4, axis=0).astype(np.float32)
+    labels = np.repeat(rng.integers(0, 2, size=60), 4)
+    leaking = validated(features, labels)
+    grouped = validated(features, labels, np.arange(240) // 4)
+    assert (leaking.probabilities.argmax(axis=1) == labels).mean() > 0.85
+    assert (grouped.probabilities.argmax(axis=1) == labels).mean() < 0.7
+
+
+def test_the_same_input_gives_the_same_probabilities_bit_for_bit():
+    features, labels = blobs()
+    first = validated(features, labels)
+    validated(*blobs(seed=5))  # another training in between must leave no trace
+    second = validated(features, labels)
+    assert np.array_equal(first.probabilities, second.probabilities)
+    assert first.curves == second.curves
+    other = validated(features, labels, protocol=replace(QUICK, seed=1))
+    assert not np.array_equal(first.probabilities, other.probabilities)
+
+
+def test_fold_reports_fill_the_whole_matrix_while_training_goes_on():
+    features, labels = blobs()
+    folds, epochs = [], []
+    found = validated(features, labels, on_fold=folds.append, on_epoch=epochs.append)
+    assert sorted(np.concatenate([report.items for report in folds]).tolist()) == list(range(120))
+    for report in folds:
+        assert np.array_equal(found.probabilities[report.items], report.probabilities)
+    assert tuple(epochs) == found.curves
+    assert {report.fold for report in epochs} == set(range(5))
+    assert all(report.val_loss is not None for report in epochs)
+
+
+def test_cancelling_ends_training_at_once():
+    features, labels = blobs()
+    asked = []
+
+    def stop_at_third_look():
+        asked.append(1)
+        return len(asked) >= 3
+
+    with pytest.raises(Cancelled):
+        validated(features, labels, should_stop=stop_at_third_look)
+    assert len(asked) == 3
+
+
+def test_a_head_predicts_the_same_after_saving(tmp_path):
+    features, labels = blobs()
+    groups = np.arange(120)
+    head = fit_final(features, labels, groups, n_classes=3, protocol=QUICK)
+    again = fit_final(features, labels, groups, n_classes=3, protocol=QUICK)
+    head.save(tmp_path / "head.npz")
+    loaded = Head.load(tmp_path / "head.npz")
+    assert np.array_equal(head.predict(features), loaded.predict(features))
+    assert np.array_equal(head.predict(features), again.predict(features))
+
+
+def test_a_rare_class_is_still_predicted():
+    features, labels = blobs(330, 3)
+    kept = (labels != 2) | (np.cumsum(labels == 2) <= 3)
+    found = validated(features[kept], labels[kept])
+    rare = labels[kept] == 2
+    assert (found.probabilities.argmax(axis=1)[rare] == 2).sum() >= 2
+
+
+def test_a_class_that_training_folds_miss_does_no_harm():
+    features, labels = blobs(60)
+    labels = np.where(np.arange(60) == 7, 3, labels)
+    found = validated(features, labels, n_classes=5)
+    assert np.isfinite(found.probabilities).all()
+    assert found.probabilities[7, 3] < 0.5
+
+
+def test_a_handful_of_items_and_constant_features_are_enough():
+    features = np.array([[0, 1], [0, 1], [1, 1], [1, 1]], dtype=np.float32)
+    found = validated(features, np.array([0, 0, 1, 1]))
+    assert found.folds.max() == 3
+    assert np.isfinite(found.probabilities).all()
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "words"),
+    [
+        (np.ones((4, 2)), [1, 1, 1, 1], "same label"),
+        (np.array([[0, 1], [np.nan, 1]]), [0, 1], "first item 1"),
+        (np.ones((3, 2)), [0, 1], "do not belong together"),
+        (np.ones((2, 2)), [0, 9], "between 0 and 1"),
+        (np.ones((0, 2)), [], "no labelled items"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_in_words(features, labels, words):
+    with pytest.raises(ValueError, match=words):
+        cross_validate(
+            features, np.array(labels), np.arange(len(labels)), n_classes=2, protocol=QUICK
+        )
+
+
+def test_a_protocol_goes_through_json():
+    protocol = Protocol(backbone="text-ngrams-v1", seed=3)
+    assert Protocol(**json.loads(json.dumps(asdict(protocol)))) == protocol
