@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from quality.views import compare, demo, runs
+from quality.views import compare, demo, export, runs
 
 app_name = "quality"
 urlpatterns = [
@@ -21,4 +21,5 @@ urlpatterns = [
         name="changed_items",
     ),
     path("d/<slug:slug>/before-after/<int:pk>/<str:side>.csv", compare.compared, name="compared"),
+    path("d/<slug:slug>/export/<str:what>.<str:form>", export.export, name="export"),
 ]

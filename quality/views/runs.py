@@ -47,6 +47,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
 def train(request: HttpRequest, slug: str) -> HttpResponse:
     """Open a training job and send it."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    person = cast(User, request.user)
     try:
         job = jobs.open_job(kind="train", dataset=dataset, by=person, queue="train")
     except jobs.JobOpenError:

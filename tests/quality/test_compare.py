@@ -1,0 +1,171 @@
+"""Before/After: nothing is exactly nothing, a loss is a loss, and the figures can be redone."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from labeling.models import LabelSource, Role, Split
+from labeling.services import labels
+from labeling.services.versions import freeze_version
+from quality.models import Action, Comparison, Decision, Run, TestOpening
+from tests.factories import make_member
+from tests.quality.words import add_text, make_words
+
+pytestmark = pytest.mark.django_db
+SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "check_comparison.py"
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+
+
+def prove(dataset, old, new):
+    out = io.StringIO()
+    call_command("prove", dataset.slug, str(old), str(new), "--json", stdout=out)
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+def spoil(dataset, *, every, split=Split.TRAIN):
+    """Give every so many-th item of a split the next class."""
+    classes = list(dataset.classes.all())
+    wrong = {
+        item.pk: classes[(classes.index(item.label) + 1) % len(classes)]
+        for item in list(dataset.items.filter(split=split).select_related("label"))[::every]
+    }
+    labels.set_labels(labels=wrong, source=LabelSource.REVIEW)
+
+
+def test_no_decision_gives_exactly_zero():
+    dataset = make_words(items=48, test_items=24)
+    freeze_version(dataset=dataset)
+    found = prove(dataset, 1, 1)
+    assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
+    assert found["n"] == 24
+
+
+def test_an_added_item_without_a_label_gives_exactly_zero():
+    dataset = make_words(items=48, test_items=24)
+    freeze_version(dataset=dataset)
+    add_text(dataset, "zz", text="nothing said about it", label=None, split="train")
+    freeze_version(dataset=dataset)
+    found = prove(dataset, 1, 2)
+    assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
+
+
+def test_spoiled_labels_give_a_loss_and_mending_them_a_gain():
+    dataset = make_words(items=90, test_items=60)
+    freeze_version(dataset=dataset)
+    good = {item.pk: item.label for item in dataset.items.filter(split=Split.TRAIN)}
+    spoil(dataset, every=3)
+    freeze_version(dataset=dataset)
+    labels.set_labels(labels=good, source=LabelSource.REVIEW)
+    dataset.items.filter(key="0000").update(excluded="so that it is another version")
+    freeze_version(dataset=dataset)
+    loss, gain = prove(dataset, 1, 2), prove(dataset, 2, 3)
+    assert loss["difference"] < 0
+    assert loss["high"] < 0
+    assert gain["difference"] > 0
+    assert loss["on"] == gain["on"] == "test"
+    assert loss["later_labels"] is None
+
+
+def test_each_comparison_on_test_counts_as_a_look_for_both_runs_and_is_made_once():
+    dataset = make_words(items=48, test_items=24)
+    freeze_version(dataset=dataset)
+    spoil(dataset, every=8)
+    freeze_version(dataset=dataset)
+    first, again = prove(dataset, 1, 2), prove(dataset, 1, 2)
+    assert (first["unchanged"], again["unchanged"]) == (False, True)
+    assert TestOpening.objects.count() == 2
+    assert Run.objects.count() == 2
+    assert {run.protocol["seed"] for run in Run.objects.all()} == {0}
+
+
+def test_changed_test_labels_are_judged_both_ways():
+    dataset = make_words(items=48, test_items=24)
+    freeze_version(dataset=dataset)
+    spoil(dataset, every=6, split=Split.TEST)
+    freeze_version(dataset=dataset)
+    found = prove(dataset, 1, 2)
+    assert found["difference"] == 0
+    assert found["later_labels"]["changed"] == 4
+    assert found["later_labels"]["before"] < found["before"]
+    assert Comparison.objects.get().result["changes"]["test_labels"] == 4
+
+
+def test_test_items_that_moved_into_train_are_held_back():
+    dataset = make_words(items=48, test_items=24)
+    freeze_version(dataset=dataset)
+    moved = dataset.items.filter(split=Split.TEST)[:10]
+    labels.move_items(items=[item.pk for item in moved], split=Split.TRAIN)
+    freeze_version(dataset=dataset)
+    found = prove(dataset, 1, 2)
+    assert Comparison.objects.get().result["held_back"] == 10
+    assert found["difference"] == 0
+
+
+def test_without_test_items_shared_items_are_compared_out_of_fold_and_it_says_so():
+    dataset = make_words(items=60)
+    freeze_version(dataset=dataset)
+    labels.exclude_items(items=[dataset.items.get(key="0003").pk], reason="odd")
+    spoil(dataset, every=4)
+    freeze_version(dataset=dataset)
+    found = prove(dataset, 1, 2)
+    assert (found["on"], found["n"]) == ("shared", 59)
+    assert found["difference"] < 0
+    assert not TestOpening.objects.exists()
+
+
+def test_what_lay_between_is_counted_by_kind_and_person():
+    dataset = make_words(items=48, test_items=24)
+    person = make_member(dataset, Role.LEAD, "mia")
+    freeze_version(dataset=dataset)
+    item = dataset.items.get(key="0001")
+    labels.set_labels(
+        labels={item.pk: dataset.classes.get(name="sky")}, source=LabelSource.REVIEW, by=person
+    )
+    for action, seconds in ((Action.RELABEL, 6.0), (Action.KEEP, 4.0)):
+        Decision.objects.create(dataset=dataset, by=person, action=action, seconds=seconds)
+    freeze_version(dataset=dataset)
+    prove(dataset, 1, 2)
+    changes = Comparison.objects.get().result["changes"]
+    assert (changes["relabelled"], changes["added"], changes["decisions"]) == (1, 0, 2)
+    assert changes["people"] == [{"name": "mia", "n": 2, "seconds": 10.0}]
+    assert changes["changed_by"] == [{"name": "mia", "n": 1}]
+    assert changes["seconds"] == 10.0
+
+
+def test_a_version_that_is_not_there_is_refused_by_name():
+    dataset = make_words(items=30)
+    freeze_version(dataset=dataset)
+    with pytest.raises(CommandError, match=r"no version v7.*Known: v1"):
+        prove(dataset, 1, 7)
+
+
+def test_a_separate_script_finds_the_same_from_the_exported_predictions(client, tmp_path):
+    dataset = make_words(items=60, test_items=30)
+    client.force_login(make_member(dataset, Role.LEAD))
+    freeze_version(dataset=dataset)
+    spoil(dataset, every=4)
+    freeze_version(dataset=dataset)
+    (tmp_path / "prove.json").write_text(json.dumps(prove(dataset, 1, 2)))
+    pk = Comparison.objects.get().pk
+    for side in ("before", "after"):
+        response = client.get(reverse("quality:compared", args=[dataset.slug, pk, side]))
+        (tmp_path / f"{side}.csv").write_bytes(response.getvalue())
+    names = ("before.csv", "after.csv", "prove.json")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *(str(tmp_path / name) for name in names)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "equal to 1e-09" in done.stdout
