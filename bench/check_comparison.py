@@ -31,15 +31,11 @@ def read(path: str) -> Rows:
     return rows
 
 
-def compare(
-    before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]
-) -> dict[str, float]:
+def compare(before: Rows, after: Rows) -> dict[str, float]:
     """Judge both by the earlier labels on the items that both predict."""
     keys = sorted(before.keys() & after.keys())
-    right = [
-        sum(side[key]["predicted"] == before[key]["given"] for key in keys)
-        for side in (before, after)
-    ]
+    given = {key: before[key]["given"] for key in keys}
+    right = [sum(side[key]["predicted"] == given[key] for key in keys) for side in (before, after)]
     return {
         "before": right[0] / len(keys),
         "after": right[1] / len(keys),
@@ -55,9 +51,7 @@ def main() -> None:
         told = json.loads(Path(sys.argv[3]).read_text().splitlines()[-1])
         wrong = [name for name in found if abs(found[name] - told[name]) > TOLERANCE]
         if wrong:
-            raise SystemExit(
-                f"not the same: {wrong}, prove said { {name: told[name] for name in wrong} }"
-            )
+            raise SystemExit(f"not the same: {', '.join(wrong)}; prove said {told}")
         print(f"equal to {TOLERANCE:g}")
 
 

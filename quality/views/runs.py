@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access, tasks
+from labeling.models import User
 from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality import arrays
