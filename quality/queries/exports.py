@@ -1,0 +1,130 @@
+"""Everything that leaves a dataset, by name and format; pages, API and command share this."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from labeling import export, storage
+from labeling.models import Dataset, Media, Version
+from labeling.queries import exports as people
+from labeling.services.versions import read_manifest
+from quality.queries import flags
+
+Line = dict[str, Any]
+NAMES = ("items", "labels", "annotations", "flags", "decisions", "versions")
+OF_A_VERSION = ("items", "labels")  # frozen, so the same bytes each time; labels also as of now
+FORMATS = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl; charset=utf-8",
+    "folders": "application/zip",
+}
+ENDINGS = {"csv": "csv", "jsonl": "jsonl", "folders": "zip"}
+FLAG_COLUMNS = ("kind", "score", "state", "key", "other_key", "subject", "reason")
+DECISION_COLUMNS = (
+    "decision", "at", "by", "kind", "action", "undoes", "seconds", "touches_test", "key",
+    *(f"{name}_before" for name in flags.STATE_SHOWN),
+    *(f"{name}_after" for name in flags.STATE_SHOWN),
+)  # fmt: skip
+VERSION_LABEL_COLUMNS = ("key", "label", "source", "split")
+
+
+class CannotExportError(Exception):
+    """This cannot be had in this format; the words go to the person."""
+
+
+def newest_version(dataset: Dataset) -> Version | None:
+    """Return the version that is exported when none is named."""
+    return dataset.versions.order_by("-number").first()
+
+
+def version_numbered(dataset: Dataset, number: int) -> Version:
+    """Return one version."""
+    found = dataset.versions.filter(number=number).first()
+    if found is None:
+        raise CannotExportError(f"{dataset.slug} has no version {number}.")
+    return found
+
+
+def version_for(dataset: Dataset, what: str, *, number: int | None) -> Version | None:
+    """Return the version named, else the newest one for what only a version has."""
+    if what not in OF_A_VERSION:
+        return None
+    if number is not None:
+        return version_numbered(dataset, number)
+    return newest_version(dataset) if what == "items" else None
+
+
+def check(what: str, form: str) -> None:
+    """Refuse names, formats and pairs of them that do not exist, in words."""
+    if what not in NAMES:
+        raise CannotExportError(f"There is no export of {what}. There are: {', '.join(NAMES)}.")
+    if form not in FORMATS:
+        raise CannotExportError(f"There is no format {form}. There are: {', '.join(FORMATS)}.")
+    if form == "folders" and what != "items":
+        raise CannotExportError("Class folders hold items; take csv or jsonl for everything else.")
+
+
+def file_name(dataset: Dataset, what: str, *, form: str, version: Version | None) -> str:
+    """Return how an exported file is called."""
+    of = f"-v{version.number}" if version and what in OF_A_VERSION else ""
+    return f"{dataset.slug}{of}-{what}.{ENDINGS[form]}"
+
+
+def pieces(
+    dataset: Dataset, what: str, *, form: str, version: Version | None = None
+) -> Iterator[bytes]:
+    """Yield an export piece by piece; `items` are those of a version, `labels` may be."""
+    check(what, form)
+    if what == "items" and version is None:
+        raise CannotExportError("Nothing is frozen yet: freeze a version first.")
+    if form == "folders":
+        assert version
+        return export.as_folders(_members(dataset, version))
+    table = rows_of(dataset, what, version=version)
+    return export.as_csv(table) if form == "csv" else export.as_jsonl(table)
+
+
+def rows_of(dataset: Dataset, what: str, *, version: Version | None = None) -> export.Rows:
+    """Return the columns and rows of an export."""
+    if what == "items" and version:
+        rows = people.item_rows(read_manifest(version), media=dataset.media)
+        return export.Rows(people.item_columns(dataset.media), rows)
+    if what == "labels" and version:
+        labelled = (line for line in read_manifest(version) if line["label"] is not None)
+        return export.Rows(VERSION_LABEL_COLUMNS, _in_order(VERSION_LABEL_COLUMNS, labelled))
+    if what == "flags":
+        return export.Rows(FLAG_COLUMNS, _in_order(FLAG_COLUMNS, flags.flag_rows(dataset)))
+    if what == "decisions":
+        rows_ = _in_order(DECISION_COLUMNS, flags.decision_rows(dataset))
+        return export.Rows(DECISION_COLUMNS, rows_)
+    columns, read = _OF_PEOPLE[what]
+    return export.Rows(columns, read(dataset))
+
+
+_OF_PEOPLE: dict[str, tuple[tuple[str, ...], Callable[[Dataset], Iterable[Any]]]] = {
+    "labels": (people.LABEL_COLUMNS, people.label_rows),
+    "annotations": (people.ANNOTATION_COLUMNS, people.annotation_rows),
+    "versions": (people.VERSION_COLUMNS, people.version_rows),
+}
+
+
+def _in_order(columns: tuple[str, ...], rows: Iterable[Line]) -> Iterator[list[Any]]:
+    return ([row[name] for name in columns] for row in rows)
+
+
+def _members(dataset: Dataset, version: Version) -> Iterator[export.Member]:
+    is_text = dataset.media == Media.TEXT
+    for piece in people.pieces(read_manifest(version)):
+        types = people.types_of(piece)
+        for line in piece:
+            ending = "txt" if is_text else types.get(line["sha256"], "")
+            yield export.Member(
+                key=line["key"],
+                split=line["split"],
+                label=line["label"],
+                ending=ending,
+                read=_reader(line["sha256"], is_text=is_text),
+            )
+
+
+def _reader(sha256: str, *, is_text: bool) -> Callable[[], bytes]:
+    return lambda: people.text_of(sha256) if is_text else storage.read_bytes(sha256)
