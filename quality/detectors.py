@@ -7,7 +7,7 @@ it means for items. A new kind is a row here, a function in mlcore and a test.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +19,11 @@ from mlcore.leakage import NO_SPLIT, find_leaks
 from mlcore.sound_checks import check_sound
 from quality.models import Action
 from quality.queries.survey import Survey
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+    Words = str | _StrPromise
 
 PAIRS_SHOWN = 30  # of a copy set, in the evidence: more than a page can draw
 LEAST_CLASSES = 2
@@ -54,9 +59,9 @@ class Kind:
     """One kind of flag: its words, what a reviewer may do, and what raises it."""
 
     name: str
-    title: str
-    checks: str
-    question: str
+    title: "Words"
+    checks: "Words"
+    question: "Words"
     actions: tuple[Action, ...]
     find: Callable[[Survey], Sequence[Doubt]] | None = None
     media: tuple[str, ...] = (Media.IMAGE, Media.AUDIO, Media.TEXT)

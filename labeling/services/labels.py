@@ -104,3 +104,28 @@ def take_back_labels(
         )
     LabelChange.objects.bulk_create(taken_back, batch_size=ROWS_A_STATEMENT)
     return len(taken_back)
+
+
+@transaction.atomic
+def restore_labels(
+    *, labels: Mapping[int, tuple[int | None, str]], by: User | None = None, reason: str = ""
+) -> int:
+    """Give items (by id) back an earlier label (id of its class) and its source, as they were."""
+    changes = []
+    for item in Item.objects.filter(pk__in=labels).order_by("pk"):
+        label_id, source = labels[item.pk]
+        if (item.label_id, item.label_source) == (label_id, source):
+            continue
+        changes.append(
+            LabelChange(
+                item=item,
+                before_id=item.label_id,
+                after_id=label_id,
+                source=source,
+                by=by,
+                reason=reason[:200],
+            )
+        )
+        Item.objects.filter(pk=item.pk).update(label=label_id, label_source=source)
+    LabelChange.objects.bulk_create(changes, batch_size=ROWS_A_STATEMENT)
+    return len(changes)

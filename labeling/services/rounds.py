@@ -79,6 +79,36 @@ def make_round(
     return made
 
 
+@transaction.atomic
+def extend_round(*, asking: Round, items: Iterable[int], answers_wanted: int) -> list[int]:
+    """Ask about further items (by id) at the end of a round; returns those that are new to it."""
+    there = RoundItem.objects.filter(round=asking)
+    known = set(there.values_list("item_id", flat=True))
+    last = there.order_by("-position").values_list("position", flat=True).first()
+    start = 0 if last is None else last + 1
+    fresh = [pk for pk in dict.fromkeys(items) if pk not in known]
+    RoundItem.objects.bulk_create(
+        [
+            RoundItem(round=asking, item_id=pk, position=start + place, wanted=answers_wanted)
+            for place, pk in enumerate(fresh)
+        ],
+        batch_size=ROWS_A_STATEMENT,
+    )
+    return fresh
+
+
+@transaction.atomic
+def take_out_items(*, asking: Round, items: Iterable[int]) -> bool:
+    """Ask no longer about these items (by id); False when somebody has or answered one."""
+    wanted = list(items)
+    rows = RoundItem.objects.select_for_update().filter(round=asking, item__in=wanted)
+    is_taken = any(row.taken for row in rows)
+    if is_taken or Annotation.objects.filter(round=asking, item__in=wanted).exists():
+        return False
+    rows.delete()
+    return True
+
+
 def close_round(*, asking: Round, now: datetime) -> None:
     """Hand out nothing more; answers that are under way still arrive and count."""
     Round.objects.filter(pk=asking.pk, closed_at__isnull=True).update(closed_at=now)

@@ -1,0 +1,352 @@
+"""Decisions: one append-only row for what a person did about a flag; undo is its inverse row.
+
+A conditional update of the flag is the lock: of two reviewers exactly one decides.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from labeling.models import Item, LabelClass, LabelSource, Membership, Round, RoundKind, Split, User
+from labeling.services import labels, rounds
+from quality.detectors import KINDS
+from quality.models import Action, Decision, Flag, FlagState
+
+PEOPLE_ASKED = 3  # answers wanted when a doubt goes to a round: the least odd number above one
+LONGEST_SECONDS = 600.0  # longer than this nobody looked at one flag all the time
+STATE = ("label", "label_id", "label_source", "split", "excluded")
+
+
+class FlagClosedError(Exception):
+    """Somebody else decided the flag, or what it was about has changed."""
+
+
+class TouchesTestError(Exception):
+    """The decision would change test items and was not confirmed."""
+
+
+class DecisionRefusedError(Exception):
+    """The action does not suit the flag; the words say why."""
+
+
+class UndoRefusedError(Exception):
+    """The decision cannot be taken back; the words say why."""
+
+
+@dataclass
+class Plan:
+    """What a decision changes, by item id."""
+
+    relabel: dict[int, LabelClass] = field(default_factory=dict)
+    exclude: dict[int, str] = field(default_factory=dict)
+    move: dict[int, str] = field(default_factory=dict)
+    ask: list[int] = field(default_factory=list)
+
+    def touches_test(self, items: Iterable[Item]) -> bool:
+        """Whether a test item changes, or one becomes a test item."""
+        for item in items:
+            is_changed = item.pk in self.exclude or (
+                item.pk in self.relabel and self.relabel[item.pk].pk != item.label_id
+            )
+            target = self.move.get(item.pk, item.split)
+            if (is_changed and item.split == Split.TEST) or (
+                target != item.split and Split.TEST in (target, item.split)
+            ):
+                return True
+        return False
+
+
+@transaction.atomic
+def decide_flag(
+    *,
+    flag: Flag,
+    reviewer: User | None,
+    action: Action | str,
+    seconds: float = 0.0,
+    label: LabelClass | None = None,
+    keep: int | None = None,
+    split: str = "",
+    reason: str = "",
+    test_confirmed: bool = False,
+) -> Decision:
+    """Close an open flag and carry the decision out.
+
+    `label` is for relabel, `keep` (id of an item) for merge, `split` for move, `reason` for
+    exclude; what is not given follows the flag's proposal.
+    """
+    state = FlagState.DISMISSED if action == Action.KEEP else FlagState.DECIDED
+    still_open = Flag.objects.filter(pk=flag.pk, state=FlagState.OPEN)
+    if not still_open.update(state=state):
+        raise FlagClosedError(_("A colleague has decided this already."))
+    items = _items(flag)
+    _check_unchanged(flag, items)
+    plan = plan_for(flag, items, action=action, label=label, keep=keep, split=split, reason=reason)
+    touches_test = plan.touches_test(items)
+    if touches_test and not test_confirmed:
+        raise TouchesTestError(_("This changes test items. Confirm that you want it."))
+    before = [state_of(item) for item in items]
+    asked = _carry_out(plan, flag=flag, by=reviewer)
+    return Decision.objects.create(
+        dataset=flag.dataset,
+        flag=flag,
+        by=reviewer,
+        action=action,
+        seconds=min(LONGEST_SECONDS, max(0.0, seconds)),
+        before=before,
+        after=[state_of(item) | asked for item in _items(flag)],
+        touches_test=touches_test,
+    )
+
+
+def state_of(item: Item) -> dict[str, Any]:
+    """Return what a decision may change of an item, as history keeps it."""
+    return {
+        "item": item.pk,
+        "key": item.key,
+        "label": item.label.name if item.label else None,
+        "label_id": item.label_id,
+        "label_source": item.label_source,
+        "split": item.split,
+        "excluded": item.excluded,
+    }
+
+
+def plan_for(
+    flag: Flag,
+    items: Sequence[Item],
+    *,
+    action: Action | str,
+    label: LabelClass | None = None,
+    keep: int | None = None,
+    split: str = "",
+    reason: str = "",
+) -> Plan:
+    """Return what an action would change, or refuse it in words. Changes nothing."""
+    if action not in KINDS[flag.kind].actions:
+        raise DecisionRefusedError(_("This cannot be done about such a flag."))
+    if not items:
+        raise FlagClosedError(_("The items of this flag are gone."))
+    if action == Action.RELABEL:
+        return Plan(relabel=_relabelling(flag, items, label))
+    if action == Action.EXCLUDE:
+        return Plan(exclude=_exclusions(flag, items, reason))
+    if action == Action.MERGE:
+        return Plan(exclude=_merging(flag, items, keep))
+    if action == Action.MOVE:
+        return Plan(move=_moves(flag, items, split))
+    if action == Action.ROUND:
+        return Plan(ask=[item.pk for item in items])
+    return Plan()
+
+
+def _relabelling(
+    flag: Flag, items: Sequence[Item], label: LabelClass | None
+) -> dict[int, LabelClass]:
+    chosen = label or flag.dataset.classes.filter(name=flag.suggested).first()
+    if chosen is None or chosen.dataset_id != flag.dataset_id or chosen.retired_at:
+        raise DecisionRefusedError(_("Choose a class of this dataset."))
+    return {item.pk: chosen for item in items}
+
+
+def _exclusions(flag: Flag, items: Sequence[Item], reason: str) -> dict[int, str]:
+    group = flag.evidence.get("group")
+    if group is not None:  # a source in two splits: test stays, what it could leak into goes
+        kept = Split.TEST if any(item.split == Split.TEST for item in items) else Split.TRAIN
+        told = reason or _("source %(group)s is in %(split)s too") % {"group": group, "split": kept}
+        return {item.pk: told for item in items if item.split != kept}
+    return {item.pk: reason or str(KINDS[flag.kind].title).lower() for item in items}
+
+
+def _merging(flag: Flag, items: Sequence[Item], keep: int | None) -> dict[int, str]:
+    """Keep one copy; a test copy is never taken out for one that is not in test."""
+    if len(items) < 2:
+        raise DecisionRefusedError(_("There is only one copy left."))
+    in_test = [item for item in items if item.split == Split.TEST]
+    proposed = proposed_keep(flag, items) if keep is None else keep
+    kept = next((item for item in items if item.pk == proposed), None)
+    if kept is None:
+        raise DecisionRefusedError(_("The copy to keep is not one of these."))
+    if in_test and kept.split != Split.TEST:
+        raise DecisionRefusedError(
+            _("The test copy stays, so that scores before and after remain comparable.")
+        )
+    told = _("copy of %(key)s") % {"key": kept.key}
+    is_across = len(in_test) < len(items) and bool(in_test)
+    stays = {item.pk for item in in_test} if is_across else {kept.pk}
+    return {item.pk: told for item in items if item.pk not in stays}
+
+
+def proposed_keep(flag: Flag, items: Sequence[Item]) -> int:
+    """Return the copy that the check proposes to keep; the test copy where splits changed."""
+    roles = dict(flag.flag_items.values_list("item_id", "role"))
+    in_test = [item for item in items if item.split == Split.TEST]
+    marked = [item for item in items if roles.get(item.pk) == "keep"]
+    best = [item for item in marked if not in_test or item.split == Split.TEST]
+    return (best or in_test or marked or list(items))[0].pk
+
+
+def _moves(flag: Flag, items: Sequence[Item], split: str) -> dict[int, str]:
+    splits = {item.split for item in items}
+    if len(items) == 1:
+        target = split or Split.NONE
+    else:
+        target = split or (Split.TEST if Split.TEST in splits else Split.TRAIN)
+    if target not in Split.values:
+        raise DecisionRefusedError(_("There is no such split."))
+    moved: dict[int, str] = {item.pk: target for item in items if item.split != target}
+    if not moved:
+        raise DecisionRefusedError(_("Nothing would move: it is there already."))
+    return moved
+
+
+def _items(flag: Flag) -> list[Item]:
+    rows = Item.objects.select_for_update(of=("self",)).filter(flag_items__flag=flag)
+    return list(rows.select_related("label").order_by("key"))
+
+
+def _check_unchanged(flag: Flag, items: Sequence[Item]) -> None:
+    for item in items:
+        name = item.label.name if item.label else ""
+        if item.excluded:
+            raise FlagClosedError(_("%(key)s was taken out meanwhile.") % {"key": item.key})
+        if flag.given and name != flag.given:
+            told = {"key": item.key, "label": name or _("no label")}
+            raise FlagClosedError(_("The label of %(key)s is %(label)s by now.") % told)
+
+
+def _carry_out(plan: Plan, *, flag: Flag, by: User | None) -> dict[str, Any]:
+    """Change items through the services of labels; returns what a round got, for undo."""
+    told = str(KINDS[flag.kind].title).lower()
+    if plan.relabel:
+        labels.set_labels(
+            labels=plan.relabel, source=LabelSource.REVIEW, by=by, reason=f"review: {told}"
+        )
+    for reason in sorted(set(plan.exclude.values())):
+        ids = [pk for pk, why in plan.exclude.items() if why == reason]
+        labels.exclude_items(items=ids, reason=reason)
+    for split in sorted(set(plan.move.values())):
+        ids = [pk for pk, target in plan.move.items() if target == split]
+        labels.move_items(items=ids, split=split)
+    return _ask(flag, plan.ask, by=by) if plan.ask else {}
+
+
+def people_asked(flag: Flag) -> int:
+    """Return how many answers a round about this flag wants: no more than there are members."""
+    members = Membership.objects.filter(dataset=flag.dataset_id).count()
+    return max(1, min(PEOPLE_ASKED, members))
+
+
+def _ask(flag: Flag, items: Sequence[int], *, by: User | None) -> dict[str, Any]:
+    """Put items into the open round of this kind of doubt; makes it when there is none."""
+    purpose = f"review {flag.kind}"
+    asking = Round.objects.filter(
+        dataset=flag.dataset_id, purpose=purpose, closed_at__isnull=True
+    ).first()
+    wanted = people_asked(flag)
+    if asking:
+        asked = rounds.extend_round(asking=asking, items=items, answers_wanted=wanted)
+        return {"round": asking.pk, "asked": asked}
+    title = KINDS[flag.kind].title
+    try:
+        made = rounds.make_round(
+            dataset=flag.dataset,
+            name=_("In doubt: %(title)s") % {"title": str(title).lower()},
+            kind=RoundKind.VERIFY if flag.given else RoundKind.CLASSIFY,
+            items=items,
+            answers_wanted=wanted,
+            purpose=purpose,
+            by=by,
+        )
+    except rounds.NothingToAskError as nothing:
+        raise DecisionRefusedError(str(nothing)) from nothing
+    return {"round": made.pk, "asked": list(items)}
+
+
+@transaction.atomic
+def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
+    """Restore what a decision changed and open its flag again: another row, its inverse."""
+    if decision.undoes_id is not None:
+        raise UndoRefusedError(_("An undo is not undone: decide the flag again."))
+    flag = decision.flag
+    if flag is None:
+        raise UndoRefusedError(_("The flag of this decision is gone."))
+    closed = Flag.objects.filter(pk=flag.pk).exclude(state__in=(FlagState.OPEN, FlagState.GONE))
+    newer = flag.decisions.filter(pk__gt=decision.pk, undoes__isnull=True)
+    if newer.exists() or not closed.update(state=FlagState.GONE):
+        raise UndoRefusedError(_("This decision was undone already."))
+    items = _items(flag)
+    _check_restorable(decision, items)
+    _restore(decision, items, by=reviewer)
+    _reopen(flag)
+    return Decision.objects.create(
+        dataset_id=decision.dataset_id,
+        flag=flag,
+        by=reviewer,
+        action=Action.UNDO,
+        before=decision.after,
+        after=[state_of(item) for item in _items(flag)],
+        touches_test=decision.touches_test,
+        undoes=decision,
+    )
+
+
+def _check_restorable(decision: Decision, items: Sequence[Item]) -> None:
+    """Refuse when something newer changed an item: undoing would overwrite it."""
+    there = {item.pk: state_of(item) for item in items}
+    for after in decision.after:
+        now = there.get(after["item"])
+        if now is None:
+            raise UndoRefusedError(_("%(key)s is no longer there.") % {"key": after["key"]})
+        changed = [name for name in STATE if now[name] != after[name]]
+        if changed:
+            raise UndoRefusedError(
+                _("%(key)s was changed again since (%(what)s is “%(now)s” now). Change it there.")
+                % {"key": after["key"], "what": _words(changed[0]), "now": _shown(now, changed[0])}
+            )
+
+
+def _words(name: str) -> str:
+    words = {"split": _("its split"), "excluded": _("the reason it is excluded for")}
+    return words.get(name, _("its label"))
+
+
+def _shown(state: dict[str, Any], name: str) -> str:
+    shown = state["label"] if name.startswith("label") else state[name]
+    return shown or _("none")
+
+
+def _restore(decision: Decision, items: Sequence[Item], *, by: User | None) -> None:
+    earlier = {state["item"]: state for state in decision.before}
+    now = {item.pk: item for item in items}
+    labels.restore_labels(
+        labels={pk: (state["label_id"], state["label_source"]) for pk, state in earlier.items()},
+        by=by,
+        reason="undo of a review decision",
+    )
+    for pk, state in earlier.items():
+        if now[pk].excluded != state["excluded"]:
+            labels.exclude_items(items=[pk], reason=state["excluded"])
+        if now[pk].split != state["split"]:
+            labels.move_items(items=[pk], split=state["split"])
+    _stop_asking(decision)
+
+
+def _stop_asking(decision: Decision) -> None:
+    asked = next((state for state in decision.after if "round" in state), None)
+    asking = Round.objects.filter(pk=asked["round"]).first() if asked else None
+    if asked is None or asking is None or not asked["asked"]:
+        return
+    if not rounds.take_out_items(asking=asking, items=asked["asked"]):
+        raise UndoRefusedError(_("People are answering this in a round already; let them finish."))
+
+
+def _reopen(flag: Flag) -> None:
+    """Open the flag again; one raised meanwhile about the same subject gives way."""
+    Flag.objects.filter(
+        dataset=flag.dataset_id, kind=flag.kind, subject=flag.subject, state=FlagState.OPEN
+    ).update(state=FlagState.GONE)
+    Flag.objects.filter(pk=flag.pk).update(state=FlagState.OPEN)
+    flag.state = FlagState.OPEN
