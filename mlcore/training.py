@@ -19,6 +19,9 @@ INNER_PARTS = 6
 """One in so many training items is held out to decide when to stop."""
 STEPS_BETWEEN_POLLS = 16
 """Batches between two looks at `should_stop`; 16 of 256 x 1280 take about 30 ms."""
+STEPS_AN_EPOCH = 16
+"""Fewest batches an epoch where items allow: small sets would else not be learned in time."""
+SMALLEST_BATCH = 16
 SMALLEST_SPREAD = 1e-6
 """Standard deviation below which a feature counts as constant and is not enlarged."""
 
@@ -36,7 +39,8 @@ class Protocol:
     backbone : str
         Name of the features.
     n_folds, epochs, patience, batch : int
-        `patience` counts epochs without a lower loss on held-out items.
+        `patience` counts epochs without a lower loss on held-out items; `batch` is the largest,
+        small sets are cut into STEPS_AN_EPOCH.
     learning_rate : float
         Of Adam.
     l2 : float
@@ -49,7 +53,7 @@ class Protocol:
 
     backbone: str = ""
     n_folds: int = 5
-    epochs: int = 60
+    epochs: int = 100
     patience: int = 8
     batch: int = 256
     learning_rate: float = 0.001
@@ -390,17 +394,29 @@ class _Trainer:
         self._adam.build(self._layer.trainable_variables)
         self._fresh = [variable.numpy() for variable in self._adam.variables]
         self._tf = tf
-        self._step = tf.function(
-            self._one_step,
+        self._steps = tf.function(
+            self._several_steps,
             jit_compile=False,
             input_signature=[
                 tf.TensorSpec((None, n_features), tf.float32),
                 tf.TensorSpec((None,), tf.int64),
                 tf.TensorSpec((None,), tf.float32),
-                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((None, None), tf.int64),
                 tf.TensorSpec((), tf.float32),
             ],
         )
+
+    def _several_steps(
+        self, features: Any, labels: Any, weights: Any, batches: Any, penalty: Any
+    ) -> Any:
+        """Take one step per row of `batches` in one call: a call costs more than a step."""
+        tf = self._tf
+        loss, right = tf.constant(0.0), tf.constant(0.0)
+        for batch in batches:
+            more_loss, more_right = self._one_step(features, labels, weights, batch, penalty)
+            loss += more_loss
+            right += more_right
+        return loss, right
 
     def _one_step(self, features: Any, labels: Any, weights: Any, batch: Any, penalty: Any) -> Any:
         tf = self._tf
@@ -435,17 +451,20 @@ class _Trainer:
         features, labels, weights = (self._tf.constant(array) for array in material)
         n_items, n_features = material[0].shape
         penalty = self._tf.constant(protocol.l2 * n_features / n_items, self._tf.float32)
-        order = rng.permutation(n_items)
-        losses, right = [], []
-        for number, start in enumerate(range(0, n_items, protocol.batch)):
-            if should_stop is not None and number % STEPS_BETWEEN_POLLS == 0 and should_stop():
+        steps = max(-(-n_items // protocol.batch), min(STEPS_AN_EPOCH, n_items // SMALLEST_BATCH))
+        steps = max(steps, 1)
+        size = n_items // steps
+        # Batches of one size; the few items that are left over differ from epoch to epoch.
+        batches = rng.permutation(n_items)[: steps * size].reshape(steps, size)
+        loss = right = 0.0
+        for start in range(0, steps, STEPS_BETWEEN_POLLS):
+            if should_stop is not None and should_stop():
                 raise Cancelled
-            batch = order[start : start + protocol.batch]
-            loss, correct = self._step(features, labels, weights, batch, penalty)
-            losses.append(loss * len(batch))
-            right.append(correct)
-        total_loss, total_right = self._tf.add_n(losses), self._tf.add_n(right)
-        return float(total_loss) / n_items, float(total_right) / n_items
+            part = batches[start : start + STEPS_BETWEEN_POLLS]
+            more_loss, more_right = self._steps(features, labels, weights, part, penalty)
+            loss += float(more_loss)
+            right += float(more_right)
+        return loss / steps, right / (steps * size)
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """Return kernel (n_features, n_classes) and bias (n_classes,) as they stand."""
