@@ -3,7 +3,7 @@
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest
 
-from labeling.models import Dataset, Item, Job, Membership, Role, Round, User
+from labeling.models import Dataset, Item, Job, Membership, Role, Round, Upload, User
 
 Viewer = User | AnonymousUser
 
@@ -84,5 +84,16 @@ def round_in(
     row = Round.objects.filter(dataset=dataset, pk=round_id).select_related("guideline").first()
     if row is None:
         raise Http404("no such round")
+    row.dataset = dataset
+    return row
+
+
+def upload_for(user: Viewer, slug: str, upload_id: int) -> Upload:
+    """Return an upload of a dataset that the user leads."""
+    dataset = dataset_for(user, slug, roles=LEADS)
+    upload = Upload.objects.filter(dataset=dataset, pk=upload_id).select_related("job", "by")
+    row = upload.first()
+    if row is None:
+        raise Http404("no such upload")
     row.dataset = dataset
     return row

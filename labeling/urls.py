@@ -2,10 +2,27 @@
 
 from django.urls import path
 
-from labeling.views import annotate, jobs, media, rounds, system
+from labeling.views import annotate, datasets, imports, jobs, media, rounds, system
 
 app_name = "labeling"
 urlpatterns = [
+    path("", datasets.dataset_list, name="datasets"),
+    path("datasets/new/", datasets.new_dataset, name="new_dataset"),
+    path("d/<slug:slug>/settings/", datasets.settings, name="settings"),
+    path("d/<slug:slug>/settings/classes/", datasets.change_classes, name="change_classes"),
+    path("d/<slug:slug>/settings/classes/add/", datasets.add_classes, name="add_classes"),
+    path(
+        "d/<slug:slug>/settings/classes/<int:pk>/retire/",
+        datasets.retire_class,
+        name="retire_class",
+    ),
+    path("d/<slug:slug>/settings/guideline/", datasets.publish_guideline, name="guideline"),
+    path("d/<slug:slug>/import/", imports.import_page, name="import"),
+    path("d/<slug:slug>/uploads/<int:pk>/", imports.upload, name="upload"),
+    path("d/<slug:slug>/uploads/<int:pk>/files/", imports.upload_files, name="upload_files"),
+    path("d/<slug:slug>/uploads/<int:pk>/start/", imports.start_upload, name="start_upload"),
+    path("d/<slug:slug>/uploads/<int:pk>/apply/", imports.apply_upload, name="apply_upload"),
+    path("d/<slug:slug>/uploads/<int:pk>/report.csv", imports.upload_report, name="upload_report"),
     path("healthz", system.healthz, name="healthz"),
     path("d/<slug:slug>/media/<int:pk>/<str:what>", media.media, name="media"),
     path("jobs/<int:pk>/", jobs.job, name="job"),

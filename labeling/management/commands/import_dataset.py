@@ -49,7 +49,7 @@ class Command(JobCommand):
         try:
             with transaction.atomic():
                 dataset = self._dataset(options, path, owner)
-                upload, job = importing.open_import(
+                _, job = importing.open_import(
                     dataset=dataset,
                     path=path,
                     labels=labels.resolve() if labels else None,
@@ -101,8 +101,9 @@ def _guessed_media(path: Path) -> str:
         seen[Media.IMAGE] += bool(types & IMAGE_TYPES)
         seen[Media.AUDIO] += bool(types & SOUND_TYPES)
         seen[Media.TEXT] += member.name.endswith(".txt")
-    if seen and max(seen.values()):
-        return str(max(seen, key=lambda media: seen[media]))
+    media, count = seen.most_common(1)[0] if seen else ("", 0)
+    if count:
+        return media
     if any(is_table(member.name) for member in list_members(path).members):
         return Media.TEXT
     raise jobs.Refused(f"Nothing in {path.name} tells what it holds. Say --media.")

@@ -25,7 +25,7 @@ from labeling.services.intake.recording import Ledger, classes_by_name, record
 
 BATCH_MEMBERS = 100  # rows of a transaction stay below 200 with their label history
 BATCH_BYTES = 64 * 2**20  # of files held in memory at once
-THREADS = 4  # Pillow and libsndfile release the lock; fsyncs wait side by side
+THREADS = 8  # Pillow and libsndfile release the lock; fsyncs wait side by side
 
 
 @transaction.atomic

@@ -1,7 +1,7 @@
 """One look at each file: read, hash, measure; and its bytes made durable."""
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ def open_all(
         for candidate, (sha256, raw, _) in zip(candidates, loaded)
         if sha256 and sha256 not in contents
     }
-    measured = pool.map(lambda pair: _measure(*pair, media), new.values())
+    measured = pool.map(lambda pair: _measure(pair[0], pair[1], media), new.values())
     to_store: dict[str, bytes] = {}
     for (sha256, (raw, _)), found in zip(new.items(), measured):
         if isinstance(found, Measured):
@@ -104,18 +104,15 @@ def _load(candidate: Candidate, media: str) -> tuple[str, bytes, Problem | None]
 
 
 def _measure(raw: bytes, candidate: Candidate, media: str) -> Measured | Problem:
-    measure: Callable[..., Measured] = {
-        Media.IMAGE: measure_image,
-        Media.AUDIO: measure_sound,
-    }.get(media, _measure_text)
+    most = settings.MOST_MEMBER_BYTES
     try:
-        return measure(raw, candidate.name, most_bytes=settings.MOST_MEMBER_BYTES)
+        if media == Media.IMAGE:
+            return measure_image(raw, candidate.name, most_bytes=most)
+        if media == Media.AUDIO:
+            return measure_sound(raw, candidate.name, most_bytes=most)
+        return measure_text(raw.decode())
     except UnusableFile as error:
         return (error.code, error.reason)
-
-
-def _measure_text(raw: bytes, name: str, *, most_bytes: int) -> Measured:
-    return measure_text(raw.decode())
 
 
 def _of_name(candidate: Candidate, kind: str) -> Iterable[Oddity]:

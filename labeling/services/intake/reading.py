@@ -165,9 +165,8 @@ def _members_of_rows(table: Table, listing: Listing, top: str) -> dict[int, Memb
         for cell in filter(None, (table.cell(row, "file"), table.cell(row, "key"))):
             name = plain_name(cell)
             alike = by_name.get(PurePosixPath(name).name, []) if name not in by_path else []
-            member = by_path.get(name) or (alike[0] if len(alike) == 1 else None)
-            if member:
-                found[row.line] = member
+            if name in by_path or len(alike) == 1:
+                found[row.line] = by_path.get(name) or alike[0]
                 break
     return found
 
@@ -205,8 +204,8 @@ def _key(table: Table, row: Row) -> str:
 
 def _lines(table: Table, members: Mapping[int, Member]) -> Any:
     """Yield the lines that cannot become items; return the rows by the name of their member."""
-    for line, problem in table.problems:
-        yield Candidate(table.name, "", line=line, problem=problem)
+    for line, unread in table.problems:
+        yield Candidate(table.name, "", line=line, problem=unread)
     rows: dict[str, Row] = {}
     first: dict[str, Row] = {}
     for row in table.rows:
@@ -294,8 +293,9 @@ def _of_text_tables(asked: Asked, listing: Listing) -> Iterator[Candidate]:
             yield Candidate(member.name, "", line=line, problem=problem)
         for row in table.rows:
             named = plain_name(table.cell(row, "key"))
-            key = f"{stem}-{row.number:06d}" if not named else named
-            key = f"{stem}/{named}" if named and len(members) > 1 else key
+            key = named or f"{stem}-{row.number:06d}"
+            if named and len(members) > 1:  # each table may count from 1
+                key = f"{stem}/{named}"
             base = Candidate(key, key, line=row.line, text=table.cell(row, "text"))
             base = replace(base, split=_stem_split(asked, stem))
             first = seen.setdefault(key, (member.name, row.line))
@@ -303,18 +303,12 @@ def _of_text_tables(asked: Asked, listing: Listing) -> Iterator[Candidate]:
                 reason = f"{first[0]}, line {first[1]} has the same key; that one counts."
                 yield replace(base, problem=("duplicate_key", reason))
             else:
-                yield (
-                    _with_row(asked, base, table, row) if named else _keyed(asked, base, table, row)
-                )
+                yield replace(_with_row(asked, base, table, row), key=key)
     for member in listing.members:
         if not is_table(member.name):
             reason = "Beside tables of texts, single files are not read."
             problem = member.problem or ("not_media", reason)
             yield Candidate(member.name, member.name, size=member.size, problem=problem)
-
-
-def _keyed(asked: Asked, base: Candidate, table: Table, row: Row) -> Candidate:
-    return replace(_with_row(asked, base, table, row), key=base.key)
 
 
 def _stem_split(asked: Asked, stem: str) -> str:

@@ -1,0 +1,116 @@
+"""A new dataset, its settings, its classes."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from labeling.models import ClassRole, Dataset, LabelClass, Media
+from labeling.services.datasets import CLASS_KEYS, MOST_NAME_CHARACTERS
+
+MOST_CLASSES = 1_000
+
+
+class DescriptionForm(forms.Form):
+    """What a dataset says about itself."""
+
+    name = forms.CharField(max_length=120, label=_("Name"))
+    question = forms.CharField(
+        max_length=200,
+        label=_("Question"),
+        help_text=_("What people are asked about each item, e.g. “What is the main garment?”"),
+        required=False,
+    )
+    answers_wanted = forms.IntegerField(
+        min_value=1,
+        max_value=50,
+        initial=1,
+        label=_("Answers wanted for each item"),
+        help_text=_("One is quick; three show where people disagree."),
+    )
+    user = forms.CharField(
+        max_length=300, required=False, label=_("Who uses the model?"), help_text=_("Task card")
+    )
+    purpose = forms.CharField(
+        max_length=500,
+        required=False,
+        label=_("For what?"),
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    success = forms.CharField(
+        max_length=500,
+        required=False,
+        label=_("How is success measured?"),
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def described(self) -> dict[str, Any]:
+        """Return the arguments of the service."""
+        found = self.cleaned_data
+        return {
+            "name": found["name"],
+            "question": found["question"] or Dataset._meta.get_field("question").default,
+            "answers_wanted": found["answers_wanted"],
+            "task_card": {part: found[part] for part in ("user", "purpose", "success")},
+        }
+
+
+class ClassNamesField(forms.CharField):
+    """Names of classes, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 5})
+
+    def clean(self, value: Any) -> list[str]:
+        lines = [line.strip() for line in super().clean(value).splitlines()]
+        names = list(dict.fromkeys(line for line in lines if line))
+        long = next((name for name in names if len(name) > MOST_NAME_CHARACTERS), None)
+        if long:
+            raise forms.ValidationError(_("“%s…” is too long for a name.") % long[:30])
+        if len(names) > MOST_CLASSES:
+            raise forms.ValidationError(_("At most %s classes.") % MOST_CLASSES)
+        return names
+
+
+class NewDatasetForm(DescriptionForm):
+    media = forms.ChoiceField(  # type: ignore[assignment]  # the form's own `media` stays
+        choices=Media, initial=Media.IMAGE, label=_("Items are"), widget=forms.RadioSelect
+    )
+    classes = ClassNamesField(
+        required=False,
+        label=_("Classes"),
+        help_text=_("One a line. Leave empty to take them from the folders or the table."),
+    )
+    field_order = ["name", "media", "question", "classes", "answers_wanted"]
+
+
+class AddClassesForm(forms.Form):
+    classes = ClassNamesField(label=_("Add classes"), help_text=_("One a line."))
+
+
+class GuidelineForm(forms.Form):
+    text = forms.CharField(
+        required=False,
+        max_length=100_000,
+        label=_("Guideline"),
+        widget=forms.Textarea(attrs={"rows": 14}),
+        help_text=_("Markdown. Annotators read it beside the item; each change is a new version."),
+    )
+
+
+class ClassForm(forms.Form):
+    """One line of the table of classes; its prefix is the class's id."""
+
+    name = forms.CharField(max_length=MOST_NAME_CHARACTERS, label=_("Name"))
+    key = forms.ChoiceField(required=False, label=_("Key"))
+    role = forms.ChoiceField(choices=ClassRole, label=_("Role"))
+
+    def __init__(self, data: Any = None, *, label_class: LabelClass) -> None:
+        first = {"name": label_class.name, "key": label_class.key, "role": label_class.role}
+        super().__init__(data, prefix=f"class-{label_class.pk}", initial=first)
+        keys = dict.fromkeys([*CLASS_KEYS, *([label_class.key] if label_class.key else [])])
+        caps = [(key, key.removeprefix("Digit").removeprefix("Key")) for key in keys]
+        self.fields["key"].choices = [("", _("none")), *caps]  # type: ignore[attr-defined]
+        self.label_class = label_class
+        for name in self.fields:
+            words = f"{self.fields[name].label}: {label_class.name}"
+            self.fields[name].widget.attrs["aria-label"] = words

@@ -1,0 +1,87 @@
+"""What became of an upload, read for its report page and its download."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.db.models.fields.json import KT
+
+from labeling.models import Dataset, Outcome, Upload, UploadEntry
+
+PAGE = 100
+FIELDS = ("label", "split", "group", "captured_at")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which entries of a report are asked for; all empty: all."""
+
+    outcome: str = ""
+    code: str = ""
+    odd: bool = False
+    text: str = ""
+
+
+def totals(upload: Upload) -> list[dict[str, Any]]:
+    """Count entries by outcome and by their first reason, in the order of outcomes."""
+    rows: Any = upload.entries.values("outcome", "code", "is_odd").annotate(n=Count("pk"))
+    order = {str(value): n for n, value in enumerate(Outcome.values)}
+    return sorted(rows, key=lambda row: (order[row["outcome"]], row["code"] != "", -row["n"]))
+
+
+def entries(upload: Upload, shown: Shown) -> QuerySet[UploadEntry]:
+    """Return the entries asked for, in the order in which they were done."""
+    chosen = upload.entries.select_related("item")
+    if shown.outcome:
+        chosen = chosen.filter(outcome=shown.outcome)
+    if shown.code:
+        chosen = chosen.filter(code=shown.code)
+    if shown.odd:
+        chosen = chosen.filter(is_odd=True)
+    if shown.text:
+        chosen = chosen.filter(Q(name__icontains=shown.text) | Q(reason__icontains=shown.text))
+    return chosen.order_by("pk")
+
+
+def page_after(upload: Upload, shown: Shown, after: int) -> tuple[list[UploadEntry], int | None]:
+    """Return one page of entries behind a row, and the row that the next page begins behind."""
+    rows = list(entries(upload, shown).filter(pk__gt=after)[: PAGE + 1])
+    return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None
+
+
+def unknown_classes(upload: Upload) -> list[dict[str, Any]]:
+    """Return the class names of an upload that its dataset does not have, with their items."""
+    waiting = upload.entries.filter(code="unknown_class", item__label__isnull=True)
+    named: Any = waiting.annotate(class_name=KT("proposed__label")).values("class_name")
+    return list(named.annotate(n=Count("pk")).order_by("-n", "class_name"))
+
+
+def changes_of(entry: UploadEntry) -> list[dict[str, Any]]:
+    """Return what an entry would change of its item: field, before, after."""
+    before = entry.proposed.get("before", {})
+    found = [
+        {"field": name, "before": before.get(name), "after": entry.proposed[name]}
+        for name in FIELDS
+        if name in entry.proposed and "before" in entry.proposed
+    ]
+    for name, value in entry.proposed.get("metadata", {}).items():
+        was = before.get("metadata", {}).get(name)
+        found.append({"field": name, "before": was, "after": value})
+    return found
+
+
+def report_rows(upload: Upload, shown: Shown) -> Iterator[list[object]]:
+    """Yield the report's lines for a download, the header first."""
+    yield ["name", "line", "outcome", "odd", "code", "reason", "key"]
+    for entry in entries(upload, shown).iterator(chunk_size=2_000):
+        key = entry.item.key if entry.item else ""
+        line = entry.line or ""
+        odd = "yes" if entry.is_odd else ""
+        yield [entry.name, line, entry.outcome, odd, entry.code, entry.reason, key]
+
+
+def uploads_of(dataset: Dataset) -> QuerySet[Upload]:
+    """Return the uploads of a dataset, newest first."""
+    begun = dataset.uploads.filter(job__isnull=False)
+    return begun.select_related("job", "by").order_by("-pk")

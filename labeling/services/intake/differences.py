@@ -1,0 +1,124 @@
+"""What an import left to a person: other labels and metadata, other bytes, unknown classes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from labeling.models import Content, Item, LabelSource, Outcome, Upload, UploadEntry, User
+from labeling.services import datasets, labels
+from labeling.services.intake.recording import classes_by_name, moment_of
+
+ROWS_A_TRANSACTION = 100
+
+
+def apply_differences(*, upload: Upload, by: User | None = None) -> int:
+    """Take over what the upload says otherwise about items that are there; returns how many.
+
+    A label that people gave stays; a class that is not there is not made.
+    """
+    waiting = upload.entries.filter(outcome=Outcome.DIFFERENT, item__isnull=False)
+    return sum(_apply(upload, batch, by) for batch in _batches(waiting))
+
+
+def replace_conflicts(*, upload: Upload, by: User | None = None) -> int:
+    """Take the new bytes, label and metadata for keys that were there with other bytes."""
+    waiting = upload.entries.filter(outcome=Outcome.CONFLICT, item__isnull=False)
+    return sum(_replace(upload, batch, by) for batch in _batches(waiting))
+
+
+@transaction.atomic
+def add_class(*, upload: Upload, name: str, by: User | None = None) -> int:
+    """Add a class that the upload names, and label its items; returns how many."""
+    datasets.add_classes(dataset=upload.dataset, names=[name])
+    named = upload.entries.filter(proposed__label=name, item__isnull=False)
+    without = named.filter(item__label__isnull=True).select_related("item")
+    meant = classes_by_name(upload, [name])[name]
+    count = 0
+    for batch in _batches(without):
+        chosen = {entry.item_id: meant for entry in batch if entry.item_id}
+        count += labels.set_labels(
+            labels=chosen, source=LabelSource.IMPORT, by=by, reason=_reason(upload)
+        )
+        for entry in batch:
+            _settle(entry, "label")
+    return count
+
+
+def _settle(entry: UploadEntry, part: str) -> None:
+    entry.proposed.pop(part, None)
+    if entry.code == "unknown_class":
+        entry.code, entry.reason = "", ""
+    entry.save(update_fields=["proposed", "code", "reason"])
+
+
+def _reason(upload: Upload) -> str:
+    return f"imported with {upload.name}"
+
+
+def _batches(entries: QuerySet[UploadEntry]) -> Iterator[list[UploadEntry]]:
+    pks = list(entries.order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(pks), ROWS_A_TRANSACTION):
+        chosen = pks[start : start + ROWS_A_TRANSACTION]
+        yield list(entries.filter(pk__in=chosen).select_related("item").order_by("pk"))
+
+
+@transaction.atomic
+def _apply(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
+    items = [entry.item for entry in entries if entry.item]
+    for entry in entries:
+        if entry.item:
+            _take_over(entry.item, entry.proposed)
+        entry.outcome = Outcome.UPDATED
+    Item.objects.bulk_update(items, ["source_group", "captured_at", "metadata"])
+    _move_and_label(upload, entries, by)
+    UploadEntry.objects.bulk_update(entries, ["outcome"])
+    return len(entries)
+
+
+@transaction.atomic
+def _replace(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
+    known = set(
+        Content.objects.filter(
+            sha256__in=[entry.proposed.get("content") for entry in entries]
+        ).values_list("sha256", flat=True)
+    )
+    replaced = [entry for entry in entries if entry.proposed.get("content") in known]
+    items = [entry.item for entry in replaced if entry.item]
+    for entry in replaced:
+        if entry.item:
+            entry.item.content_id = entry.proposed["content"]
+            entry.item.odd = entry.proposed.get("odd", [])
+            _take_over(entry.item, entry.proposed)
+        entry.outcome = Outcome.REPLACED
+    Item.objects.bulk_update(items, ["content", "odd", "source_group", "captured_at", "metadata"])
+    _move_and_label(upload, replaced, by)
+    UploadEntry.objects.bulk_update(replaced, ["outcome"])
+    return len(replaced)
+
+
+def _take_over(item: Item, proposed: dict[str, Any]) -> None:
+    if "group" in proposed:
+        item.source_group = proposed["group"]
+    if "captured_at" in proposed:
+        item.captured_at = moment_of(proposed["captured_at"])
+    if "metadata" in proposed:
+        item.metadata = {**item.metadata, **proposed["metadata"]}
+
+
+def _move_and_label(upload: Upload, entries: list[UploadEntry], by: User | None) -> None:
+    names = [e.proposed["label"] for e in entries if "label" in e.proposed]
+    classes = classes_by_name(upload, names)
+    chosen = {
+        entry.item_id: classes[entry.proposed["label"]]
+        for entry in entries
+        if entry.item_id and entry.proposed.get("label") in classes
+    }
+    labels.set_labels(labels=chosen, source=LabelSource.IMPORT, by=by, reason=_reason(upload))
+    splits: dict[str, list[int]] = {}
+    for entry in entries:
+        if entry.item_id and "split" in entry.proposed:
+            splits.setdefault(entry.proposed["split"], []).append(entry.item_id)
+    for split, pks in splits.items():
+        labels.move_items(items=pks, split=split)

@@ -1,0 +1,142 @@
+"""All datasets, a new one, and the settings of one."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from labeling import access
+from labeling.forms.datasets import (
+    AddClassesForm,
+    ClassForm,
+    DescriptionForm,
+    GuidelineForm,
+    NewDatasetForm,
+)
+from labeling.models import Dataset
+from labeling.queries import datasets as queries
+from labeling.services import datasets
+
+
+@login_required
+def dataset_list(request: access.MemberRequest) -> HttpResponse:
+    """List the datasets that this person may see."""
+    shown = list(queries.datasets_of(request.user))
+    context = {"section": "datasets", "datasets": shown, "leads": access.LEADS}
+    return render(request, "labeling/datasets.html", context)
+
+
+@login_required
+def new_dataset(request: access.MemberRequest) -> HttpResponse:
+    """Describe a dataset; its import page is next."""
+    form = NewDatasetForm(request.POST or None)
+    if form.is_valid():
+        made = datasets.create_dataset(
+            **form.described(),
+            media=form.cleaned_data["media"],
+            classes=form.cleaned_data["classes"],
+            by=request.user,
+        )
+        return redirect("labeling:import", made.slug)
+    context = {"section": "datasets", "form": form}
+    return render(request, "labeling/new_dataset.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+def settings(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Show and change what a dataset says about itself."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = DescriptionForm(request.POST or None, initial=_described(dataset))
+    if form.is_valid():
+        datasets.describe_dataset(dataset=dataset, **form.described())
+        messages.success(request, _("Saved."))
+        return redirect("labeling:settings", dataset.slug)
+    return _settings_page(request, dataset, form=form)
+
+
+def _described(dataset: Dataset) -> dict[str, object]:
+    return {
+        "name": dataset.name,
+        "question": dataset.question,
+        "answers_wanted": dataset.answers_wanted,
+        **dataset.task_card,
+    }
+
+
+def _settings_page(
+    request: access.MemberRequest, dataset: Dataset, **forms: object
+) -> HttpResponse:
+    newest = dataset.guidelines.first()
+    context = {
+        "dataset": dataset,
+        "section": "settings",
+        "form": DescriptionForm(initial=_described(dataset)),
+        "class_forms": [ClassForm(label_class=row) for row in _in_use(dataset)],
+        "retired": dataset.classes.filter(retired_at__isnull=False),
+        "add_form": AddClassesForm(),
+        "guideline": newest,
+        "guideline_form": GuidelineForm(initial={"text": newest.text if newest else ""}),
+        **forms,
+    }
+    refused = any(getattr(form, "errors", None) for form in forms.values())
+    return render(request, "labeling/settings.html", context, status=422 if refused else 200)
+
+
+def _in_use(dataset: Dataset) -> list[datasets.LabelClass]:
+    return list(dataset.classes.filter(retired_at__isnull=True))
+
+
+@login_required
+@require_POST
+def change_classes(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Rename classes, change their keys and roles."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    forms = [ClassForm(request.POST, label_class=row) for row in _in_use(dataset)]
+    if any(form.errors for form in forms):
+        return _settings_page(request, dataset, class_forms=forms)
+    changes = {form.label_class.pk: form.cleaned_data for form in forms}
+    try:
+        datasets.change_classes(dataset=dataset, changes=changes)
+    except datasets.NameTakenError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("Saved."))
+    return redirect("labeling:settings", dataset.slug)
+
+
+@login_required
+@require_POST
+def add_classes(request: access.MemberRequest, slug: str) -> HttpResponse:
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = AddClassesForm(request.POST)
+    if not form.is_valid():
+        return _settings_page(request, dataset, add_form=form)
+    datasets.add_classes(dataset=dataset, names=form.cleaned_data["classes"])
+    return redirect("labeling:settings", dataset.slug)
+
+
+@login_required
+@require_POST
+def retire_class(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Take a class out of use, or back into use."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    row = dataset.classes.filter(pk=pk).first()
+    if row is not None:
+        datasets.retire_class(label_class=row, retired=row.retired_at is None)
+    return redirect("labeling:settings", dataset.slug)
+
+
+@login_required
+@require_POST
+def publish_guideline(request: access.MemberRequest, slug: str) -> HttpResponse:
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = GuidelineForm(request.POST)
+    if not form.is_valid():
+        return _settings_page(request, dataset, guideline_form=form)
+    made = datasets.publish_guideline(
+        dataset=dataset, text=form.cleaned_data["text"], by=request.user
+    )
+    messages.success(request, _("Guideline v%s holds now.") % made.number)
+    return redirect("labeling:settings", dataset.slug)

@@ -1,0 +1,229 @@
+"""Uploads: sent by the browser, watched, and their reports."""
+
+import csv
+import io
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from labeling import access, queries, tasks
+from labeling.forms.imports import (
+    ImportOptionsForm,
+    OpenUploadForm,
+    ReportFilterForm,
+    SentFilesForm,
+)
+from labeling.models import Dataset, Outcome, Upload
+from labeling.queries import uploads as reads
+from labeling.services import jobs
+from labeling.services.intake import differences, importing, receiving, splitting
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+
+
+@login_required
+def import_page(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Choose files and send them; without scripts the form itself does all of it."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = OpenUploadForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return _receive_all(request, dataset, form)
+    context = {
+        "dataset": dataset,
+        "section": "import",
+        "form": ImportOptionsForm() if not form.is_bound else form,
+        "uploads": reads.uploads_of(dataset)[:10],
+    }
+    return render(request, "labeling/import.html", context)
+
+
+def _receive_all(
+    request: access.MemberRequest, dataset: Dataset, form: OpenUploadForm
+) -> HttpResponse:
+    files = request.FILES.getlist("files")
+    name = form.cleaned_data["name"] or (str(files[0].name) if len(files) == 1 else "")
+    try:
+        upload = receiving.open_upload(
+            dataset=dataset,
+            name=name or _("%s files") % len(files),
+            options=form.options(),
+            size=form.cleaned_data["size"] or sum(file.size or 0 for file in files),
+            by=request.user,
+        )
+        if request.headers.get("X-Requested-With") == "fetch":
+            return JsonResponse(_addresses(upload), status=201)
+        receiving.receive_files(upload=upload, files=_named(files, []))
+        _start(upload, request)
+    except (jobs.Refused, jobs.JobOpenError) as refusal:
+        return _refused(request, dataset, refusal)
+    return redirect("labeling:upload", dataset.slug, upload.pk)
+
+
+def _refused(request: access.MemberRequest, dataset: Dataset, refusal: Exception) -> HttpResponse:
+    if request.headers.get("X-Requested-With") == "fetch":
+        return JsonResponse({"reason": str(refusal)}, status=422)
+    messages.error(request, str(refusal))
+    return redirect("labeling:import", dataset.slug)
+
+
+def _addresses(upload: Upload) -> dict[str, str]:
+    arguments = [upload.dataset.slug, upload.pk]
+    return {
+        "files": reverse("labeling:upload_files", args=arguments),
+        "start": reverse("labeling:start_upload", args=arguments),
+        "report": reverse("labeling:upload", args=arguments),
+    }
+
+
+def _named(files: list[UploadedFile], paths: list[str]) -> list[tuple[str, Any]]:
+    """Pair each file with its path; the browser sends the paths of a folder separately."""
+    named = paths + [""] * (len(files) - len(paths))
+    return [(path or str(file.name), file) for path, file in zip(named, files)]
+
+
+def _start(upload: Upload, request: access.MemberRequest) -> None:
+    tasks.send(receiving.start_import(upload=upload, by=request.user))
+
+
+@login_required
+@require_POST
+def upload_files(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Take some of the files of an upload; answered when they lie on the disk."""
+    upload = access.upload_for(request.user, slug, pk)
+    form = SentFilesForm(request.POST)
+    if not form.is_valid():
+        return JsonResponse({"reason": str(form.errors)}, status=422)
+    named = _named(request.FILES.getlist("files"), form.cleaned_data["paths"])
+    try:
+        receiving.receive_files(upload=upload, files=named)
+    except jobs.Refused as refusal:
+        return JsonResponse({"reason": str(refusal)}, status=422)
+    return JsonResponse({"received": len(named)})
+
+
+@login_required
+@require_POST
+def start_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Begin the import of an upload that has all its files."""
+    upload = access.upload_for(request.user, slug, pk)
+    try:
+        _start(upload, request)
+    except (jobs.Refused, jobs.JobOpenError) as refusal:
+        return _refused(request, upload.dataset, refusal)
+    return JsonResponse(_addresses(upload))
+
+
+@login_required
+def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Watch an import; afterwards read its report."""
+    row = access.upload_for(request.user, slug, pk)
+    shown, after = _shown(request.GET)
+    entries, next_after = reads.page_after(row, shown, after)
+    context: dict[str, Any] = {
+        "dataset": row.dataset,
+        "section": "import",
+        "upload": row,
+        "job": row.job,
+        "result": row.options.get("result", {}),
+        "totals": _totals(row, shown),
+        "shown": shown,
+        "entries": [(entry, reads.changes_of(entry)) for entry in entries],
+        "next_url": _address(row, shown, next_after) if next_after else "",
+        "first_url": _address(row, shown, 0) if after else "",
+        "csv_url": f"{reverse('labeling:upload_report', args=[slug, pk])}?{_query(shown)}",
+        "counts": importing.counts(row),
+        "unknown": reads.unknown_classes(row),
+    }
+    if row.job is not None:
+        context |= queries.job_outlook(row.job)
+    return render(request, "labeling/upload.html", context)
+
+
+def _shown(asked: QueryDict) -> tuple[reads.Shown, int]:
+    form = ReportFilterForm(asked)
+    form.is_valid()
+    found = form.cleaned_data
+    shown = reads.Shown(
+        outcome=found.get("outcome", ""),
+        code=found.get("code", ""),
+        odd=bool(found.get("odd")),
+        text=found.get("q", ""),
+    )
+    return shown, found.get("after") or 0
+
+
+def _query(shown: reads.Shown, **more: object) -> str:
+    query = QueryDict(mutable=True)
+    wanted = {"outcome": shown.outcome, "code": shown.code, "q": shown.text, **more}
+    wanted |= {"odd": "on"} if shown.odd else {}
+    query.update({name: str(value) for name, value in wanted.items() if value})
+    return query.urlencode()
+
+
+def _address(row: Upload, shown: reads.Shown, after: int) -> str:
+    page = reverse("labeling:upload", args=[row.dataset.slug, row.pk])
+    return f"{page}?{_query(shown, after=after)}#lines"
+
+
+def _totals(row: Upload, shown: reads.Shown) -> list[dict[str, Any]]:
+    """Return one line for each outcome and reason, with the address that shows its entries."""
+    lines = []
+    for total in reads.totals(row):
+        chosen = reads.Shown(outcome=total["outcome"], code=total["code"])
+        words = Outcome(total["outcome"]).label
+        active = (chosen.outcome, chosen.code) == (shown.outcome, shown.code)
+        lines.append(
+            {**total, "words": words, "url": _address(row, chosen, 0), "is_active": active}
+        )
+    return lines
+
+
+@login_required
+def upload_report(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """The report's lines as CSV; cells that a spreadsheet would run are made plain text."""
+    row = access.upload_for(request.user, slug, pk)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    for cells in reads.report_rows(row, _shown(request.GET)[0]):
+        writer.writerow([_plain(str(cell)) for cell in cells])
+    response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="import-{slug}-{pk}.csv"'
+    return response
+
+
+def _plain(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+@login_required
+@require_POST
+def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Carry out what the import left to a person."""
+    row = access.upload_for(request.user, slug, pk)
+    what = request.POST.get("what", "")
+    if row.job is not None and row.job.is_open:
+        messages.warning(request, _("The import still runs; wait for its end."))
+    elif what == "differences":
+        count = differences.apply_differences(upload=row, by=request.user)
+        messages.success(request, _("%s items changed.") % count)
+    elif what == "conflicts":
+        count = differences.replace_conflicts(upload=row, by=request.user)
+        messages.success(request, _("%s items replaced.") % count)
+    elif what == "split":
+        count = splitting.remove_proposed(upload=row)
+        messages.success(request, _("%s items are in no split now.") % count)
+    elif what == "class" and request.POST.get("name"):
+        name = request.POST["name"][:100]
+        count = differences.add_class(upload=row, name=name, by=request.user)
+        messages.success(
+            request,
+            _("Class “%(name)s”: %(count)s items labelled.") % {"name": name, "count": count},
+        )
+    return redirect("labeling:upload", slug, pk)
