@@ -37,15 +37,21 @@ def load_graph(dataset_id: int, *, backbone: str, hashes: Sequence[str]) -> Neig
 
 def newest_graph(dataset_id: int) -> tuple[str, list[str], NeighbourGraph] | None:
     """Return backbone, content hash of each row and graph as last built for a dataset."""
-    found = sorted(
-        arrays.features_folder("any").parent.glob(f"*/graphs/{dataset_id}-*.rows"),
-        key=lambda path: path.stat().st_mtime,
-    )
+    found = _listings(dataset_id)
     if not found:
         return None
-    rows = found[-1]
+    rows = max(found, key=lambda path: path.stat().st_mtime)
     graph = NeighbourGraph.load(rows.with_suffix(".npz"))
     return rows.parent.parent.name, json.loads(rows.read_text()), graph
+
+
+def has_graph(dataset_id: int) -> bool:
+    """Tell whether a graph was built for a dataset, without reading it."""
+    return bool(_listings(dataset_id))
+
+
+def _listings(dataset_id: int) -> list[Path]:
+    return list(arrays.features_folder("any").parent.glob(f"*/graphs/{dataset_id}-*.rows"))
 
 
 def _folder(backbone: str) -> Path:

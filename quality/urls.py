@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from quality.views import compare, demo, export, runs
+from quality.views import browse, compare, demo, export, items, runs
 
 app_name = "quality"
 urlpatterns = [
+    path("d/<slug:slug>/browse/", browse.browse, name="browse"),
+    path("d/<slug:slug>/items/<int:pk>/", items.item, name="item"),
     path("d/<slug:slug>/demo/", demo.planted, name="demo"),
     path("d/<slug:slug>/runs/", runs.runs, name="runs"),
     path("d/<slug:slug>/runs/train/", runs.train, name="train"),

@@ -1,0 +1,344 @@
+"""Reads of Browse: one page of items by keyset, and the counts beside the filters."""
+
+import random
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Max, QuerySet
+from django.urls import reverse
+
+from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState
+from quality.models import Run
+from quality.queries.filters import Shown, one_of, standing_flags
+
+ITEMS_A_PAGE = 120
+RANDOM_ITEMS = 100
+TAGS_SHOWN = 30
+SMALL_ORIGINAL = 100  # px; smaller pictures are shown with their pixels, not smeared
+END = "end"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Items of one page, and the cursors of the pages around it (empty: there is none)."""
+
+    items: list[Item]
+    previous: str = ""
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class Facets:
+    """How many items each box of the filter would show; each group ignores its own boxes."""
+
+    total: int = 0
+    classes: Mapping[int | None, int] = field(default_factory=dict)
+    splits: Mapping[str, int] = field(default_factory=dict)
+    odd: int = 0
+    excluded: int = 0
+    disputed: int = 0
+    flagged: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    tags: Mapping[str, int] = field(default_factory=dict)
+
+
+def run_of(dataset: Dataset, number: int) -> Run | None:
+    """The run that a filter names."""
+    found = Run.objects.filter(dataset=dataset, number=number).select_related("version")
+    return found.first() if number else None
+
+
+def page_of(shown: Shown, *, after: str = "", before: str = "") -> Page:
+    """Return one page in the filter's order; cursors are places, never offsets."""
+    if shown.filter.random is not None:
+        return Page(_in_order(shown, _drawn(shown, seed=shown.filter.random)))
+    if shown.filter.like:
+        return Page(_in_order(shown, shown.ids or []))
+    if shown.filter.sort == "suspicious":
+        return _suspicious_page(shown, after=after, before=before)
+    column = "key" if shown.filter.sort == "key" else "pk"
+    rows = _with_parts(shown)
+    return _keyset_page(rows, column, newest_first=column == "pk", after=after, before=before)
+
+
+def _with_parts(shown: Shown) -> QuerySet[Item]:
+    rows: QuerySet[Item] = shown.items().select_related("content", "label")
+    if shown.dataset.media != Media.TEXT:
+        rows = rows.defer("content__text")
+    return rows.defer("content__oddities")
+
+
+def _keyset_page(
+    rows: QuerySet[Item], column: str, *, newest_first: bool, after: str, before: str
+) -> Page:
+    backwards = bool(before)
+    cursor = before or after
+    descending = newest_first != backwards
+    if cursor and cursor != END:
+        place = cursor if column == "key" else _whole(cursor)
+        rows = rows.filter(**{f"{column}__{'lt' if descending else 'gt'}": place})
+    found = list(rows.order_by(f"-{column}" if descending else column)[: ITEMS_A_PAGE + 1])
+    more = len(found) > ITEMS_A_PAGE
+    found = found[:ITEMS_A_PAGE]
+    if backwards:
+        found.reverse()
+    return _page(found, backwards=backwards, cursor=cursor, more=more, name=column)
+
+
+def _page(found: list[Item], *, backwards: bool, cursor: str, more: bool, name: str) -> Page:
+    if not found:
+        return Page([])
+    has_previous = more if backwards else bool(cursor)
+    has_next = cursor != END if backwards else more
+    return Page(
+        found,
+        previous=str(getattr(found[0], name)) if has_previous else "",
+        next=str(getattr(found[-1], name)) if has_next else "",
+    )
+
+
+def _whole(cursor: str) -> int:
+    return int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else 0
+
+
+def _suspicious_page(shown: Shown, *, after: str, before: str) -> Page:
+    """Flagged items by their worst flag, then all others, newest first.
+
+    The flagged ones are few beside the rest and their order is a maximum over flags, so
+    it is made here; the rest is walked in the database.
+    """
+    order = suspicious_order(shown)
+    cursor = before or after
+    find = _ids_before if before else _ids_after
+    ids = find(shown, order, cursor)
+    more = len(ids) > ITEMS_A_PAGE
+    ids = ids[-ITEMS_A_PAGE:] if before else ids[:ITEMS_A_PAGE]
+    if not ids:
+        return Page([])
+    scores = dict(order)
+    first, last = (_suspicious_cursor(pk, scores) for pk in (ids[0], ids[-1]))
+    has_previous, has_next = (more, cursor != END) if before else (bool(cursor), more)
+    return Page(_in_order(shown, ids), first if has_previous else "", last if has_next else "")
+
+
+def suspicious_order(shown: Shown) -> list[tuple[int, float]]:
+    """Return flagged items of the filter with their worst score, most suspicious first."""
+    rows = standing_flags(shown.dataset).filter(shown.condition(prefix="item__"))
+    rows = shown.annotated(rows, prefix="item__")
+    scores = rows.values_list("item").annotate(worst=Max("flag__score"))
+    return sorted(scores, key=lambda row: (-row[1], -row[0]))
+
+
+def _suspicious_cursor(pk: int, scores: Mapping[int, float]) -> str:
+    return f"{scores[pk]!r}~{pk}" if pk in scores else str(pk)
+
+
+def _place(cursor: str) -> tuple[float, int] | None:
+    """Read the cursor of a flagged item; None for an item of the rest."""
+    score, sign, pk = cursor.partition("~")
+    try:
+        return (-float(score), -_whole(pk)) if sign else None
+    except ValueError:
+        return None
+
+
+def _rest(shown: Shown, order: list[tuple[int, float]]) -> Any:
+    rows = shown.items()
+    return rows.exclude(one_of("pk", [pk for pk, _ in order])) if order else rows
+
+
+def _ids_after(shown: Shown, order: list[tuple[int, float]], cursor: str) -> list[int]:
+    place = _place(cursor)
+    ids: list[int] = []
+    rest = _rest(shown, order).order_by("-pk")
+    if place or not cursor:
+        start = bisect_right([(-score, -pk) for pk, score in order], place) if place else 0
+        ids = [pk for pk, _ in order[start : start + ITEMS_A_PAGE + 1]]
+    else:
+        rest = rest.filter(pk__lt=_whole(cursor))
+    wanted = ITEMS_A_PAGE + 1 - len(ids)
+    return ids + (list(rest.values_list("pk", flat=True)[:wanted]) if wanted else [])
+
+
+def _ids_before(shown: Shown, order: list[tuple[int, float]], cursor: str) -> list[int]:
+    place = _place(cursor)
+    if place:
+        end, ids = bisect_left([(-score, -pk) for pk, score in order], place), []
+    else:
+        rest = _rest(shown, order).order_by("pk")
+        if cursor != END:
+            rest = rest.filter(pk__gt=_whole(cursor))
+        end, ids = len(order), list(rest.values_list("pk", flat=True)[: ITEMS_A_PAGE + 1])[::-1]
+    missing = ITEMS_A_PAGE + 1 - len(ids)
+    return [pk for pk, _ in order[max(0, end - missing) : end]] + ids if missing else ids
+
+
+def _drawn(shown: Shown, *, seed: int) -> list[int]:
+    """Return items drawn at random: the same for the same filter, seed and dataset."""
+    ids = list(shown.items().order_by("pk").values_list("pk", flat=True))
+    return random.Random(seed).sample(ids, min(RANDOM_ITEMS, len(ids)))
+
+
+def _in_order(shown: Shown, ids: list[int]) -> list[Item]:
+    found = {item.pk: item for item in _with_parts(shown).filter(one_of("pk", ids))}
+    return [found[pk] for pk in ids if pk in found]
+
+
+def ids_around(shown: Shown, item: Item) -> tuple[int | None, int | None]:
+    """Return the items before and after one in the filter's order."""
+    chosen = shown.filter
+    if chosen.random is not None or chosen.like or chosen.sort == "suspicious":
+        if chosen.random is not None:
+            ids = _drawn(shown, seed=chosen.random)
+        elif chosen.like:
+            ids = shown.ids or []
+        else:
+            return _around_suspicious(shown, item)
+        place = ids.index(item.pk) if item.pk in ids else None
+        if place is None:
+            return None, None
+        beside = dict(enumerate(ids))
+        return beside.get(place - 1), beside.get(place + 1)
+    column = "key" if chosen.sort == "key" else "pk"
+    lower = shown.items().filter(**{f"{column}__lt": getattr(item, column)})
+    upper = shown.items().filter(**{f"{column}__gt": getattr(item, column)})
+    below = lower.order_by(f"-{column}").values_list("pk", flat=True).first()
+    above = upper.order_by(column).values_list("pk", flat=True).first()
+    return (below, above) if column == "key" else (above, below)
+
+
+def _around_suspicious(shown: Shown, item: Item) -> tuple[int | None, int | None]:
+    order = suspicious_order(shown)
+    cursor = _suspicious_cursor(item.pk, dict(order))
+    before, after = _ids_before(shown, order, cursor), _ids_after(shown, order, cursor)
+    return (before[-1] if before else None), (after[0] if after else None)
+
+
+OWN_GROUPS = ("classes", "unlabelled", "splits", "odd", "excluded")
+
+
+def facets_of(shown: Shown) -> Facets:
+    """Count what each box of the filter would show, in a handful of grouped queries."""
+    rows = shown.items(without=OWN_GROUPS).order_by()
+    groups = rows.values_list("label", "split", "is_odd", "excluded").annotate(n=Count("pk"))
+    counted = _summed(shown, list(groups))
+    flags = standing_flags(shown.dataset).filter(
+        shown.condition(prefix="item__", without=("flags",))
+    )
+    flags = shown.annotated(flags, prefix="item__").order_by()
+    kinds = flags.values_list("flag__kind").annotate(n=Count("item", distinct=True))
+    disputed = RoundItem.objects.filter(
+        shown.condition(prefix="item__", without=("disputed",)),
+        round__dataset=shown.dataset,
+        state=RoundItemState.DISPUTED,
+    )
+    disputed = shown.annotated(disputed, prefix="item__")
+    tags = shown.annotated(
+        ItemTag.objects.filter(shown.condition(prefix="item__", without=("tags",))),
+        prefix="item__",
+    )
+    return Facets(
+        **counted,
+        kinds=dict(kinds),
+        flagged=flags.aggregate(n=Count("item", distinct=True))["n"],
+        disputed=disputed.aggregate(n=Count("item", distinct=True))["n"],
+        tags=dict(
+            tags.order_by().values_list("name").annotate(n=Count("pk")).order_by("-n")[:TAGS_SHOWN]
+        ),
+    )
+
+
+def _summed(shown: Shown, groups: list[tuple[int | None, str, bool, str, int]]) -> dict[str, Any]:
+    """Add up groups of equal label, split, oddity and exclusion for each box."""
+    chosen = shown.filter
+    names = dict(shown.dataset.classes.values_list("pk", "name"))
+    classes: Counter[int | None] = Counter()
+    splits: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    for label, split, is_odd, reason, n in groups:
+        by_label = chosen.unlabelled if label is None else names.get(label, "") in chosen.classes
+        passes = {
+            "label": by_label or not (chosen.classes or chosen.unlabelled),
+            "split": not chosen.splits or split in chosen.splits,
+            "odd": not chosen.odd or is_odd,
+            "excluded": bool(reason) if chosen.excluded else not reason or chosen.names_items,
+        }
+        missed = [name for name, passed in passes.items() if not passed]
+        sums["total"] += n * (not missed)
+        classes[label] += n * (not missed or missed == ["label"])
+        splits[split] += n * (not missed or missed == ["split"])
+        sums["odd"] += n * is_odd * (not missed or missed == ["odd"])
+        sums["excluded"] += n * bool(reason) * (not missed or missed == ["excluded"])
+    return {
+        "classes": +classes,
+        "splits": +splits,
+        **{name: sums[name] for name in ("total", "odd", "excluded")},
+    }
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One item as the grid draws it."""
+
+    pk: int
+    key: str
+    short_key: str
+    label: str
+    split: str
+    media: str
+    url: str
+    thumb_url: str
+    peaks_url: str
+    media_url: str
+    text: str
+    duration: float
+    doubt: str
+    flags: int
+    excluded: str
+    pixelated: bool
+
+
+def tiles_of(dataset: Dataset, items: list[Item], *, query: str = "") -> list[Tile]:
+    """Dress items for the grid, with the open doubts about them."""
+    suggested: dict[int, str] = {}
+    doubts: Counter[int] = Counter()
+    rows = standing_flags(dataset).filter(item__in=[item.pk for item in items])
+    for pk, other in rows.order_by("flag__score").values_list("item", "flag__suggested"):
+        doubts[pk] += 1
+        suggested[pk] = other or suggested.get(pk, "")
+    return [
+        _tile(dataset, item, query=query, doubt=suggested.get(item.pk, ""), flags=doubts[item.pk])
+        for item in items
+    ]
+
+
+def _tile(dataset: Dataset, item: Item, *, query: str, doubt: str, flags: int) -> Tile:
+    facts = item.content.facts
+    url = reverse("quality:item", args=[dataset.slug, item.pk])
+    small = max(facts.get("width", 0), facts.get("height", 0))
+    return Tile(
+        pk=item.pk,
+        key=item.key,
+        short_key=item.key.rsplit("/", 1)[-1].rsplit(".", 1)[0],
+        label=item.label.name if item.label else "",
+        split=item.split,
+        media=dataset.media,
+        url=f"{url}?{query}" if query else url,
+        thumb_url=media_url(dataset, item, "preview"),
+        peaks_url=media_url(dataset, item, "preview"),
+        media_url=media_url(dataset, item, "display"),
+        text=item.content.text if dataset.media == Media.TEXT else "",
+        duration=float(facts.get("seconds") or 0),
+        doubt=doubt,
+        flags=flags,
+        excluded=item.excluded,
+        pixelated=0 < small <= SMALL_ORIGINAL,
+    )
+
+
+def media_url(dataset: Dataset, item: Item, what: str) -> str:
+    """Address of an item's original, preview or showable copy."""
+    return reverse("labeling:media", args=[dataset.slug, item.pk, what])

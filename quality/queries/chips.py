@@ -1,0 +1,190 @@
+"""How the filter of Browse reads: its boxes with counts, and the chips of what is on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from labeling.models import Split
+from quality.queries.browse import Facets
+from quality.queries.filters import ANY, FACTS, PARAMETERS, SORTS, Filter, Shown
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box of the filter: its field in the form, what it says and would show."""
+
+    name: str
+    value: str
+    words: str
+    count: int
+    checked: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Boxes under one heading."""
+
+    words: str
+    boxes: list[Box]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Something that is on, and the query without it."""
+
+    words: str
+    query: str
+
+
+def groups_of(shown: Shown, facets: Facets, *, kinds: Mapping[str, str]) -> list[Group]:
+    """Return the boxes beside the items; empty kinds and tags are left out."""
+    chosen = shown.filter
+    groups = [
+        Group(_("Class"), _class_boxes(shown, facets)),
+        Group(
+            _("Split"),
+            [
+                Box("split", value, str(words), facets.splits.get(value, 0), value in chosen.splits)
+                for value, words in Split.choices
+                if facets.splits.get(value) or value in chosen.splits
+            ],
+        ),
+        Group(_("State"), _state_boxes(chosen, facets)),
+        Group(
+            _("Flags"),
+            [
+                Box("flag", name, words, facets.kinds.get(name, 0), name in chosen.flags)
+                for name, words in kinds.items()
+                if facets.kinds.get(name) or name in chosen.flags
+            ],
+        ),
+        Group(
+            _("Tags"),
+            [
+                Box("tag", name, name, facets.tags.get(name, 0), name in chosen.tags)
+                for name in dict.fromkeys([*facets.tags, *chosen.tags])
+            ],
+        ),
+    ]
+    return [group for group in groups if group.boxes]
+
+
+def _class_boxes(shown: Shown, facets: Facets) -> list[Box]:
+    chosen = shown.filter
+    boxes = [
+        Box("class", row.name, row.name, facets.classes.get(row.pk, 0), row.name in chosen.classes)
+        for row in shown.dataset.classes.all()
+        if row.retired_at is None or facets.classes.get(row.pk)
+    ]
+    none = facets.classes.get(None, 0)
+    return [*boxes, Box("unlabelled", "1", _("No label"), none, chosen.unlabelled)]
+
+
+def _state_boxes(chosen: Filter, facets: Facets) -> list[Box]:
+    return [
+        Box("flag", ANY, _("Has a flag"), facets.flagged, ANY in chosen.flags),
+        Box("disputed", "1", _("Disputed"), facets.disputed, chosen.disputed),
+        Box("odd", "1", _("Odd file"), facets.odd, chosen.odd),
+        Box("excluded", "1", _("Excluded"), facets.excluded, chosen.excluded),
+    ]
+
+
+def chips_of(shown: Shown, *, kinds: Mapping[str, str]) -> list[Chip]:
+    """Return one chip for everything that narrows the items."""
+    chosen = shown.filter
+    chips = [
+        Chip(words, replace(chosen, **{field: _less(chosen, field, value)}).query())
+        for field, value, words in _narrowing(chosen, kinds)
+    ]
+    if chosen.run:
+        chips.append(_run_chip(shown))
+    if chosen.fact and (chosen.low is not None or chosen.high is not None):
+        fact = next(fact for fact in FACTS[shown.dataset.media] if fact.name == chosen.fact)
+        words = _range(_(fact.words), fact.unit, low=chosen.low, high=chosen.high)
+        chips.append(Chip(words, chosen.without("low", "high").query()))
+    if chosen.random is not None:
+        chips.append(Chip(_("at random"), chosen.without("random").query()))
+    return chips
+
+
+def _narrowing(chosen: Filter, kinds: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
+    told_as: dict[str, Mapping[str, Any]] = {
+        "classes": {},
+        "splits": dict(Split.choices),
+        "flags": {ANY: _("Has a flag"), **kinds},
+        "groups": {},
+        "tags": {},
+    }
+    for field, words in told_as.items():
+        for value in getattr(chosen, field):
+            yield field, value, str(words.get(value, value))
+    for field, told in (
+        ("unlabelled", _("No label")),
+        ("odd", _("Odd file")),
+        ("disputed", _("Disputed")),
+        ("excluded", _("Excluded")),
+    ):
+        if getattr(chosen, field):
+            yield field, True, told
+    if chosen.text:
+        yield "text", chosen.text, f"“{chosen.text}”"
+    n = len(chosen.keys)
+    if n:
+        yield "keys", chosen.keys, ngettext("%(n)s key", "%(n)s keys", n) % {"n": n}
+    n = len(chosen.like)
+    if n:
+        told = ngettext("like %(n)s item", "like %(n)s items", n) % {"n": n}
+        yield "like", chosen.like, told
+
+
+def _less(chosen: Filter, field: str, value: Any) -> Any:
+    """Return a field's value without one of its parts."""
+    held = getattr(chosen, field)
+    if isinstance(held, tuple) and field not in ("keys", "like"):
+        return tuple(one for one in held if one != value)
+    return getattr(Filter(), field)
+
+
+def _run_chip(shown: Shown) -> Chip:
+    chosen = shown.filter
+    parts = [_("run %(number)s") % {"number": chosen.run}]
+    if chosen.given:
+        parts.append(_("given %(name)s") % {"name": chosen.given})
+    if chosen.predicted:
+        parts.append(_("read as %(name)s") % {"name": chosen.predicted})
+    if chosen.read:
+        parts.append(_("read right") if chosen.read == "right" else _("read wrong"))
+    return Chip(", ".join(parts), chosen.without("run", "given", "predicted", "read").query())
+
+
+def _range(name: str, unit: str, *, low: float | None, high: float | None) -> str:
+    values = " – ".join("" if end is None else f"{end:g}" for end in (low, high))
+    return f"{name} {values} {unit}".strip()
+
+
+@dataclass(frozen=True)
+class Order:
+    """A way to sort, and the query that asks for it."""
+
+    words: str
+    query: str
+    is_on: bool
+
+
+def sorts_of(chosen: Filter) -> list[Order]:
+    """Return the ways to sort, in the order of the menu."""
+    words = dict(zip(SORTS, (_("newest first"), _("by key"), _("suspicious first")), strict=True))
+    plain = chosen.without("random")
+    return [
+        Order(words[sort], replace(plain, sort=sort).query(), sort == chosen.sort) for sort in SORTS
+    ]
+
+
+def carried(chosen: Filter) -> list[tuple[str, str]]:
+    """Return the parameters that the form of boxes keeps but does not show."""
+    shown = {"text", "classes", "unlabelled", "splits", "flags", "odd", "disputed", "excluded"}
+    shown |= {"tags", "keys", "random"}
+    return [(name, value) for name, value in chosen.pairs() if PARAMETERS[name] not in shown]

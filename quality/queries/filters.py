@@ -1,0 +1,354 @@
+"""The filter of Browse: read from the address, written back to it, turned into a condition."""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db import connection
+from django.db.models import F, FloatField, Q, TextField
+from django.db.models.expressions import RawSQL
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
+from django.http import QueryDict
+
+from labeling.models import (
+    Dataset,
+    Item,
+    ItemTag,
+    LabelClass,
+    Media,
+    RoundItem,
+    RoundItemState,
+    Split,
+)
+from labeling.services.versions import read_manifest
+from quality import arrays
+from quality.models import FlagItem, FlagState, Run
+from quality.queries.neighbours import more_like
+
+ANY = "any"
+SORTS = ("newest", "key", "suspicious")
+READ = ("right", "wrong")
+MOST_KEYS = 500  # pasted into the address: about 40 kB, below the 64 kB that servers accept
+MOST_LIKE = 50  # items whose neighbours are asked for at once
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One measurement of a content that can be drawn as a histogram and filtered by."""
+
+    name: str
+    words: str
+    unit: str = ""
+
+
+FACTS: dict[str, tuple[Fact, ...]] = {
+    Media.IMAGE: (
+        Fact("brightness", "Brightness"),
+        Fact("width", "Width", "px"),
+        Fact("height", "Height", "px"),
+        Fact("contrast", "Contrast"),
+        Fact("sharpness", "Sharpness"),
+    ),
+    Media.AUDIO: (
+        Fact("seconds", "Duration", "s"),
+        Fact("loud_db", "Loudness", "dB"),
+        Fact("noise_floor_db", "Noise floor", "dB"),
+        Fact("peak", "Peak"),
+    ),
+    Media.TEXT: (Fact("characters", "Characters"), Fact("words", "Words")),
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which items, in which order. Empty means: all that are not excluded, newest first."""
+
+    classes: tuple[str, ...] = ()
+    unlabelled: bool = False
+    splits: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    odd: bool = False
+    excluded: bool = False
+    disputed: bool = False
+    groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    keys: tuple[str, ...] = ()
+    run: int = 0
+    given: str = ""
+    predicted: str = ""
+    read: str = ""
+    like: tuple[int, ...] = ()
+    fact: str = ""
+    low: float | None = None
+    high: float | None = None
+    random: int | None = None
+    sort: str = SORTS[0]
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return what stands in the address, in a fixed order."""
+        pairs: list[tuple[str, str]] = []
+        for name, field in PARAMETERS.items():
+            value = getattr(self, field)
+            if value is None or value == _DEFAULTS[field]:
+                continue
+            if field == "keys":
+                pairs.append((name, "\n".join(value)))
+            elif isinstance(value, tuple):
+                pairs += [(name, str(one)) for one in value]
+            else:
+                pairs.append((name, _written(value)))
+        return pairs
+
+    def query(self, **more: Any) -> str:
+        """Return the address's query, with more parameters such as a page."""
+        return urlencode([*self.pairs(), *more.items()])
+
+    def without(self, *names: str) -> "Filter":
+        """Return the filter with these fields as if never set."""
+        return replace(self, **{name: _DEFAULTS[name] for name in names})
+
+    @property
+    def names_items(self) -> bool:
+        """Whether it names its items one by one; then excluded ones are shown as well."""
+        return bool(self.run or self.keys or self.like)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.without("sort", "fact", "random") == Filter()
+
+
+#: Parameter of the address -> field.
+PARAMETERS = {
+    "q": "text",
+    "class": "classes",
+    "unlabelled": "unlabelled",
+    "split": "splits",
+    "flag": "flags",
+    "odd": "odd",
+    "disputed": "disputed",
+    "excluded": "excluded",
+    "group": "groups",
+    "tag": "tags",
+    "run": "run",
+    "given": "given",
+    "predicted": "predicted",
+    "read": "read",
+    "like": "like",
+    "fact": "fact",
+    "min": "low",
+    "max": "high",
+    "random": "random",
+    "sort": "sort",
+    "keys": "keys",
+}
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Filter)}
+
+
+def read_filter(given: QueryDict, *, media: str) -> Filter:
+    """Read a filter from an address; what makes no sense is left out."""
+    texts = {
+        field: tuple(dict.fromkeys(value for value in given.getlist(name) if value))
+        for name, field in PARAMETERS.items()
+        if isinstance(_DEFAULTS[field], tuple) and field not in ("keys", "like")
+    }
+    texts["splits"] = tuple(value for value in texts["splits"] if value in Split.values)
+    known_facts = [fact.name for fact in FACTS[media]]
+    fact = given.get("fact", "")
+    return Filter(
+        **texts,
+        unlabelled=bool(given.get("unlabelled")),
+        odd=bool(given.get("odd")),
+        excluded=bool(given.get("excluded")),
+        disputed=bool(given.get("disputed")),
+        text=given.get("q", "").strip(),
+        keys=read_keys(given.get("keys", "")),
+        run=_whole(given.get("run")) or 0,
+        given=given.get("given", ""),
+        predicted=given.get("predicted", ""),
+        read=given.get("read", "") if given.get("read") in READ else "",
+        like=_ids(given.getlist("like"))[:MOST_LIKE],
+        fact=fact if fact in known_facts else "",
+        low=_number(given.get("min")) if fact in known_facts else None,
+        high=_number(given.get("max")) if fact in known_facts else None,
+        random=_whole(given.get("random")),
+        sort=given.get("sort", "") if given.get("sort") in SORTS else SORTS[0],
+    )
+
+
+def read_keys(pasted: str) -> tuple[str, ...]:
+    """Return the keys of a pasted list, one a line, each once."""
+    lines = (line.strip() for line in pasted.splitlines())
+    return tuple(dict.fromkeys(line for line in lines if line))[:MOST_KEYS]
+
+
+def _ids(values: Iterable[str]) -> tuple[int, ...]:
+    parts = [part for value in values for part in value.split(",")]
+    return tuple(dict.fromkeys(int(part) for part in parts if part.isascii() and part.isdigit()))
+
+
+def _whole(value: str | None) -> int | None:
+    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        return float(value) if value else None
+    except ValueError:
+        return None
+
+
+def _written(value: Any) -> str:
+    if value is True:
+        return "1"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def one_of(field: str, values: Collection[int] | Collection[str]) -> Q:
+    """Match any of many values with one parameter: long lists exceed what databases bind."""
+    listed = json.dumps(list(values))
+    if connection.vendor == "sqlite":
+        chosen = RawSQL("SELECT value FROM json_each(%s)", [listed])
+    else:
+        number = all(isinstance(value, int) for value in values)
+        kind = "::bigint" if number else ""
+        chosen = RawSQL(f"SELECT value{kind} FROM json_array_elements_text(%s::json)", [listed])
+    return Q(**{f"{field}__in": chosen})
+
+
+def fact_value(name: str, *, prefix: str = "") -> Cast:
+    """Return a fact of the content as a number the database can compare."""
+    return Cast(KeyTextTransform(name, f"{prefix}content__facts"), FloatField())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A filter on a dataset, with the items that it names one by one looked up (None: none)."""
+
+    dataset: Dataset
+    filter: Filter
+    ids: list[int] | None = None
+
+    def condition(self, *, prefix: str = "", without: Collection[str] = ()) -> Q:
+        """Return the condition on items, or on rows that point at them by `prefix`."""
+        chosen = self.filter.without(*without)
+        found = Q(**{f"{prefix}dataset": self.dataset})
+        found &= self._about_labels(chosen, prefix)
+        found &= self._about_state(chosen, prefix, with_excluded="excluded" in without)
+        if chosen.text:
+            found &= _mentions(chosen.text, prefix=prefix, media=self.dataset.media)
+        if self.ids is not None:
+            found &= one_of(f"{prefix}pk", self.ids)
+        return found
+
+    def _about_labels(self, chosen: Filter, prefix: str) -> Q:
+        found = Q()
+        if chosen.classes or chosen.unlabelled:
+            classes = LabelClass.objects.filter(dataset=self.dataset, name__in=chosen.classes)
+            wanted = Q(**{f"{prefix}label__in": classes.values("pk")})
+            found &= wanted | (Q(**{f"{prefix}label": None}) if chosen.unlabelled else Q())
+        if chosen.splits:
+            found &= Q(**{f"{prefix}split__in": chosen.splits})
+        if chosen.groups:
+            found &= Q(**{f"{prefix}source_group__in": chosen.groups})
+        return found
+
+    def _about_state(self, chosen: Filter, prefix: str, *, with_excluded: bool) -> Q:
+        found = Q()
+        if with_excluded:
+            pass
+        elif chosen.excluded:
+            found &= Q(**{f"{prefix}excluded__gt": ""})
+        elif not chosen.names_items:
+            found &= Q(**{f"{prefix}excluded": ""})
+        if chosen.odd:
+            found &= Q(**{f"{prefix}is_odd": True})
+        if chosen.flags:
+            found &= Q(
+                **{f"{prefix}pk__in": standing_flags(self.dataset, chosen.flags).values("item")}
+            )
+        if chosen.disputed:
+            disputed = RoundItem.objects.filter(
+                round__dataset=self.dataset, state=RoundItemState.DISPUTED
+            )
+            found &= Q(**{f"{prefix}pk__in": disputed.values("item")})
+        if chosen.tags:
+            tagged = ItemTag.objects.filter(item__dataset=self.dataset, name__in=chosen.tags)
+            found &= Q(**{f"{prefix}pk__in": tagged.values("item")})
+        return found
+
+    def annotated(self, rows: Any, *, prefix: str = "") -> Any:
+        """Narrow rows to the chosen range of a fact: it lies in JSON, so it needs a column."""
+        chosen = self.filter
+        if not chosen.fact or (chosen.low is None and chosen.high is None):
+            return rows
+        rows = rows.annotate(measured=fact_value(chosen.fact, prefix=prefix))
+        if chosen.low is not None:
+            rows = rows.filter(measured__gte=chosen.low)
+        return rows if chosen.high is None else rows.filter(measured__lt=chosen.high)
+
+    def items(self, *, without: Collection[str] = ()) -> Any:
+        """Return the items, unordered."""
+        return self.annotated(Item.objects.filter(self.condition(without=without)))
+
+
+def standing_flags(dataset: Dataset, kinds: Collection[str] = (ANY,)) -> Any:
+    """Return items' parts in open flags that still doubt the label that the item has."""
+    rows = FlagItem.objects.filter(flag__dataset=dataset, flag__state=FlagState.OPEN)
+    rows = rows.filter(Q(flag__given="") | Q(flag__given=F("item__label__name")))
+    return rows if ANY in kinds else rows.filter(flag__kind__in=kinds)
+
+
+def _mentions(text: str, *, prefix: str, media: str) -> Q:
+    """Match key, source group, metadata and text; databases may keep metadata escaped."""
+    found = Q(**{f"{prefix}key__icontains": text})
+    found |= Q(**{f"{prefix}source_group__icontains": text})
+    if media == Media.TEXT:
+        found |= Q(**{f"{prefix}content__text__icontains": text})
+    return found | Q(**{f"{prefix}pk__in": _with_metadata(text)})
+
+
+def _with_metadata(text: str) -> Any:
+    rows = Item.objects.exclude(metadata={}).annotate(told=Cast("metadata", TextField()))
+    escaped = json.dumps(text)[1:-1]
+    return rows.filter(Q(told__icontains=text) | Q(told__icontains=escaped)).values("pk")
+
+
+def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Shown:
+    """Find the items that a filter names one by one: pasted keys, cells of a run, neighbours."""
+    if not chosen.names_items:
+        return Shown(dataset, chosen)
+    found: list[set[int]] = []
+    if chosen.keys:
+        found.append(_ids_of(dataset, chosen.keys))
+    if chosen.run:
+        found.append(_ids_of(dataset, run_keys(run, chosen)) if run else set())
+    if chosen.like:
+        near = more_like(dataset, chosen.like)
+        ordered = [pk for pk in near if all(pk in ids for ids in found)]
+        return Shown(dataset, chosen, ordered)
+    return Shown(dataset, chosen, sorted(set.intersection(*found)))
+
+
+def _ids_of(dataset: Dataset, keys: Collection[str]) -> set[int]:
+    items = Item.objects.filter(one_of("key", keys), dataset=dataset)
+    return set(items.values_list("pk", flat=True))
+
+
+def run_keys(run: Run, chosen: Filter) -> list[str]:
+    """Return the keys of a run's predicted items in a cell, or read right or wrong."""
+    keys = arrays.keys_where(run, given=chosen.given, predicted=chosen.predicted)
+    if not chosen.read:
+        return keys
+    _, guesses, _ = arrays.run_predictions(run)
+    wanted = chosen.read == READ[0]
+    lines = zip(read_manifest(run.version), guesses, strict=True)
+    matching = {
+        line["key"]
+        for line, guess in lines
+        if guess >= 0 and (run.classes[guess] == line["label"]) == wanted
+    }
+    return [key for key in keys if key in matching]
