@@ -64,6 +64,7 @@ def lite_interpreter(**source: Any) -> Any:
     with warnings.catch_warnings():
         # TensorFlow 2.21 still ships the interpreter and says that it will move.
         warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter is deprecated")
+        warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
         interpreter = tf.lite.Interpreter(num_threads=THREADS, **source)
     interpreter.allocate_tensors()
     return interpreter

@@ -176,7 +176,7 @@ def _equal_contrast(patches: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def patch_dictionary() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return whitening matrix, mean patch and atoms: the same on every machine and day.
+    """Return whitening matrix, mean patch and atoms, made from a fixed seed once a process.
 
     Returns
     -------
@@ -209,8 +209,8 @@ def _centres(points: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
         squares = (centres**2).sum(axis=1) - 2 * points @ centres.T
         nearest = squares.argmin(axis=1)
         counts = np.bincount(nearest, minlength=ATOMS)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, points)
+        belongs = (nearest[:, None] == np.arange(ATOMS)).astype(points.dtype)
+        sums = belongs.T @ points
         full = counts > 0
         centres[full] = sums[full] / counts[full, None]
     return centres
