@@ -2,10 +2,17 @@
 
 from django.urls import path
 
-from quality.views import browse, compare, demo, export, items, runs
+from quality.views import browse, checks, compare, demo, export, items, review, runs
 
 app_name = "quality"
 urlpatterns = [
+    path("d/<slug:slug>/checks/", checks.checks, name="checks"),
+    path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),
+    path("d/<slug:slug>/review/", review.review, name="review"),
+    path("d/<slug:slug>/review/<slug:kind>/", review.queue, name="queue"),
+    path("d/<slug:slug>/review/<slug:kind>/undo/", review.undo, name="undo"),
+    path("d/<slug:slug>/review/<slug:kind>/<int:pk>/", review.flag, name="flag"),
+    path("d/<slug:slug>/review/<slug:kind>/<int:pk>/decide/", review.decide, name="decide"),
     path("d/<slug:slug>/browse/", browse.browse, name="browse"),
     path("d/<slug:slug>/items/<int:pk>/", items.item, name="item"),
     path("d/<slug:slug>/demo/", demo.planted, name="demo"),

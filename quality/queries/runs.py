@@ -28,6 +28,7 @@ class Cell:
     share: float
     given: str
     predicted: str
+    total: int = 0
     url: str = ""
 
 
@@ -186,6 +187,7 @@ def arrange(
                 share=counts[given][predicted] / total if total else 0.0,
                 given=classes[given],
                 predicted=classes[predicted],
+                total=total,
                 url=link(classes[given], classes[predicted]),
             )
             for predicted in places
