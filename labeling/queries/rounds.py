@@ -273,10 +273,11 @@ def _words(given: Annotation) -> str:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why an annotator got nothing: others hold items, or all is done."""
+    """Why an annotator got nothing: others hold items, or they themselves, or all is done."""
 
     state: str
     with_others: int
+    with_you: int
     next_free_seconds: int | None
     skipped: int
 
@@ -287,14 +288,20 @@ def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
         round=asking, item=OuterRef("round_item__item"), annotator=annotator
     ).filter(withdrawn_at__isnull=True)
     held = Claim.objects.filter(round_item__round=asking).exclude(Exists(seen))
-    facts = held.aggregate(n=Count("round_item", distinct=True), soonest=Min("expires_at"))
+    others = ~Q(annotator=annotator)
+    facts = held.aggregate(
+        others=Count("round_item", distinct=True, filter=others),
+        yours=Count("round_item", distinct=True, filter=~others),
+        soonest=Min("expires_at"),
+    )
     skipped = asking.annotations.filter(
         annotator=annotator, answer=Answer.SKIP, withdrawn_at__isnull=True
     ).count()
-    state = "closed" if asking.closed_at else "busy" if facts["n"] else "done"
+    held_by = "busy" if facts["others"] else "yours" if facts["yours"] else "done"
+    state = "closed" if asking.closed_at else held_by
     soonest = facts["soonest"]
     seconds = None if soonest is None else max(0, round((soonest - now).total_seconds()))
-    return Waiting(state, facts["n"], seconds, skipped)
+    return Waiting(state, facts["others"], facts["yours"], seconds, skipped)
 
 
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:

@@ -124,8 +124,6 @@ def claim_items(
     *, round: Round, annotator: Annotator, count: int, now: datetime
 ) -> list[RoundItem]:
     """Reserve up to `count` items that this annotator has not answered and does not hold."""
-    if not Round.objects.filter(pk=round.pk, closed_at__isnull=True).exists():
-        return []
     count = min(count, MOST_CLAIMS_AT_ONCE)
     claimed: list[RoundItem] = []
     for row in _free_for(round, annotator, count):
@@ -150,12 +148,14 @@ def _free_for(round: Round, annotator: Annotator, count: int) -> list[RoundItem]
     held = Claim.objects.filter(round_item=OuterRef("pk"), annotator=annotator)
     free = (
         RoundItem.objects.filter(round=round, state=RoundItemState.OPEN, taken__lt=F("wanted"))
-        .filter(item__excluded="")
+        .filter(item__excluded="", round__closed_at__isnull=True)
         .exclude(Exists(answered))
         .exclude(Exists(held))
-        .select_related("item__content", "item__label")
+        .select_related("item__content")
         .order_by("position")
     )
+    if round.kind == RoundKind.VERIFY:
+        free = free.select_related("item__content", "item__label")
     if connection.features.has_select_for_update_skip_locked:
         free = free.select_for_update(skip_locked=True, of=("self",))
     last = _last_position(round, annotator)

@@ -4,7 +4,7 @@ import { Outbox } from "./outbox.js";
 import { Showing } from "./showing.js";
 import { toast } from "./toast.js";
 
-const UNDO_MOST = 20, RECENT_SHOWN = 6, REFILL_AT = 3, LOOK_AGAIN_MS = 10_000, PACE_FROM = 5;
+const UNDO_MOST = 20, RECENT_SHOWN = 6, REFILL_AT = 3, LOOK_AGAIN_MS = 10_000, SOON_MS = 500, PACE_FROM = 5, PACE_LEAST_S = 20;
 const IDLE_MS = 60_000; // longer than this without a sign of life does not count as looking
 const LEFT_ALONE_MS = 10 * 60_000; // after this long the items go back to the others
 
@@ -70,7 +70,6 @@ function show() {
 
 function ask(asked) {
   find("question").textContent = say(words.textVerify, asked.name);
-  find("yes").querySelector("span").textContent = say(words.textYes, asked.name);
   const waits = settings.media === "audio" && !current.heard;
   allowYes(!waits);
   for (const button of find("classes").querySelectorAll("[data-class]")) {
@@ -86,12 +85,16 @@ function allowYes(open) {
 }
 
 function nothingFree(waiting) {
-  const state = waiting.state;
+  const { state } = waiting;
+  if (outbox.keys().length && outbox.state === "ok") { // the last answers are still on their way
+    waitTimer = setTimeout(claimMore, SOON_MS);
+    return;
+  }
   const left = waiting.next_free_seconds;
   const time = left === null ? "" : left < 90 ? say(words.textSecond, left) : say(words.textMinute, Math.round(left / 60));
-  blank(state, state === "busy" ? waiting.with_others : answered, time);
+  blank(state, { busy: waiting.with_others, yours: waiting.with_you }[state] ?? answered, time);
   find("skipped-again").hidden = !waiting.skipped;
-  if (state === "busy") waitTimer = setTimeout(claimMore, Math.min(LOOK_AGAIN_MS, Math.max(1000, (left ?? 10) * 1000)));
+  if (state === "busy" || state === "yours") waitTimer = setTimeout(claimMore, Math.min(LOOK_AGAIN_MS, Math.max(1000, (left ?? 10) * 1000)));
 }
 
 function blank(state, n = 0, time = "") {
@@ -100,7 +103,7 @@ function blank(state, n = 0, time = "") {
   const sentence = state === "busy" && n === 1 ? words.textBusyOne : words[`text${name}More`];
   box.querySelector("[data-title]").textContent = words[`text${name}`];
   box.querySelector("[data-sentence]").textContent = say(sentence, n, time);
-  box.querySelector("[data-leave]").hidden = !["done", "closed", "busy"].includes(state);
+  box.querySelector("[data-leave]").hidden = !["done", "closed", "busy", "yours"].includes(state);
   find("skipped-again").hidden = true;
   box.hidden = false;
   box.dataset.state = state;
@@ -151,13 +154,7 @@ function recent() {
   find("recent").replaceChildren(...history.slice(0, RECENT_SHOWN).map((row) => {
     const box = document.createElement("span");
     box.className = "strip-item";
-    if (settings.media === "image") {
-      const image = new Image();
-      image.className = "thumb-sm";
-      image.alt = "";
-      image.src = row.entry.peaks;
-      box.append(image);
-    }
+    if (row.entry.thumb) box.append(row.entry.thumb);
     const text = document.createElement("span"), name = document.createElement("b"), state = document.createElement("span");
     name.textContent = row.said;
     state.className = "caption";
@@ -173,7 +170,7 @@ function recent() {
   find("progress").value = answered;
   const mean = times.reduce((sum, one) => sum + one, 0) / times.length;
   const left = (total - answered) * mean;
-  find("pace").textContent = times.length < PACE_FROM || left < 1 ? "" : say(words.textPace,
+  find("pace").textContent = times.length < PACE_FROM || left < PACE_LEAST_S ? "" : say(words.textPace,
     left < 90 ? say(words.textSecond, Math.round(left)) : say(words.textMinute, Math.round(left / 60)));
 }
 

@@ -29,6 +29,8 @@ export class Showing {
     image.decode().catch(() => { /* shown with a way to retry when its turn comes */ });
     image.addEventListener("error", () => { if (image.isConnected) this.#failed(entry); });
     if (entry.width && entry.width < TINY_PX) image.className = "small-original";
+    entry.thumb = new Image(); // for the list of last answers, which must not wait either
+    Object.assign(entry.thumb, { className: "thumb-sm", alt: "", src: entry.peaks });
     return image;
   }
 

@@ -207,9 +207,9 @@ def test_answers_given_offline_arrive_exactly_once(annotating: Any) -> None:
     page.context.set_offline(True)
     for _ in range(3):
         page.keyboard.press("Digit1")
-    expect(page.locator("#sending")).to_have_text("Offline: 3 answers kept here")
+    expect(page.locator("#sending")).to_have_text("Offline: 3 kept here")
     page.keyboard.press("KeyZ")
-    expect(page.locator("#sending")).to_have_text("Offline: 2 answers kept here")
+    expect(page.locator("#sending")).to_have_text("Offline: 2 kept here")
     page.context.set_offline(False)
     nothing_waits(page)
     assert Annotation.objects.count() == 2
@@ -241,7 +241,7 @@ def test_a_killed_tab_keeps_its_answers_for_the_next_one(annotating: Any) -> Non
     page.route("**/answers/", lambda route: route.abort())
     page.keyboard.press("Digit1")
     page.keyboard.press("Digit2")
-    expect(page.locator("#sending")).to_contain_text("2 answers")
+    expect(page.locator("#sending")).to_contain_text("2 ")
     again = page.context.new_page()
     page.close()
     again.goto(page.url)
@@ -261,7 +261,7 @@ def test_an_expired_session_keeps_the_answers_until_the_person_is_back(
     Session.objects.all().delete()
     page.keyboard.press("Digit1")
     expect(page.locator("#sending")).to_contain_text(
-        "Logged out: 1 answers kept here. Log in again"
+        "Logged out: 1 kept here. Log in again"
     )
     page.keyboard.press("Digit2")
     with page.context.expect_page() as opening:
