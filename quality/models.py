@@ -115,6 +115,9 @@ class Action(models.TextChoices):
     MERGE = "merge", "Merge copies"
     MOVE = "move", "Move out of this split"
     ROUND = "round", "Send to a round"
+    INCLUDE = "include", "Include again"
+    TAG = "tag", "Tag"
+    FLAG = "flag", "Flag"
     UNDO = "undo", "Undo"
 
 
