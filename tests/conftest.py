@@ -23,6 +23,8 @@ def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     process, url = redis_server.start(tmp_path_factory.mktemp("redis"))
     settings.REDIS_URL = celery_app.conf.broker_url = url
+    # The real hasher costs a third of a second a log-in, by design; here it only costs time.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield url
     process.terminate()
     process.wait()
