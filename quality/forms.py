@@ -3,8 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 
-from labeling.models import Dataset
+from labeling.models import Dataset, RoundKind, Split
 from quality.models import Action
 
 
@@ -60,3 +61,53 @@ class DecideForm(forms.Form):
         elif name == Action.EXCLUDE:
             chosen["reason"] = argument
         return chosen
+
+
+class SelectionForm(forms.Form):
+    """What the bar below Browse sends about the items selected."""
+
+    ACTIONS = ("relabel", "exclude", "include", "move", "tag", "flag", "round", "like")
+
+    action = forms.CharField(max_length=250)
+    seconds = forms.FloatField(required=False, min_value=0)
+    test_confirmed = forms.BooleanField(required=False)
+    without_test = forms.BooleanField(required=False)
+    reason = forms.CharField(required=False, max_length=200)
+    own_reason = forms.CharField(required=False, max_length=200)
+    note = forms.CharField(required=False, max_length=500)
+    tag = forms.CharField(required=False, max_length=60)
+    round_name = forms.CharField(required=False, max_length=120)
+    round_kind = forms.ChoiceField(
+        required=False, choices=[(kind, kind) for kind in (RoundKind.CLASSIFY, RoundKind.VERIFY)]
+    )
+    answers_wanted = forms.IntegerField(required=False, min_value=1, max_value=50)
+
+    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.dataset = dataset
+
+    def clean(self) -> dict[str, Any]:
+        """Take the button apart (`relabel:7`, `move:train`) and read the items beside it."""
+        sent = super().clean() or {}
+        name, _sign, argument = sent.get("action", "").partition(":")
+        if name not in self.ACTIONS:
+            raise forms.ValidationError(_("There is no such action."))
+        values = self.data.getlist("items") if hasattr(self.data, "getlist") else []
+        items = [int(value) for value in values if value.isascii() and value.isdigit()]
+        if not items:
+            raise forms.ValidationError(_("Select items first."))
+        sent |= {"action": name, "items": list(dict.fromkeys(items))}
+        if name == "relabel":
+            usable = self.dataset.classes.filter(retired_at=None)
+            sent["label"] = usable.filter(pk=argument).first() if argument.isdigit() else None
+            if sent["label"] is None:
+                raise forms.ValidationError(_("Choose a class of this dataset."))
+        elif name == "move":
+            if argument not in Split.values:
+                raise forms.ValidationError(_("There is no such split."))
+            sent["split"] = argument
+        elif name == "exclude":
+            sent["reason"] = argument or sent.get("own_reason", "")
+        elif name == "tag" and not sent.get("tag", "").strip():
+            raise forms.ValidationError(_("Write the tag."))
+        return sent

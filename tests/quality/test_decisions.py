@@ -207,7 +207,7 @@ STEPS = st.lists(st.tuples(ACTIONS, st.sampled_from(["cat", "dog", "cow"])), max
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=STEPS, split=st.sampled_from(["train", "validation", "test"]))
 def test_undo_restores_the_exact_earlier_state(steps, split):

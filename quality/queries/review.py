@@ -1,0 +1,199 @@
+"""Reads for the review pages: one flag with its items and evidence, and what comes next."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Prefetch
+from django.urls import reverse
+
+from labeling.models import Dataset, Item, LabelClass
+from quality.models import Flag, FlagItem
+from quality.queries.flags import review_queue
+
+AHEAD = 11  # flags in the rail: what fits on a screen 900 px high
+ITEMS_SHOWN = 12  # of a set; a source may have hundreds
+SMALL_PICTURE = 200  # px of the longer side below which a picture is not blown up to the stage
+PIXEL_PICTURE = 64  # px of the longer side up to which pixels are drawn as squares
+KEYS_OF_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An item as a review page shows it."""
+
+    item: Item
+    role: str
+    url: str
+    thumb_url: str
+    media_url: str
+    mirrored: bool = False
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.item.label.name if self.item.label else ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = self.item.content.facts
+        return facts
+
+    @property
+    def size_class(self) -> str:
+        longer = max(self.facts.get("width", 0), self.facts.get("height", 0))
+        return "small-original" if longer and longer < SMALL_PICTURE else ""
+
+    @property
+    def is_pixelated(self) -> bool:
+        return 0 < max(self.facts.get("width", 0), self.facts.get("height", 0)) <= PIXEL_PICTURE
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One of the nearest items, with the label it has now."""
+
+    shown: Shown
+    similarity: float
+    agrees: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A flag with everything its page shows."""
+
+    flag: Flag
+    items: list[Shown]
+    every: list[Item]
+    roles: dict[int, str]
+    neighbours: list[Neighbour]
+    votes: list[tuple[str, int]]
+    bars: list[dict[str, Any]]
+
+    @property
+    def more_items(self) -> int:
+        return len(self.every) - len(self.items)
+
+    @property
+    def first(self) -> Shown | None:
+        return self.items[0] if self.items else None
+
+    @property
+    def is_set(self) -> bool:
+        return len(self.items) > 1
+
+    @property
+    def splits(self) -> list[str]:
+        return list(dict.fromkeys(shown.item.get_split_display() for shown in self.items))
+
+    @property
+    def labels(self) -> list[str]:
+        return sorted({shown.label for shown in self.items if shown.label})
+
+
+def flag_in(dataset: Dataset, kind: str, pk: int) -> Flag | None:
+    """Return a flag of one queue, whatever its state."""
+    found = Flag.objects.filter(dataset=dataset, kind=kind, pk=pk)
+    flag = found.select_related("run__version", "raised_by").first()
+    if flag:
+        flag.dataset = dataset
+    return flag
+
+
+def first_open(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> Flag | None:
+    """Return the worst open flag that was not put off; those put off come last."""
+    waiting = review_queue(dataset, kind).select_related("run__version", "raised_by")
+    flag = waiting.exclude(pk__in=list(later)).first() or waiting.first()
+    if flag:
+        flag.dataset = dataset
+    return flag
+
+
+def upcoming(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> list[tuple[Flag, Shown]]:
+    """Return the next flags with their first item, worst first."""
+    items = FlagItem.objects.select_related("item__content").order_by("pk")
+    flags = review_queue(dataset, kind).exclude(pk__in=list(later))
+    found = flags.prefetch_related(Prefetch("flag_items", items))[:AHEAD]
+    rows = [(flag, flag.flag_items.all()) for flag in found]
+    return [(flag, _shown(dataset, of[0].item)) for flag, of in rows if of]
+
+
+def evidence_of(flag: Flag) -> Evidence:
+    """Collect what a person needs to decide a flag; a fixed number of queries."""
+    rows = FlagItem.objects.filter(flag=flag).select_related("item__content", "item__label")
+    parts = sorted(rows.order_by("item__key"), key=lambda row: row.item.split != "test")
+    notes = _notes(flag, parts[0].item_id if parts else 0)
+    items = [
+        _shown(flag.dataset, row.item, role=row.role, **notes.get(row.item_id, {}))
+        for row in parts[:ITEMS_SHOWN]
+    ]
+    neighbours = _neighbours(flag)
+    counted = Counter(neighbour.shown.label for neighbour in neighbours)
+    return Evidence(
+        flag=flag,
+        items=items,
+        every=[row.item for row in parts],
+        roles={row.item_id: row.role for row in parts},
+        neighbours=neighbours,
+        votes=counted.most_common() + ([] if flag.given in counted else [(flag.given, 0)]),
+        bars=_bars(flag),
+    )
+
+
+def class_keys(dataset: Dataset) -> list[tuple[LabelClass, str]]:
+    """Return the classes in use, the first ten with the digit that chooses them."""
+    classes = list(dataset.classes.filter(retired_at__isnull=True))
+    digits = [str((place + 1) % KEYS_OF_CLASSES) for place in range(KEYS_OF_CLASSES)]
+    return [
+        (label, digits[place] if place < KEYS_OF_CLASSES else "")
+        for place, label in enumerate(classes)
+    ]
+
+
+def _shown(dataset: Dataset, item: Item, *, role: str = "item", **more: Any) -> Shown:
+    def media(what: str) -> str:
+        return reverse("labeling:media", args=[dataset.slug, item.pk, what])
+
+    url = reverse("quality:item", args=[dataset.slug, item.pk])
+    return Shown(item, role, url, media("preview"), media("display"), **more)
+
+
+def _notes(flag: Flag, first: int) -> dict[int, dict[str, Any]]:
+    """Say per copy how it relates to the first one, where they were compared directly."""
+    notes: dict[int, dict[str, Any]] = {}
+    for one, other, score, evidence, reason in flag.evidence.get("pairs", []):
+        told = {"note": f"{reason} ({score:.2f})", "mirrored": evidence == "mirror"}
+        if first in (one, other):
+            notes[other if one == first else one] = told
+        else:
+            notes.setdefault(other, {**told, "mirrored": False})
+    return notes
+
+
+def _neighbours(flag: Flag) -> list[Neighbour]:
+    told = flag.evidence.get("neighbours", [])
+    there = Item.objects.filter(dataset=flag.dataset).select_related("content", "label")
+    found = there.in_bulk([pk for pk, _ in told]) if told else {}
+    return [
+        Neighbour(
+            _shown(flag.dataset, found[pk]),
+            similarity,
+            bool(found[pk].label and found[pk].label.name == flag.suggested),
+        )
+        for pk, similarity in told
+        if pk in found
+    ]
+
+
+def _bars(flag: Flag) -> list[dict[str, Any]]:
+    tones = {flag.suggested: "suggested", flag.given: "given"}
+    return [
+        {
+            "label": name,
+            "value": value,
+            "text": f"{value:.2f}".removeprefix("0"),
+            "tone": tones.get(name, ""),
+        }
+        for name, value in flag.evidence.get("probabilities", [])
+    ]

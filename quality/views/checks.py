@@ -1,0 +1,84 @@
+"""The checks of a dataset: what each looks for, what it found, when it last ran."""
+
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from labeling import access, tasks
+from labeling.models import Dataset, Job
+from labeling.queries import job_outlook
+from labeling.services import jobs
+from quality.detectors import KINDS, Kind
+from quality.queries import flags as queries
+from quality.queries.runs import last_ended_job, newest_done, open_job
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check as its page lists it."""
+
+    kind: Kind
+    counts: queries.QueueCounts
+    job: Job | None
+    not_run: str = ""
+
+
+@login_required
+def checks(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Every kind with its counts and when it was last checked, and the button to check now."""
+    dataset = access.dataset_for(request.user, slug)
+    job = open_job(dataset, "detect")
+    lines = _lines(dataset)
+    found = sum(line.counts.open for line in lines)
+    checked = [line for line in lines if line.job]
+    context = {
+        "dataset": dataset,
+        "section": "checks",
+        "lines": lines,
+        "has_items": dataset.items.exists(),
+        "was_checked": bool(checked),
+        "nothing_found": bool(checked) and not found,
+        "found": found,
+        "job": job,
+        "ended": None if job else last_ended_job(dataset, "detect"),
+        "run": newest_done(dataset),
+        **(job_outlook(job) if job else {}),
+    }
+    return render(request, "quality/checks.html", context)
+
+
+def _lines(dataset: Dataset) -> list[Line]:
+    counts, newest = queries.counts_by_kind(dataset), queries.last_checks(dataset)
+    lines = []
+    for kind in KINDS.values():
+        if dataset.media in kind.media:
+            job = newest.get(kind.name)
+            told = job.result["kinds"][kind.name].get("not_run", "") if job else ""
+            lines.append(Line(kind, counts.get(kind.name, queries.QueueCounts()), job, told))
+    return lines
+
+
+@login_required
+@require_POST
+def detect(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Open a job that runs the checks, and send it."""
+    dataset = access.dataset_for(request.user, slug)
+    wanted = [name for name in request.POST.getlist("kind") if name in KINDS]
+    try:
+        job = jobs.open_job(
+            kind="detect",
+            dataset=dataset,
+            options={"kinds": wanted},
+            by=request.user,
+            queue="train",
+        )
+    except jobs.JobOpenError:
+        messages.info(request, _("A check is on its way already."))
+    else:
+        tasks.send(job)
+    return redirect("quality:checks", slug)

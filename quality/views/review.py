@@ -1,0 +1,246 @@
+"""Review: one flag at a time, one key each. Every page also works as plain forms."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from labeling import access
+from labeling.models import Dataset
+from quality.detectors import KINDS, Kind
+from quality.forms import DecideForm
+from quality.models import Flag, FlagState
+from quality.queries import flags as counting
+from quality.queries import review as queries
+from quality.services import decisions
+from quality.services.choices import EXCLUDE_REASONS, choices_for
+
+
+@login_required
+def review(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """The queues of a dataset."""
+    dataset = access.dataset_for(request.user, slug)
+    counts = counting.counts_by_kind(dataset)
+    lines = [
+        (kind, counts.get(kind.name, counting.QueueCounts()))
+        for kind in KINDS.values()
+        if dataset.media in kind.media
+    ]
+    context = {
+        "dataset": dataset,
+        "section": "review",
+        "lines": [line for line in lines if line[1].total],
+        "open": sum(line[1].open for line in lines),
+    }
+    return render(request, "quality/review.html", context)
+
+
+@login_required
+def queue(request: access.MemberRequest, slug: str, kind: str) -> HttpResponse:
+    """One queue: the flag that the address names, else the worst one that is open."""
+    dataset, row = _queue(request, slug, kind)
+    later = _later(request.GET.get("later", ""))
+    asked = request.GET.get("flag", "")
+    if asked.isdigit():
+        flag = queries.flag_in(dataset, row.name, int(asked))
+        if flag is None:
+            raise Http404("no such flag")
+    else:
+        flag = queries.first_open(dataset, row.name, later=later)
+    return render(request, "quality/queue.html", _page(request, dataset, row, flag, later=later))
+
+
+@login_required
+def flag(request: access.MemberRequest, slug: str, kind: str, pk: int) -> HttpResponse:
+    """One flag as a fragment, fetched ahead by the page."""
+    dataset, row = _queue(request, slug, kind)
+    found = queries.flag_in(dataset, row.name, pk)
+    if found is None:
+        raise Http404("no such flag")
+    context = _flag(dataset, row, found, later=[])
+    return render(request, "quality/_flag.html", context)
+
+
+@login_required
+@require_POST
+def decide(request: access.MemberRequest, slug: str, kind: str, pk: int) -> HttpResponse:
+    """Carry a decision out; the answer says what the queue looks like now."""
+    dataset, row = _queue(request, slug, kind)
+    found = queries.flag_in(dataset, row.name, pk)
+    form = DecideForm(request.POST, dataset=dataset)
+    if found is None:
+        raise Http404("no such flag")
+    if not form.is_valid():
+        return _refuse(request, dataset, row, found, words=_("This cannot be done here."))
+    try:
+        decisions.decide_flag(flag=found, reviewer=request.user, **form.cleaned_data)
+    except decisions.TouchesTestError as question:
+        return _refuse(request, dataset, row, found, words=str(question), confirm=True)
+    except decisions.DecisionRefusedError as refusal:
+        return _refuse(request, dataset, row, found, words=str(refusal))
+    except decisions.FlagClosedError as closed:
+        if not _is_repeated(found, request, form):
+            return _closed(request, dataset, row, words=str(closed))
+    return _go_on(request, dataset, row)
+
+
+@login_required
+@require_POST
+def undo(request: access.MemberRequest, slug: str, kind: str) -> HttpResponse:
+    """Take back this person's last decision in the queue and show its flag again."""
+    dataset, row = _queue(request, slug, kind)
+    last = counting.last_decision(dataset, request.user, row.name)
+    words = _("There is nothing of yours to undo here.")
+    if last is not None:
+        try:
+            decisions.undo_decision(decision=last, reviewer=request.user)
+        except decisions.UndoRefusedError as refusal:
+            words = str(refusal)
+        else:
+            return _undone(request, dataset, row, pk=last.flag_id or 0)
+    if _is_script(request):
+        return JsonResponse({"message": words}, status=409)
+    messages.warning(request, words)
+    return redirect("quality:queue", slug, row.name)
+
+
+def _undone(request: access.MemberRequest, dataset: Dataset, row: Kind, *, pk: int) -> HttpResponse:
+    if _is_script(request):
+        return JsonResponse({"flag": pk, **_standing(request, dataset, row)})
+    return redirect(f"{reverse('quality:queue', args=[dataset.slug, row.name])}?flag={pk}")
+
+
+def _queue(request: access.MemberRequest, slug: str, kind: str) -> tuple[Dataset, Kind]:
+    dataset = access.dataset_for(request.user, slug)
+    if kind not in KINDS:
+        raise Http404("no such kind of flag")
+    return dataset, KINDS[kind]
+
+
+def _later(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part.isdigit()]
+
+
+def _is_script(request: access.MemberRequest) -> bool:
+    return request.headers.get("X-Requested-With") == "fetch"
+
+
+def _is_repeated(flag: Flag, request: access.MemberRequest, form: DecideForm) -> bool:
+    """Whether the same person sent the same again, as a page does after a lost answer."""
+    newest = flag.decisions.order_by("-pk").first()
+    same_action = newest is not None and newest.action == form.cleaned_data["action"]
+    return bool(newest and same_action and newest.by_id == request.user.pk)
+
+
+def _page(
+    request: access.MemberRequest,
+    dataset: Dataset,
+    row: Kind,
+    flag: Flag | None,
+    *,
+    later: list[int],
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "section": "review",
+        "later": ",".join(map(str, later)),
+        "reasons": EXCLUDE_REASONS[dataset.media],
+        **_counts(request, dataset, row),
+        **(_flag(dataset, row, flag, later=later) if flag else {"kind": row, "flag": None}),
+        **_rail(dataset, row, flag, later=later),
+    }
+
+
+def _flag(dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]) -> dict[str, Any]:
+    evidence = queries.evidence_of(flag)
+    is_open = flag.state == FlagState.OPEN and bool(evidence.items)
+    return {
+        "dataset": dataset,
+        "kind": row,
+        "flag": flag,
+        "evidence": evidence,
+        "is_open": is_open,
+        "choices": choices_for(
+            flag,
+            evidence.every,
+            roles=evidence.roles,
+            classes=queries.class_keys(dataset),
+            people=decisions.people_asked(flag),
+        )
+        if is_open
+        else None,
+        "put_off": ",".join(map(str, [*later, flag.pk])),
+    }
+
+
+def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
+    counts = counting.counts_by_kind(dataset).get(row.name, counting.QueueCounts())
+    each = counting.seconds_each(dataset, request.user, row.name)
+    return {
+        "kind": row,
+        "counts": counts,
+        "each": each,
+        "left": None if each is None else each * counts.open,
+    }
+
+
+def _rail(dataset: Dataset, row: Kind, flag: Flag | None, *, later: list[int]) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "kind": row,
+        "flag": flag,
+        "upcoming": queries.upcoming(dataset, row.name, later=later),
+    }
+
+
+def _standing(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
+    """Return header and rail as they are now, for the page's script."""
+    later = _later(request.POST.get("later", ""))
+    rail = _rail(dataset, row, None, later=later)
+    return {
+        "counts": render_to_string(
+            "quality/_queue_counts.html", _counts(request, dataset, row), request
+        ),
+        "rail": render_to_string("quality/_queue_rail.html", rail, request),
+    }
+
+
+def _go_on(request: access.MemberRequest, dataset: Dataset, row: Kind) -> HttpResponse:
+    if _is_script(request):
+        return JsonResponse(_standing(request, dataset, row))
+    later = request.POST.get("later", "")
+    address = reverse("quality:queue", args=[dataset.slug, row.name])
+    return redirect(f"{address}?later={later}" if later else address)
+
+
+def _closed(
+    request: access.MemberRequest, dataset: Dataset, row: Kind, *, words: str
+) -> HttpResponse:
+    """Say calmly that somebody was faster, and go on."""
+    if _is_script(request):
+        return JsonResponse({"message": words, **_standing(request, dataset, row)}, status=409)
+    messages.info(request, words)
+    return _go_on(request, dataset, row)
+
+
+def _refuse(
+    request: access.MemberRequest,
+    dataset: Dataset,
+    row: Kind,
+    flag: Flag,
+    *,
+    words: str,
+    confirm: bool = False,
+) -> HttpResponse:
+    if _is_script(request):
+        return JsonResponse({"message": words, "confirm": confirm}, status=422)
+    flag.refresh_from_db()
+    context = _page(request, dataset, row, flag, later=_later(request.POST.get("later", "")))
+    context |= {"refusal": words, "confirm": request.POST.get("action") if confirm else ""}
+    return render(request, "quality/queue.html", context, status=422)

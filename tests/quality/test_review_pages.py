@@ -1,0 +1,193 @@
+"""The pages of checks and review: what they show, what they answer, what they cost."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from labeling.models import Dataset, Item, Role
+from quality.models import Decision, Flag, FlagItem, FlagState
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = pytest.mark.django_db
+FETCH = {"HTTP_X_REQUESTED_WITH": "fetch"}
+
+
+def make_flags(dataset: Dataset, count: int, *, first: int = 0) -> list[Flag]:
+    flags = []
+    for number in range(first, first + count):
+        item = make_item(dataset, f"{number:03}.png", "cat")
+        others = [[item.pk, 0.9]]
+        flag = Flag.objects.create(
+            dataset=dataset,
+            kind="label_error",
+            subject=f"subject {number}",
+            given="cat",
+            suggested="dog",
+            score=0.9 - number / 1000,
+            reason=f"doubt number {number}",
+            evidence={"probabilities": [["dog", 0.8], ["cat", 0.2]], "neighbours": others},
+        )
+        FlagItem.objects.create(flag=flag, item=item)
+        flags.append(flag)
+    return flags
+
+
+def log_in(client: Client, dataset: Dataset, role: str = Role.REVIEWER) -> None:
+    client.force_login(make_member(dataset, role))
+
+
+def address(name: str, dataset: Dataset, *more: object) -> str:
+    return reverse(f"quality:{name}", args=[dataset.slug, *more])
+
+
+def test_the_checks_page_says_what_was_never_checked(client):
+    dataset = make_dataset()
+    make_item(dataset)
+    log_in(client, dataset)
+    page = client.get(address("checks", dataset)).content.decode()
+    assert "Label errors" in page
+    assert "never" in page
+    assert "Silent clips" not in page
+
+
+def test_the_checks_page_of_an_empty_dataset_points_to_the_import(client):
+    dataset = make_dataset()
+    log_in(client, dataset)
+    assert "Import some items first" in client.get(address("checks", dataset)).content.decode()
+
+
+def test_the_queue_shows_the_worst_flag_first_with_its_keys(client):
+    dataset = make_dataset()
+    make_flags(dataset, 3)
+    log_in(client, dataset)
+    page = client.get(address("queue", dataset, "label_error")).content.decode()
+    assert "doubt number 0" in page
+    assert "Relabel as dog" in page
+    assert "Keep cat" in page
+    assert "3 left" in page
+
+
+@pytest.mark.parametrize("name", ["checks", "review"])
+def test_annotators_see_neither_checks_nor_review(client, name):
+    dataset = make_dataset()
+    log_in(client, dataset, Role.ANNOTATOR)
+    assert client.get(address(name, dataset)).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["label_error", "nonsense"])
+def test_strangers_and_unknown_queues_get_404(client, kind):
+    dataset, other = make_dataset(), make_dataset()
+    log_in(client, other)
+    where = dataset if kind == "label_error" else other
+    assert client.get(address("queue", where, kind)).status_code == 404
+
+
+def test_deciding_by_form_goes_on_to_the_next_flag(client):
+    dataset = make_dataset()
+    first, second = make_flags(dataset, 2)
+    log_in(client, dataset)
+    url = address("decide", dataset, "label_error", first.pk)
+    answer = client.post(url, {"action": "relabel", "seconds": "3.5"}, follow=True)
+    assert second.reason in answer.content.decode()
+    assert Item.objects.get(key="000.png").label.name == "dog"
+    assert Decision.objects.get().seconds == 3.5
+
+
+def test_the_script_gets_header_and_rail_and_a_repeated_send_counts_once(client):
+    dataset = make_dataset()
+    first, second = make_flags(dataset, 2)
+    log_in(client, dataset)
+    url = address("decide", dataset, "label_error", first.pk)
+    for _ in range(2):
+        reply = client.post(url, {"action": "keep"}, **FETCH)
+        assert reply.status_code == 200
+    assert f'data-flag="{second.pk}"' in reply.json()["rail"]
+    assert f'data-flag="{first.pk}"' not in reply.json()["rail"]
+    assert Decision.objects.count() == 1
+
+
+def test_a_colleague_who_was_faster_is_told_calmly(client):
+    dataset = make_dataset()
+    (flag,) = make_flags(dataset, 1)
+    url = address("decide", dataset, "label_error", flag.pk)
+    log_in(client, dataset)
+    client.post(url, {"action": "keep"}, **FETCH)
+    log_in(client, dataset)
+    reply = client.post(url, {"action": "relabel"}, **FETCH)
+    assert reply.status_code == 409
+    assert "colleague" in reply.json()["message"]
+
+
+def test_touching_test_is_asked_once_more_and_works_without_a_script(client):
+    dataset = make_dataset()
+    item = make_item(dataset, "a.png", "cat", split="test")
+    flag = Flag.objects.create(dataset=dataset, kind="manual", subject="a", score=1, reason="odd")
+    FlagItem.objects.create(flag=flag, item=item)
+    log_in(client, dataset)
+    url = address("decide", dataset, "manual", flag.pk)
+    asked = client.post(url, {"action": "exclude"})
+    assert asked.status_code == 422
+    assert "although it touches test" in asked.content.decode()
+    client.post(url, {"action": "exclude", "test_confirmed": "on"})
+    assert Decision.objects.get().touches_test
+
+
+def test_undo_shows_the_flag_again(client):
+    dataset = make_dataset()
+    (flag,) = make_flags(dataset, 1)
+    log_in(client, dataset)
+    client.post(address("decide", dataset, "label_error", flag.pk), {"action": "relabel"})
+    reply = client.post(address("undo", dataset, "label_error"), **FETCH)
+    assert reply.json()["flag"] == flag.pk
+    flag.refresh_from_db()
+    assert flag.state == FlagState.OPEN
+    assert client.post(address("undo", dataset, "label_error"), **FETCH).status_code == 409
+
+
+def test_what_was_put_off_comes_last(client):
+    dataset = make_dataset()
+    first, second = make_flags(dataset, 2)
+    log_in(client, dataset)
+    page = client.get(address("queue", dataset, "label_error"), {"later": str(first.pk)})
+    assert page.context["flag"] == second
+
+
+def test_copies_say_what_happens_to_each_and_refuse_to_lose_the_test_copy(client):
+    dataset = make_dataset()
+    train = make_item(dataset, "a.png", "cat", split="train")
+    test = make_item(dataset, "b.png", "dog", split="test")
+    evidence = {
+        "labels": ["cat", "dog"],
+        "splits": ["test", "train"],
+        "pairs": [[train.pk, test.pk, 1.0, "bytes", "Equal."]],
+    }
+    flag = Flag.objects.create(
+        dataset=dataset, kind="leakage", subject="ab", score=1, reason="same", evidence=evidence
+    )
+    FlagItem.objects.create(flag=flag, item=train, role="copy")
+    FlagItem.objects.create(flag=flag, item=test, role="keep")
+    log_in(client, dataset)
+    page = client.get(address("queue", dataset, "leakage")).content.decode()
+    assert "Keep 1, take out 2" in page
+    assert "leaves train, and its label cat with it" in page
+    assert "Keep 2 instead" not in page
+    assert "carry different labels" in page
+
+
+@pytest.mark.parametrize("name", ["queue", "review", "checks"])
+def test_twice_the_flags_cost_as_many_queries(client, django_assert_num_queries, name):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    dataset = make_dataset()
+    make_flags(dataset, 10)
+    log_in(client, dataset)
+    url = address(name, dataset, *(["label_error"] if name == "queue" else []))
+    client.get(url)
+    with CaptureQueriesContext(
+        connection,
+    ) as before:
+        client.get(url)
+    make_flags(dataset, 10, first=10)
+    with django_assert_num_queries(len(before)):
+        client.get(url)
