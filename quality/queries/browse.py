@@ -10,8 +10,8 @@ from typing import Any
 from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 
-from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState
-from quality.models import Run
+from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState, User
+from quality.models import Action, Decision, Run
 from quality.queries.filters import Shown, one_of, standing_flags
 
 ITEMS_A_PAGE = 120
@@ -277,6 +277,12 @@ def _summed(shown: Shown, groups: list[tuple[int | None, str, bool, str, int]]) 
         "splits": +splits,
         **{name: sums[name] for name in ("total", "odd", "excluded")},
     }
+
+
+def last_selection_decision(dataset: Dataset, user: User) -> Decision | None:
+    """The newest thing a person did to a selection that is not undone."""
+    mine = Decision.objects.filter(dataset=dataset, by=user, flag=None, undone_by=None)
+    return mine.exclude(action=Action.UNDO).order_by("-pk").first()
 
 
 @dataclass(frozen=True)

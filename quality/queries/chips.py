@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labeling.models import Split
+from quality.models import Action, Decision
 from quality.queries.browse import Facets
 from quality.queries.filters import ANY, FACTS, PARAMETERS, SORTS, Filter, Shown
 
@@ -188,3 +189,21 @@ def carried(chosen: Filter) -> list[tuple[str, str]]:
     shown = {"text", "classes", "unlabelled", "splits", "flags", "odd", "disputed", "excluded"}
     shown |= {"tags", "keys", "random"}
     return [(name, value) for name, value in chosen.pairs() if PARAMETERS[name] not in shown]
+
+
+def done_words(decision: Decision) -> str:
+    """Say what was done to a selection, in one sentence."""
+    n = len(decision.after)
+    state = decision.after[0]
+    told = {
+        Action.RELABEL: ngettext("%(n)s item is %(to)s now.", "%(n)s items are %(to)s now.", n),
+        Action.EXCLUDE: ngettext("%(n)s item excluded.", "%(n)s items excluded.", n),
+        Action.INCLUDE: ngettext("%(n)s item included again.", "%(n)s items included again.", n),
+        Action.MOVE: ngettext("%(n)s item moved to %(to)s.", "%(n)s items moved to %(to)s.", n),
+        Action.TAG: ngettext("%(n)s item tagged %(to)s.", "%(n)s items tagged %(to)s.", n),
+        Action.FLAG: ngettext("%(n)s item flagged.", "%(n)s items flagged.", n),
+        Action.ROUND: ngettext("%(n)s item sent to a round.", "%(n)s items sent to a round.", n),
+    }
+    to = {Action.RELABEL: "label", Action.MOVE: "split", Action.TAG: "tag"}
+    action = Action(decision.action)
+    return told[action] % {"n": n, "to": state.get(to.get(action, ""), "")}

@@ -4,17 +4,28 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
 
 from labeling import access
-from labeling.models import Dataset, Split
+from labeling.models import Dataset, Media, RoundKind, Split, User
+from labeling.queries import rounds
 from quality.detectors import KINDS
+from quality.forms import SelectionForm
 from quality.graphs import has_graph
+from quality.models import Decision
 from quality.queries import browse as queries
 from quality.queries import chips
-from quality.queries.filters import FACTS, Filter, Shown, look_up, read_filter
+from quality.queries.filters import Filter, Shown, look_up, read_filter
+from quality.queries.histograms import histogram_of
+from quality.services import selection as selecting
+from quality.services.choices import EXCLUDE_REASONS
 
 MOST_QUERY_ON_TILES = 600  # characters; a hundred links with pasted keys would weigh megabytes
 RANDOM_SEEDS = 10**6
@@ -39,12 +50,20 @@ def browse(request: access.MemberRequest, slug: str) -> HttpResponse:
         "chips": chips.chips_of(shown, kinds=kinds),
         "sorts": chips.sorts_of(shown.filter),
         "carried": chips.carried(shown.filter),
-        "facts": FACTS[dataset.media],
         "may_lead": dataset.viewer_role in access.LEADS,
         **_around(shown, page),
-        **_for_actions(dataset),
+        **_for_actions(dataset, request.user),
     }
     return render(request, "quality/browse.html", context)
+
+
+@login_required
+def histogram(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """How one measurement is spread over the items shown; fetched after the page itself."""
+    dataset = access.dataset_for(request.user, slug)
+    found = histogram_of(shown_for(request, dataset))
+    context = {"dataset": dataset, "histogram": found}
+    return render(request, "quality/_browse_histogram.html", context)
 
 
 def _around(shown: Shown, page: queries.Page) -> dict[str, Any]:
@@ -64,10 +83,13 @@ def _around(shown: Shown, page: queries.Page) -> dict[str, Any]:
     }
 
 
-def _for_actions(dataset: Dataset) -> dict[str, Any]:
+def _for_actions(dataset: Dataset, user: User) -> dict[str, Any]:
+    last = queries.last_selection_decision(dataset, user)
     return {
-        "classes": list(dataset.classes.filter(retired_at=None)),
+        "choices": rounds.choices(dataset),
+        "reasons": EXCLUDE_REASONS[Media(dataset.media)],
         "splits": Split.choices,
+        "last_done": chips.done_words(last) if last else "",
         "has_neighbours": has_graph(dataset.pk),
     }
 
@@ -76,3 +98,99 @@ def shown_for(request: access.MemberRequest, dataset: Dataset) -> Shown:
     """Return what the address asks for."""
     chosen = read_filter(request.GET, media=dataset.media)
     return look_up(dataset, chosen, run=queries.run_of(dataset, chosen.run))
+
+
+@login_required
+@require_POST
+def selection(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Do something to the items selected; the answer names what happened and how to undo it."""
+    dataset = access.dataset_for(request.user, slug)
+    form = SelectionForm(request.POST, dataset=dataset)
+    if not form.is_valid():
+        return _answer(request, slug, " ".join(map(str, form.non_field_errors())), status=422)
+    sent = form.cleaned_data
+    if sent["action"] == "like":
+        return redirect(f"{_browse_url(slug)}?{Filter(like=tuple(sent['items'])).query()}")
+    if sent["action"] in ("move", "round") and dataset.viewer_role not in access.LEADS:
+        raise Http404("for leads only")
+    try:
+        decision = _carry_out(sent, dataset=dataset, by=request.user)
+    except selecting.TestItemsError as question:
+        return _answer(request, slug, _test_words(question.count), status=409, test=question.count)
+    except selecting.NothingToChangeError as nothing:
+        return _answer(request, slug, str(nothing), status=422)
+    return _answer(request, slug, chips.done_words(decision), decision=decision.pk)
+
+
+def _carry_out(sent: dict[str, Any], *, dataset: Dataset, by: User) -> Decision:
+    chosen = selecting.Selection(
+        dataset,
+        sent["items"],
+        by=by,
+        seconds=sent["seconds"] or 0.0,
+        test_confirmed=sent["test_confirmed"],
+        without_test=sent["without_test"],
+    )
+    match sent["action"]:
+        case "relabel":
+            return selecting.relabel(chosen, label=sent["label"])
+        case "exclude":
+            return selecting.exclude(chosen, reason=sent["reason"])
+        case "include":
+            return selecting.include(chosen)
+        case "move":
+            return selecting.move(chosen, split=sent["split"])
+        case "tag":
+            return selecting.tag(chosen, name=sent["tag"])
+        case "flag":
+            return selecting.flag(chosen, note=sent["note"], by=by)
+        case _:
+            return selecting.ask(
+                chosen,
+                name=sent["round_name"] or _("From Browse"),
+                kind=sent["round_kind"] or RoundKind.CLASSIFY,
+                answers_wanted=sent["answers_wanted"] or dataset.answers_wanted,
+            )
+
+
+def _test_words(count: int) -> str:
+    words = ngettext(
+        "%(n)s of these is a test item. Accuracy is measured on it: change it only when it is "
+        "wrong, not to please a model.",
+        "%(n)s of these are test items. Accuracy is measured on them: change them only where "
+        "they are wrong, not to please a model.",
+        count,
+    )
+    return words % {"n": count}
+
+
+@login_required
+@require_POST
+def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Take back this person's last decision about a selection."""
+    dataset = access.dataset_for(request.user, slug)
+    last = queries.last_selection_decision(dataset, request.user)
+    if last is None:
+        return _answer(request, slug, _("There is nothing of yours to undo here."), status=422)
+    try:
+        undone = selecting.undo(last, by=request.user)
+    except selecting.NothingToChangeError as refusal:
+        return _answer(request, slug, str(refusal), status=422)
+    words = _("Undone: %(what)s.") % {"what": chips.done_words(last).rstrip(".")}
+    if undone.left:
+        words += " " + _("%(n)s were changed since and stay as they are.") % {"n": undone.left}
+    return _answer(request, slug, words)
+
+
+def _answer(
+    request: access.MemberRequest, slug: str, words: str, *, status: int = 200, **more: int
+) -> HttpResponse:
+    """Answer the page's script in JSON, and a plain form with a notice."""
+    if request.headers.get("X-Requested-With") == "fetch":
+        return JsonResponse({"text": words, **more}, status=status)
+    (messages.success if status == 200 else messages.warning)(request, words)
+    return redirect(f"{_browse_url(slug)}?{request.POST.get('back', '')}")
+
+
+def _browse_url(slug: str) -> str:
+    return reverse("quality:browse", args=[slug])

@@ -1,0 +1,276 @@
+"""What people do to items they selected: one decision without a flag, and its undo.
+
+Items of the test split change only when that was confirmed; what has changed since stays
+as it is when a decision is undone.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset, Item, ItemTag, LabelClass, LabelSource, Round, Split, User
+from labeling.services import labels, rounds
+from quality.models import Action, Decision, Flag, FlagState
+from quality.services import flags
+from quality.services.decisions import LONGEST_SECONDS, STATE, Plan, state_of
+
+ROWS_A_STATEMENT = 200
+
+
+class TestItemsError(Exception):
+    """Some of the items are test items and nobody confirmed that they change."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} test items would change")
+        self.count = count
+
+
+class NothingToChangeError(Exception):
+    """All of the items are like that already; the words say so."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Items of one dataset that somebody selected, and how long they looked."""
+
+    dataset: Dataset
+    items: Collection[int]
+    by: User | None
+    seconds: float = 0.0
+    test_confirmed: bool = False
+    without_test: bool = False
+
+    def locked(self) -> list[Item]:
+        """Return the items, held until the transaction ends."""
+        rows = Item.objects.select_for_update(of=("self",)).filter(
+            dataset=self.dataset, pk__in=self.items
+        )
+        if self.without_test:
+            rows = rows.exclude(split=Split.TEST)
+        return list(rows.select_related("label").order_by("key"))
+
+
+@transaction.atomic
+def relabel(selection: Selection, *, label: LabelClass) -> Decision:
+    """Give the items a label."""
+    rows = selection.locked()
+    plan = Plan(relabel={item.pk: label for item in rows if item.label_id != label.pk})
+    return _change(selection, rows, plan=plan, action=Action.RELABEL)
+
+
+@transaction.atomic
+def exclude(selection: Selection, *, reason: str) -> Decision:
+    """Leave the items out of later versions."""
+    rows = selection.locked()
+    told = reason.strip() or _("no reason given")
+    plan = Plan(exclude={item.pk: told for item in rows if not item.excluded})
+    return _change(selection, rows, plan=plan, action=Action.EXCLUDE)
+
+
+@transaction.atomic
+def include(selection: Selection) -> Decision:
+    """Take excluded items back in."""
+    rows = selection.locked()
+    plan = Plan(exclude={item.pk: "" for item in rows if item.excluded})
+    return _change(selection, rows, plan=plan, action=Action.INCLUDE)
+
+
+@transaction.atomic
+def move(selection: Selection, *, split: str) -> Decision:
+    """Put the items into a split."""
+    rows = selection.locked()
+    plan = Plan(move={item.pk: split for item in rows if item.split != split})
+    return _change(selection, rows, plan=plan, action=Action.MOVE)
+
+
+def _change(selection: Selection, rows: Sequence[Item], *, plan: Plan, action: Action) -> Decision:
+    wanted = plan.relabel.keys() | plan.exclude.keys() | plan.move.keys()
+    changed = [item for item in rows if item.pk in wanted]
+    if not changed:
+        raise NothingToChangeError(_("All of these are like that already."))
+    in_test = sum(plan.touches_test([item]) for item in changed)
+    if in_test and not selection.test_confirmed:
+        raise TestItemsError(in_test)
+    before = [state_of(item) for item in changed]
+    if plan.relabel:
+        labels.set_labels(
+            labels=plan.relabel, source=LabelSource.REVIEW, by=selection.by, reason="browse"
+        )
+    for reason in set(plan.exclude.values()):
+        labels.exclude_items(items=plan.exclude, reason=reason)
+    for split in set(plan.move.values()):
+        labels.move_items(items=plan.move, split=split)
+    now = Item.objects.filter(pk__in=wanted).select_related("label").order_by("key")
+    return _record(
+        selection,
+        action=action,
+        before=before,
+        after=[state_of(item) for item in now],
+        touches_test=bool(in_test),
+    )
+
+
+def _record(
+    selection: Selection,
+    *,
+    action: Action,
+    before: list[dict[str, Any]],
+    after: list[dict[str, Any]],
+    touches_test: bool = False,
+) -> Decision:
+    return Decision.objects.create(
+        dataset=selection.dataset,
+        by=selection.by,
+        action=action,
+        seconds=min(LONGEST_SECONDS, max(0.0, selection.seconds)),
+        before=before,
+        after=after,
+        touches_test=touches_test,
+    )
+
+
+@transaction.atomic
+def tag(selection: Selection, *, name: str) -> Decision:
+    """Put a word on the items."""
+    word = " ".join(name.split())[:60]
+    rows = selection.locked()
+    tagged = set(ItemTag.objects.filter(name=word, item__in=rows).values_list("item_id", flat=True))
+    fresh = [item for item in rows if item.pk not in tagged]
+    if not fresh:
+        raise NothingToChangeError(_("All of these have that tag already."))
+    ItemTag.objects.bulk_create(
+        [ItemTag(item=item, name=word) for item in fresh], batch_size=ROWS_A_STATEMENT
+    )
+    before = [state_of(item) for item in fresh]
+    return _record(
+        selection,
+        action=Action.TAG,
+        before=before,
+        after=[{**state, "tag": word} for state in before],
+    )
+
+
+@transaction.atomic
+def flag(selection: Selection, *, note: str, by: User) -> Decision:
+    """Open a flag with a note on each item; reviewers find them in a queue of their own."""
+    rows = selection.locked()
+    if not rows:
+        raise NothingToChangeError(_("These items are no longer there."))
+    flagged = Flag.objects.filter(dataset=selection.dataset, kind=flags.MANUAL)
+    flagged = flagged.filter(state=FlagState.OPEN, items__in=rows)
+    earlier = set(flagged.values_list("pk", flat=True))
+    flags.flag_items(dataset=selection.dataset, items=[item.pk for item in rows], note=note, by=by)
+    opened = dict(flagged.exclude(pk__in=earlier).values_list("items", "pk"))
+    before = [state_of(item) for item in rows]
+    return _record(
+        selection,
+        action=Action.FLAG,
+        before=before,
+        after=[{**state, "flag": opened.get(state["item"])} for state in before],
+    )
+
+
+@transaction.atomic
+def ask(selection: Selection, *, name: str, kind: str, answers_wanted: int) -> Decision:
+    """Make a round of the items."""
+    rows = selection.locked()
+    chosen = [item.pk for item in rows]
+    try:
+        made = rounds.make_round(
+            dataset=selection.dataset,
+            name=name,
+            kind=kind,
+            items=[pk for pk in selection.items if pk in set(chosen)],
+            answers_wanted=answers_wanted,
+            purpose="browse",
+            by=selection.by,
+        )
+    except rounds.NothingToAskError as nothing:
+        raise NothingToChangeError(str(nothing)) from nothing
+    before = [state_of(item) for item in rows]
+    after = [{**state, "round": made.pk} for state in before]
+    return _record(selection, action=Action.ROUND, before=before, after=after)
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo restored, and how many items had changed since and stay as they are."""
+
+    decision: Decision
+    restored: int
+    left: int
+
+
+@transaction.atomic
+def undo(decision: Decision, *, by: User | None) -> Undone:
+    """Take a decision about a selection back where nothing newer has changed the item."""
+    waiting = Decision.objects.select_for_update(of=("self",)).filter(
+        pk=decision.pk, flag=None, undoes=None, undone_by=None
+    )
+    if not waiting.exists():
+        raise NothingToChangeError(_("This was undone already."))
+    found = Item.objects.filter(pk__in=[state["item"] for state in decision.before])
+    now = {item.pk: state_of(item) for item in found.select_related("label")}
+    pairs = [
+        (before, after)
+        for before, after in zip(decision.before, decision.after, strict=True)
+        if before["item"] in now and all(now[before["item"]][name] == after[name] for name in STATE)
+    ]
+    _take_back(decision, pairs, by=by)
+    again = found.filter(pk__in=[before["item"] for before, _after in pairs])
+    row = Decision.objects.create(
+        dataset_id=decision.dataset_id,
+        by=by,
+        action=Action.UNDO,
+        before=[after for _before, after in pairs],
+        after=[state_of(item) for item in again.select_related("label").order_by("key")],
+        touches_test=decision.touches_test,
+        undoes=decision,
+    )
+    return Undone(row, len(pairs), len(decision.before) - len(pairs))
+
+
+State = dict[str, Any]
+
+
+def _take_back(
+    decision: Decision, pairs: Sequence[tuple[State, State]], *, by: User | None
+) -> None:
+    ids = [before["item"] for before, _after in pairs]
+    if decision.action == Action.RELABEL:
+        earlier = {
+            before["item"]: (before["label_id"], before["label_source"]) for before, _after in pairs
+        }
+        labels.restore_labels(labels=earlier, by=by, reason="undo in browse")
+    elif decision.action in (Action.EXCLUDE, Action.INCLUDE):
+        for reason in {before["excluded"] for before, _after in pairs}:
+            same = [before["item"] for before, _after in pairs if before["excluded"] == reason]
+            labels.exclude_items(items=same, reason=reason)
+    elif decision.action == Action.MOVE:
+        for split in {before["split"] for before, _after in pairs}:
+            same = [before["item"] for before, _after in pairs if before["split"] == split]
+            labels.move_items(items=same, split=split)
+    elif decision.action == Action.TAG:
+        word = decision.after[0]["tag"]
+        ItemTag.objects.filter(item__in=ids, name=word).delete()
+    elif decision.action == Action.FLAG:
+        opened = [after["flag"] for _before, after in pairs if after["flag"]]
+        Flag.objects.filter(pk__in=opened, state=FlagState.OPEN).update(state=FlagState.GONE)
+    elif decision.action == Action.ROUND:
+        _take_round_back(decision)
+
+
+def _take_round_back(decision: Decision) -> None:
+    """Delete the round when nobody has begun it; people's work is never thrown away."""
+    made = Round.objects.filter(pk=decision.after[0]["round"]).first()
+    if made is None:
+        return
+    items = [state["item"] for state in decision.after]
+    if not rounds.take_out_items(asking=made, items=items):
+        raise NothingToChangeError(_("People are answering this round already; close it instead."))
+    made.delete()
