@@ -89,18 +89,25 @@ def _curves(metrics: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any] |
         "fold": fold,
         "losses": _chart(curves["val_loss"], curves["loss"]),
         "accuracies": {**_chart(curves["val_accuracy"], curves["accuracy"]), "y_max": 1},
-        "loss_words": _("Loss after %(n)s epochs: %(held).3f held out, %(own).3f learned from.")
-        % {"n": epochs, "held": curves["val_loss"][-1], "own": curves["loss"][-1]},
-        "accuracy_words": _("Accuracy: %(held).3f held out, %(own).3f learned from.")
-        % {"held": curves["val_accuracy"][-1], "own": curves["accuracy"][-1]},
+        "loss_words": _("Loss after %(n)s epochs: %(both)s.")
+        % {"n": epochs, "both": _held_and_own(curves["val_loss"], curves["loss"])},
+        "accuracy_words": _("Accuracy: %(both)s.")
+        % {"both": _held_and_own(curves["val_accuracy"], curves["accuracy"])},
     }
 
 
-def _chart(held_out: list[float], learned: list[float]) -> dict[str, Any]:
-    return {
-        "x": list(range(1, len(learned) + 1)),
-        "series": [
-            {"name": _("held out"), "values": held_out, "tone": "accent"},
-            {"name": _("learned from"), "values": learned, "tone": "grey", "dashed": True},
-        ],
-    }
+def _held_and_own(held_out: list[float | None], learned: list[float]) -> str:
+    """Name both ends; small sets hold nothing out."""
+    own = _("%(value).3f learned from") % {"value": learned[-1]}
+    if held_out[-1] is None:
+        return own
+    return _("%(value).3f held out") % {"value": held_out[-1]} + ", " + own
+
+
+def _chart(held_out: list[float | None], learned: list[float]) -> dict[str, Any]:
+    series: list[dict[str, Any]] = [
+        {"name": _("learned from"), "values": learned, "tone": "grey", "dashed": True}
+    ]
+    if None not in held_out:
+        series.insert(0, {"name": _("held out"), "values": held_out, "tone": "accent"})
+    return {"x": list(range(1, len(learned) + 1)), "series": series}

@@ -17,7 +17,7 @@ from labeling.services import jobs
 from quality.forms import VersionsForm
 from quality.queries import comparisons as queries
 from quality.queries.runs import items_by_key, last_ended_job, open_job, openings_of
-from quality.services.predictions import compared_rows
+from quality.services.predictions import compared_predictions
 from quality.views.runs import csv_response
 
 ITEMS_SHOWN = 60
@@ -98,7 +98,5 @@ def compared(request: HttpRequest, slug: str, pk: int, side: str) -> StreamingHt
     comparison = queries.comparison_with(dataset, pk)
     if comparison is None or side not in ("before", "after"):
         raise Http404("no such comparison")
-    result = comparison.result
-    rows = compared_rows(pk, side, classes=result["classes"], run=comparison.old)
-    number = result["old" if side == "before" else "new"]["version"]
-    return csv_response(rows, name=f"{slug}-v{number}-{side}.csv")
+    number = comparison.result["old" if side == "before" else "new"]["version"]
+    return csv_response(compared_predictions(comparison, side), name=f"{slug}-v{number}-{side}.csv")

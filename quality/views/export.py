@@ -33,7 +33,7 @@ def download(
 ) -> StreamingHttpResponse:
     """Return an export as a file to keep."""
     content = exports.pieces(dataset, what, form=form, version=version)
-    response = StreamingHttpResponse(_off_the_loop(content), content_type=exports.FORMATS[form])
+    response = StreamingHttpResponse(off_the_loop(content), content_type=exports.FORMATS[form])
     name = exports.file_name(dataset, what, form=form, version=version)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
@@ -41,7 +41,7 @@ def download(
     return response
 
 
-async def _off_the_loop(content: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def off_the_loop(content: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Make each piece in the request's thread: under ASGI a plain iterator is collected whole."""
     take = sync_to_async(lambda: next(content, None))
     while (piece := await take()) is not None:

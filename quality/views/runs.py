@@ -1,7 +1,5 @@
 """Pages about training: the list of runs, one run live and done, its predictions as CSV."""
 
-import csv
-from collections.abc import Iterator
 from typing import Any, cast
 
 from django.contrib import messages
@@ -12,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access, tasks
+from labeling.export import Rows, as_csv
 from labeling.models import User
 from labeling.queries import job_outlook
 from labeling.services import jobs
@@ -19,7 +18,8 @@ from quality import arrays
 from quality.models import Run
 from quality.queries import runs as queries
 from quality.queries.run_page import run_page
-from quality.services.predictions import prediction_rows
+from quality.services.predictions import predictions_of
+from quality.views.export import off_the_loop
 
 SHOWS = ("counts", "share")
 
@@ -93,24 +93,17 @@ def cell(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def predictions(request: HttpRequest, slug: str, number: int) -> StreamingHttpResponse:
     """Every item of the run's version with what was predicted, one column a class."""
     row = _run(request, slug, number)
-    return csv_response(prediction_rows(row), name=f"{slug}-run{number}-predictions.csv")
+    return csv_response(predictions_of(row), name=f"{slug}-run{number}-predictions.csv")
 
 
-def csv_response(rows: Iterator[list[Any]], *, name: str) -> StreamingHttpResponse:
-    """Stream rows as a CSV file to keep."""
-    writer = csv.writer(_Echo())
+def csv_response(table: Rows, *, name: str) -> StreamingHttpResponse:
+    """Stream a table as a CSV file to keep."""
     response = StreamingHttpResponse(
-        (writer.writerow(row) for row in rows), content_type="text/csv; charset=utf-8"
+        off_the_loop(as_csv(table)), content_type="text/csv; charset=utf-8"
     )
     response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
     return response
-
-
-class _Echo:
-    """A file whose write gives the text back."""
-
-    def write(self, text: str) -> str:
-        return text
 
 
 def _run(request: HttpRequest, slug: str, number: int) -> Run:

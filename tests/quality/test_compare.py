@@ -159,7 +159,7 @@ def test_a_separate_script_finds_the_same_from_the_exported_predictions(client, 
     pk = Comparison.objects.get().pk
     for side in ("before", "after"):
         response = client.get(reverse("quality:compared", args=[dataset.slug, pk, side]))
-        (tmp_path / f"{side}.csv").write_bytes(response.getvalue())
+        (tmp_path / f"{side}.csv").write_bytes(b"".join(response))
     names = ("before.csv", "after.csv", "prove.json")
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *(str(tmp_path / name) for name in names)],
