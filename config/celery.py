@@ -24,7 +24,8 @@ def say_alive(sender: Any, **_: Any) -> None:
 
     _client = _client or redis.Redis.from_url(app.conf.broker_url, socket_timeout=1)
     name = sender.eventer.hostname
+    queues = ",".join(sorted(app.amqp.queues.consume_from))
     try:
-        _client.set(WORKER_KEY + name, "1", ex=WORKER_SILENT_SECONDS)
+        _client.set(WORKER_KEY + name, queues, ex=WORKER_SILENT_SECONDS)
     except redis.RedisError:
         _client = None

@@ -88,3 +88,18 @@ def free_bytes() -> int:
     """Return the space left on the disk that holds the data folder."""
     status = os.statvfs(settings.DATA_DIR)
     return status.f_bavail * status.f_frsize
+
+
+class DiskFullError(Exception):
+    """Too little space is left to write anything safely; the words go to the person."""
+
+
+def refuse_when_full() -> None:
+    """Raise before a full disk breaks something halfway."""
+    free = free_bytes()
+    if free < settings.LEAST_FREE_BYTES:
+        raise DiskFullError(
+            f"The disk is too full: {free / 2**20:,.0f} MiB are left of the "
+            f"{settings.LEAST_FREE_BYTES / 2**20:,.0f} that must stay free. "
+            "The System page says what to free."
+        )

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from labeling.views import annotate, datasets, imports, jobs, media, rounds, system
+from labeling.views import (
+    account,
+    annotate,
+    datasets,
+    imports,
+    jobs,
+    media,
+    members,
+    rounds,
+    system,
+    versions,
+)
 
 app_name = "labeling"
 urlpatterns = [
@@ -43,4 +54,18 @@ urlpatterns = [
     path("d/<slug:slug>/rounds/<int:pk>/", rounds.round_page, name="round"),
     path("d/<slug:slug>/rounds/<int:pk>/close/", rounds.close, name="close_round"),
     path("d/<slug:slug>/rounds/<int:pk>/reopen/", rounds.reopen, name="reopen_round"),
+    path("account/", account.account, name="account"),
+    path("account/tokens/<int:pk>/revoke/", account.revoke_token, name="revoke_token"),
+    path("invite/<str:token>/", members.invitation, name="invitation"),
+    path("d/<slug:slug>/members/", members.members, name="members"),
+    path("d/<slug:slug>/members/<int:pk>/role/", members.change_role, name="change_role"),
+    path("d/<slug:slug>/members/<int:pk>/remove/", members.remove, name="remove_member"),
+    path(
+        "d/<slug:slug>/members/invitations/<int:pk>/revoke/",
+        members.revoke_invitation,
+        name="revoke_invitation",
+    ),
+    path("d/<slug:slug>/versions/", versions.versions, name="versions"),
+    path("d/<slug:slug>/versions/freeze/", versions.freeze, name="freeze_version"),
+    path("system/", system.system, name="system"),
 ]

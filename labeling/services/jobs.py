@@ -20,6 +20,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from labeling import storage
 from labeling.models import Dataset, Job, JobState, User
 
 LEASE = timedelta(seconds=60)
@@ -183,7 +184,7 @@ def carry_out(
     except JobStoppedError:
         job.refresh_from_db()
         return job
-    except Refused as refusal:
+    except (Refused, storage.DiskFullError) as refusal:
         _finish(attempt, state=JobState.FAILED, error=str(refusal))
         return job
     except Exception as error:

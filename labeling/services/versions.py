@@ -26,6 +26,7 @@ def freeze_version(
 
     An unchanged dataset gives the newest version again: the digest tells.
     """
+    storage.refuse_when_full()
     manifest, items, labelled = _manifest(dataset)
     if not items:
         raise NothingToFreezeError("This dataset has no items yet. Import some first.")

@@ -1,0 +1,43 @@
+"""A person's own page: password, memberships, tokens of the API."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from labeling import access
+from labeling.forms.members import TokenForm
+from labeling.queries import people as queries
+from labeling.services import members
+
+
+@login_required
+@never_cache
+def account(request: access.MemberRequest) -> HttpResponse:
+    """Show the account; a new token is in this answer and nowhere else."""
+    form, secret = TokenForm(request.POST or None), ""
+    if form.is_valid():
+        _token, secret = members.make_token(user=request.user, **form.cleaned_data)
+        form = TokenForm()
+    context = {
+        "section": "account",
+        "form": form,
+        "secret": secret,
+        "tokens": queries.tokens_of(request.user),
+        "memberships": queries.memberships_of(request.user),
+    }
+    return render(request, "labeling/account.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_POST
+def revoke_token(request: access.MemberRequest, pk: int) -> HttpResponse:
+    """End a token of one's own."""
+    token = get_object_or_404(queries.tokens_of(request.user), pk=pk)
+    members.revoke_token(token=token, now=timezone.now())
+    messages.success(request, _("The token %(name)s no longer works.") % {"name": token.name})
+    return redirect("labeling:account")
