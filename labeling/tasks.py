@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from labeling.models import Job
 from labeling.services import jobs, rounds
-from labeling.services.intake import importing
+from labeling.services.intake import answers, importing
 
 logger = logging.getLogger(__name__)
 
@@ -53,3 +53,9 @@ def free_expired_claims() -> None:
 def import_upload(self: Task, job_id: int) -> None:
     """Open every member of an upload once and make items of them."""
     jobs.carry_out(job_id, importing.import_upload, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.import_annotations", bind=True)
+def import_annotations(self: Task, job_id: int) -> None:
+    """Import what people answered elsewhere."""
+    jobs.carry_out(job_id, answers.import_answers, task_id=self.request.id or "")

@@ -32,7 +32,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would ru
 def import_page(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Choose files and send them; without scripts the form itself does all of it."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    form = OpenUploadForm(request.POST or None)
+    form = OpenUploadForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         return _receive_all(request, dataset, form)
     context = {

@@ -57,7 +57,8 @@ def is_junk(name: str) -> bool:
     [True, True, False]
     """
     parts = name.casefold().split("/")
-    return any(part in JUNK_NAMES or part.startswith(".") for part in parts)
+    hidden = [part for part in parts if part.startswith(".") and part not in (".", "..")]
+    return bool(hidden) or not JUNK_NAMES.isdisjoint(parts)
 
 
 def split_named(word: str) -> str:

@@ -94,6 +94,8 @@ def read_upload(asked: Asked) -> Reading:
         if asked.split_from == "column" and (table is None or not table.has("split")):
             raise Refused("Splits are to come from a column, but no table has a split column.")
         manifest = table.name if table else ""
+        if table and top and any(_key(table, row).startswith(top) for row in table.rows):
+            top = ""  # the table counts the folder among the names
         candidates = list(_of_files(asked, listing, table, top))
     if not any(c.problem is None for c in candidates) and not candidates:
         raise Refused(f"There is nothing to import in {asked.path.name}.")

@@ -1,0 +1,286 @@
+"""Answers that people gave elsewhere: outside annotators, one round, and what they agree on."""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Answer,
+    Dataset,
+    Item,
+    LabelClass,
+    LabelSource,
+    Round,
+    RoundItem,
+    RoundItemState,
+    RoundKind,
+)
+from labeling.services import jobs, labels
+from labeling.services.intake.placing import plain_name
+from labeling.services.intake.tables import Row, Table, read_table
+
+PURPOSE = "imported answers"
+COLUMN_NAMES = {
+    "item": "item item_id key file file_name filename path task task_id id",
+    "annotator": "annotator annotator_id worker worker_id user user_id rater rater_id performer",
+    "answer": "answer label class category response value judgement",
+}
+ANSWERS_A_TRANSACTION = 200
+MOST_PROBLEMS_KEPT = 1_000  # in the job's result; all are counted
+# Below this many answers an item on average, or people, nobody's quality can be estimated.
+LEAST_ANSWERS_AN_ITEM = 2.0
+LEAST_ANNOTATORS = 3
+LEAST_CONFIDENCE = 0.5  # a class that is not likelier than all others together settles nothing
+WITHOUT_CLASS = {
+    "unsure": Answer.UNSURE,
+    "unusable": Answer.UNUSABLE,
+    "skip": Answer.SKIP,
+    "skipped": Answer.SKIP,
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """One line that can be used."""
+
+    item_id: int
+    annotator: str
+    answer: str
+    label: LabelClass | None
+
+
+@dataclass
+class Heard:
+    """All lines of a table: usable ones by who and what, and those that are not, with lines."""
+
+    said: dict[tuple[int, str], Said] = field(default_factory=dict)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+
+def import_answers(work: jobs.Work) -> dict[str, Any]:
+    """Carry out the import of answers that a job names; repeating it changes nothing."""
+    dataset = work.job.dataset
+    assert dataset is not None
+    path = Path(work.options["path"])
+    try:
+        table = read_table(path.name, path.read_bytes())
+    except OSError as error:
+        raise jobs.Refused(f"{path} cannot be read ({error.strerror}).") from error
+    heard = _hear(dataset, table, _columns(table, work.options.get("columns") or {}))
+    asking = _round_of(dataset)
+    added = _keep(heard, asking, work)
+    settled = _settle(asking, work)
+    return {
+        "answers": added,
+        "unchanged": len(heard.said) - added,
+        "rejected": len(heard.problems),
+        "settled": settled,
+        "round": asking.pk,
+        "problems": heard.problems[:MOST_PROBLEMS_KEPT],
+    }
+
+
+def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
+    unknown = set(wanted) - set(COLUMN_NAMES)
+    if unknown:
+        raise jobs.Refused(f"{', '.join(unknown)}: a column is for item, annotator or answer.")
+    plain = {name.casefold().replace(" ", "_"): name for name in reversed(table.columns)}
+    found = {}
+    for role, names in COLUMN_NAMES.items():
+        choices = [wanted[role].casefold().replace(" ", "_")] if role in wanted else names.split()
+        column = next((plain[name] for name in choices if name in plain), None)
+        if column is None:
+            there = ", ".join(table.columns[:30])
+            raise jobs.Refused(f"{table.name}: no column for the {role}. It has: {there}.")
+        found[role] = column
+    return found
+
+
+def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
+    heard = Heard()
+    for line, (code, reason) in table.problems:
+        heard.problems.append({"line": line, "code": code, "reason": reason})
+    items = _items_by_name(dataset)
+    classes = {c.name: c for c in dataset.classes.all()}
+    classes = {c.name.casefold(): c for c in classes.values()} | classes
+    for row in table.rows:
+        said = _said(row, columns, items, classes)
+        problem = said if isinstance(said, tuple) else None
+        if isinstance(said, Said):
+            first = heard.said.setdefault((said.item_id, said.annotator), said)
+            if first != said:
+                problem = ("answered_twice", "An earlier line has another answer; it counts.")
+        if problem:
+            code, reason = problem
+            heard.problems.append({"line": row.line, "code": code, "reason": reason})
+    return heard
+
+
+def _said(
+    row: Row,
+    columns: Mapping[str, str],
+    items: Mapping[str, int],
+    classes: Mapping[str, LabelClass],
+) -> Said | tuple[str, str]:
+    cells = {role: row.cells.get(column, "") for role, column in columns.items()}
+    if not all(cells.values()):
+        missing = ", ".join(role for role, cell in cells.items() if not cell)
+        return ("bad_row", f"There is no {missing} here.")
+    item_id = items.get(plain_name(cells["item"]))
+    if item_id is None:
+        return ("unknown_item", f"There is no item {cells['item']!r}.")
+    label = classes.get(cells["answer"]) or classes.get(cells["answer"].casefold())
+    without = WITHOUT_CLASS.get(cells["answer"].casefold())
+    if label is None and without is None:
+        return ("unknown_class", f"There is no class {cells['answer']!r}.")
+    answer = Answer.CLASS if label else without
+    return Said(item_id, cells["annotator"][:150], str(answer), label)
+
+
+def _items_by_name(dataset: Dataset) -> dict[str, int]:
+    """Return items by key, and by file name or its stem where these are unique."""
+    keys = dict(Item.objects.filter(dataset=dataset).values_list("key", "pk"))
+    short: dict[str, list[int]] = {}
+    for key, pk in keys.items():
+        for name in {PurePosixPath(key).name, PurePosixPath(key).stem}:
+            short.setdefault(name, []).append(pk)
+    return {name: pks[0] for name, pks in short.items() if len(pks) == 1} | keys
+
+
+@transaction.atomic
+def _round_of(dataset: Dataset) -> Round:
+    """Return the one round that holds all imported answers of a dataset."""
+    there = Round.objects.filter(dataset=dataset, purpose=PURPOSE).first()
+    return there or Round.objects.create(
+        dataset=dataset,
+        name="Imported answers",
+        kind=RoundKind.CLASSIFY,
+        purpose=PURPOSE,
+        closed_at=timezone.now(),
+    )
+
+
+def _keep(heard: Heard, asking: Round, work: jobs.Work) -> int:
+    names = sorted({said.annotator for said in heard.said.values()})
+    dataset = asking.dataset
+    Annotator.objects.bulk_create(
+        [Annotator(dataset=dataset, name=name) for name in names], ignore_conflicts=True
+    )
+    outside = Annotator.objects.filter(dataset=dataset, user__isnull=True)
+    annotators = {annotator.name: annotator for annotator in outside}
+    there = set(asking.annotations.values_list("item_id", "annotator__name"))
+    waiting = [said for place, said in heard.said.items() if place not in there]
+    for done, batch in _batches(waiting):
+        work.progress(done, len(waiting), message="Importing answers")
+        work.check()
+        with transaction.atomic():
+            _keep_batch(batch, asking, annotators)
+    work.progress(len(waiting), len(waiting), now=True)
+    return len(waiting)
+
+
+def _batches(said: Sequence[Said]) -> Iterator[tuple[int, Sequence[Said]]]:
+    for start in range(0, len(said), ANSWERS_A_TRANSACTION):
+        yield start, said[start : start + ANSWERS_A_TRANSACTION]
+
+
+def _keep_batch(batch: Sequence[Said], asking: Round, annotators: Mapping[str, Annotator]) -> None:
+    """Save answers under ids made of what they are, so that a repetition finds them there."""
+    Annotation.objects.bulk_create(
+        [
+            Annotation(
+                client_id=uuid.uuid5(
+                    uuid.NAMESPACE_URL, f"winnow:{asking.pk}:{said.item_id}:{said.annotator}"
+                ),
+                round=asking,
+                item_id=said.item_id,
+                annotator=annotators[said.annotator],
+                answer=said.answer,
+                label=said.label,
+            )
+            for said in batch
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _settle(asking: Round, work: jobs.Work) -> int:
+    """Give the items without a label what their answers agree on; note every item's state."""
+    work.progress(message="Looking for agreement", now=True)
+    answers = list(
+        asking.annotations.filter(withdrawn_at__isnull=True).values_list(
+            "item_id", "annotator_id", "label_id"
+        )
+    )
+    agreed = _agreed([(i, a, label) for i, a, label in answers if label])
+    _place_items(asking, [item for item, _, _ in answers], agreed)
+    classes = LabelClass.objects.in_bulk({label for label, _ in agreed.values()})
+    bare = set(
+        Item.objects.filter(dataset=asking.dataset, label__isnull=True).values_list("pk", flat=True)
+    )
+    chosen = sorted(pk for pk in agreed if pk in bare)
+    count = 0
+    for start in range(0, len(chosen), ANSWERS_A_TRANSACTION // 2):
+        work.check()
+        batch = chosen[start : start + ANSWERS_A_TRANSACTION // 2]
+        count += labels.set_labels(
+            labels={pk: classes[agreed[pk][0]] for pk in batch},
+            source=LabelSource.CONSENSUS,
+            reason="agreed on by imported answers",
+            confidence={pk: agreed[pk][1] for pk in batch},
+        )
+    return count
+
+
+def _agreed(answers: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, float]]:
+    """Return class and confidence of each item (by id) that its answers settle."""
+    import numpy as np
+
+    from mlcore.consensus import dawid_skene, majority
+
+    if not answers:
+        return {}
+    columns = [np.unique(column, return_inverse=True) for column in zip(*answers)]
+    (items, item), (people, person), (classes, answer) = columns
+    enough = len(people) >= LEAST_ANNOTATORS
+    enough = enough and len(answers) / len(items) >= LEAST_ANSWERS_AN_ITEM
+    method = dawid_skene if enough else majority
+    found = method(item, person, answer, n_classes=len(classes), n_items=len(items))
+    return {
+        int(pk): (int(classes[label]), float(confidence))
+        for pk, label, confidence in zip(items, found.label, found.confidence)
+        if confidence > LEAST_CONFIDENCE
+    }
+
+
+def _place_items(
+    asking: Round, answered: Sequence[int], agreed: Mapping[int, tuple[int, float]]
+) -> None:
+    counted: dict[int, int] = {}
+    for pk in answered:
+        counted[pk] = counted.get(pk, 0) + 1
+    rows = [
+        RoundItem(
+            round=asking,
+            item_id=pk,
+            position=position,
+            wanted=count,
+            taken=count,
+            state=RoundItemState.SETTLED if pk in agreed else RoundItemState.DISPUTED,
+        )
+        for position, (pk, count) in enumerate(sorted(counted.items()))
+    ]
+    for start in range(0, len(rows), ANSWERS_A_TRANSACTION):
+        RoundItem.objects.bulk_create(
+            rows[start : start + ANSWERS_A_TRANSACTION],
+            update_conflicts=True,
+            unique_fields=["round", "item"],
+            update_fields=["wanted", "taken", "state", "position"],
+        )

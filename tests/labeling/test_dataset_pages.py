@@ -1,0 +1,164 @@
+"""The pages on which datasets are made, described and filled."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from labeling.models import Dataset, Job, Role, Upload, UploadEntry
+from labeling.services import jobs
+from labeling.services.intake import importing, receiving
+from tests.factories import make_dataset, make_item, make_member, make_user
+from tests.labeling.test_intake import PETS, packed, png
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def data_folder(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.DATA_DIR = tmp_path
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return make_dataset("pets", classes=())
+
+
+@pytest.fixture
+def lead(client: Client, dataset: Dataset) -> Client:
+    client.force_login(make_member(dataset, Role.LEAD))
+    return client
+
+
+def carry_out(upload: Upload) -> None:
+    assert upload.job is not None
+    done = jobs.carry_out(upload.job.pk, importing.import_upload)
+    assert done is not None
+    assert done.state == "done", done.error
+
+
+def test_a_new_dataset_leads_straight_to_its_import(client: Client):
+    client.force_login(make_user("ann"))
+    fields = {"name": "My pets!", "media": "image", "classes": "cat\ndog\n", "answers_wanted": 1}
+    response = client.post(reverse("labeling:new_dataset"), fields)
+    made = Dataset.objects.get()
+    assert response.url == reverse("labeling:import", args=["my-pets"])
+    assert [c.key for c in made.classes.all()] == ["Digit1", "Digit2"]
+    assert made.memberships.get().role == Role.OWNER
+    assert client.get(response.url).status_code == 200
+
+
+def test_files_without_scripts_are_stored_and_imported(lead: Client, dataset: Dataset):
+    files = [SimpleUploadedFile(f"{n}.png", png(n)) for n in range(3)]
+    response = lead.post(reverse("labeling:import", args=["pets"]), {"files": files})
+    upload = Upload.objects.get()
+    assert response.url == reverse("labeling:upload", args=["pets", upload.pk])
+    carry_out(upload)
+    assert dataset.items.count() == 3
+    assert not receiving.folder_of(upload).exists()
+
+
+def test_a_folder_sent_in_parts_keeps_its_paths(lead: Client, dataset: Dataset):
+    fetch = {"headers": {"X-Requested-With": "fetch"}}
+    opened = lead.post(reverse("labeling:import", args=["pets"]), {"name": "x", "size": 9}, **fetch)
+    addresses = opened.json()
+    for paths in (["pets/cat/1.png"], ["pets/dog/2.png", "labels.csv"]):
+        files = [SimpleUploadedFile(Path(p).name, png(len(p) + n)) for n, p in enumerate(paths)]
+        if paths[-1] == "labels.csv":
+            files[-1] = SimpleUploadedFile("labels.csv", b"file,label\ncat/1.png,owl\n")
+        sent = lead.post(addresses["files"], {"files": files, "paths": json.dumps(paths)})
+        assert sent.json() == {"received": len(paths)}
+    assert lead.post(addresses["start"], **fetch).status_code == 200
+    carry_out(Upload.objects.get())
+    labels = dict(dataset.items.values_list("key", "label__name"))
+    assert sorted(labels.values(), key=str) == [None, "owl"]
+
+
+def test_a_path_that_leaves_the_upload_is_refused(lead: Client, dataset: Dataset, tmp_path: Path):
+    fetch = {"headers": {"X-Requested-With": "fetch"}}
+    opened = lead.post(reverse("labeling:import", args=["pets"]), {"name": "x"}, **fetch)
+    file = SimpleUploadedFile("a.png", png(1))
+    data = {"files": [file], "paths": json.dumps(["../../../secret_key"])}
+    assert lead.post(opened.json()["files"], data).status_code == 422
+    assert not (tmp_path / "secret_key").exists()
+
+
+def test_a_full_disk_is_refused_before_the_files_are_sent(
+    lead: Client, dataset: Dataset, settings: Any
+):
+    settings.LEAST_FREE_BYTES = 2**60
+    fetch = {"headers": {"X-Requested-With": "fetch"}}
+    answer = lead.post(reverse("labeling:import", args=["pets"]), {"size": 9}, **fetch)
+    assert answer.status_code == 422
+    assert "too full" in answer.json()["reason"]
+    assert not Job.objects.exists()
+
+
+def test_the_report_shows_reasons_and_downloads_them(
+    lead: Client, dataset: Dataset, tmp_path: Path
+):
+    files = {**PETS, "pets/train/cat/=cmd.png": b"", "pets/train/cat/7.jpg": png(7)}
+    path = packed(tmp_path / "pets.zip", files)
+    upload, _ = importing.open_import(dataset=dataset, path=path)
+    carry_out(upload)
+    page = lead.get(reverse("labeling:upload", args=["pets", upload.pk]))
+    assert "zero_bytes" in page.text
+    only = lead.get(reverse("labeling:upload", args=["pets", upload.pk]), {"odd": "on"})
+    assert [entry.code for entry, _ in only.context["entries"]] == ["wrong_extension"]
+    report = lead.get(reverse("labeling:upload_report", args=["pets", upload.pk]))
+    assert len(report.text.splitlines()) == 1 + UploadEntry.objects.count()
+
+
+def test_the_list_costs_the_same_for_twenty_datasets(
+    client: Client, django_assert_max_num_queries: Any
+):
+    person = make_user("ann", is_staff=True)
+    client.force_login(person)
+    for n in range(20):
+        make_item(make_dataset(f"set-{n}"), f"item-{n}", label="cat")
+    with django_assert_max_num_queries(6):
+        page = client.get(reverse("labeling:datasets"))
+    assert page.text.count("set-") >= 20
+
+
+def test_people_see_their_own_datasets_only(client: Client, dataset: Dataset):
+    make_dataset("secret")
+    client.force_login(make_member(dataset, Role.REVIEWER))
+    page = client.get(reverse("labeling:datasets"))
+    assert "pets" in page.text
+    assert "secret" not in page.text
+    for name in ("import", "settings"):
+        assert client.get(reverse(f"labeling:{name}", args=["pets"])).status_code == 404
+
+
+def test_keys_of_classes_can_be_swapped(lead: Client, dataset: Dataset):
+    lead.post(reverse("labeling:add_classes", args=["pets"]), {"classes": "cat\ndog"})
+    cat, dog = dataset.classes.all()
+    fields = {}
+    for row, key in ((cat, "Digit2"), (dog, "Digit1")):
+        start = f"class-{row.pk}-"
+        fields |= {start + "name": row.name, start + "key": key, start + "role": row.role}
+    lead.post(reverse("labeling:change_classes", args=["pets"]), fields)
+    assert dict(dataset.classes.values_list("name", "key")) == {"cat": "Digit2", "dog": "Digit1"}
+
+
+def test_a_changed_guideline_is_a_new_version(lead: Client, dataset: Dataset):
+    for text in ("one", "one", "two"):
+        lead.post(reverse("labeling:guideline", args=["pets"]), {"text": text})
+    assert [g.number for g in dataset.guidelines.all()] == [2, 1]
+
+
+def test_a_stored_file_is_whole_or_absent(dataset: Dataset):
+    upload = receiving.open_upload(
+        dataset=dataset, name="x", options={}, size=1, by=make_user("ann")
+    )
+    receiving.receive_files(upload=upload, files=[("a/b.png", io.BytesIO(b"12"))])
+    receiving.receive_files(upload=upload, files=[("a/b.png", io.BytesIO(b"123"))])
+    stored = [p for p in receiving.folder_of(upload).rglob("*") if p.is_file()]
+    assert [p.read_bytes() for p in stored] == [b"123"]

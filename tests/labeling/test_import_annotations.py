@@ -1,0 +1,79 @@
+"""Answers that people gave elsewhere."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from labeling.models import Annotation, Annotator, Item, Round
+from tests.factories import make_dataset, make_item
+from tests.shared import shared_path
+
+pytestmark = pytest.mark.django_db
+
+
+def run(path: Path, capsys: Any, name: str = "birds") -> dict[str, Any]:
+    call_command("import_annotations", name, str(path), "--json")
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return found
+
+
+def table(path: Path, *rows: str) -> Path:
+    path.write_text("item,annotator,answer\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_answers_become_annotations_and_what_they_agree_on_the_label(tmp_path: Path, capsys: Any):
+    dataset = make_dataset("birds")
+    for key in ("1", "2"):
+        make_item(dataset, key)
+    labelled = make_item(dataset, "3", label="dog")
+    path = table(
+        tmp_path / "a.csv", "1,ann,cat", "1,bob,cat", "1,eve,dog", "2,ann,unsure", "3,ann,cat"
+    )
+    result = run(path, capsys)
+    assert (result["answers"], result["rejected"], result["settled"]) == (5, 0, 1)
+    assert dataset.items.get(key="1").label.name == "cat"
+    assert dataset.items.get(key="1").label_source == "consensus"
+    assert dataset.items.get(key="2").label is None
+    assert Item.objects.get(pk=labelled.pk).label.name == "dog"
+    assert set(Annotator.objects.values_list("name", flat=True)) == {"ann", "bob", "eve"}
+
+
+def test_importing_answers_again_doubles_nothing(tmp_path: Path, capsys: Any):
+    make_item(make_dataset("birds"), "1")
+    path = table(tmp_path / "a.csv", "1,ann,cat", "1,bob,cat")
+    run(path, capsys)
+    again = run(path, capsys)
+    assert (again["answers"], again["unchanged"]) == (0, 2)
+    assert Annotation.objects.count() == 2
+    assert Round.objects.count() == 1
+
+
+def test_lines_that_fit_nothing_are_reported_with_their_numbers(tmp_path: Path, capsys: Any):
+    make_item(make_dataset("birds"), "1")
+    path = table(tmp_path / "a.csv", "9,ann,cat", "1,ann,owl", "1,ann,", "1,bob,cat", "1,bob,dog")
+    result = run(path, capsys)
+    assert [(p["line"], p["code"]) for p in result["problems"]] == [
+        (2, "unknown_item"),
+        (3, "unknown_class"),
+        (4, "bad_row"),
+        (6, "answered_twice"),
+    ]
+
+
+def test_consensus_on_real_birds_beats_the_majority(capsys: Any):
+    folder = shared_path("data/crowd/bluebird")
+    with (folder / "truth.csv").open() as file:
+        truth = {row["item"]: row["label"] for row in csv.DictReader(file)}
+    dataset = make_dataset("birds", classes=("0", "1"))
+    for key in truth:
+        make_item(dataset, key)
+    result = run(folder / "answers.csv", capsys)
+    labels = dict(Item.objects.values_list("key", "label__name"))
+    right = sum(labels[key] == label for key, label in truth.items()) / len(truth)
+    assert result["settled"] == len(truth)
+    assert right > 0.85  # majority: .76

@@ -1,0 +1,312 @@
+"""What an import makes of files, folders, zips and tables."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from PIL import Image
+
+from labeling import storage
+from labeling.models import (
+    Content,
+    Dataset,
+    Item,
+    LabelChange,
+    LabelClass,
+    LabelSource,
+    Upload,
+    UploadEntry,
+)
+from labeling.services import jobs, labels
+from labeling.services.intake import differences, importing, splitting
+from tests.factories import make_dataset, make_user
+from tests.shared import shared_path
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def media_folder(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.DATA_DIR = tmp_path
+
+
+def png(colour: int = 0, *, size: int = 24) -> bytes:
+    picture = Image.radial_gradient("L").resize((size, size)).rotate(colour * 7 % 360)
+    out = io.BytesIO()
+    Image.merge("RGB", (picture, picture, Image.new("L", picture.size, colour % 256))).save(
+        out, "PNG"
+    )
+    return out.getvalue()
+
+
+def folder(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return root
+
+
+def packed(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def run(path: Path, capsys: Any, *arguments: str, name: str = "pets") -> dict[str, Any]:
+    call_command("import_dataset", name, str(path), *arguments, "--json")
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return found
+
+
+def entry(name: str) -> UploadEntry:
+    return UploadEntry.objects.filter(name=name).latest("pk")
+
+
+PETS = {
+    "pets/train/cat/1.png": png(1),
+    "pets/train/dog/2.png": png(2),
+    "pets/val/cat/3.png": png(3),
+    "pets/test/dog/4.png": png(4),
+    "pets/unlabelled/5.png": png(5),
+}
+
+
+def test_folders_name_splits_and_classes_below_one_top_folder(tmp_path: Path, capsys: Any):
+    result = run(packed(tmp_path / "pets.zip", PETS), capsys)
+    assert result["imported"] == 5
+    items = {i.key: (i.split, i.label and i.label.name) for i in Item.objects.all()}
+    assert items == {
+        "train/cat/1.png": ("train", "cat"),
+        "train/dog/2.png": ("train", "dog"),
+        "val/cat/3.png": ("validation", "cat"),
+        "test/dog/4.png": ("test", "dog"),
+        "unlabelled/5.png": ("none", None),
+    }
+    assert [(c.name, c.key) for c in LabelClass.objects.all()] == [
+        ("cat", "Digit1"),
+        ("dog", "Digit2"),
+    ]
+    assert LabelChange.objects.count() == 4
+
+
+def test_a_folder_and_a_zip_of_it_give_the_same_items(tmp_path: Path, capsys: Any):
+    run(packed(tmp_path / "pets.zip", PETS), capsys)
+    result = run(folder(tmp_path / "root", PETS), capsys)
+    assert (result["imported"], result["unchanged"]) == (0, 5)
+    assert Item.objects.count() == Content.objects.count() == 5
+
+
+def test_every_content_lies_in_storage_under_its_hash(tmp_path: Path, capsys: Any):
+    run(packed(tmp_path / "pets.zip", PETS), capsys)
+    for content in Content.objects.all():
+        assert len(storage.read_bytes(content.sha256)) == content.size
+        assert storage.path_of(content.preview).exists()
+
+
+def test_what_cannot_be_used_is_reported_with_its_reason(tmp_path: Path, capsys: Any):
+    files = {
+        "cat/good.png": png(1),
+        "cat/really_png.jpg": png(2),
+        "cat/empty.png": b"",
+        "cat/cut.png": png(3, size=200)[:400],
+        "cat/noise.png": b"\x93\xfe\x00 nothing known",
+        "cat/more.zip": b"PK\x03\x04",
+        "readme.md": b"hello",
+        "../outside.png": png(4),
+        ".DS_Store": b"x",
+    }
+    result = run(packed(tmp_path / "a.zip", files), capsys)
+    codes = dict(UploadEntry.objects.values_list("name", "code"))
+    assert codes == {
+        "cat/good.png": "",
+        "cat/really_png.jpg": "wrong_extension",
+        "cat/empty.png": "zero_bytes",
+        "cat/cut.png": "truncated",
+        "cat/noise.png": "unreadable",
+        "cat/more.zip": "nested_archive",
+        "readme.md": "not_media",
+        "../outside.png": "outside_archive",
+    }
+    assert (result["imported"], result["rejected"], result["odd"]) == (2, 6, 1)
+    assert result["ignored"] == 1
+    assert Item.objects.get(key="cat/really_png.jpg").is_odd
+
+
+def test_an_encrypted_member_is_refused_by_name(tmp_path: Path, capsys: Any):
+    path = packed(tmp_path / "a.zip", {"cat/1.png": png(1), "cat/2.png": png(2)})
+    raw = bytearray(path.read_bytes())
+    central = raw.index(b"PK\x01\x02")
+    raw[central + 8] |= 1  # general purpose bit 0 of the first entry
+    path.write_bytes(raw)
+    run(path, capsys)
+    assert entry("cat/1.png").code == "encrypted"
+
+
+def test_a_damaged_member_does_not_stop_the_others(tmp_path: Path, capsys: Any):
+    path = packed(tmp_path / "a.zip", {"cat/1.png": png(1), "cat/2.png": png(2)})
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"IDAT") + 10] ^= 0xFF
+    path.write_bytes(raw)
+    assert run(path, capsys)["imported"] == 1
+    assert entry("cat/1.png").code == "unreadable"
+
+
+def test_what_is_no_zip_is_refused_in_words(tmp_path: Path, capsys: Any):
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"not a zip at all")
+    with pytest.raises(CommandError, match="not a zip archive"):
+        run(path, capsys, "--media", "image")
+
+
+def test_a_manifest_beats_the_folders_and_its_lines_are_answered_for(tmp_path: Path, capsys: Any):
+    files = {"cat/1.png": png(1), "cat/2.png": png(2), "cat/3.png": png(3)}
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "\ufefffile;label;split;speaker;camera\n"
+        "cat/1.png;dog;test;ann;K1\n"
+        "cat/2.png;cat;nowhere;bob;\n"
+        "cat/2.png;dog;train;bob;\n"
+        "cat/9.png;cat;train;eve;\n",
+        encoding="utf-8",
+    )
+    result = run(packed(tmp_path / "a.zip", files), capsys, "--labels", str(table))
+    first = Item.objects.get(key="cat/1.png")
+    assert (first.label.name, first.split, first.source_group) == ("dog", "test", "ann")
+    assert first.metadata == {"camera": "K1"}
+    lines = dict(UploadEntry.objects.filter(line__gt=0).values_list("line", "code"))
+    assert lines == {4: "duplicate_key", 5: "no_file"}
+    assert "'dog' here" in UploadEntry.objects.get(line=4).reason
+    assert UploadEntry.objects.get(name="cat/2.png", line=0).code == "unknown_split"
+    assert entry("cat/3.png").code == "no_row"
+    assert Item.objects.get(key="cat/3.png").label is None
+    assert result["manifest"] == "labels.csv"
+
+
+def test_columns_can_be_named_and_wrong_names_list_the_right_ones(tmp_path: Path, capsys: Any):
+    path = packed(tmp_path / "a.zip", {"1.png": png(1), "2.png": png(2)})
+    table = tmp_path / "labels.csv"
+    table.write_text("id,kind,animal\n1,x,cat\n2,y,dog\n")
+    with pytest.raises(CommandError, match="It has: id, kind, animal"):
+        run(path, capsys, "--labels", str(table), "--column", "label=species")
+    run(path, capsys, "--labels", str(table), "--column", "label=animal")
+    assert Item.objects.get(key="1").label.name == "cat"
+
+
+def test_a_table_in_another_encoding_names_the_line(tmp_path: Path, capsys: Any):
+    path = packed(tmp_path / "a.zip", {"1.png": png(1)})
+    table = tmp_path / "labels.csv"
+    table.write_bytes("file,label\n1.png,café\n".encode("latin-1"))
+    with pytest.raises(CommandError, match="in line 2"):
+        run(path, capsys, "--labels", str(table))
+
+
+def test_texts_come_from_tables_with_row_numbers_as_keys(tmp_path: Path, capsys: Any):
+    root = folder(
+        tmp_path / "t",
+        {
+            "train.csv": b"text,category\nhello there,greet\nbye,leave\n,leave\n",
+            "test.jsonl": b'{"sentence": "good day", "category": "greet"}\nnot json\n',
+        },
+    )
+    result = run(root, capsys, "--media", "text")
+    items = {i.key: (i.split, i.content.text, i.label.name) for i in Item.objects.all()}
+    assert items == {
+        "train-000001": ("train", "hello there", "greet"),
+        "train-000002": ("train", "bye", "leave"),
+        "test-000001": ("test", "good day", "greet"),
+    }
+    assert (result["imported"], result["rejected"]) == (3, 2)
+    assert UploadEntry.objects.get(code="bad_row").line == 2
+    assert UploadEntry.objects.get(code="zero_bytes").line == 4
+
+
+def test_other_bytes_under_a_key_are_a_conflict_until_replaced(tmp_path: Path, capsys: Any):
+    run(folder(tmp_path / "one", {"cat/1.png": png(1), "dog/2.png": png(2)}), capsys)
+    kept = Item.objects.get(key="cat/1.png").content_id
+    other = folder(tmp_path / "two", {"cat/1.png": png(9), "dog/2.png": png(2)})
+    assert run(other, capsys)["conflict"] == 1
+    assert Item.objects.get(key="cat/1.png").content_id == kept
+    assert differences.replace_conflicts(upload=Upload.objects.latest("pk")) == 1
+    assert Item.objects.get(key="cat/1.png").content_id != kept
+    assert run(tmp_path / "one", capsys, "--replace")["replaced"] == 1
+    assert Item.objects.get(key="cat/1.png").content_id == kept
+
+
+def test_other_labels_wait_for_a_person_and_never_beat_one(tmp_path: Path, capsys: Any):
+    run(folder(tmp_path / "a", {"1.png": png(1), "2.png": png(2)}), capsys)
+    dataset = Dataset.objects.get()
+    for name in ("cat", "dog"):
+        LabelClass.objects.create(dataset=dataset, name=name)
+    cat = dataset.classes.get(name="cat")
+    reviewed = dataset.items.get(key="2.png")
+    labels.set_labels(labels={reviewed.pk: cat}, source=LabelSource.REVIEW)
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label,camera\n1.png,dog,K1\n2.png,dog,\n")
+    result = run(tmp_path / "a", capsys, "--labels", str(table))
+    assert (result["different"], result["unchanged"]) == (1, 1)
+    assert entry("2.png").code == "label_by_people"
+    assert dataset.items.get(key="1.png").label is None
+    assert differences.apply_differences(upload=Upload.objects.latest("pk")) == 1
+    changed = dataset.items.get(key="1.png")
+    assert (changed.label.name, changed.metadata) == ("dog", {"camera": "K1"})
+    assert dataset.items.get(key="2.png").label == cat
+
+
+def test_an_unknown_class_is_offered_to_be_added(tmp_path: Path, capsys: Any):
+    make_dataset("pets", classes=("cat",))
+    root = folder(tmp_path / "a", {"cat/1.png": png(1), "owl/2.png": png(2), "owl/3.png": png(3)})
+    assert run(root, capsys)["imported"] == 3
+    assert Item.objects.filter(label__isnull=True).count() == 2
+    upload = Upload.objects.latest("pk")
+    assert differences.add_class(upload=upload, name="owl") == 2
+    assert Item.objects.filter(label__name="owl").count() == 2
+
+
+def test_a_split_is_proposed_once_and_can_be_taken_back(tmp_path: Path, capsys: Any):
+    files = {f"{'cat' if n % 2 else 'dog'}/{n}.png": png(n) for n in range(40)}
+    result = run(folder(tmp_path / "a", files), capsys)
+    assert result["split"]["proposed"]
+    assert set(Item.objects.values_list("split", flat=True)) == {"train", "validation", "test"}
+    assert splitting.remove_proposed(upload=Upload.objects.get()) == 40
+    assert set(Item.objects.values_list("split", flat=True)) == {"none"}
+    assert run(tmp_path / "a", capsys, "--split-from", "none", name="bare")["split"] == {}
+
+
+def test_a_full_disk_refuses_before_anything_is_written(tmp_path: Path, capsys: Any, settings: Any):
+    settings.LEAST_FREE_BYTES = 2**60
+    with pytest.raises(CommandError, match="too full"):
+        run(folder(tmp_path / "a", {"cat/1.png": png(1)}), capsys)
+    assert not Item.objects.exists()
+
+
+def test_work_that_lost_its_lease_writes_nothing_more(tmp_path: Path):
+    root = folder(tmp_path / "a", {"cat/1.png": png(1)})
+    _, job = importing.open_import(dataset=make_dataset(), path=root, by=make_user())
+    stale = jobs.Work(jobs.claim(job.pk))
+    type(job).objects.filter(pk=job.pk).update(attempt=2)
+    with pytest.raises(jobs.JobStoppedError):
+        importing.import_upload(stale)
+    assert not Item.objects.exists()
+
+
+def test_the_torture_set_is_imported_or_reported(capsys: Any):
+    result = run(shared_path("data/imagededup_tests/images.zip"), capsys)
+    assert (result["imported"], result["rejected"]) == (31, 2)
+    odd = UploadEntry.objects.filter(is_odd=True).values_list("name", "code")
+    assert {name for name, code in odd if code == "wrong_extension"} == {
+        f"formats_images/ukbench09380.{ending}" for ending in ("bmp", "png", "svg")
+    }
+    assert {e.name.rsplit("/")[-1] for e in UploadEntry.objects.filter(outcome="rejected")} == {
+        "ukbench09268_corrupt.jpg"
+    }
+
+
+def test_uncommon_wav_formats_are_imported(capsys: Any):
+    assert run(shared_path("data/wav_formats/audio.zip"), capsys)["imported"] == 24
