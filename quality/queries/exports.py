@@ -1,9 +1,11 @@
 """Everything that leaves a dataset, by name and format; pages, API and command share this."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from labeling import export, storage
+from labeling import export as writers
+from labeling import storage
 from labeling.models import Dataset, Media, Version
 from labeling.queries import exports as people
 from labeling.services.versions import read_manifest
@@ -69,6 +71,26 @@ def file_name(dataset: Dataset, what: str, *, form: str, version: Version | None
     return f"{dataset.slug}{of}-{what}.{ENDINGS[form]}"
 
 
+@dataclass(frozen=True)
+class Export:
+    """A file on its way."""
+
+    name: str
+    content_type: str
+    content: Iterator[bytes]
+
+
+def export(dataset: Dataset, what: str, *, form: str, number: int | None) -> Export:
+    """Return an export of the version named, else of the newest."""
+    check(what, form)
+    version = version_for(dataset, what, number=number)
+    return Export(
+        name=file_name(dataset, what, form=form, version=version),
+        content_type=FORMATS[form],
+        content=pieces(dataset, what, form=form, version=version),
+    )
+
+
 def pieces(
     dataset: Dataset, what: str, *, form: str, version: Version | None = None
 ) -> Iterator[bytes]:
@@ -78,26 +100,26 @@ def pieces(
         raise CannotExportError("Nothing is frozen yet: freeze a version first.")
     if form == "folders":
         assert version
-        return export.as_folders(_members(dataset, version))
+        return writers.as_folders(_members(dataset, version))
     table = rows_of(dataset, what, version=version)
-    return export.as_csv(table) if form == "csv" else export.as_jsonl(table)
+    return writers.as_csv(table) if form == "csv" else writers.as_jsonl(table)
 
 
-def rows_of(dataset: Dataset, what: str, *, version: Version | None = None) -> export.Rows:
+def rows_of(dataset: Dataset, what: str, *, version: Version | None = None) -> writers.Rows:
     """Return the columns and rows of an export."""
     if what == "items" and version:
         rows = people.item_rows(read_manifest(version), media=dataset.media)
-        return export.Rows(people.item_columns(dataset.media), rows)
+        return writers.Rows(people.item_columns(dataset.media), rows)
     if what == "labels" and version:
         labelled = (line for line in read_manifest(version) if line["label"] is not None)
-        return export.Rows(VERSION_LABEL_COLUMNS, _in_order(VERSION_LABEL_COLUMNS, labelled))
+        return writers.Rows(VERSION_LABEL_COLUMNS, _in_order(VERSION_LABEL_COLUMNS, labelled))
     if what == "flags":
-        return export.Rows(FLAG_COLUMNS, _in_order(FLAG_COLUMNS, flags.flag_rows(dataset)))
+        return writers.Rows(FLAG_COLUMNS, _in_order(FLAG_COLUMNS, flags.flag_rows(dataset)))
     if what == "decisions":
         rows_ = _in_order(DECISION_COLUMNS, flags.decision_rows(dataset))
-        return export.Rows(DECISION_COLUMNS, rows_)
+        return writers.Rows(DECISION_COLUMNS, rows_)
     columns, read = _OF_PEOPLE[what]
-    return export.Rows(columns, read(dataset))
+    return writers.Rows(columns, read(dataset))
 
 
 _OF_PEOPLE: dict[str, tuple[tuple[str, ...], Callable[[Dataset], Iterable[Any]]]] = {
@@ -111,13 +133,13 @@ def _in_order(columns: tuple[str, ...], rows: Iterable[Line]) -> Iterator[list[A
     return ([row[name] for name in columns] for row in rows)
 
 
-def _members(dataset: Dataset, version: Version) -> Iterator[export.Member]:
+def _members(dataset: Dataset, version: Version) -> Iterator[writers.Member]:
     is_text = dataset.media == Media.TEXT
     for piece in people.pieces(read_manifest(version)):
         types = people.types_of(piece)
         for line in piece:
             ending = "txt" if is_text else types.get(line["sha256"], "")
-            yield export.Member(
+            yield writers.Member(
                 key=line["key"],
                 split=line["split"],
                 label=line["label"],

@@ -1,0 +1,202 @@
+"""The JSON API of quality: runs, flags, decisions, exports."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.http import Http404, HttpRequest
+from ninja import Field, Query, Router, Schema, Status
+from ninja.errors import HttpError
+
+from labeling import access, tasks
+from labeling.api import JobOut, Refusal, job_out, speaker
+from labeling.models import Dataset, LabelClass
+from labeling.services import jobs
+from labeling.views.downloads import file_response
+from quality.models import Decision, Flag
+from quality.queries import api as queries
+from quality.queries import exports
+from quality.services import decisions
+
+router = Router()
+MOST_FLAGS_A_PAGE = 500
+
+
+# ---- runs ----
+
+
+class RunOptions(Schema):
+    open_test: bool = Field(False, description="also predict the sealed test items; it is counted")
+    reason: str = Field("", max_length=200, description="why the test items are opened")
+
+
+@router.post("/datasets/{slug}/runs", response={202: JobOut, 409: Refusal}, summary="Train")
+def train(request: HttpRequest, slug: str, options: RunOptions | None = None) -> Any:
+    """Freeze a version and train on it; the checks follow by themselves."""
+    dataset = access.dataset_for(speaker(request), slug, roles=access.LEADS)
+    try:
+        job = jobs.open_job(
+            kind="train",
+            dataset=dataset,
+            options=options.dict() if options else {},
+            by=speaker(request),
+            queue="train",
+        )
+    except jobs.JobOpenError as there:
+        return Status(409, {"detail": f"A training is on its way already: job {there.job.pk}."})
+    tasks.send(job)
+    return Status(202, job_out(job))
+
+
+# ---- flags and decisions ----
+
+
+class FlagItemOut(Schema):
+    id: int
+    key: str
+    role: str
+    split: str
+    label: str | None
+
+
+class FlagOut(Schema):
+    id: int
+    kind: str
+    state: str
+    score: float
+    is_likely: bool
+    given: str
+    suggested: str
+    reason: str
+    items: list[FlagItemOut]
+    created_at: datetime
+
+
+class FlagPage(Schema):
+    flags: list[FlagOut]
+    next: int | None = Field(description="send it as `after` to go on; null at the end")
+
+
+class FlagFilter(Schema):
+    after: int = Field(0, description="the `next` of the page before")
+    limit: int = Field(100, ge=1, le=MOST_FLAGS_A_PAGE)
+    kind: str | None = None
+    state: Literal["open", "decided", "dismissed", "gone"] | None = None
+
+
+@router.get("/datasets/{slug}/flags", response=FlagPage, summary="List flags")
+def list_flags(request: HttpRequest, slug: str, asked: Query[FlagFilter]) -> dict[str, Any]:
+    """Flags in the order in which they were raised, page by page."""
+    dataset = access.dataset_for(speaker(request), slug)
+    rows = queries.flags_after(
+        dataset, after=asked.after, limit=asked.limit, kind=asked.kind, state=asked.state
+    )
+    return {
+        "flags": [_flag(row) for row in rows[: asked.limit]],
+        "next": rows[asked.limit - 1].pk if len(rows) > asked.limit else None,
+    }
+
+
+def _flag(row: Flag) -> dict[str, Any]:
+    named = ("kind", "state", "score", "is_likely", "given", "suggested", "reason", "created_at")
+    items = [
+        {
+            "id": part.item_id,
+            "key": part.item.key,
+            "role": part.role,
+            "split": part.item.split,
+            "label": part.item.label.name if part.item.label else None,
+        }
+        for part in row.flag_items.all()
+    ]
+    return {"id": row.pk, "items": items, **{name: getattr(row, name) for name in named}}
+
+
+class NewDecision(Schema):
+    action: Literal["keep", "relabel", "exclude", "merge", "move", "round"]
+    label: str | None = Field(None, description="class name, for relabel; else the suggested one")
+    keep: int | None = Field(None, description="id of the item that stays, for merge")
+    split: Literal["", "train", "validation", "test", "none"] = Field("", description="for move")
+    reason: str = Field("", max_length=200, description="for exclude")
+    seconds: float = Field(0.0, ge=0, description="that a person looked at it")
+    test_confirmed: bool = Field(False, description="needed when a test item would change")
+
+
+class ItemState(Schema):
+    key: str
+    label: str | None
+    split: str
+    excluded: str
+
+
+class DecisionOut(Schema):
+    id: int
+    flag: int
+    action: str
+    touches_test: bool
+    before: list[ItemState]
+    after: list[ItemState]
+
+
+@router.post(
+    "/flags/{pk}/decision", response={201: DecisionOut, 409: Refusal}, summary="Decide a flag"
+)
+def decide(request: HttpRequest, pk: int, given: NewDecision) -> Any:
+    """Close an open flag and carry the decision out. A flag is decided once: 409 afterwards."""
+    flag = _flag_for(request, pk)
+    asked = given.dict() | {"label": _label(flag.dataset, given.label)}
+    try:
+        made = decisions.decide_flag(flag=flag, reviewer=speaker(request), **asked)
+    except (
+        decisions.FlagClosedError,
+        decisions.TouchesTestError,
+        decisions.DecisionRefusedError,
+    ) as refusal:
+        return Status(409, {"detail": str(refusal)})
+    return Status(201, _decision(made))
+
+
+def _flag_for(request: HttpRequest, pk: int) -> Flag:
+    flag = Flag.objects.filter(pk=pk).select_related("dataset").first()
+    if flag is None or access.admit(speaker(request), flag.dataset) not in access.REVIEWERS:
+        raise Http404("no such flag")
+    return flag
+
+
+def _label(dataset: Dataset, name: str | None) -> LabelClass | None:
+    if name is None:
+        return None
+    found = dataset.classes.filter(name=name).first()
+    if found is None:
+        raise HttpError(422, f"{dataset.slug} has no class named {name!r}.")
+    return found
+
+
+def _decision(made: Decision) -> dict[str, Any]:
+    return {
+        "id": made.pk,
+        "flag": made.flag_id,
+        "action": made.action,
+        "touches_test": made.touches_test,
+        "before": made.before,
+        "after": made.after,
+    }
+
+
+# ---- export ----
+
+
+class ExportAsked(Schema):
+    what: Literal["items", "labels", "annotations", "flags", "decisions", "versions"] = "items"
+    format: Literal["csv", "jsonl", "folders"] = "csv"
+    version: int | None = Field(None, description="else the newest")
+
+
+@router.get("/datasets/{slug}/export", summary="Download", response={200: None, 409: Refusal})
+def export(request: HttpRequest, slug: str, asked: Query[ExportAsked]) -> Any:
+    """A file that streams: CSV, JSON lines, or a zip of class folders (items only)."""
+    dataset = access.dataset_for(speaker(request), slug)
+    try:
+        made = exports.export(dataset, asked.what, form=asked.format, number=asked.version)
+    except exports.CannotExportError as refusal:
+        return Status(409, {"detail": str(refusal)})
+    return file_response(made.content, name=made.name, content_type=made.content_type)
