@@ -397,6 +397,7 @@ class _Trainer:
         self._steps = tf.function(
             self._several_steps,
             jit_compile=False,
+            autograph=False,  # it would read this file again, which an upgrade may have changed
             input_signature=[
                 tf.TensorSpec((None, n_features), tf.float32),
                 tf.TensorSpec((None,), tf.int64),
@@ -411,11 +412,17 @@ class _Trainer:
     ) -> Any:
         """Take one step per row of `batches` in one call: a call costs more than a step."""
         tf = self._tf
-        loss, right = tf.constant(0.0), tf.constant(0.0)
-        for batch in batches:
+
+        def go_on(number: Any, loss: Any, right: Any) -> Any:
+            batch = batches[number]
             more_loss, more_right = self._one_step(features, labels, weights, batch, penalty)
-            loss += more_loss
-            right += more_right
+            return number + 1, loss + more_loss, right + more_right
+
+        _, loss, right = tf.while_loop(
+            lambda number, *_: number < tf.shape(batches)[0],
+            go_on,
+            (tf.constant(0), tf.constant(0.0), tf.constant(0.0)),
+        )
         return loss, right
 
     def _one_step(self, features: Any, labels: Any, weights: Any, batch: Any, penalty: Any) -> Any:

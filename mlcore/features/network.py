@@ -85,7 +85,9 @@ def _converted(weights: Path) -> bytes:
         pooling="avg",
     )
     entry = tf.TensorSpec((NETWORK_BATCH, SIDE, SIDE, 3), tf.float32)
-    traced = tf.function(lambda pixels: network(pixels, training=False), input_signature=[entry])
+    traced = tf.function(
+        lambda pixels: network(pixels, training=False), input_signature=[entry], autograph=False
+    )
     # With constants instead of variables the converter can fold batch normalisation away:
     # 3 instead of 12 CPU-seconds to convert, and 10 times as fast to run.
     frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
