@@ -66,6 +66,7 @@ class Kind:
     find: Callable[[Survey], Sequence[Doubt]] | None = None
     media: tuple[str, ...] = (Media.IMAGE, Media.AUDIO, Media.TEXT)
     about: str = "item"
+    compares: bool = False  # items with each other: needs vectors, neighbours, small pictures
 
 
 #: How bad an oddity of a file is, 0 to 1: from "other bytes than they seem" to "as cameras do".
@@ -152,9 +153,7 @@ def _label_reason(
     near: int,
 ) -> str:
     names = survey.classes
-    noun = {Media.IMAGE: "image", Media.AUDIO: "clip", Media.TEXT: "text"}[
-        Media(survey.dataset.media)
-    ]
+    noun = {Media.IMAGE: "image", Media.AUDIO: "clip"}.get(Media(survey.dataset.media), "text")
     count = "none" if agree == 0 else str(agree)
     votes = (
         f"{count} of its {near} nearest neighbours {'are' if agree > 1 else 'is'} {names[given]}"
@@ -302,14 +301,13 @@ def _kept(survey: Survey, items: list[int]) -> set[int]:
 def find_bad_sound(survey: Survey, *, kind: str) -> list[Doubt]:
     """Clips that are silent, clipped or cut off, by what the import measured."""
     typical = _typical_seconds(survey)
-    doubts = []
-    for row in range(len(survey)):
-        if survey.labels[row] in survey.backgrounds:  # meant to hold no sound of interest
-            continue
-        for found in check_sound(survey.facts(row), typical_seconds=typical):
-            if found.kind == kind:
-                doubts.append(Doubt(rows=(row,), score=found.score, reason=found.reason))
-    return doubts
+    return [
+        Doubt(rows=(row,), score=found.score, reason=found.reason)
+        for row in range(len(survey))
+        if survey.labels[row] not in survey.backgrounds  # these are meant to hold no sound
+        for found in check_sound(survey.facts(row), typical_seconds=typical)
+        if found.kind == kind
+    ]
 
 
 def _typical_seconds(survey: Survey) -> float | None:
@@ -336,6 +334,7 @@ KINDS: dict[str, Kind] = {
             _("Is the label right?"),
             LABEL_ACTIONS,
             find_wrong_labels,
+            compares=True,
         ),
         Kind(
             "near_duplicate",
@@ -345,15 +344,17 @@ KINDS: dict[str, Kind] = {
             COPY_ACTIONS,
             find_copy_sets,
             about="set",
+            compares=True,
         ),
         Kind(
             "leakage",
-            _("Copies across splits"),
+            _("Leaks across splits"),
             _("Copies that stand in two splits, and sources that are in train and in test."),
             _("Does the model know a test answer by heart?"),
             (*COPY_ACTIONS, Action.EXCLUDE),
             find_leakage,
             about="set",
+            compares=True,
         ),
         Kind(
             "silent_audio",

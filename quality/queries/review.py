@@ -33,7 +33,7 @@ class Shown:
 
     @property
     def label(self) -> str:
-        return self.item.label.name if self.item.label else ""
+        return _label_of(self.item)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -57,6 +57,11 @@ class Neighbour:
     shown: Shown
     similarity: float
     agrees: bool
+
+    @property
+    def text(self) -> str:
+        """Cosine with two figures, as on the bars: `.71`."""
+        return _two_figures(self.similarity)
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ def _neighbours(flag: Flag) -> list[Neighbour]:
         Neighbour(
             _shown(flag.dataset, found[pk]),
             similarity,
-            bool(found[pk].label and found[pk].label.name == flag.suggested),
+            _label_of(found[pk]) == flag.suggested,
         )
         for pk, similarity in told
         if pk in found
@@ -192,8 +197,16 @@ def _bars(flag: Flag) -> list[dict[str, Any]]:
         {
             "label": name,
             "value": value,
-            "text": f"{value:.2f}".removeprefix("0"),
+            "text": _two_figures(value),
             "tone": tones.get(name, ""),
         }
         for name, value in flag.evidence.get("probabilities", [])
     ]
+
+
+def _two_figures(value: float) -> str:
+    return f"{value:.2f}".removeprefix("0")
+
+
+def _label_of(item: Item) -> str:
+    return item.label.name if item.label else ""

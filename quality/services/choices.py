@@ -13,7 +13,7 @@ from quality.models import Action, Flag
 from quality.services.decisions import DecisionRefusedError, plan_for
 
 #: Reasons offered for leaving an item out, by what kind of item it is.
-EXCLUDE_REASONS = {
+EXCLUDE_REASONS: dict[str, tuple[Any, ...]] = {
     Media.IMAGE: (
         gettext_lazy("too blurred, dark or small"),
         gettext_lazy("nothing of what is asked for"),
@@ -98,21 +98,18 @@ class _Builder:
 
     def of_set(self, people: int) -> Choices:
         group = self.flag.evidence.get("group")
-        main = (
-            self.take_out_group(group)
-            if group is not None
-            else self.merge(self.proposed, main=True)
-        )
-        others = [] if group is not None else [self.merge(item) for item in self.items]
+        if group is not None:
+            main, others = self.take_out_group(), []
+        else:
+            main = self.merge(self.proposed, main=True)
+            others = [self.merge(item) for item in self.items if item.pk != self.proposed.pk]
         others.append(self.all_into_one_split())
         keep = _("Leave them as they are") if group is not None else _("Not copies")
-        small = [self.choice(Action.ROUND, _("Ask %(n)s people") % {"n": people}, "KeyD")]
+        small = [self.choice(Action.ROUND, _ask_words(people), "KeyD")]
         return Choices(
             main=main,
             keep=self.keep(keep),
-            others=_there(
-                one for one in others if one is None or not main or one.value != main.value
-            ),
+            others=_there(others),
             small=_there(small),
             classes=[],
             more_classes=[],
@@ -184,9 +181,9 @@ class _Builder:
         else:
             main = self.choice(Action.EXCLUDE, _("Leave it out"), "Enter NumpadEnter")
             keep = _("Keep it, it is fine")
-        ask = _("Ask %(n)s people") % {"n": people}
+        ask = _ask_words(people)
         if given:
-            ask = _("Ask %(n)s people: “Is this %(label)s?”") % {"n": people, "label": given}
+            ask += _(": “Is this %(label)s?”") % {"label": given}
         out = _("Out of %(split)s") % {"split": item.get_split_display().lower()}
         small = [
             self.choice(Action.EXCLUDE, _("Exclude…"), "KeyX", asks_reason=True),
@@ -208,6 +205,10 @@ class _Builder:
 
     def relabel(self, label: LabelClass, words: str, code: str) -> Choice | None:
         return self.choice(Action.RELABEL, words, code, argument=str(label.pk), label=label)
+
+
+def _ask_words(people: int) -> str:
+    return _("Ask %(n)s people") % {"n": people} if people > 1 else _("Ask people")
 
 
 def _fate(item: Item, *, leaves: bool) -> str:

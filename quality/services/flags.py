@@ -29,7 +29,9 @@ def raise_flags(work: Work) -> dict[str, Any]:
     kinds = kinds_for(dataset, work.options.get("kinds") or [])
     work.progress(message="Reading the items", now=True)
     run = newest_run(dataset)
-    survey = graph.complete(work, survey_of(dataset), run=run)
+    survey = survey_of(dataset)
+    if any(kind.compares for kind in kinds):
+        survey = graph.complete(work, survey, run=run)
     checked: dict[str, dict[str, Any]] = {}
     for done, kind in enumerate(kinds):
         work.progress(done, len(kinds), message=str(kind.title), now=True)

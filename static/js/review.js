@@ -115,7 +115,7 @@ async function deliver(url, body) {
 }
 
 function send(form, fields) {
-  const pk = form.dataset.decide, url = form.action;
+  const pk = form.dataset.decide, url = form.getAttribute("action"); // form.action would be its buttons
   const body = new URLSearchParams({ ...fields, seconds: ((performance.now() - shownAt) / 1000).toFixed(2), later: [...later].join(",") });
   waiting += 1;
   tell();

@@ -1,0 +1,163 @@
+"""Review in Chromium: one key decides, the next flag is there at once, nothing is lost."""
+
+import io
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from PIL import Image
+from playwright.sync_api import expect
+
+from labeling import storage
+from labeling.models import Content, Dataset, Item, User
+from quality.models import Decision, Flag, FlagItem, FlagState
+from quality.services.decisions import decide_flag
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AT_ONCE_MS = 100
+
+# The time from the key to the next flag on the screen, as the page itself sees it.
+TIME_OF_KEY = """code => new Promise((resolve) => {
+  const view = document.getElementById("flag");
+  const start = performance.now();
+  new MutationObserver((_, watcher) => {
+    watcher.disconnect();
+    requestAnimationFrame(() => resolve(performance.now() - start));
+  }).observe(view, { childList: true });
+  const options = { code, key: code, bubbles: true, cancelable: true };
+  document.body.dispatchEvent(new KeyboardEvent("keydown", options));
+})"""
+
+
+def picture(item: Item, number: int) -> None:
+    buffer = io.BytesIO()
+    colour = ((number * 67) % 256, 150, (number * 31) % 256)
+    Image.new("RGB", (300, 400), colour).save(buffer, "JPEG")
+    sha256 = storage.write_bytes(buffer.getvalue())
+    content, _ = Content.objects.get_or_create(
+        sha256=sha256,
+        defaults={
+            "type": "jpeg",
+            "mime": "image/jpeg",
+            "size": len(buffer.getvalue()),
+            "facts": {"width": 300, "height": 400},
+        },
+    )
+    Item.objects.filter(pk=item.pk).update(content=content)
+
+
+def make_flag(dataset: Dataset, number: int, **fields: Any) -> Flag:
+    item = make_item(dataset, f"{number:02}.jpg", "cat", split="train")
+    picture(item, number)
+    values = {"kind": "label_error", "given": "cat", "suggested": "dog"} | fields
+    flag = Flag.objects.create(
+        dataset=dataset,
+        subject=str(number),
+        score=0.9 - number / 100,
+        reason=f"doubt number {number}",
+        **values,
+    )
+    FlagItem.objects.create(flag=flag, item=item)
+    return flag
+
+
+def log_in(page: Any, live_server: Any, user: User) -> None:
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    name = settings.SESSION_COOKIE_NAME
+    page.context.add_cookies([{"name": name, "value": session.session_key, "url": live_server.url}])
+
+
+def open_queue(page: Any, live_server: Any, dataset: Dataset, kind: str = "label_error") -> User:
+    user = make_member(dataset)
+    log_in(page, live_server, user)
+    page.goto(f"{live_server.url}/d/{dataset.slug}/review/{kind}/")
+    page.wait_for_load_state("networkidle")
+    return user
+
+
+def test_one_key_decides_and_the_next_flag_is_there_at_once(page, live_server):
+    dataset = make_dataset()
+    flags = [make_flag(dataset, number) for number in range(4)]
+    open_queue(page, live_server, dataset)
+    expect(page.get_by_text("doubt number 0")).to_be_visible()
+    times = [page.evaluate(TIME_OF_KEY, code) for code in ("Enter", "KeyK")]
+    expect(page.get_by_text("doubt number 2")).to_be_visible()
+    assert max(times) < AT_ONCE_MS, times
+    expect(page.locator("#counts")).to_contain_text("2 decided, 2 left")
+    states = [Flag.objects.get(pk=flag.pk).state for flag in flags]
+    assert states == [FlagState.DECIDED, FlagState.DISMISSED, FlagState.OPEN, FlagState.OPEN]
+    assert Item.objects.get(key="00.jpg").label.name == "dog"
+
+
+def test_undo_brings_the_flag_and_the_label_back(page, live_server):
+    dataset = make_dataset()
+    make_flag(dataset, 0)
+    make_flag(dataset, 1)
+    open_queue(page, live_server, dataset)
+    page.keyboard.press("Digit2")
+    expect(page.get_by_text("doubt number 1")).to_be_visible()
+    page.keyboard.press("KeyZ")
+    expect(page.get_by_text("doubt number 0")).to_be_visible()
+    assert Item.objects.get(key="00.jpg").label.name == "cat"
+
+
+def test_a_reason_is_asked_for_leaving_out_and_later_puts_off(page, live_server):
+    dataset = make_dataset()
+    for number in range(3):
+        make_flag(dataset, number)
+    open_queue(page, live_server, dataset)
+    page.keyboard.press("KeyX")
+    page.keyboard.press("Digit1")
+    expect(page.get_by_text("doubt number 1")).to_be_visible()
+    page.keyboard.press("KeyS")
+    expect(page.get_by_text("doubt number 2")).to_be_visible()
+    page.keyboard.press("KeyK")
+    expect(page.get_by_text("Nothing left to review here")).to_be_visible()
+    expect(page.locator("#counts")).to_contain_text("2 decided, 1 left")
+    assert Item.objects.get(key="00.jpg").excluded == "too blurred, dark or small"
+
+
+def test_a_colleague_who_was_faster_is_said_calmly_and_review_goes_on(page, live_server):
+    dataset = make_dataset()
+    first = make_flag(dataset, 0)
+    make_flag(dataset, 1)
+    open_queue(page, live_server, dataset)
+    decide_flag(flag=first, reviewer=make_member(dataset), action="keep", seconds=1.0)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("doubt number 1")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("A colleague has decided this already.")
+    assert Decision.objects.count() == 1
+
+
+def test_a_decision_is_sent_again_until_the_server_answers(page, live_server):
+    dataset = make_dataset()
+    flag = make_flag(dataset, 0)
+    make_flag(dataset, 1)
+    open_queue(page, live_server, dataset)
+    page.context.set_offline(True)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("doubt number 1")).to_be_visible()
+    expect(page.locator("#sending")).to_contain_text("Offline: 1 kept")
+    page.context.set_offline(False)
+    expect(page.locator("#counts")).to_contain_text("1 decided, 1 left", timeout=10_000)
+    assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
+
+
+def test_touching_a_test_item_is_confirmed_first(page, live_server):
+    dataset = make_dataset()
+    flag = make_flag(dataset, 0, kind="manual", given="", suggested="")
+    flag.items.update(split="test")
+    open_queue(page, live_server, dataset, "manual")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This changes test items")).to_be_visible()
+    page.keyboard.press("KeyY")
+    expect(page.get_by_text("Nothing left to review here")).to_be_visible()
+    expect(page.locator("#counts")).to_contain_text("1 decided, 0 left")
+    assert Decision.objects.get().touches_test
