@@ -1,0 +1,182 @@
+"""What operators see: who works, what waits, what failed, how full the disk is."""
+
+import time
+
+import pytest
+import redis
+from django.conf import settings
+from django.core.cache import cache
+from django.urls import reverse
+
+from labeling import queries as shared
+from labeling import storage
+from labeling.models import Job, JobState
+from labeling.queries import system as queries
+from labeling.services import jobs
+from labeling.services.versions import freeze_version
+from tests.factories import make_dataset, make_item, make_member, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def broker():
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+def make_failed(kind: str = "train") -> Job:
+    job = jobs.open_job(kind=kind, dataset=make_dataset(), queue="train")
+    Job.objects.filter(pk=job.pk).update(state=JobState.FAILED, error="no labels yet\nlong trace")
+    return job
+
+
+def test_healthz_answers_200_when_all_answer(client, broker):
+    response = client.get("/healthz")
+    assert response.status_code == 200
+    assert response.json() == {"ok": True, "database": True, "redis": True}
+
+
+def test_healthz_answers_503_and_names_the_part_that_is_broken(client, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    response = client.get("/healthz")
+    assert response.status_code == 503
+    assert response.json() == {"ok": False, "database": True, "redis": False}
+
+
+def test_the_page_is_there_for_staff_only(client, broker):
+    client.force_login(make_member(make_dataset()))
+    assert client.get(reverse("labeling:system")).status_code == 404
+    client.force_login(make_user(is_staff=True))
+    assert client.get(reverse("labeling:system")).status_code == 200
+
+
+def test_the_page_names_workers_waiting_jobs_and_what_failed(client, broker):
+    broker.set(shared.WORKER_KEY + "train@host", "train", ex=20)
+    broker.lpush("train", "message")
+    failed = make_failed()
+    jobs.open_job(kind="train", dataset=make_dataset(), queue="train")
+    client.force_login(make_user(is_staff=True))
+    page = client.get(reverse("labeling:system")).content.decode()
+    assert "train@host" in page
+    assert "no labels yet" in page
+    assert reverse("labeling:retry_job", args=[failed.pk]) in page
+    (train,) = [q for q in queries.queue_states(queries.broker()) if q.name == "train"]
+    assert (train.workers, train.messages, train.jobs) == (1, 1, 1)
+    assert train.oldest is not None
+
+
+def test_a_failed_job_leaves_the_list_when_it_was_tried_again():
+    failed = make_failed()
+    assert list(queries.failed_jobs()) == [failed]
+    failed.refresh_from_db()
+    jobs.retry_job(job=failed)
+    assert list(queries.failed_jobs()) == []
+
+
+def test_without_redis_the_page_still_opens_and_says_so(client, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    client.force_login(make_user(is_staff=True))
+    began = time.monotonic()
+    response = client.get(reverse("labeling:system"))
+    assert "Redis does not answer" in response.content.decode()
+    assert time.monotonic() - began < 5
+
+
+def test_twenty_failed_jobs_cost_as_many_queries_as_ten(client, broker, django_assert_num_queries):
+    client.force_login(make_user(is_staff=True))
+    for _ in range(10):
+        make_failed()
+    client.get(reverse("labeling:system"))
+    with django_assert_num_queries(5):
+        client.get(reverse("labeling:system"))
+    for _ in range(10):
+        make_failed()
+    with django_assert_num_queries(5):
+        client.get(reverse("labeling:system"))
+
+
+# ---- disk ----
+
+
+def test_the_size_of_a_folder_counts_what_lies_below_it(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "one").write_bytes(b"x" * 1000)
+    (tmp_path / "two").write_bytes(b"x" * 24)
+    assert queries.size_of(tmp_path) == (1024, True)
+
+
+def test_a_walk_that_takes_too_long_says_at_least(tmp_path, monkeypatch):
+    monkeypatch.setattr(queries, "MOST_FILES_WALKED", 1)
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file").write_bytes(b"x")
+    assert queries.size_of(tmp_path)[1] is False
+
+
+def test_a_full_disk_is_said_with_what_to_free(client, broker, settings):
+    cache.clear()
+    settings.LEAST_FREE_BYTES = storage.free_bytes() * 2
+    client.force_login(make_user(is_staff=True))
+    page = client.get(reverse("labeling:system")).content.decode()
+    assert "The disk is full" in page
+
+
+def test_a_full_disk_refuses_a_version_before_anything_is_written(settings):
+    dataset = make_dataset()
+    make_item(dataset)
+    settings.LEAST_FREE_BYTES = storage.free_bytes() * 2
+    with pytest.raises(storage.DiskFullError, match="too full"):
+        freeze_version(dataset=dataset)
+    assert not dataset.versions.exists()
+
+
+def test_a_job_that_meets_a_full_disk_fails_in_words(settings):
+    dataset = make_dataset()
+    make_item(dataset)
+    job = jobs.open_job(kind="train", dataset=dataset)
+    settings.LEAST_FREE_BYTES = storage.free_bytes() * 2
+    ended = jobs.carry_out(job.pk, lambda work: {"v": freeze_version(dataset=dataset)[0].pk})
+    assert ended is not None
+    assert ended.state == JobState.FAILED
+    assert ended.error.startswith("The disk is too full")
+
+
+# ---- versions ----
+
+
+def test_the_versions_page_says_what_changed_and_offers_downloads(client):
+    dataset = make_dataset()
+    lead = make_member(dataset, "lead")
+    make_item(dataset, "a", "cat", split="train")
+    freeze_version(dataset=dataset)
+    make_item(dataset, "b")
+    client.force_login(lead)
+    url = reverse("labeling:freeze_version", args=[dataset.slug])
+    page = client.post(url, {"note": "more"}, follow=True).content.decode()
+    assert "Frozen as v2" in page
+    assert "<b>+1</b> added" in page
+    assert f"{reverse('quality:export', args=[dataset.slug, 'items', 'folders'])}?version=2" in page
+    assert "Nothing changed since v2" in client.post(url, follow=True).content.decode()
+
+
+def test_a_reviewer_sees_versions_but_freezes_none(client):
+    dataset = make_dataset()
+    client.force_login(make_member(dataset, "reviewer"))
+    assert client.get(reverse("labeling:versions", args=[dataset.slug])).status_code == 200
+    url = reverse("labeling:freeze_version", args=[dataset.slug])
+    assert client.post(url).status_code == 404
+
+
+def test_twenty_versions_cost_as_many_queries_as_ten(client, django_assert_num_queries):
+    dataset = make_dataset()
+    client.force_login(make_member(dataset))
+    page = reverse("labeling:versions", args=[dataset.slug])
+    for _ in range(2):
+        for _ in range(10):
+            make_item(dataset)
+            freeze_version(dataset=dataset)
+        with django_assert_num_queries(5):
+            client.get(page)
