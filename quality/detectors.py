@@ -1,7 +1,6 @@
 """All kinds of flags: the only list of them. One row is one question that people decide.
 
-A detector reads a Survey and returns Doubts; `mlcore` does the thinking, this file says what
-it means for items. A new kind is a row here, a function in mlcore and a test.
+A detector reads a Survey and returns Doubts. A new kind: a row, a function in mlcore, a test.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +31,7 @@ LIKELY_FAULT = 0.5
 LEAST_DOUBT = 0.05  # share of wrong labels among such items: below it, reviewing finds nothing
 NEIGHBOURS_SHOWN = 8
 PROBABILITIES_SHOWN = 12
-UNKNOWN_ODDITY = 0.5
+UNKNOWN_ODDITY = 0.5  # between harmless and serious, until it has a score of its own
 
 
 class CannotRunError(Exception):
@@ -160,14 +159,10 @@ def _label_reason(
     )
     if told is None:
         return f"{votes[0].upper()}{votes[1:]}; most say {names[suggested]}."
-    return (
-        f"The model, which never saw this {noun}, gives {names[given]} {_share(told[given])} and "
-        f"{names[suggested]} {_share(told[suggested])}, and {votes}."
+    gives = " and ".join(
+        f"{names[at]} {told[at]:.2f}".replace(" 0.", " .") for at in (given, suggested)
     )
-
-
-def _share(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0")
+    return f"The model, which never saw this {noun}, gives {gives}, and {votes}."
 
 
 def _largest(survey: Survey, told: np.ndarray, *, keep: int) -> list[list[Any]]:

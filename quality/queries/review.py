@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log10
 from typing import Any
 
 from django.db.models import Prefetch
@@ -12,6 +13,7 @@ from labeling.models import Dataset, Item, LabelClass
 from quality.models import Flag, FlagItem
 from quality.queries.flags import review_queue
 
+QUIETEST_PEAK = 1e-5  # -100 dBFS: below one step of 16 bits
 AHEAD = 11  # flags in the rail: what fits on a screen 900 px high
 ITEMS_SHOWN = 12  # of a set; a source may have hundreds
 SMALL_PICTURE = 200  # px of the longer side below which a picture is not blown up to the stage
@@ -39,6 +41,11 @@ class Shown:
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = self.item.content.facts
         return facts
+
+    @property
+    def peak_db(self) -> float:
+        """Peak of a clip in dBFS; its waveform is drawn relative to it."""
+        return 20 * log10(max(self.facts.get("peak") or 0.0, QUIETEST_PEAK))
 
     @property
     def size_class(self) -> str:

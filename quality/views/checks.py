@@ -27,6 +27,10 @@ class Line:
     job: Job | None
     not_run: str = ""
 
+    @property
+    def is_automatic(self) -> bool:
+        return self.kind.find is not None
+
 
 @login_required
 def checks(request: access.MemberRequest, slug: str) -> HttpResponse:

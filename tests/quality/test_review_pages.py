@@ -47,6 +47,7 @@ def test_the_checks_page_says_what_was_never_checked(client):
     page = client.get(address("checks", dataset)).content.decode()
     assert "Label errors" in page
     assert "never" in page
+    assert page.count("raised by people") == 1
     assert "Silent clips" not in page
 
 
