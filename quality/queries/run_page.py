@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from quality.models import Run
-from quality.queries.runs import live_detail, matrix_of, state_of
+from quality.queries.runs import arrange, live_detail, matrix_of, state_of
 
 
 def run_page(run: Run) -> dict[str, Any]:
@@ -13,7 +13,13 @@ def run_page(run: Run) -> dict[str, Any]:
     metrics, detail = run.metrics, live_detail(run)
     known = metrics or detail
     counts = known.get("confusion")
-    matrix = matrix_of(run, counts, order=known.get("order")) if counts else None
+    matrix = None
+    if counts:  # before the arrays are written there are no items to lead to
+        matrix = (
+            matrix_of(run, counts, order=metrics["order"])
+            if metrics
+            else arrange(run.classes, counts)
+        )
     return {
         "run": run,
         "state": state_of(run),
@@ -81,7 +87,7 @@ def _curves(metrics: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any] |
     if metrics:
         fold, curves = len(metrics["curves"]), metrics["curves"][-1] if metrics["curves"] else None
     else:
-        fold, curves = detail.get("fold", 0), detail.get("curves")
+        fold, curves = detail.get("curves_fold", 0), detail.get("curves")
     if not curves or not curves.get("loss"):
         return None
     epochs = len(curves["loss"])

@@ -30,7 +30,8 @@ class LiveTraining:
     def on_epoch(self, report: "EpochReport") -> None:
         """Show the curves of the fold at hand."""
         self.reports = [seen for seen in self.reports if seen.fold == report.fold] + [report]
-        self._tell(epoch=report.epoch + 1, curves=curves_of(self.reports))
+        curves = curves_of(self.reports)
+        self._tell(epoch=report.epoch + 1, curves=curves, curves_fold=report.fold + 1)
 
     def on_fold(self, report: "FoldReport") -> None:
         """Add a finished fold to the matrix."""
