@@ -14,12 +14,12 @@ from labeling.export import Rows, as_csv
 from labeling.models import User
 from labeling.queries import job_outlook
 from labeling.services import jobs
+from labeling.views.downloads import file_response
 from quality import arrays
 from quality.models import Run
 from quality.queries import runs as queries
 from quality.queries.run_page import run_page
 from quality.services.predictions import predictions_of
-from quality.views.export import off_the_loop
 
 SHOWS = ("counts", "share")
 
@@ -98,12 +98,7 @@ def predictions(request: HttpRequest, slug: str, number: int) -> StreamingHttpRe
 
 def csv_response(table: Rows, *, name: str) -> StreamingHttpResponse:
     """Stream a table as a CSV file to keep."""
-    response = StreamingHttpResponse(
-        off_the_loop(as_csv(table)), content_type="text/csv; charset=utf-8"
-    )
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Cache-Control"] = "no-store"
-    return response
+    return file_response(as_csv(table), name=name, content_type="text/csv; charset=utf-8")
 
 
 def _run(request: HttpRequest, slug: str, number: int) -> Run:
