@@ -164,8 +164,12 @@ def _update(work: Work, flags: Sequence[Flag]) -> None:
                 pk__in=[flag.pk for flag in part], state__in=(FlagState.OPEN, FlagState.GONE)
             )
             there = set(rows.values_list("pk", flat=True))
-            Flag.objects.bulk_update(
-                [flag for flag in part if flag.pk in there], RAISED_FIELDS, batch_size=50
+            # An upsert by id: bulk_update's CASE per row took ten times as long.
+            Flag.objects.bulk_create(
+                [flag for flag in part if flag.pk in there],
+                update_conflicts=True,
+                unique_fields=["id"],
+                update_fields=RAISED_FIELDS,
             )
 
 
