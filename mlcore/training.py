@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mlcore.backend import load_tensorflow
 from mlcore.folds import grouped_folds
+from mlcore.steps import Cancelled, Trainer, trainer_for
 
 FEWEST_ITEMS_TO_HOLD_OUT = 30
 """Items below which early stopping would decide on five or fewer, and is left out."""
 INNER_PARTS = 6
 """One in so many training items is held out to decide when to stop."""
-STEPS_BETWEEN_POLLS = 16
-"""Batches between two looks at `should_stop`; 16 of 256 x 1280 take about 30 ms."""
-STEPS_AN_EPOCH = 16
-"""Fewest batches an epoch where items allow: small sets would else not be learned in time."""
-SMALLEST_BATCH = 16
 SMALLEST_SPREAD = 1e-6
 """Standard deviation below which a feature counts as constant and is not enlarged."""
-
-
-class Cancelled(Exception):  # noqa: N818  (no error: somebody asked for it)
-    """The caller's `should_stop` said yes."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +277,7 @@ def _fit(
     """Find on held-out groups how long to train, then train on everything for so long."""
     if should_stop is not None and should_stop():
         raise Cancelled
-    trainer = _trainer(features.shape[1], n_classes)
+    trainer = trainer_for(features.shape[1], n_classes)
     centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     spread = features.std(axis=0, dtype=np.float64).astype(np.float32)
     spread = np.where(spread < SMALLEST_SPREAD, np.float32(1), spread)
@@ -312,7 +301,11 @@ def _fit(
     trainer.restart(learning_rate=protocol.learning_rate)
     for epoch in range(epochs):
         loss, accuracy = trainer.pass_over(
-            (standard, labels, weights), protocol=protocol, rng=rng, should_stop=should_stop
+            (standard, labels, weights),
+            batch=protocol.batch,
+            l2=protocol.l2,
+            rng=rng,
+            should_stop=should_stop,
         )
         if on_epoch is not None:
             on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
@@ -340,7 +333,7 @@ def _held_out(
 
 
 def _best_length(
-    trainer: _Trainer,
+    trainer: Trainer,
     material: tuple[np.ndarray, np.ndarray, np.ndarray],
     held_out: np.ndarray,
     *,
@@ -358,7 +351,7 @@ def _best_length(
     lowest, best = np.inf, 1
     for epoch in range(protocol.epochs):
         loss, accuracy = trainer.pass_over(
-            kept, protocol=protocol, rng=rng, should_stop=should_stop
+            kept, batch=protocol.batch, l2=protocol.l2, rng=rng, should_stop=should_stop
         )
         kernel, bias = trainer.weights()
         probabilities = softmax(unseen @ kernel + bias)
@@ -372,107 +365,3 @@ def _best_length(
         elif epoch + 1 - best >= protocol.patience:
             break
     return best
-
-
-@lru_cache(maxsize=4)
-def _trainer(n_features: int, n_classes: int) -> _Trainer:
-    return _Trainer(n_features, n_classes)
-
-
-class _Trainer:
-    """One Keras layer and its compiled step, reused by all folds: tracing costs 0.5 s."""
-
-    def __init__(self, n_features: int, n_classes: int) -> None:
-        tf = load_tensorflow()
-        import keras
-
-        self._layer = keras.layers.Dense(
-            n_classes, kernel_initializer="zeros", bias_initializer="zeros"
-        )
-        self._layer.build((None, n_features))
-        self._adam = keras.optimizers.Adam()
-        self._adam.build(self._layer.trainable_variables)
-        self._fresh = [variable.numpy() for variable in self._adam.variables]
-        self._tf = tf
-        self._steps = tf.function(
-            self._several_steps,
-            jit_compile=False,
-            autograph=False,  # it would read this file again, which an upgrade may have changed
-            input_signature=[
-                tf.TensorSpec((None, n_features), tf.float32),
-                tf.TensorSpec((None,), tf.int64),
-                tf.TensorSpec((None,), tf.float32),
-                tf.TensorSpec((None, None), tf.int64),
-                tf.TensorSpec((), tf.float32),
-            ],
-        )
-
-    def _several_steps(
-        self, features: Any, labels: Any, weights: Any, batches: Any, penalty: Any
-    ) -> Any:
-        """Take one step per row of `batches` in one call: a call costs more than a step."""
-        tf = self._tf
-
-        def go_on(number: Any, loss: Any, right: Any) -> Any:
-            batch = batches[number]
-            more_loss, more_right = self._one_step(features, labels, weights, batch, penalty)
-            return number + 1, loss + more_loss, right + more_right
-
-        _, loss, right = tf.while_loop(
-            lambda number, *_: number < tf.shape(batches)[0],
-            go_on,
-            (tf.constant(0), tf.constant(0.0), tf.constant(0.0)),
-        )
-        return loss, right
-
-    def _one_step(self, features: Any, labels: Any, weights: Any, batch: Any, penalty: Any) -> Any:
-        tf = self._tf
-        rows, answers = tf.gather(features, batch), tf.gather(labels, batch)
-        with tf.GradientTape() as tape:
-            scores = self._layer(rows)
-            surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(answers, scores)
-            loss = tf.reduce_mean(surprise * tf.gather(weights, batch))
-            total = loss + penalty / 2 * tf.reduce_sum(tf.square(self._layer.kernel.value))
-        slopes = tape.gradient(total, [v.value for v in self._layer.trainable_variables])
-        self._adam.apply(slopes, self._layer.trainable_variables)
-        right = tf.reduce_sum(tf.cast(tf.argmax(scores, axis=1) == answers, tf.float32))
-        return loss, right
-
-    def restart(self, *, learning_rate: float) -> None:
-        """Forget everything: zero weights, fresh optimiser."""
-        for variable in self._layer.trainable_variables:
-            variable.assign(np.zeros(variable.shape, dtype=np.float32))
-        for variable, value in zip(self._adam.variables, self._fresh, strict=True):
-            variable.assign(value)
-        self._adam.learning_rate = learning_rate
-
-    def pass_over(
-        self,
-        material: tuple[np.ndarray, np.ndarray, np.ndarray],
-        *,
-        protocol: Protocol,
-        rng: np.random.Generator,
-        should_stop: Callable[[], bool] | None,
-    ) -> tuple[float, float]:
-        """Go once over all items in random batches; return mean loss and accuracy."""
-        features, labels, weights = (self._tf.constant(array) for array in material)
-        n_items, n_features = material[0].shape
-        penalty = self._tf.constant(protocol.l2 * n_features / n_items, self._tf.float32)
-        steps = max(-(-n_items // protocol.batch), min(STEPS_AN_EPOCH, n_items // SMALLEST_BATCH))
-        steps = max(steps, 1)
-        size = n_items // steps
-        # Batches of one size; the few items that are left over differ from epoch to epoch.
-        batches = rng.permutation(n_items)[: steps * size].reshape(steps, size)
-        loss = right = 0.0
-        for start in range(0, steps, STEPS_BETWEEN_POLLS):
-            if should_stop is not None and should_stop():
-                raise Cancelled
-            part = batches[start : start + STEPS_BETWEEN_POLLS]
-            more_loss, more_right = self._steps(features, labels, weights, part, penalty)
-            loss += float(more_loss)
-            right += float(more_right)
-        return loss / steps, right / (steps * size)
-
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel (n_features, n_classes) and bias (n_classes,) as they stand."""
-        return self._layer.kernel.numpy(), self._layer.bias.numpy()

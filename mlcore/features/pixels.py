@@ -46,8 +46,11 @@ def decode_square(content: bytes, side: int, *, framing: Framing = "centre") -> 
         image = open_image(content, kind, most_pixels=MOST_PIXELS)
         upright = decode_image(image, content, kind).picture.convert("RGB")
     box = _centre_box(upright.size) if framing == "centre" else None
-    # BOX averages the pixels it drops and costs half of BILINEAR.
-    return np.asarray(upright.resize((side, side), Image.Resampling.BOX, box=box))
+    # BOX averages the pixels it drops and costs half of BILINEAR, but enlarges to blocks
+    # (1,667 pictures of 32 pixels, 5 folds: BOX .557, BILINEAR .628).
+    enlarged = min(upright.size) < int(side * SMALLEST_DRAFT)
+    filtering = Image.Resampling.BILINEAR if enlarged else Image.Resampling.BOX
+    return np.asarray(upright.resize((side, side), filtering, box=box))
 
 
 def _drafted_jpeg(content: bytes, side: int) -> Image.Image | None:
