@@ -18,6 +18,7 @@ EVERYONE = (Role.OWNER, Role.LEAD, Role.REVIEWER, Role.ANNOTATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.REVIEWER)
 LEADS = (Role.OWNER, Role.LEAD)
 OWNERS = (Role.OWNER,)
+JOBS_OF_REVIEWERS = ("detect",)
 
 
 def role_in(user: Viewer, dataset: Dataset) -> str:
@@ -61,6 +62,16 @@ def job_for(user: Viewer, job_id: int) -> Job:
         raise Http404("no such job")
     allowed = user.is_staff if job.dataset is None else admit(user, job.dataset) in REVIEWERS
     if not allowed:
+        raise Http404("no such job")
+    return job
+
+
+def job_to_end(user: Viewer, job_id: int) -> Job:
+    """Return a job that the user may cancel or retry: who may start one may also end it."""
+    job = job_for(user, job_id)
+    if job.dataset is None or job.kind in JOBS_OF_REVIEWERS:
+        return job
+    if job.dataset.viewer_role not in LEADS:
         raise Http404("no such job")
     return job
 

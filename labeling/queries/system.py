@@ -33,7 +33,7 @@ FOLDERS = {
     "runs": "Predictions of runs",
     "comparisons": "Before/After",
     "uploads": "Uploads not imported yet",
-    "demo": "Source files of the demo",
+    "demo": "Planted files of the demo",
     "redis": "Queue",
     "logs": "Logs",
     "tmp": "Requests under way",
@@ -42,7 +42,6 @@ WHAT_TO_FREE = {
     "uploads": "Finish or delete imports that never started: folders in uploads/ by their number.",
     "logs": "Old logs: delete logs/*.old.log.",
     "features": "Vectors are made anew when needed: delete folders of networks no longer used.",
-    "demo": "Delete demo/ once the demo is imported.",
 }
 
 

@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -122,9 +122,8 @@ def add_classes(request: access.MemberRequest, slug: str) -> HttpResponse:
 def retire_class(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Take a class out of use, or back into use."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    row = dataset.classes.filter(pk=pk).first()
-    if row is not None:
-        datasets.retire_class(label_class=row, retired=row.retired_at is None)
+    row = get_object_or_404(dataset.classes, pk=pk)
+    datasets.retire_class(label_class=row, retired=row.retired_at is None)
     return redirect("labeling:settings", dataset.slug)
 
 

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from redis.exceptions import RedisError
@@ -37,16 +38,16 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def cancel_job(request: HttpRequest, pk: int) -> HttpResponse:
-    row = access.job_for(request.user, pk)
+    row = access.job_to_end(request.user, pk)
     tasks.stop(row)
     messages.info(request, _("Cancelled. What was done so far is kept; it can be started again."))
-    return redirect(request.POST.get("next") or row.get_absolute_url())
+    return redirect(_back(request) or row.get_absolute_url())
 
 
 @login_required
 @require_POST
 def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
-    row = access.job_for(request.user, pk)
+    row = access.job_to_end(request.user, pk)
     try:
         again = jobs.retry_job(job=row)
     except jobs.JobOpenError as open_already:
@@ -54,6 +55,13 @@ def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         tasks.send(again)
     return redirect(again.get_absolute_url())
+
+
+def _back(request: HttpRequest) -> str:
+    """Return the page that sent the form, if it is one of ours."""
+    wanted = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
+    return wanted if is_ours else ""
 
 
 async def job_events(request: HttpRequest, pk: int) -> HttpResponseBase:

@@ -1,0 +1,326 @@
+"""Every address, asked by every role: members see what their role allows, for others it is absent.
+
+The addresses come from the resolver. A new one fails the test until it stands in ADDRESSES.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import get_resolver, reverse
+from django.urls.resolvers import URLResolver
+from django.utils import timezone
+
+from labeling import storage
+from labeling.models import Content, Dataset, Item, Membership, Role, Upload, User
+from labeling.services import jobs, members
+from labeling.services.rounds import make_round
+from labeling.services.versions import freeze_version
+from quality.models import Comparison, Flag, FlagItem, Run
+from quality.services import demo
+from tests.factories import make_dataset, make_item
+
+ANYBODY = ("anonymous", "stranger", "annotator", "reviewer", "lead", "owner", "staff")
+PEOPLE = ANYBODY[1:]
+MEMBERS = ANYBODY[2:]
+REVIEWERS = ANYBODY[3:]
+LEADS = ANYBODY[4:]
+STAFF = ANYBODY[6:]
+
+# Who may, and how the address is asked.
+ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
+    "login": (ANYBODY, "get"),
+    "logout": (ANYBODY, "post"),
+    "password_change": (PEOPLE, "get"),
+    "password_change_done": (PEOPLE, "get"),
+    "api_docs": (ANYBODY, "get"),
+    "api-1:openapi-json": (ANYBODY, "get"),
+    "api-1:create_dataset": (PEOPLE, "api post"),
+    "api-1:add_items": (LEADS, "api post"),
+    "api-1:list_items": (REVIEWERS, "api get"),
+    "api-1:claim": (MEMBERS, "api post"),
+    "api-1:annotate": (MEMBERS, "api post"),
+    "api-1:job": (REVIEWERS, "api get"),
+    "api-1:train": (LEADS, "api post"),
+    "api-1:list_flags": (REVIEWERS, "api get"),
+    "api-1:decide": (REVIEWERS, "api post"),
+    "api-1:export": (REVIEWERS, "api get"),
+    "api-1:api-root": ((), "get"),
+    "labeling:healthz": (ANYBODY, "get"),
+    "labeling:datasets": (PEOPLE, "get"),
+    "labeling:new_dataset": (PEOPLE, "get"),
+    "labeling:my_work": (PEOPLE, "get"),
+    "labeling:account": (PEOPLE, "get"),
+    "labeling:revoke_token": ((), "post"),  # only one's own; tests/labeling/test_members.py
+    "labeling:invitation": (ANYBODY, "get"),
+    "labeling:system": (STAFF, "get"),
+    "labeling:settings": (LEADS, "get"),
+    "labeling:change_classes": (LEADS, "post"),
+    "labeling:add_classes": (LEADS, "post"),
+    "labeling:retire_class": (LEADS, "post"),
+    "labeling:guideline": (LEADS, "post"),
+    "labeling:import": (LEADS, "get"),
+    "labeling:upload": (LEADS, "get"),
+    "labeling:upload_files": (LEADS, "post"),
+    "labeling:start_upload": (LEADS, "post"),
+    "labeling:apply_upload": (LEADS, "post"),
+    "labeling:upload_report": (LEADS, "get"),
+    "labeling:media": (MEMBERS, "get"),
+    "labeling:job": (REVIEWERS, "get"),
+    "labeling:job_events": (REVIEWERS, "get"),
+    "labeling:cancel_job": (LEADS, "post"),
+    "labeling:retry_job": (LEADS, "post"),
+    "labeling:annotate": (MEMBERS, "get"),
+    "labeling:annotate_claims": (MEMBERS, "post"),
+    "labeling:annotate_answers": (MEMBERS, "post"),
+    "labeling:annotate_withdraw": (MEMBERS, "post"),
+    "labeling:annotate_release": (MEMBERS, "post"),
+    "labeling:annotate_renew": (MEMBERS, "post"),
+    "labeling:annotate_skipped": (MEMBERS, "post"),
+    "labeling:annotate_status": (MEMBERS, "get"),
+    "labeling:rounds": (REVIEWERS, "get"),
+    "labeling:new_round": (LEADS, "get"),
+    "labeling:round": (REVIEWERS, "get"),
+    "labeling:close_round": (LEADS, "post"),
+    "labeling:reopen_round": (LEADS, "post"),
+    "labeling:members": (LEADS, "get"),
+    "labeling:change_role": (LEADS, "post"),
+    "labeling:remove_member": (LEADS, "post"),
+    "labeling:revoke_invitation": (LEADS, "post"),
+    "labeling:versions": (REVIEWERS, "get"),
+    "labeling:freeze_version": (LEADS, "post"),
+    "quality:browse": (REVIEWERS, "get"),
+    "quality:selection": (REVIEWERS, "post"),
+    "quality:selection_undo": (REVIEWERS, "post"),
+    "quality:histogram": (REVIEWERS, "get"),
+    "quality:item": (REVIEWERS, "get"),
+    "quality:checks": (REVIEWERS, "get"),
+    "quality:detect": (REVIEWERS, "post"),
+    "quality:review": (REVIEWERS, "get"),
+    "quality:queue": (REVIEWERS, "get"),
+    "quality:undo": (REVIEWERS, "post"),
+    "quality:flag": (REVIEWERS, "get"),
+    "quality:decide": (REVIEWERS, "post"),
+    "quality:demo": (REVIEWERS, "get"),
+    "quality:runs": (REVIEWERS, "get"),
+    "quality:train": (LEADS, "post"),
+    "quality:run": (REVIEWERS, "get"),
+    "quality:run_live": (REVIEWERS, "get"),
+    "quality:run_cell": (REVIEWERS, "get"),
+    "quality:predictions": (REVIEWERS, "get"),
+    "quality:before_after": (REVIEWERS, "get"),
+    "quality:prove": (LEADS, "post"),
+    "quality:changed_items": (REVIEWERS, "get"),
+    "quality:compared": (REVIEWERS, "get"),
+    "quality:export": (REVIEWERS, "get"),
+}
+QUERIES = {"quality:before_after": "?old=2&new=1"}  # what the world's comparison does not answer
+ABSENT, NO_LOG_IN, BROKEN = 404, (302, 401), 500
+REFUSED = (401, 403, 404, 405)
+
+
+def addresses(
+    resolver: URLResolver, spaces: tuple[str, ...] = ()
+) -> Iterator[tuple[str, set[str]]]:
+    """Yield the name and parameters of every address of the site."""
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            inner = (pattern.namespace,) if pattern.namespace else ()
+            yield from addresses(pattern, spaces + inner)
+        else:
+            yield ":".join([*spaces, pattern.name or str(pattern.pattern)])
+
+
+def all_names() -> list[str]:
+    return sorted(set(addresses(get_resolver())))
+
+
+@dataclass
+class World:
+    """One dataset with one of everything, and what its addresses call each."""
+
+    dataset: Dataset
+    arguments: dict[str, Any]
+    objects: dict[str, int] = field(default_factory=dict)
+
+    def url(self, name: str) -> str:
+        """Return an address of this world, with only the arguments that it takes."""
+        asked = {**self.arguments, "pk": self.objects.get(name, 0)}
+        for entry in parameters(name):
+            address = reverse(name, kwargs={key: asked[key] for key in entry})
+            return address + QUERIES.get(name, "")
+        raise AssertionError(name)
+
+
+def parameters(name: str) -> Iterator[list[str]]:
+    """Yield what an address is to be told."""
+    *spaces, last = name.split(":")
+    resolver: URLResolver = get_resolver()
+    for space in spaces:
+        resolver = resolver.namespace_dict[space][1]
+    for possibility, *_ in resolver.reverse_dict.getlist(last):
+        yield possibility[0][1]
+
+
+def make_world(slug: str) -> World:
+    dataset = make_dataset(slug, is_demo=True)
+    item = make_item(dataset, "a", "cat", split="train")
+    sha256 = storage.write_bytes(b"picture")
+    Content.objects.get_or_create(
+        sha256=sha256, defaults={"type": "png", "mime": "image/png", "size": 7}
+    )
+    Item.objects.filter(pk=item.pk).update(content_id=sha256)
+    old, new = make_run(dataset, 1), make_run(dataset, 2)
+    result = {"classes": [], "old": {"version": 1}, "new": {"version": 2}, "newly_right": []}
+    comparison = Comparison.objects.create(dataset=dataset, old=old, new=new, result=result)
+    demo.folder_of(slug).mkdir(parents=True, exist_ok=True)
+    (demo.folder_of(slug) / "truth.json").write_text("[]")
+    flag = Flag.objects.create(
+        dataset=dataset, kind="label_error", subject="s", given="cat", suggested="dog",
+        score=0.9, reason="looks like a dog",
+    )  # fmt: skip
+    FlagItem.objects.create(flag=flag, item=item)
+    asking = make_round(
+        dataset=dataset, name="r", kind="classify", items=[item.pk], answers_wanted=9
+    )
+    person = User.objects.create(username=f"{slug}-inviter")
+    invitation, token = members.invite(
+        dataset=dataset, role=Role.ANNOTATOR, by=person, now=timezone.now()
+    )
+    other = User.objects.create(username=f"{slug}-other")
+    membership = Membership.objects.create(dataset=dataset, user=other, role=Role.ANNOTATOR)
+    objects = {
+        "job": jobs.open_job(kind="other", dataset=dataset).pk,
+        "round": asking.pk,
+        "item": item.pk,
+        "upload": Upload.objects.create(dataset=dataset, name="u", path="/nowhere").pk,
+        "class": dataset.classes.first().pk,
+        "flag": flag.pk,
+        "comparison": comparison.pk,
+        "invitation": invitation.pk,
+        "membership": membership.pk,
+    }
+    arguments = {
+        "slug": slug, "number": 1, "token": token, "kind": "label_error", "what": "items",
+        "form": "csv", "which": "newly_right", "side": "before",
+    }  # fmt: skip
+    return World(dataset, arguments, _by_address(objects))
+
+
+def make_run(dataset: Dataset, number: int) -> Run:
+    make_item(dataset)
+    version, _ = freeze_version(dataset=dataset)
+    return Run.objects.create(
+        dataset=dataset, number=number, version=version, protocol={}, backbone="b"
+    )
+
+
+def _by_address(objects: dict[str, int]) -> dict[str, int]:
+    kinds = {
+        "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job",
+        "round": "labeling:round labeling:close_round labeling:reopen_round labeling:annotate "
+        + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
+        "item": "labeling:media quality:item",
+        "upload": "labeling:upload labeling:upload_files labeling:start_upload "
+        "labeling:apply_upload labeling:upload_report",
+        "class": "labeling:retire_class",
+        "flag": "quality:flag quality:decide api-1:decide",
+        "comparison": "quality:changed_items quality:compared",
+        "invitation": "labeling:revoke_invitation",
+        "membership": "labeling:change_role labeling:remove_member",
+    }
+    return {name: objects[kind] for kind, names in kinds.items() for name in names.split()}
+
+
+def make_clients(world: World) -> dict[str, tuple[Client, Client]]:
+    """Return a browser and a program for each role."""
+    clients = {"anonymous": (Client(raise_request_exception=False),) * 2}
+    for role in PEOPLE:
+        user = User.objects.create(
+            username=f"{world.dataset.slug}-{role}", is_staff=role == "staff"
+        )
+        if role in Role.values:
+            Membership.objects.create(dataset=world.dataset, user=user, role=role)
+        browser = Client(raise_request_exception=False)
+        browser.force_login(user)
+        _, token = members.make_token(user=user, name="test")
+        program = Client(
+            raise_request_exception=False, headers={"authorization": f"Bearer {token}"}
+        )
+        clients[role] = (browser, program)
+    return clients
+
+
+def ask(clients: tuple[Client, Client], world: World, name: str) -> tuple[int, str]:
+    """Return how an address answers; whatever it changes is taken back."""
+    method = ADDRESSES[name][1]
+    client = clients["api" in method]
+    url, cookies = world.url(name), dict(client.cookies)
+    with transaction.atomic():
+        if method == "api post":
+            sent = json.dumps(_sent(name, world))
+            response = client.post(url, sent, content_type="application/json")
+        elif method == "post":
+            response = client.post(url)
+        else:
+            response = client.get(url)
+        transaction.set_rollback(True)
+    client.cookies.clear()  # logging out or joining does not last either
+    client.cookies.update(cookies)
+    return response.status_code, response.headers.get("Location", "")
+
+
+def _sent(name: str, world: World) -> dict[str, Any]:
+    if name == "api-1:annotate":
+        made = {"client_id": "0b0e7b1c-52a3-4b6e-8a05-7a51a3a1c001", "answer": "unsure"}
+        item = world.objects["quality:item"]
+        return {**made, "round": world.objects["labeling:round"], "item": item}
+    return {"name": "New", "media": "image", "action": "keep"}
+
+
+def wrong(role: str, name: str, answer: tuple[int, str]) -> str:
+    """Say what is wrong with an answer; empty when nothing is."""
+    status, location = answer
+    may = ADDRESSES[name][0]
+    to_log_in = "/login/" in location and name != "logout"
+    told = f"{name} for {role}: {status} {location}"
+    if status >= BROKEN and status != 507:
+        return f"{told}, broken"
+    if role in may:
+        return f"{told}, should be allowed" if status in REFUSED or to_log_in else ""
+    if role == "anonymous" and (may or status != ABSENT):
+        ok = status in NO_LOG_IN and (status == 401 or to_log_in)
+        return "" if ok else f"{told}, should ask for a log-in"
+    return "" if status == ABSENT else f"{told}, should be absent"
+
+
+def test_every_address_has_an_expectation():
+    names = all_names()
+    assert [name for name in names if name not in ADDRESSES] == []
+    assert [name for name in ADDRESSES if name not in names] == []
+
+
+@pytest.mark.django_db
+def test_every_address_answers_every_role_as_it_should():
+    world = make_world("mine")
+    clients = make_clients(world)
+    problems = [
+        problem
+        for name in ADDRESSES
+        for role in ANYBODY
+        if (problem := wrong(role, name, ask(clients[role], world, name)))
+    ]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.django_db
+def test_what_belongs_to_another_dataset_is_absent_under_ones_own():
+    mine, theirs = make_world("mine"), make_world("theirs")
+    owner = make_clients(mine)["owner"]
+    mixed = World(mine.dataset, mine.arguments, theirs.objects)
+    answers = {name: ask(owner, mixed, name)[0] for name in theirs.objects}
+    assert {name: status for name, status in answers.items() if status != ABSENT} == {}
