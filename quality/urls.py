@@ -18,6 +18,7 @@ urlpatterns = [
     path("d/<slug:slug>/browse/undo/", browse.undo, name="selection_undo"),
     path("d/<slug:slug>/browse/histogram/", browse.histogram, name="histogram"),
     path("d/<slug:slug>/items/<int:pk>/", items.item, name="item"),
+    path("d/<slug:slug>/items/<int:pk>/files/", items.item_in_files, name="item_in_files"),
     path("d/<slug:slug>/demo/", demo.planted, name="demo"),
     path("d/<slug:slug>/runs/", runs.runs, name="runs"),
     path("d/<slug:slug>/runs/train/", runs.train, name="train"),

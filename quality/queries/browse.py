@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, QuerySet
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState, User
 from quality.models import Action, Decision, Run
-from quality.queries.filters import Shown, one_of, standing_flags
+from quality.queries.filters import Shown, one_of, standing_doubts
 
 ITEMS_A_PAGE = 120
 RANDOM_ITEMS = 100
@@ -126,10 +126,11 @@ def _suspicious_page(shown: Shown, *, after: str, before: str) -> Page:
 
 def suspicious_order(shown: Shown) -> list[tuple[int, float]]:
     """Return flagged items of the filter with their worst score, most suspicious first."""
-    rows = standing_flags(shown.dataset).filter(shown.condition(prefix="item__"))
-    rows = shown.annotated(rows, prefix="item__")
-    scores = rows.values_list("item").annotate(worst=Max("flag__score"))
-    return sorted(scores, key=lambda row: (-row[1], -row[0]))
+    scores: dict[int, float] = {}
+    for doubt in shown.doubts:
+        scores[doubt.item] = max(doubt.score, scores.get(doubt.item, 0.0))
+    there = shown.items().filter(one_of("pk", list(scores))).values_list("pk", flat=True)
+    return sorted(((pk, scores[pk]) for pk in there), key=lambda row: (-row[1], -row[0]))
 
 
 def _suspicious_cursor(pk: int, scores: Mapping[int, float]) -> str:
@@ -225,11 +226,9 @@ def facets_of(shown: Shown) -> Facets:
     rows = shown.items(without=OWN_GROUPS).order_by()
     groups = rows.values_list("label", "split", "is_odd", "excluded").annotate(n=Count("pk"))
     counted = _summed(shown, list(groups))
-    flags = standing_flags(shown.dataset).filter(
-        shown.condition(prefix="item__", without=("flags",))
-    )
-    flags = shown.annotated(flags, prefix="item__").order_by()
-    kinds = flags.values_list("flag__kind").annotate(n=Count("item", distinct=True))
+    doubted = shown.items(without=("flags",)).filter(one_of("pk", shown.doubted()))
+    there = set(doubted.values_list("pk", flat=True))
+    kinds = {(doubt.kind, doubt.item) for doubt in shown.doubts if doubt.item in there}
     disputed = RoundItem.objects.filter(
         shown.condition(prefix="item__", without=("disputed",)),
         round__dataset=shown.dataset,
@@ -242,8 +241,8 @@ def facets_of(shown: Shown) -> Facets:
     )
     return Facets(
         **counted,
-        kinds=dict(kinds),
-        flagged=flags.aggregate(n=Count("item", distinct=True))["n"],
+        kinds=Counter(kind for kind, _item in kinds),
+        flagged=len(there),
         disputed=disputed.aggregate(n=Count("item", distinct=True))["n"],
         tags=dict(
             tags.order_by().values_list("name").annotate(n=Count("pk")).order_by("-n")[:TAGS_SHOWN]
@@ -311,10 +310,10 @@ def tiles_of(dataset: Dataset, items: list[Item], *, query: str = "") -> list[Ti
     """Dress items for the grid, with the open doubts about them."""
     suggested: dict[int, str] = {}
     doubts: Counter[int] = Counter()
-    rows = standing_flags(dataset).filter(item__in=[item.pk for item in items])
-    for pk, other in rows.order_by("flag__score").values_list("item", "flag__suggested"):
-        doubts[pk] += 1
-        suggested[pk] = other or suggested.get(pk, "")
+    found = standing_doubts(dataset, items=[item.pk for item in items])
+    for doubt in sorted(found, key=lambda doubt: doubt.score):
+        doubts[doubt.item] += 1
+        suggested[doubt.item] = doubt.suggested or suggested.get(doubt.item, "")
     return [
         _tile(dataset, item, query=query, doubt=suggested.get(item.pk, ""), flags=doubts[item.pk])
         for item in items

@@ -52,7 +52,7 @@ def browse(request: access.MemberRequest, slug: str) -> HttpResponse:
         "carried": chips.carried(shown.filter),
         "may_lead": dataset.viewer_role in access.LEADS,
         **_around(shown, page),
-        **_for_actions(dataset, request.user),
+        **for_actions(dataset, request.user),
     }
     return render(request, "quality/browse.html", context)
 
@@ -83,7 +83,8 @@ def _around(shown: Shown, page: queries.Page) -> dict[str, Any]:
     }
 
 
-def _for_actions(dataset: Dataset, user: User) -> dict[str, Any]:
+def for_actions(dataset: Dataset, user: User) -> dict[str, Any]:
+    """Return what the bar of actions and its dialogs offer."""
     last = queries.last_selection_decision(dataset, user)
     return {
         "choices": rounds.choices(dataset),

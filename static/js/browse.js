@@ -41,7 +41,7 @@ let shownAt = performance.now();  // since when the person has looked at this se
 
 function tell() {
   const bar = document.getElementById("actions");
-  if (!bar) return;
+  if (!bar?.querySelector("[data-selected-count]")) return;
   const tiles = chosen().map((check) => check.closest(".tile"));
   const words = (name, n) => bar.dataset[name].replace("{n}", n);
   const flagged = tiles.filter((tile) => tile.hasAttribute("data-flagged")).length;
@@ -189,7 +189,7 @@ async function undo() {
 }
 
 document.addEventListener("submit", (event) => {
-  const form = event.target.closest("#selection");
+  const form = event.target.closest("#selection, [data-selection]");
   const button = event.submitter;
   if (!form || !button?.name || button.value === "like") return;
   event.preventDefault();
@@ -232,3 +232,14 @@ document.addEventListener("pointerup", (event) => {
 });
 
 tell();
+
+/* ---- the item page: a click on the picture enlarges it there ---- */
+const ENLARGED = 3;
+document.addEventListener("click", (event) => {
+  const stage = event.target.closest?.("[data-zoom]");
+  if (!stage) return;
+  const box = stage.getBoundingClientRect();
+  const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
+  stage.style.setProperty("--zoom", ENLARGED);
+  if (stage.classList.toggle("zoomed")) stage.scrollTo(x * (stage.scrollWidth - box.width), y * (stage.scrollHeight - box.height));
+});
