@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from quality.views import browse, checks, compare, demo, export, items, review, runs
+from quality.views import browse, checks, compare, demo, export, items, overview, review, runs
 
 app_name = "quality"
 urlpatterns = [
+    path("d/<slug:slug>/", overview.overview, name="overview"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),
     path("d/<slug:slug>/review/", review.review, name="review"),

@@ -158,7 +158,5 @@ def _prediction(run: Run, held: Held) -> Prediction:
 def is_small(item: Item) -> bool:
     """Whether a picture has so few pixels that smoothing would hide them."""
     told = item.content.facts
-    return (
-        item.dataset.media == Media.IMAGE
-        and 0 < max(told.get("width", 0), told.get("height", 0)) <= 100
-    )
+    side = max(told.get("width", 0), told.get("height", 0))
+    return item.dataset.media == Media.IMAGE and 0 < side <= SMALL_ORIGINAL

@@ -1,0 +1,243 @@
+"""What a dataset's front page shows: what is wrong, what was gained, what runs, what is next."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from labeling.models import (
+    Dataset,
+    Item,
+    Job,
+    JobState,
+    LabelClass,
+    Media,
+    Round,
+    RoundItem,
+    RoundItemState,
+    Split,
+    User,
+)
+from labeling.queries import job_outlook
+from labeling.queries.rounds import rounds_of
+from quality.models import Decision, Flag
+from quality.queries.browse import media_url
+from quality.queries.comparisons import comparison_of, scale_reach
+from quality.queries.flags import counts_by_kind, open_flags, seconds_each
+from quality.queries.runs import newest_done
+
+EXAMPLES = 4
+ROUNDS_SHOWN = 3
+CLASSES_SHOWN = 14
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The open flags of one kind, as a line of what is wrong."""
+
+    kind: str
+    title: str
+    open: int
+    likely: int
+    touches_test: int
+    seconds: float | None
+    examples: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step around the loop: what it is for, whether it was done, where to do it."""
+
+    title: str
+    why: str
+    url: str
+    is_done: bool
+
+
+def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Return everything on the front page; the number of items costs no query."""
+    spread = _spread(dataset)
+    queues = _queues(dataset, user, kinds)
+    comparison = comparison_of(dataset)
+    run = newest_done(dataset)
+    times = [queue.seconds * queue.open for queue in queues if queue.seconds]
+    return {
+        "counted": _counted(dataset, spread),
+        "version": dataset.versions.first(),
+        "queues": queues,
+        "seconds": sum(times) if times else None,
+        "comparison": comparison,
+        "reach": _reach(comparison.result) if comparison else 0.0,
+        "run": run,
+        "jobs": _jobs(dataset),
+        "rounds": list(rounds_of(dataset).filter(closed_at=None)[:ROUNDS_SHOWN]),
+        "waiting": _waiting(dataset, queues),
+        "steps": _steps(dataset, spread, has_run=run is not None, has_proof=comparison is not None),
+        **_class_bars(dataset, spread),
+    }
+
+
+Spread = list[tuple[int | None, str, int]]
+
+
+def _spread(dataset: Dataset) -> Spread:
+    """Count included items by label and split: one query over one index."""
+    rows = Item.objects.filter(dataset=dataset, excluded="").order_by()
+    return list(rows.values_list("label", "split").annotate(n=Count("pk")))
+
+
+def _counted(dataset: Dataset, spread: Spread) -> str:
+    labelled = sum(n for label, _split, n in spread if label is not None)
+    others = sum(n for label, _split, n in spread if label is None)
+    sources = Item.objects.filter(dataset=dataset).exclude(source_group="")
+    groups = sources.aggregate(n=Count("source_group", distinct=True))["n"]
+    noun = {
+        Media.IMAGE: ngettext("%(n)s labelled image", "%(n)s labelled images", labelled),
+        Media.AUDIO: ngettext("%(n)s labelled clip", "%(n)s labelled clips", labelled),
+        Media.TEXT: ngettext("%(n)s labelled text", "%(n)s labelled texts", labelled),
+    }[Media(dataset.media)]
+    parts = [noun % {"n": labelled}]
+    if others:
+        parts.append(_("%(n)s without a label") % {"n": others})
+    if groups:
+        parts.append(ngettext("%(n)s source", "%(n)s sources", groups) % {"n": groups})
+    return ", ".join(parts)
+
+
+def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queue]:
+    """Return kinds with open flags, most expected right first; no gain is claimed for them."""
+    counts = {kind: n for kind, n in counts_by_kind(dataset).items() if n.open and kind in kinds}
+    queues = [
+        Queue(
+            kind,
+            kinds[kind],
+            open=n.open,
+            likely=n.likely,
+            touches_test=n.touches_test,
+            seconds=seconds_each(dataset, user, kind),
+            examples=_examples(dataset, kind),
+        )
+        for kind, n in counts.items()
+    ]
+    return sorted(queues, key=lambda queue: (-queue.likely, -queue.open, queue.kind))
+
+
+def _examples(dataset: Dataset, kind: str) -> list[dict[str, str]]:
+    worst = open_flags(dataset, kind).order_by("-score", "pk").prefetch_related("items__content")
+    found: list[Item] = []
+    for flag in worst[:EXAMPLES]:
+        found += sorted(flag.items.all(), key=lambda item: item.key)[:2]
+    shown = {item.pk: item for item in found}
+    return [_example(dataset, item) for item in list(shown.values())[:EXAMPLES]]
+
+
+def _example(dataset: Dataset, item: Item) -> dict[str, str]:
+    return {
+        "url": reverse("quality:item", args=[dataset.slug, item.pk]),
+        "thumb_url": media_url(dataset, item, "preview"),
+        "key": item.key,
+        "text": item.content.text[:60],
+    }
+
+
+def _reach(result: dict[str, Any]) -> float:
+    return scale_reach(result["low"], result["high"])
+
+
+def _jobs(dataset: Dataset) -> list[dict[str, Any]]:
+    states = (JobState.QUEUED, JobState.RUNNING)
+    open_jobs = Job.objects.filter(dataset=dataset, state__in=states).order_by("pk")
+    return [{"job": job, **job_outlook(job)} for job in open_jobs]
+
+
+def _waiting(dataset: Dataset, queues: Iterable[Queue]) -> list[dict[str, Any]]:
+    """What only a person can settle: disputes, and what colleagues flagged."""
+    disputed = RoundItem.objects.filter(
+        round__dataset=dataset, state=RoundItemState.DISPUTED, item__excluded=""
+    ).aggregate(n=Count("item", distinct=True))["n"]
+    browse = reverse("quality:browse", args=[dataset.slug])
+    told = [(disputed, ngettext("dispute", "disputes", disputed), f"{browse}?disputed=1")]
+    for queue in queues:
+        if queue.kind == "manual":
+            words = ngettext("item flagged by people", "items flagged by people", queue.open)
+            told.append(
+                (queue.open, words, reverse("quality:queue", args=[dataset.slug, "manual"]))
+            )
+    return [{"n": n, "words": words, "url": url} for n, words, url in told if n]
+
+
+def _class_bars(dataset: Dataset, spread: Spread) -> dict[str, Any]:
+    """Train and test items of each class, largest first."""
+    names = dict(LabelClass.objects.filter(dataset=dataset).values_list("pk", "name"))
+    browse = reverse("quality:browse", args=[dataset.slug])
+    rows: dict[int, dict[str, Any]] = {}
+    for label, split, n in spread:
+        if label is not None:
+            row = rows.setdefault(label, {"label": names[label], "value": 0, "second": 0})
+            row["second" if split == Split.TEST else "value"] += n
+    for row in rows.values():
+        row |= {"text": row["value"], "second_text": row["second"]}
+        row["url"] = f"{browse}?{urlencode({'class': row['label']})}"
+    shown = sorted(rows.values(), key=lambda row: -(row["value"] + row["second"]))
+    most = max((row["value"] + row["second"] for row in shown), default=1)
+    return {
+        "bars": shown[:CLASSES_SHOWN],
+        "more_classes": max(0, len(shown) - CLASSES_SHOWN),
+        "most": most,
+    }
+
+
+def _steps(dataset: Dataset, spread: Spread, *, has_run: bool, has_proof: bool) -> list[Step]:
+    """The way around the loop, with what was done already."""
+    slug = [dataset.slug]
+    has_checks = (
+        Job.objects.filter(dataset=dataset, kind="detect", state=JobState.DONE).exists()
+        or Flag.objects.filter(dataset=dataset).exists()
+    )
+    has_decision = Decision.objects.filter(dataset=dataset).exists()
+    n = sum(count for *_rest, count in spread)
+    labelled = sum(count for label, _split, count in spread if label is not None)
+    rounds = Round.objects.filter(dataset=dataset).exists()
+    return [
+        Step(
+            _("Import"),
+            _("Photos, clips or texts, in class folders or with a table."),
+            reverse("labeling:import", args=slug),
+            n > 0,
+        ),
+        Step(
+            _("Label"),
+            _("Ask people in a round where labels are missing or not to be trusted."),
+            reverse("labeling:rounds", args=slug),
+            labelled > 0 and (labelled == n or rounds),
+        ),
+        Step(
+            _("Train"),
+            _("A quick model predicts each item without having seen it."),
+            reverse("quality:runs", args=slug),
+            has_run,
+        ),
+        Step(
+            _("Check"),
+            _("Wrong labels, copies, leaks, bad clips and odd files are looked for."),
+            reverse("quality:checks", args=slug),
+            has_checks,
+        ),
+        Step(
+            _("Review"),
+            _("You decide, worst first, one key each."),
+            reverse("quality:review", args=slug),
+            has_decision,
+        ),
+        Step(
+            _("Prove"),
+            _("Same model, same test items, before and after: what did it buy?"),
+            reverse("quality:before_after", args=slug),
+            has_proof,
+        ),
+    ]

@@ -1,0 +1,26 @@
+"""The front page of a dataset."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from labeling import access
+from quality.detectors import KINDS
+from quality.queries.overview import overview_of
+
+
+@login_required
+def overview(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """What is wrong, what was gained, what runs, and what to do next."""
+    dataset = access.dataset_for(request.user, slug)
+    kinds = {name: str(kind.title) for name, kind in KINDS.items()}
+    found = overview_of(dataset, request.user, kinds=kinds)
+    context = {
+        "dataset": dataset,
+        "section": "overview",
+        "may_lead": dataset.viewer_role in access.LEADS,
+        "checks": {name: kind.checks for name, kind in KINDS.items()},
+        "next_step": next((step for step in found["steps"] if not step.is_done), None),
+        **found,
+    }
+    return render(request, "quality/overview.html", context)

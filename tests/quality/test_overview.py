@@ -1,0 +1,90 @@
+"""The front page of a dataset: what is wrong in order, what was gained, what to do next."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from labeling.models import Dataset, Item, Role
+from quality.models import Flag, FlagItem
+from quality.queries.overview import overview_of
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+KINDS = {"label_error": "Label errors", "file_fault": "Odd files", "manual": "Flagged by people"}
+
+
+def doubt(item: Item, kind: str, *, is_likely: bool = True) -> None:
+    flag = Flag.objects.create(
+        dataset=item.dataset,
+        kind=kind,
+        subject=item.key,
+        score=0.5,
+        is_likely=is_likely,
+        reason="planted",
+    )
+    FlagItem.objects.create(flag=flag, item=item)
+
+
+@pytest.fixture
+def pets() -> Dataset:
+    dataset = factories.make_dataset("pets", question="Cat or dog?")
+    for n in range(6):
+        factories.make_item(dataset, f"cat-{n}.png", "cat", split="test" if n < 2 else "train")
+    return dataset
+
+
+def client_of(dataset: Dataset, role: str = Role.LEAD) -> Client:
+    client = Client()
+    client.force_login(factories.make_member(dataset, role))
+    return client
+
+
+def url(dataset: Dataset) -> str:
+    return reverse("quality:overview", args=[dataset.slug])
+
+
+def test_queues_stand_in_the_order_of_flags_expected_right(pets: Dataset) -> None:
+    items = list(pets.items.order_by("key"))
+    for item in items[:4]:
+        doubt(item, "file_fault", is_likely=False)
+    for item in items[:2]:
+        doubt(item, "label_error")
+    found = overview_of(pets, factories.make_member(pets), kinds=KINDS)
+    told = [(queue.kind, queue.likely, queue.open, queue.touches_test) for queue in found["queues"]]
+    assert told == [("label_error", 2, 2, 2), ("file_fault", 0, 4, 2)]
+    assert found["seconds"] is None
+
+
+def test_classes_are_counted_by_train_and_test_without_excluded_items(pets: Dataset) -> None:
+    Item.objects.filter(key="cat-5.png").update(excluded="dark")
+    bars = overview_of(pets, factories.make_member(pets), kinds=KINDS)["bars"]
+    assert [(row["label"], row["value"], row["second"]) for row in bars] == [("cat", 3, 2)]
+
+
+def test_a_fresh_dataset_is_led_around_the_loop() -> None:
+    dataset = factories.make_dataset("fresh")
+    page = client_of(dataset).get(url(dataset))
+    assert page.context["next_step"].title == "Import"
+    factories.make_item(dataset, "a.png", "cat")
+    page = client_of(dataset).get(url(dataset))
+    assert page.context["next_step"].title == "Train"
+    assert "No version yet" in page.content.decode()
+
+
+def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Dataset) -> None:
+    client = client_of(pets)
+    counts = []
+    for turn in range(2):
+        for n in range(10):
+            doubt(factories.make_item(pets, f"{turn}-{n}.png", "dog"), "label_error")
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(url(pets)).status_code == 200
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 404), (Role.REVIEWER, 200)])
+def test_annotators_have_no_overview(pets: Dataset, role: str, status: int) -> None:
+    assert client_of(pets, role).get(url(pets)).status_code == status
