@@ -134,7 +134,7 @@ ITEMS_BODY: dict[str, Any] = {
     summary="Import texts, or files",
 )
 def add_items(request: HttpRequest, slug: str) -> Any:
-    """Texts as a JSON list, or files (also a zip, or a table beside them) as multipart `files`.
+    """Texts as a JSON list, or files (also a zip, or a table beside them) as multipart “files”.
 
     The answer comes when everything lies on the disk; a job then opens each file once. Ask
     GET /api/jobs/{id} how far it is.
