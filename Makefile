@@ -12,7 +12,8 @@ LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] <= (3,13)))' 2>/dev/null && { echo $$p; break; }; done)
 
-PYTEST = WINNOW_DATA=$(CURDIR)/.test/data $(PY) -m pytest
+# Files go to two processes: the machine that this is measured on has two cores.
+PYTEST = WINNOW_DATA=$(CURDIR)/.test/data $(PY) -m pytest -n 2 --dist loadfile
 
 .PHONY: run test verify lock format clean
 .DEFAULT_GOAL := run

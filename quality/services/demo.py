@@ -108,7 +108,7 @@ def _answers_by_item(dataset: Dataset) -> dict[int, set[int | None]]:
 
 def planted_and_found(dataset: Dataset) -> list[truth.Row]:
     """Compare what was planted with the flags that the checks raised, decided ones included."""
-    flags = Flag.objects.filter(dataset=dataset, is_likely=True).exclude(state=FlagState.GONE)
+    flags = Flag.objects.filter(dataset=dataset).exclude(state=FlagState.GONE)
     raised = [
         (flag.kind, frozenset(entry.item.key for entry in flag.flag_items.all()), flag.score)
         for flag in flags.prefetch_related("flag_items__item")

@@ -64,7 +64,7 @@ class Command(JobCommand):
         plan = demo.plant(slug, seed=seed)
         dataset, job = demo.open_demo(plan=plan, people=people)
         result = self.carry_out(job, importing.import_upload).result
-        if plan.annotations_csv and __import__("os").path.exists("labeling/management/commands/import_annotations.py"):
+        if plan.annotations_csv:
             call_command("import_annotations", slug, str(plan.annotations_csv), verbosity=0)
         demo.open_first_round(dataset=dataset, people=people)
         train = jobs.open_job(kind="train", dataset=dataset, by=people[Role.OWNER], queue="train")
