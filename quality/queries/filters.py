@@ -235,15 +235,13 @@ class Doubt:
     suggested: str
 
 
-def standing_doubts(dataset: Dataset, *, items: Collection[int] | None = None) -> list[Doubt]:
+def standing_doubts(dataset: Dataset) -> list[Doubt]:
     """Return items' parts in open flags that still doubt the label that the item has.
 
     Read flags first and alone: joined with a condition on items, SQLite walks all items
     (4 s instead of 40 ms at 100,000; bench/browse.py).
     """
     rows = FlagItem.objects.filter(flag__dataset=dataset, flag__state=FlagState.OPEN)
-    if items is not None:
-        rows = rows.filter(item__in=items)
     read = rows.values_list(
         "item", "flag__kind", "flag__score", "flag__suggested", "flag__given", "item__label__name"
     )

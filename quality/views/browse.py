@@ -74,7 +74,7 @@ def _around(shown: Shown, page: queries.Page) -> dict[str, Any]:
     seed = secrets.randbelow(RANDOM_SEEDS)
     return {
         "query": query,
-        "tiles": queries.tiles_of(shown.dataset, page.items, query=carried),
+        "tiles": queries.tiles_of(shown, page.items, query=carried),
         "previous_query": chosen.query(before=page.previous) if page.previous else "",
         "next_query": chosen.query(after=page.next) if page.next else "",
         "last_query": chosen.query(before=queries.END) if page.next else "",
