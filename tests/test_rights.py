@@ -93,11 +93,13 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:revoke_invitation": (LEADS, "post"),
     "labeling:versions": (REVIEWERS, "get"),
     "labeling:freeze_version": (LEADS, "post"),
+    "quality:overview": (REVIEWERS, "get"),
     "quality:browse": (REVIEWERS, "get"),
     "quality:selection": (REVIEWERS, "post"),
     "quality:selection_undo": (REVIEWERS, "post"),
     "quality:histogram": (REVIEWERS, "get"),
     "quality:item": (REVIEWERS, "get"),
+    "quality:item_in_files": (REVIEWERS, "get"),
     "quality:checks": (REVIEWERS, "get"),
     "quality:detect": (REVIEWERS, "post"),
     "quality:review": (REVIEWERS, "get"),
@@ -176,6 +178,7 @@ def make_world(slug: str) -> World:
     Item.objects.filter(pk=item.pk).update(content_id=sha256)
     old, new = make_run(dataset, 1), make_run(dataset, 2)
     result = {"classes": [], "old": {"version": 1}, "new": {"version": 2}, "newly_right": []}
+    result |= {"difference": 0.0, "low": -0.1, "high": 0.1, "n": 1}
     comparison = Comparison.objects.create(dataset=dataset, old=old, new=new, result=result)
     demo.folder_of(slug).mkdir(parents=True, exist_ok=True)
     (demo.folder_of(slug) / "truth.json").write_text("[]")
@@ -224,7 +227,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job",
         "round": "labeling:round labeling:close_round labeling:reopen_round labeling:annotate "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
-        "item": "labeling:media quality:item",
+        "item": "labeling:media quality:item quality:item_in_files",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
         "labeling:apply_upload labeling:upload_report",
         "class": "labeling:retire_class",
