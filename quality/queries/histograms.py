@@ -9,7 +9,7 @@ from labeling.models import Item
 from quality.queries.filters import FACTS, Fact, Shown, fact_value, one_of
 
 BINS = 16  # bars of 12 px in the 208 px beside the items
-MOST_MEASURED = 20_000  # items read for one histogram: about 0.3 s on SQLite (bench/browse.py)
+MOST_MEASURED = 20_000  # items read for one histogram: 0.2 s of CPU on SQLite (bench/browse.py)
 OUTSIDE = 0.01  # share of items beyond each end of the axis; they count in the first or last bin
 
 
