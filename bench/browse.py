@@ -58,7 +58,13 @@ def main(slug: str, queries: list[str]) -> None:
     client = Client(headers={"host": "127.0.0.1"})
     client.force_login(User.objects.get_or_create(username="bench", is_staff=True)[0])
     print(f"{dataset.items.count()} items; CPU ms, median of {REPEATS}")
-    for query in queries or ["", "sort=key", "sort=suspicious", "class=class 3", "fact=brightness&min=10&max=20"]:
+    for query in queries or [
+        "",
+        "sort=key",
+        "sort=suspicious",
+        "class=class 3",
+        "fact=brightness&min=10&max=20",
+    ]:
         figures = measured(dataset, query, client=client)
         told = ", ".join(f"{name} {figure:.0f}" for name, figure in figures.items())
         print(f"{query or 'all':22} {told}", flush=True)
