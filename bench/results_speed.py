@@ -81,7 +81,20 @@ def intake(shared: Path, work: Path) -> Figures:
     yield {"figure": "import of the peers' 256-px JPEG", "pictures": took["imported"],
            "cpu_s": took["cpu_s"], "wall_s": took["wall_s"], "start_cpu_s": start["cpu_s"],
            "cpu_s_for_10000": round(scaled + start["cpu_s"], 1), "bar": BAR_IMPORT_CPU_S,
+           "decode_only_cpu_ms_each": _decoding_ms(folder),
            "load": round(os.getloadavg()[0], 1)}  # fmt: skip
+
+
+def _decoding_ms(folder: Path) -> float:
+    """CPU of decoding alone (the peers' figure: .27): tells how much others slow the cores."""
+    from PIL import Image
+
+    paths = sorted(folder.iterdir())
+    start = time.process_time()
+    for path in paths:
+        with Image.open(path) as picture:
+            picture.load()
+    return round((time.process_time() - start) / len(paths) * 1000, 3)
 
 
 def _peers_pictures(shared: Path, work: Path, count: int) -> Path:
