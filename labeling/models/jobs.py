@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from labeling.models.datasets import Dataset
 
@@ -14,6 +15,14 @@ class JobState(models.TextChoices):
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
+
+
+WORDS = {
+    "import": _("Import"),
+    "train": _("Training"),
+    "detect": _("Checks"),
+    "prove": _("Before/After"),
+}
 
 
 class Job(models.Model):
@@ -59,6 +68,11 @@ class Job(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("labeling:job", args=[self.pk])
+
+    @property
+    def title(self) -> str:
+        """What the work is called on pages."""
+        return str(WORDS.get(self.kind, self.kind))
 
     @property
     def is_open(self) -> bool:
