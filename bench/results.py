@@ -84,7 +84,9 @@ def write_page() -> None:
 
 
 def _table(kept: dict[str, Any]) -> str:
-    head = f"### {kept['subject']}\n{kept['date']}, {kept['version']}, `{kept['command']}`\n\n"
+    note = f" ({kept['note']})" if "note" in kept else ""
+    told = f"{kept['date']}, {kept['version']}{note}, `{kept['command']}`"
+    head = f"### {kept['subject']}\n{told}\n\n"
     rows = ["| figure | |", "|---|---|"]
     rows += [f"| {_cell(f['figure'])} | {_told(f)} |" for f in kept["figures"][:MOST_ROWS]]
     return head + "\n".join(rows) + "\n\n"
