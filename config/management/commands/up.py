@@ -38,7 +38,8 @@ class Command(BaseCommand):
     def handle(self, *, port: int, no_demo: bool, **options: Any) -> None:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         with self.only_one() as _lock:
-            signal.signal(signal.SIGTERM, _interrupt)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _interrupt)
             try:
                 self.start(port=port, no_demo=no_demo)
                 self.watch()
