@@ -3,21 +3,21 @@
 A conditional update of the flag is the lock: of two reviewers exactly one decides.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from labeling.models import Item, LabelClass, LabelSource, Membership, Round, RoundKind, Split, User
-from labeling.services import labels, rounds
+from labeling.models import Item, LabelClass, Membership, Round, RoundKind, Split, User
+from labeling.services import rounds
 from quality.detectors import KINDS
 from quality.models import Action, Decision, Flag, FlagState
+from quality.services import plans
+from quality.services.plans import STATE, Plan, state_of
 
 PEOPLE_ASKED = 3  # answers wanted when a doubt goes to a round: the least odd number above one
 LONGEST_SECONDS = 600.0  # longer than this nobody looked at one flag all the time
-STATE = ("label", "label_id", "label_source", "split", "excluded")
 
 
 class FlagClosedError(Exception):
@@ -34,29 +34,6 @@ class DecisionRefusedError(Exception):
 
 class UndoRefusedError(Exception):
     """The decision cannot be taken back; the words say why."""
-
-
-@dataclass
-class Plan:
-    """What a decision changes, by item id."""
-
-    relabel: dict[int, LabelClass] = field(default_factory=dict)
-    exclude: dict[int, str] = field(default_factory=dict)
-    move: dict[int, str] = field(default_factory=dict)
-    ask: list[int] = field(default_factory=list)
-
-    def touches_test(self, items: Iterable[Item]) -> bool:
-        """Whether a test item changes, or one becomes a test item."""
-        for item in items:
-            is_changed = item.pk in self.exclude or (
-                item.pk in self.relabel and self.relabel[item.pk].pk != item.label_id
-            )
-            target = self.move.get(item.pk, item.split)
-            if (is_changed and item.split == Split.TEST) or (
-                target != item.split and Split.TEST in (target, item.split)
-            ):
-                return True
-        return False
 
 
 @transaction.atomic
@@ -88,7 +65,9 @@ def decide_flag(
     if touches_test and not test_confirmed:
         raise TouchesTestError(_("This changes test items. Confirm that you want it."))
     before = [state_of(item) for item in items]
-    asked = _carry_out(plan, flag=flag, by=reviewer)
+    told = str(KINDS[flag.kind].title).lower()
+    plans.carry_out(plan, by=reviewer, reason=f"review: {told}")
+    asked = _ask(flag, plan.ask, by=reviewer) if plan.ask else {}
     return Decision.objects.create(
         dataset=flag.dataset,
         flag=flag,
@@ -99,19 +78,6 @@ def decide_flag(
         after=[state_of(item) | asked for item in _items(flag)],
         touches_test=touches_test,
     )
-
-
-def state_of(item: Item) -> dict[str, Any]:
-    """Return what a decision may change of an item, as history keeps it."""
-    return {
-        "item": item.pk,
-        "key": item.key,
-        "label": item.label.name if item.label else None,
-        "label_id": item.label_id,
-        "label_source": item.label_source,
-        "split": item.split,
-        "excluded": item.excluded,
-    }
 
 
 def plan_for(
@@ -136,7 +102,7 @@ def plan_for(
     if action == Action.MERGE:
         return Plan(exclude=_merging(flag, items, keep))
     if action == Action.MOVE:
-        return Plan(move=_moves(flag, items, split))
+        return Plan(move=_moves(items, split))
     if action == Action.ROUND:
         return Plan(ask=[item.pk for item in items])
     return Plan()
@@ -188,7 +154,7 @@ def proposed_keep(flag: Flag, items: Sequence[Item]) -> int:
     return (best or in_test or marked or list(items))[0].pk
 
 
-def _moves(flag: Flag, items: Sequence[Item], split: str) -> dict[int, str]:
+def _moves(items: Sequence[Item], split: str) -> dict[int, str]:
     splits = {item.split for item in items}
     if len(items) == 1:
         target = split or Split.NONE
@@ -215,22 +181,6 @@ def _check_unchanged(flag: Flag, items: Sequence[Item]) -> None:
         if flag.given and name != flag.given:
             told = {"key": item.key, "label": name or _("no label")}
             raise FlagClosedError(_("The label of %(key)s is %(label)s by now.") % told)
-
-
-def _carry_out(plan: Plan, *, flag: Flag, by: User | None) -> dict[str, Any]:
-    """Change items through the services of labels; returns what a round got, for undo."""
-    told = str(KINDS[flag.kind].title).lower()
-    if plan.relabel:
-        labels.set_labels(
-            labels=plan.relabel, source=LabelSource.REVIEW, by=by, reason=f"review: {told}"
-        )
-    for reason in sorted(set(plan.exclude.values())):
-        ids = [pk for pk, why in plan.exclude.items() if why == reason]
-        labels.exclude_items(items=ids, reason=reason)
-    for split in sorted(set(plan.move.values())):
-        ids = [pk for pk, target in plan.move.items() if target == split]
-        labels.move_items(items=ids, split=split)
-    return _ask(flag, plan.ask, by=by) if plan.ask else {}
 
 
 def people_asked(flag: Flag) -> int:
@@ -279,7 +229,8 @@ def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
         raise UndoRefusedError(_("This decision was undone already."))
     items = _items(flag)
     _check_restorable(decision, items)
-    _restore(decision, items, by=reviewer)
+    plans.restore(decision.before, by=reviewer, reason="undo of a review decision")
+    _stop_asking(decision)
     _reopen(flag)
     return Decision.objects.create(
         dataset_id=decision.dataset_id,
@@ -316,22 +267,6 @@ def _words(name: str) -> str:
 def _shown(state: dict[str, Any], name: str) -> str:
     shown = state["label"] if name.startswith("label") else state[name]
     return shown or _("none")
-
-
-def _restore(decision: Decision, items: Sequence[Item], *, by: User | None) -> None:
-    earlier = {state["item"]: state for state in decision.before}
-    now = {item.pk: item for item in items}
-    labels.restore_labels(
-        labels={pk: (state["label_id"], state["label_source"]) for pk, state in earlier.items()},
-        by=by,
-        reason="undo of a review decision",
-    )
-    for pk, state in earlier.items():
-        if now[pk].excluded != state["excluded"]:
-            labels.exclude_items(items=[pk], reason=state["excluded"])
-        if now[pk].split != state["split"]:
-            labels.move_items(items=[pk], split=state["split"])
-    _stop_asking(decision)
 
 
 def _stop_asking(decision: Decision) -> None:

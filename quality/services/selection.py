@@ -11,11 +11,12 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from labeling.models import Dataset, Item, ItemTag, LabelClass, LabelSource, Round, Split, User
-from labeling.services import labels, rounds
+from labeling.models import Dataset, Item, ItemTag, LabelClass, Round, Split, User
+from labeling.services import rounds
 from quality.models import Action, Decision, Flag, FlagState
-from quality.services import flags
-from quality.services.decisions import LONGEST_SECONDS, STATE, Plan, state_of
+from quality.services import flags, plans
+from quality.services.decisions import LONGEST_SECONDS
+from quality.services.plans import STATE, Plan, state_of
 
 ROWS_A_STATEMENT = 200
 
@@ -97,14 +98,7 @@ def _change(selection: Selection, rows: Sequence[Item], *, plan: Plan, action: A
     if in_test and not selection.test_confirmed:
         raise TestItemsError(in_test)
     before = [state_of(item) for item in changed]
-    if plan.relabel:
-        labels.set_labels(
-            labels=plan.relabel, source=LabelSource.REVIEW, by=selection.by, reason="browse"
-        )
-    for reason in set(plan.exclude.values()):
-        labels.exclude_items(items=plan.exclude, reason=reason)
-    for split in set(plan.move.values()):
-        labels.move_items(items=plan.move, split=split)
+    plans.carry_out(plan, by=selection.by, reason="browse")
     now = Item.objects.filter(pk__in=wanted).select_related("label").order_by("key")
     return _record(
         selection,
@@ -242,20 +236,7 @@ def _take_back(
     decision: Decision, pairs: Sequence[tuple[State, State]], *, by: User | None
 ) -> None:
     ids = [before["item"] for before, _after in pairs]
-    if decision.action == Action.RELABEL:
-        earlier = {
-            before["item"]: (before["label_id"], before["label_source"]) for before, _after in pairs
-        }
-        labels.restore_labels(labels=earlier, by=by, reason="undo in browse")
-    elif decision.action in (Action.EXCLUDE, Action.INCLUDE):
-        for reason in {before["excluded"] for before, _after in pairs}:
-            same = [before["item"] for before, _after in pairs if before["excluded"] == reason]
-            labels.exclude_items(items=same, reason=reason)
-    elif decision.action == Action.MOVE:
-        for split in {before["split"] for before, _after in pairs}:
-            same = [before["item"] for before, _after in pairs if before["split"] == split]
-            labels.move_items(items=same, split=split)
-    elif decision.action == Action.TAG:
+    if decision.action == Action.TAG:
         word = decision.after[0]["tag"]
         ItemTag.objects.filter(item__in=ids, name=word).delete()
     elif decision.action == Action.FLAG:
@@ -263,6 +244,9 @@ def _take_back(
         Flag.objects.filter(pk__in=opened, state=FlagState.OPEN).update(state=FlagState.GONE)
     elif decision.action == Action.ROUND:
         _take_round_back(decision)
+    else:
+        earlier = [before for before, _after in pairs]
+        plans.restore(earlier, by=by, reason="undo in browse")
 
 
 def _take_round_back(decision: Decision) -> None:
