@@ -45,6 +45,8 @@ def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
         "head": _("softmax"),
         "seed": protocol.get("seed"),
     }
+    if left_out := known.get("left_out", 0):
+        words += " " + _("%(n)s labelled items in no split are left out.") % {"n": left_out}
     return {
         "learned": known.get("n", 0),
         "sealed": known.get("sealed", 0),

@@ -12,6 +12,7 @@ from quality import arrays
 from quality.models import Comparison, Run
 from quality.queries.changes import work_between
 from quality.services import figures
+from quality.services.copies import groups_kept
 from quality.services.material import Material, read_material
 from quality.services.runs import count_opening, dataset_of, predict_rows, run_version
 
@@ -90,11 +91,23 @@ def _begin(work: Work, dataset: Dataset, old: Run, new: Run) -> Comparison:
 
 
 def _on_test(work: Work, comparison: Comparison, material: tuple[Material, Material]) -> Judged:
-    """Both final heads on the earlier version's labelled test items."""
+    """Both final heads on the earlier version's labelled test items.
+
+    Neither learned from these items, nor from the same bytes under another key.
+    """
     old, new = material
-    sealed = {key for key, judged in zip(old.keys, old.is_judged, strict=True) if judged}
-    held_back = np.array([key in sealed for key in new.keys])
-    before = predict_rows(work, comparison.old, learned=old, of=old, rows=old.is_judged)
+    sealed_keys = {old.keys[row] for row in np.flatnonzero(old.is_judged)}
+    sealed_hashes = {old.hashes[row] for row in np.flatnonzero(old.is_judged)}
+    is_copy = np.array([sha256 in sealed_hashes for sha256 in old.hashes])
+    held_back = np.array(
+        [
+            key in sealed_keys or sha256 in sealed_hashes
+            for key, sha256 in zip(new.keys, new.hashes, strict=True)
+        ]
+    )
+    before = predict_rows(
+        work, comparison.old, learned=old, of=old, rows=old.is_judged, without=is_copy
+    )
     if comparison.old_id == comparison.new_id:
         after = before
     else:
@@ -158,7 +171,7 @@ def _judge(
         given_later=given_later[rows],
         before=guesses["before"][rows],
         after=guesses["after"][rows],
-        groups=old.groups[rows],
+        groups=groups_kept(comparison.old, old)[rows],
         keys=[old.keys[row] for row in rows],
         held_back=held_back,
     )

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,9 @@ from quality.models import Run
 from quality.queries.survey import Survey, run_probabilities
 from quality.services.features import backbones_for, extend_features
 
+if TYPE_CHECKING:
+    from mlcore.features import Backbone
+
 THUMBNAILS = f"grey-{SIDE}"  # kept like the vectors of a backbone: they too belong to contents
 PICTURES_A_SHARE = 500
 HASHES_A_QUERY = 500
@@ -24,31 +28,30 @@ HASHES_A_QUERY = 500
 def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
     """Add what the checks compare with: probabilities, neighbours, small pictures."""
     missing: dict[str, str] = {}
-    graph, backbone = None, ""
     if len(survey):
-        backbone, graph = neighbour_graph(work, survey, run=run)
+        known = backbones_for(survey.dataset.media)
+        wanted = [backbone for backbone in known if run and backbone.name == run.backbone]
+        survey = compared(work, survey, backbone=(wanted or known)[0])
     if run is None:
         missing["probabilities"] = "There is no finished run yet; neighbours alone were asked."
-    thumbnails = None
-    if survey.dataset.media == Media.IMAGE and len(survey):
-        thumbnails = _thumbnails(work, survey)
     return replace(
         survey,
         run=run,
         probabilities=run_probabilities(survey, run) if run else None,
-        graph=graph,
-        backbone=backbone,
-        thumbnails=thumbnails,
         missing=missing,
     )
 
 
-def neighbour_graph(work: Work, survey: Survey, *, run: Run | None) -> tuple[str, NeighbourGraph]:
-    """Return the backbone and the graph over the survey's rows; built when contents changed."""
+def compared(work: Work, survey: Survey, *, backbone: "Backbone") -> Survey:
+    """Add what copies are found by: neighbours, and small pictures where there are pictures."""
+    graph = neighbour_graph(work, survey, backbone=backbone)
+    thumbnails = _thumbnails(work, survey) if survey.dataset.media == Media.IMAGE else None
+    return replace(survey, graph=graph, backbone=backbone.name, thumbnails=thumbnails)
+
+
+def neighbour_graph(work: Work, survey: Survey, *, backbone: "Backbone") -> NeighbourGraph:
+    """Return the graph over the survey's rows; built when contents changed."""
     distinct = list(dict.fromkeys(survey.hashes))
-    known = backbones_for(survey.dataset.media)
-    wanted = [backbone for backbone in known if run and backbone.name == run.backbone]
-    backbone = (wanted or known)[0]
     graph = graphs.load_graph(survey.dataset.pk, backbone=backbone.name, hashes=distinct)
     if graph is None:
         work.progress(message="Looking at new items", now=True)
@@ -58,7 +61,7 @@ def neighbour_graph(work: Work, survey: Survey, *, run: Run | None) -> tuple[str
         graph = nearest(np.nan_to_num(arrays.load_features(backbone.name, distinct)))
         graphs.save_graph(survey.dataset.pk, graph, backbone=backbone.name, hashes=distinct)
     rows = {sha256: row for row, sha256 in enumerate(distinct)}
-    return backbone.name, graph.expanded(np.array([rows[sha256] for sha256 in survey.hashes]))
+    return graph.expanded(np.array([rows[sha256] for sha256 in survey.hashes]))
 
 
 def _contents(hashes: list[str]) -> dict[str, Content]:

@@ -40,8 +40,14 @@ class Material:
 
     @cached_property
     def is_learned(self) -> np.ndarray:
-        """Labelled and not sealed: what cross-validation and the final head may see."""
-        return (self.labels >= 0) & ~self.is_test
+        """Labelled and in a split to learn from: what every head of a run may see."""
+        return (self.labels >= 0) & np.isin(self.splits, learned_splits(self.splits))
+
+    @cached_property
+    def is_left_out(self) -> np.ndarray:
+        """Labelled, but in no split while others are: neither learned from nor judged on."""
+        is_labelled = np.array([name is not None for name in self.names], dtype=bool)
+        return is_labelled & ~self.is_test & ~self.is_learned
 
     @cached_property
     def is_judged(self) -> np.ndarray:
@@ -55,7 +61,7 @@ class Material:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """Group of each item: source groups joined with the copies among all items."""
+        """Source groups joined with equal contents; `copies.groups_of` finds the other copies."""
         from mlcore.folds import join_groups
 
         rows = [self.contents[sha256] for sha256 in self.hashes]
@@ -67,10 +73,22 @@ class Material:
         )
 
 
+def learned_splits(splits: Iterable[str]) -> list[str]:
+    """Return the splits that are learned from; items in none of them only where none is in train.
+
+    So taking an item out of train keeps it from being learned, and a dataset that was never
+    divided is learned whole.
+    """
+    if Split.TRAIN in set(splits):
+        return [Split.TRAIN, Split.VALIDATION]
+    return [Split.VALIDATION, Split.NONE]
+
+
 def read_material(version: Version) -> Material:
-    """Read a version; classes are those that an item outside test carries, in the set's order."""
+    """Read a version; classes are those that an item to learn from carries, in the set's order."""
     lines = list(read_manifest(version))
-    carried = {line["label"] for line in lines if line["label"] and line["split"] != Split.TEST}
+    learned = learned_splits(line["split"] for line in lines)
+    carried = {line["label"] for line in lines if line["label"] and line["split"] in learned}
     known = list(version.dataset.classes.values_list("name", flat=True))
     ordered = [name for name in known if name in carried]
     return Material(
@@ -91,13 +109,14 @@ def check_material(material: Material) -> None:
     )
     if not counts:
         raise Refused(
-            "No item outside the test split has a label yet. Annotate some, or import labels."
+            "No item outside the test split has a label yet (where something is in train: none in "
+            "train or validation). Annotate some, or import labels."
         )
     enough = [name for name, count in counts.items() if count >= LEAST_ITEMS_A_CLASS]
     if len(enough) < LEAST_CLASSES:
         raise Refused(
             f"Training needs at least {LEAST_CLASSES} classes with {LEAST_ITEMS_A_CLASS} labelled "
-            f"items each outside the test split; so far {_listed(counts)}."
+            f"items each to learn from, outside the test split; so far {_listed(counts)}."
         )
 
 

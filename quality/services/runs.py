@@ -14,7 +14,7 @@ from labeling.services.jobs import Refused, Work
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
-from quality.services import figures
+from quality.services import copies, figures
 from quality.services.features import backbones_for, choose_backbone, features_of
 from quality.services.live import LiveTraining
 from quality.services.material import Material, check_material, read_material
@@ -92,8 +92,11 @@ def open_test(work: Work, run: Run) -> None:
     work.progress(message="Predicting the test items", now=True)
     probabilities = predict_rows(work, run, learned=material, of=material, rows=material.is_judged)
     arrays.save_run(run, {"test_probabilities": probabilities})
-    correct = arrays.predicted_classes(probabilities)[judged] == material.labels[judged]
-    run.metrics["test"] = figures.accuracy(correct, material.groups[judged])
+    guesses = arrays.predicted_classes(probabilities)[judged]
+    # -1 on both sides is an item that cannot be read, of a class that was never learned.
+    correct = (guesses == material.labels[judged]) & (guesses >= 0)
+    groups = copies.groups_kept(run, material)
+    run.metrics["test"] = figures.accuracy(correct, groups[judged])
     with transaction.atomic():
         Run.objects.filter(pk=run.pk).update(metrics=run.metrics)
         reason = work.options.get("reason") or OPENED_ON_REQUEST
@@ -129,7 +132,7 @@ def predict_rows(
         head = fit_final(
             features[is_readable],
             learned.labels[seen][is_readable],
-            learned.groups[seen][is_readable],
+            copies.groups_kept(run, learned)[seen][is_readable],
             n_classes=len(learned.classes),
             protocol=Protocol(**run.protocol),
             should_stop=work.should_stop,
@@ -185,6 +188,7 @@ def _train(
     facts: dict[str, Any] = {
         "n": int(material.is_learned.sum()),
         "sealed": int(material.is_test.sum()),
+        "left_out": int(material.is_left_out.sum()),
         "backbone": described,
     }
     fresh = {"fold": 0, "folds": 0, "fold_scores": [], "confusion": None, "curves": None}
@@ -192,14 +196,24 @@ def _train(
     features = features_of(work, material, backbone=backbone, rows=material.is_learned)
     is_readable = ~np.isnan(features).any(axis=1)
     seen = np.flatnonzero(material.is_learned)[is_readable]
-    found = _cross_validate(work, material, seen, features=features[is_readable], protocol=protocol)
+    work.progress(message="Looking for copies, which no two folds may share", now=True)
+    groups = copies.groups_of(work, material, backbone=backbone)
+    copies.keep_groups(run, groups)
+    found = _cross_validate(
+        work,
+        material.labels[seen],
+        groups[seen],
+        n_classes=len(material.classes),
+        features=features[is_readable],
+        protocol=protocol,
+    )
     arrays.save_run(run, _whole(material, found, seen=seen))
     work.check()
     metrics = figures.metrics_of(
         found,
         features=features[is_readable],
         labels=material.labels[seen],
-        groups=material.groups[seen],
+        groups=groups[seen],
         n_classes=len(material.classes),
     )
     facts |= {"n": len(seen), "unreadable": int((~is_readable).sum()), "seed": protocol.seed}
@@ -234,15 +248,15 @@ def _end(run: Run, metrics: dict[str, Any]) -> Run:
 
 def _cross_validate(
     work: Work,
-    material: Material,
-    seen: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
     *,
+    n_classes: int,
     features: np.ndarray,
     protocol: "Protocol",
 ) -> "CrossValidation":
     from mlcore.training import Cancelled, cross_validate
 
-    labels, n_classes = material.labels[seen], len(material.classes)
     live = LiveTraining(
         work, labels=labels, n_classes=n_classes, n_folds=protocol.n_folds, epochs=protocol.epochs
     )
@@ -251,7 +265,7 @@ def _cross_validate(
         return cross_validate(
             features,
             labels,
-            material.groups[seen],
+            groups,
             n_classes=n_classes,
             protocol=protocol,
             on_epoch=live.on_epoch,

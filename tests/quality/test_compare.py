@@ -59,6 +59,19 @@ def test_an_added_item_without_a_label_gives_exactly_zero():
     assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
 
 
+def test_a_copy_of_a_test_item_is_held_back_from_the_later_training():
+    dataset = make_words(items=48, test_items=24)
+    freeze_version(dataset=dataset)
+    sealed = dataset.items.filter(split=Split.TEST).select_related("content", "label")
+    for item in sealed:
+        other = "sea" if item.label.name != "sea" else "sky"
+        add_text(dataset, f"again {item.key}", text=item.content.text, label=other, split="train")
+    freeze_version(dataset=dataset)
+    found = prove(dataset, 1, 2)
+    assert found["difference"] == 0
+    assert Comparison.objects.get().result["held_back"] == 24
+
+
 def test_spoiled_labels_give_a_loss_and_mending_them_a_gain():
     dataset = make_words(items=90, test_items=60)
     freeze_version(dataset=dataset)

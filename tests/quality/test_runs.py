@@ -16,8 +16,10 @@ from django.utils import timezone
 from labeling.models import Job, JobState, LabelSource, Role
 from labeling.services import jobs, labels
 from labeling.services.versions import freeze_version
+from mlcore.duplicates import LEAST_SCORE
 from quality import arrays
 from quality.models import Run, TestOpening
+from quality.queries.run_page import run_page
 from quality.queries.runs import datasets_with_news
 from quality.services import figures, runs
 from tests.factories import make_dataset, make_member, make_user
@@ -74,6 +76,46 @@ def test_copies_and_sources_never_straddle_folds():
         if item.source_group:
             groups.setdefault(item.source_group, set()).add(place[item.key])
     assert all(len(found) == 1 for found in groups.values())
+
+
+def test_copies_that_only_the_neighbours_tell_never_straddle_folds():
+    dataset = make_words(items=48)
+    pairs = []
+    for number in range(8):
+        twin = dataset.items.get(key=f"{number * 5:04d}")
+        key = f"near{number}"
+        text = twin.content.text.replace("the ", "the, ") + "."
+        add_text(dataset, key, text=text, label=twin.label.name, split="train")
+        pairs.append((twin.key, key))
+    train(dataset)
+    run = Run.objects.get()
+    folds = dict(zip(arrays.run_predictions(run)[0], arrays.run_array(run, "folds"), strict=True))
+    call_command("detect", dataset.slug, "--kind", "near_duplicate", stdout=io.StringIO())
+    sets = [
+        {folds[item.key] for item in flag.items.all()}
+        for flag in dataset.flags.filter(kind="near_duplicate", score__gte=LEAST_SCORE)
+    ]
+    assert len(sets) >= len(pairs)
+    assert all(len(found) == 1 for found in sets)
+
+
+def test_an_item_taken_out_of_train_is_no_longer_learned():
+    dataset = make_words(items=48)
+    labels.move_items(items=[dataset.items.get(key="0007").pk], split="none")
+    train(dataset)
+    run = Run.objects.get()
+    known = dict(zip(*arrays.run_predictions(run)[:2], strict=True))
+    assert known["0007"] == -1
+    assert (run.metrics["n"], run.metrics["left_out"]) == (47, 1)
+    assert "1 labelled items in no split" in run_page(run)["facts"]["protocol"]
+
+
+def test_a_dataset_that_was_never_divided_is_learned_whole():
+    dataset = make_words(items=48)
+    dataset.items.update(split="none")
+    train(dataset)
+    run = Run.objects.get()
+    assert (run.metrics["n"], run.metrics["left_out"]) == (48, 0)
 
 
 def test_nothing_new_is_not_trained_again():

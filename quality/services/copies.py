@@ -1,0 +1,63 @@
+"""What belongs together in a version: the copy sets that the checks find, and one source."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labeling.services.jobs import Work
+from mlcore.duplicates import LEAST_SCORE, copy_sets
+from mlcore.folds import join_groups
+from quality import arrays
+from quality.models import Run
+from quality.queries.survey import CONTENT_FIELDS, Survey
+from quality.services.graph import compared
+from quality.services.material import Material
+
+if TYPE_CHECKING:
+    from mlcore.features import Backbone
+
+ARRAY = "groups"
+
+
+def groups_of(work: Work, material: Material, *, backbone: "Backbone") -> np.ndarray:
+    """Group of each item: source groups joined with the copy sets that `detect` would flag.
+
+    Copies are looked for among all items: two train items may be copies through a third one.
+    """
+    survey = compared(work, _survey_of(material), backbone=backbone)
+    sure = [pair for pair in survey.copies if pair.score >= LEAST_SCORE]
+    copies: list[int | None] = [None] * len(survey)
+    for number, rows in enumerate(copy_sets(len(survey), sure)):
+        for row in rows:
+            copies[row] = number
+    return join_groups(material.groups, copies)
+
+
+def keep_groups(run: Run, groups: np.ndarray) -> None:
+    """Keep the groups of a run's version beside its predictions."""
+    arrays.save_run(run, {ARRAY: groups})
+
+
+def groups_kept(run: Run, material: Material) -> np.ndarray:
+    """Return the groups that a run went by; equal contents and sources where it kept none."""
+    kept = arrays.run_array(run, ARRAY)
+    return material.groups if kept is None else np.asarray(kept)
+
+
+def _survey_of(material: Material) -> Survey:
+    """See a frozen version as the checks see a dataset; ids and oddities play no part in copies."""
+    return Survey(
+        dataset=material.version.dataset,
+        ids=[],
+        keys=material.keys,
+        hashes=material.hashes,
+        splits=material.splits,
+        labels=material.labels,
+        groups=material.sources,
+        odd=[],
+        classes=material.classes,
+        contents={
+            sha256: {name: getattr(content, name) for name in CONTENT_FIELDS}
+            for sha256, content in material.contents.items()
+        },
+    )
