@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.conf import settings
 
@@ -27,7 +28,7 @@ class Opened:
     content: Content | None = None
     problem: Problem | None = None
 
-    @property
+    @cached_property
     def odd(self) -> list[list[str]]:
         """What a person should know about the item: its bytes' oddities and its name's."""
         if self.content is None:
@@ -57,8 +58,8 @@ def open_all(
     to_store: dict[str, bytes] = {}
     for (sha256, (raw, _)), found in zip(new.items(), measured):
         if isinstance(found, Measured):
-            contents[sha256] = _content_row(found, text=raw.decode() if media == Media.TEXT else "")
-            to_store.update(_bytes_of(found, raw, media))
+            contents[sha256], stored = _row_and_bytes(found, raw, media)
+            to_store.update(stored)
         else:
             contents[sha256] = found
     storage.write_many(to_store, pool=pool)
@@ -119,7 +120,22 @@ def _of_name(candidate: Candidate, kind: str) -> Iterable[Oddity]:
     return () if kind == "text" else name_oddity(candidate.name, kind)
 
 
-def _content_row(found: Measured, *, text: str) -> Content:
+def _row_and_bytes(found: Measured, raw: bytes, media: str) -> tuple[Content, dict[str, bytes]]:
+    """Return a row and what must lie in storage before it; texts lie in their row."""
+    if media == Media.TEXT:
+        return _content_row(found, text=raw.decode()), {}
+    # Small pictures are their own preview, and hashed already.
+    preview = found.sha256 if found.preview is raw else sha256_of(found.preview)
+    stored = {found.sha256: raw, preview: found.preview}
+    display = sha256_of(found.display) if found.display else ""
+    if found.display:
+        stored[display] = found.display
+    return _content_row(found, preview=preview, display=display), stored
+
+
+def _content_row(
+    found: Measured, *, text: str = "", preview: str = "", display: str = ""
+) -> Content:
     return Content(
         sha256=found.sha256,
         type=found.type,
@@ -132,18 +148,8 @@ def _content_row(found: Measured, *, text: str) -> Content:
         facts=found.facts,
         oddities=[[o.code, o.reason] for o in found.oddities if o.code != "wrong_extension"],
         text=text,
-        preview="" if text else sha256_of(found.preview),
-        preview_mime="" if text else found.preview_mime,
-        display=sha256_of(found.display) if found.display else "",
+        preview=preview,
+        preview_mime=found.preview_mime if preview else "",
+        display=display,
         display_mime=found.display_mime,
     )
-
-
-def _bytes_of(found: Measured, raw: bytes, media: str) -> dict[str, bytes]:
-    """Return what must lie in storage; texts lie in their row."""
-    if media == Media.TEXT:
-        return {}
-    stored = {found.sha256: raw, sha256_of(found.preview): found.preview}
-    if found.display:
-        stored[sha256_of(found.display)] = found.display
-    return stored
