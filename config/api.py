@@ -4,13 +4,16 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, ValidationError
 from ninja.security import HttpBearer
 
-import labeling.api
 import quality.api
+from labeling.api import answers, datasets, items, jobs
+from labeling.api.callers import in_words
 from labeling.models import User
+from labeling.services import members
 from labeling.services.jobs import JobOpenError, Refused
 from labeling.storage import DiskFullError
 
@@ -24,7 +27,7 @@ class Bearer(HttpBearer):
     """A token from the Account page; it may do what its person may do."""
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
-        user = labeling.api.user_of(token)
+        user = members.user_of_token(text=token, now=timezone.now())
         if user is not None:
             request.user = user
         return user
@@ -37,8 +40,8 @@ api = NinjaAPI(
     auth=Bearer(),
     docs_url=None,
 )
-api.add_router("", labeling.api.router)
-api.add_router("", quality.api.router)
+for part in (datasets, items, answers, jobs, quality.api):
+    api.add_router("", part.router)
 
 
 def _in_words(request: HttpRequest, words: str, *, status: int) -> HttpResponse:
@@ -59,7 +62,7 @@ def not_there(request: HttpRequest, error: Any) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def wrong(request: HttpRequest, error: Any) -> HttpResponse:
-    return _in_words(request, labeling.api.in_words(error.errors), status=422)
+    return _in_words(request, in_words(error.errors), status=422)
 
 
 @api.exception_handler(JobOpenError)

@@ -17,7 +17,6 @@ class MemberRequest(HttpRequest):
 EVERYONE = (Role.OWNER, Role.LEAD, Role.REVIEWER, Role.ANNOTATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.REVIEWER)
 LEADS = (Role.OWNER, Role.LEAD)
-OWNERS = (Role.OWNER,)
 JOBS_OF_REVIEWERS = ("detect",)
 
 

@@ -8,7 +8,8 @@ from ninja import Field, Query, Router, Schema, Status
 from ninja.errors import HttpError
 
 from labeling import access, tasks
-from labeling.api import JobOut, Refusal, job_out, speaker
+from labeling.api.callers import Refusal, speaker
+from labeling.api.jobs import JobOut, job_out
 from labeling.models import Dataset, LabelClass
 from labeling.services import jobs
 from labeling.views.downloads import file_response

@@ -1,0 +1,1 @@
+"""The JSON API of people's work, a router for each subject."""
