@@ -1,0 +1,57 @@
+"""The web process stays small: what only workers need is never loaded into it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("tensorflow", "keras", "librosa", "sklearn")
+VISIT = """
+import json, sys
+import config.asgi
+import config.urls
+from django.core.management import call_command
+from django.test import Client
+
+call_command("migrate", verbosity=0)
+from labeling.models import Item, Content, Membership, User
+from labeling.services import datasets, labels, versions
+
+reader = User.objects.create_user("maria", password="x", is_staff=True)
+made = datasets.create_dataset(name="pets", media="image", classes=["cat", "dog"], by=reader)
+content = Content.objects.create(sha256="0" * 64, type="png", mime="image/png", size=1)
+Item.objects.create(
+    dataset=made, key="a.png", content=content, split="train",
+    label=made.classes.first(), label_source="import",
+)
+versions.freeze_version(dataset=made)
+client = Client(headers={"host": "localhost"})
+client.force_login(reader)
+seen = {}
+for address in sys.argv[1].split():
+    seen[address] = client.get(address).status_code
+loaded = sorted(name for name in sys.argv[2].split() if name in sys.modules)
+print(json.dumps({"seen": seen, "loaded": loaded}))
+"""
+PAGES = ("", "browse/", "import/", "settings/", "members/", "rounds/", "runs/", "checks/",
+         "review/", "review/label_error/", "versions/", "before-after/")  # fmt: skip
+ADDRESSES = ["/", "/work/", "/system/", "/healthz", "/datasets/new/", "/api/docs",
+             *(f"/d/pets/{page}" for page in PAGES)]  # fmt: skip
+
+
+def test_the_web_process_never_loads_what_only_workers_need(
+    tmp_path: Path, redis_address: str
+) -> None:
+    environment = {**os.environ, "WINNOW_DATA": str(tmp_path)}
+    environment |= {"DJANGO_SETTINGS_MODULE": "config.settings", "REDIS_URL": redis_address}
+    environment.pop("DATABASE_URL", None)
+    done = subprocess.run(
+        [sys.executable, "-c", VISIT, " ".join(ADDRESSES), " ".join(HEAVY)],
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["loaded"] == []
+    assert set(found["seen"].values()) == {200}, found["seen"]
