@@ -203,10 +203,8 @@ class Undone:
 @transaction.atomic
 def undo(decision: Decision, *, by: User | None) -> Undone:
     """Take a decision about a selection back where nothing newer has changed the item."""
-    waiting = Decision.objects.select_for_update(of=("self",)).filter(
-        pk=decision.pk, flag=None, undoes=None, undone_by=None
-    )
-    if not waiting.exists():
+    rows = Decision.objects.select_for_update().filter(pk=decision.pk, flag=None, undoes=None)
+    if not list(rows) or Decision.objects.filter(undoes=decision).exists():
         raise NothingToChangeError(_("This was undone already."))
     found = Item.objects.filter(pk__in=[state["item"] for state in decision.before])
     now = {item.pk: state_of(item) for item in found.select_related("label")}

@@ -212,6 +212,7 @@ def states(dataset: Dataset) -> list[tuple[Any, ...]]:
     return list(dataset.items.order_by("key").values_list(*fields))
 
 
+@pytest.mark.both_databases
 def test_a_relabelled_selection_is_undone_to_what_it_was(pets: Dataset) -> None:
     earlier = states(pets)
     chosen = selected(pets, "train/cat-00.png", "new-0.png", seconds=4.0)
