@@ -18,7 +18,7 @@ AHEAD = 11  # flags in the rail: what fits on a screen 900 px high
 ITEMS_SHOWN = 12  # of a set; a source may have hundreds
 SMALL_PICTURE = 200  # px of the longer side below which a picture is not blown up to the stage
 PIXEL_PICTURE = 64  # px of the longer side up to which pixels are drawn as squares
-KEYS_OF_CLASSES = 10
+DIGITS = "1234567890"  # as they stand on a keyboard
 
 
 @dataclass(frozen=True)
@@ -154,13 +154,14 @@ def evidence_of(flag: Flag) -> Evidence:
 
 
 def class_keys(dataset: Dataset) -> list[tuple[LabelClass, str]]:
-    """Return the classes in use, the first ten with the digit that chooses them."""
+    """Return the classes in use with the digit that chooses them, the same as in a round.
+
+    Letters belong to the review page; classes without a digit of their own take the free ones.
+    """
     classes = list(dataset.classes.filter(retired_at__isnull=True))
-    digits = [str((place + 1) % KEYS_OF_CLASSES) for place in range(KEYS_OF_CLASSES)]
-    return [
-        (label, digits[place] if place < KEYS_OF_CLASSES else "")
-        for place, label in enumerate(classes)
-    ]
+    own = {row.pk: row.key_cap for row in classes if row.key.startswith("Digit")}
+    free = iter([digit for digit in DIGITS if digit not in own.values()])
+    return [(row, own[row.pk] if row.pk in own else next(free, "")) for row in classes]
 
 
 def _shown(dataset: Dataset, item: Item, *, role: str = "item", **more: Any) -> Shown:
