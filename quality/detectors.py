@@ -155,12 +155,12 @@ def _label_reason(
     noun = {Media.IMAGE: "image", Media.AUDIO: "clip"}.get(Media(survey.dataset.media), "text")
     count = "none" if agree == 0 else str(agree)
     votes = (
-        f"{count} of its {near} nearest neighbours {'are' if agree > 1 else 'is'} {names[given]}"
+        f"{count} of its {near} nearest neighbours {'are' if agree > 1 else 'is'} “{names[given]}”"
     )
     if told is None:
-        return f"{votes[0].upper()}{votes[1:]}; most say {names[suggested]}."
+        return f"{votes[0].upper()}{votes[1:]}; most say “{names[suggested]}”."
     gives = " and ".join(
-        f"{names[at]} {told[at]:.2f}".replace(" 0.", " .") for at in (given, suggested)
+        f"“{names[at]}” {told[at]:.2f}".replace(" 0.", " .") for at in (given, suggested)
     )
     return f"The model, which never saw this {noun}, gives {gives}, and {votes}."
 

@@ -76,10 +76,14 @@ def in_words(result: dict[str, Any], recalls: list[dict[str, Any]]) -> str:
     gained = [row["label"] for row in recalls if row["value"] > 0][:NAMED_CLASSES]
     lost = [row["label"] for row in recalls[::-1] if row["value"] < 0][:NAMED_CLASSES]
     if gained:
-        sentences.append(_("Gained most: %(names)s.") % {"names": ", ".join(gained)})
+        sentences.append(_("Gained most: %(names)s.") % {"names": _quoted(gained)})
     if lost:
-        sentences.append(_("Lost most: %(names)s.") % {"names": ", ".join(lost)})
+        sentences.append(_("Lost most: %(names)s.") % {"names": _quoted(lost)})
     return " ".join(sentences)
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names)
 
 
 def _verdict(result: dict[str, Any]) -> str:
