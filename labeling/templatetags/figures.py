@@ -116,3 +116,9 @@ def initials(name: object) -> str:
     words = str(name).replace(".", " ").replace("_", " ").replace("-", " ").split()
     letters = [word[0] for word in words[:2]] if len(words) > 1 else list(str(name)[:2])
     return "".join(letters).upper()
+
+
+@register.filter
+def spaced(code: str) -> str:
+    """Return a code as words: wrong_extension -> wrong extension."""
+    return code.replace("_", " ")
