@@ -260,9 +260,7 @@ def test_an_expired_session_keeps_the_answers_until_the_person_is_back(
     page.wait_for_timeout(500)
     Session.objects.all().delete()
     page.keyboard.press("Digit1")
-    expect(page.locator("#sending")).to_contain_text(
-        "Logged out: 1 kept here. Log in again"
-    )
+    expect(page.locator("#sending")).to_contain_text("Logged out: 1 kept here. Log in again")
     page.keyboard.press("Digit2")
     with page.context.expect_page() as opening:
         page.click("#sending a")
