@@ -1,0 +1,122 @@
+"""Cancelling a training ends its process within seconds, also while TensorFlow is imported."""
+
+import csv
+import http.cookiejar
+import random
+import sqlite3
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.quality.words import SPOKEN, sentence
+
+CANCEL_SECONDS = 5.0  # two are promised; the rest is for a busy machine
+START_SECONDS = 90.0
+TRAIN_SECONDS = 240.0
+ITEMS = 240
+MAKE_LEAD = (
+    "from labeling.models import User;"
+    "User.objects.create_superuser('lead', password='correct horse')"
+)
+
+
+class Person:
+    """Somebody at a browser without scripts: cookies, forms, redirects."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+        self.cookies = http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+
+    def post(self, path: str, **fields: str) -> str:
+        token = next((c.value for c in self.cookies if c.name == "winnow_csrf"), "")
+        sent = urllib.parse.urlencode({**fields, "csrfmiddlewaretoken": token}).encode()
+        with self.opener.open(self.address + path, sent, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    def get(self, path: str) -> str:
+        with self.opener.open(self.address + path, timeout=30) as answer:
+            return str(answer.read().decode())
+
+
+@pytest.fixture
+def lead(winnow: Any, tmp_path: Path) -> Person:
+    """A lead, logged in, with a set of texts that was imported for them."""
+    winnow.manage("shell", "-c", MAKE_LEAD)
+    rng, table = random.Random(1), tmp_path / "words.csv"
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "label", "split"])
+        for number in range(ITEMS):
+            name = list(SPOKEN)[number % len(SPOKEN)]
+            rows.writerow([f"{sentence(name, rng)} {number}", name, "train"])
+    winnow.manage("import_dataset", "words", str(table), "--media", "text")
+    person = Person(winnow.url)
+    person.get("/login/")
+    person.post("/login/", username="lead", password="correct horse")
+    return person
+
+
+def test_cancelling_ends_the_process_and_the_next_training_works(winnow: Any, lead: Person) -> None:
+    trainer = until(lambda: trainer_child(winnow.data), seconds=START_SECONDS)
+    lead.post("/d/words/runs/train/")
+    job = until(lambda: running(winnow.data), seconds=START_SECONDS)
+    began = time.monotonic()
+    lead.post(f"/jobs/{job}/cancel/")
+    until(lambda: not Path(f"/proc/{trainer}").exists(), seconds=CANCEL_SECONDS)
+    assert time.monotonic() - began < CANCEL_SECONDS
+    assert state(winnow.data, job) == ("cancelled", "")
+    lead.post("/d/words/runs/train/")
+    again = until(lambda: running(winnow.data), seconds=START_SECONDS)
+    assert again != job
+    until(lambda: state(winnow.data, again)[0] == "done", seconds=TRAIN_SECONDS)
+
+
+def until(asked: Callable[[], Any], *, seconds: float) -> Any:
+    """Return the first answer that is one; fail when there is none in time."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if found := asked():
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"nothing after {seconds} s: {asked.__code__.co_names}")
+
+
+def rows(data: Path, query: str, *values: object) -> list[Any]:
+    database = sqlite3.connect(f"file:{data / 'winnow.sqlite3'}?mode=ro", uri=True, timeout=20)
+    try:
+        return database.execute(query, values).fetchall()
+    finally:
+        database.close()
+
+
+def running(data: Path) -> int | None:
+    """The training at work, once its process has begun with TensorFlow or what it needs."""
+    found = rows(data, "select id from labeling_job where kind='train' and state='running'")
+    return found[0][0] if found else None
+
+
+def state(data: Path, job: int) -> tuple[str, str]:
+    return tuple(rows(data, "select state, error from labeling_job where id=?", job)[0])
+
+
+def trainer_child(data: Path) -> int | None:
+    """The one process in which this Winnow trains: the child of its worker for `train`."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True)
+    lines = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
+    workers = {int(pid) for pid, _, args in lines if "-Q train" in args and of_data(pid, data)}
+    children = [int(pid) for pid, parent, _ in lines if int(parent) in workers]
+    return children[0] if children else None
+
+
+def of_data(pid: str, data: Path) -> bool:
+    try:
+        return f"WINNOW_DATA={data}\0" in Path(f"/proc/{pid}/environ").read_text()
+    except OSError:
+        return False
