@@ -54,7 +54,7 @@ def start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
     configuration = folder / "redis.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(
-        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(folder)}\n"
         'appendonly yes\nappendfsync everysec\nsave ""\nloglevel warning\n'
     )
     with (folder / "redis.log").open("ab") as log:
@@ -68,6 +68,12 @@ def start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
         process.kill()
         raise
     return process, url
+
+
+def _quoted(folder: Path) -> str:
+    """Return a path as redis.conf wants it: a folder's name may hold spaces."""
+    escaped = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def wait_for(url: str, process: "subprocess.Popen[bytes] | None" = None) -> None:
