@@ -125,11 +125,11 @@ def claims(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
 def _as_shown(asking: Round, row: RoundItem) -> dict[str, Any]:
     """Return what the screen shows of an item: nothing that hints at the answer, no key."""
     content, facts = row.item.content, row.item.content.facts
-    slug = asking.dataset.slug
+    slug, mark = asking.dataset.slug, f"?v={row.item.content_mark}"
     shown = {
         "item": row.item_id,
-        "media": reverse("labeling:media", args=[slug, row.item_id, "display"]),
-        "peaks": reverse("labeling:media", args=[slug, row.item_id, "preview"]),
+        "media": reverse("labeling:media", args=[slug, row.item_id, "display"]) + mark,
+        "peaks": reverse("labeling:media", args=[slug, row.item_id, "preview"]) + mark,
         "seconds": facts.get("seconds"),
         "width": facts.get("width"),
         "text": content.text,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 from asgiref.sync import sync_to_async
+from django.db import connection
 from django.http import StreamingHttpResponse
 
 
@@ -15,6 +16,13 @@ def file_response(
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
+
+
+@sync_to_async
+def let_go_of_database() -> None:
+    """Give the connection back before a long answer; the next question takes another one."""
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 async def off_the_loop(content: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from labeling import access, queries, tasks
 from labeling.models import Job
 from labeling.services import jobs
+from labeling.views.downloads import let_go_of_database
 
 KEEP_ALIVE_SECONDS = 15
 
@@ -81,7 +82,7 @@ async def _events(row: Job) -> AsyncIterator[str]:
     try:
         async with client.pubsub() as messages_of_job:
             await messages_of_job.subscribe(jobs.channel(row.pk))
-            await row.arefresh_from_db(fields=["state", "done", "total"])
+            await _look_at(row)
             yield _event({"state": row.state, "done": row.done, "total": row.total})
             while row.is_open:
                 message = await messages_of_job.get_message(
@@ -89,7 +90,7 @@ async def _events(row: Job) -> AsyncIterator[str]:
                 )
                 if message is None:
                     yield ": still here\n\n"
-                    await row.arefresh_from_db(fields=["state"])
+                    await _look_at(row)
                     continue
                 state = json.loads(message["data"])
                 row.state = state["state"]
@@ -98,6 +99,12 @@ async def _events(row: Job) -> AsyncIterator[str]:
         yield "event: lost\ndata: {}\n\n"
     finally:
         await client.aclose()
+
+
+async def _look_at(row: Job) -> None:
+    """Read how far the job is; a page that stays open for hours holds no database connection."""
+    await row.arefresh_from_db(fields=["state", "done", "total"])
+    await let_go_of_database()
 
 
 def _event(state: dict[str, object]) -> str:

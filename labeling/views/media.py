@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 
 from labeling import access, storage
 from labeling.models import Item
+from labeling.views.downloads import let_go_of_database
 
 CHUNK_BYTES = 256 * 2**10
 YEAR_SECONDS = 365 * 24 * 3600
@@ -23,13 +24,17 @@ async def media(request: HttpRequest, slug: str, pk: int, what: str) -> HttpResp
     if not user.is_authenticated:
         return HttpResponse("Log in to see this.", status=401, content_type="text/plain")
     item = await sync_to_async(access.item_for)(user, slug, pk, roles=access.EVERYONE)
+    await let_go_of_database()  # a slow download holds none of them
     sha256, mime = _chosen(item, what)
+    is_of_these_bytes = request.GET.get("v") == item.content_mark
     if request.headers.get("If-None-Match") == f'"{sha256}"':
-        return _with_headers(HttpResponse(status=304), sha256, mime)
+        response: HttpResponseBase = HttpResponse(status=304)
+        return _with_headers(response, sha256, mime, lasting=is_of_these_bytes)
     path = storage.path_of(sha256)
     if not path.exists():
         raise Http404("the bytes of this item are missing from storage")
-    return _with_headers(_response(request, path, mime), sha256, mime)
+    response = _response(request, path, mime)
+    return _with_headers(response, sha256, mime, lasting=is_of_these_bytes)
 
 
 def _chosen(item: Item, what: str) -> tuple[str, str]:
@@ -72,10 +77,14 @@ async def _chunks(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def _with_headers(response: HttpResponseBase, sha256: str, mime: str) -> HttpResponseBase:
+def _with_headers(
+    response: HttpResponseBase, sha256: str, mime: str, *, lasting: bool
+) -> HttpResponseBase:
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = f'"{sha256}"'
-    response["Cache-Control"] = f"private, immutable, max-age={YEAR_SECONDS}"
+    # An import may replace an item's bytes: only an address that names them lasts.
+    kept = f"immutable, max-age={YEAR_SECONDS}" if lasting else "no-cache"
+    response["Cache-Control"] = f"private, {kept}"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     if not mime.startswith(SHOWN_TYPES) or mime in NOT_SHOWN:

@@ -322,9 +322,9 @@ def tiles_of(shown: Shown, items: list[Item], *, query: str = "") -> list[Tile]:
     return [
         Tile(
             url=f"{page}{item.pk}/{tail}",
-            thumb_url=f"{media}{item.pk}/preview",
-            peaks_url=f"{media}{item.pk}/preview",
-            media_url=f"{media}{item.pk}/display",
+            thumb_url=f"{media}{item.pk}/preview?v={item.content_mark}",
+            peaks_url=f"{media}{item.pk}/preview?v={item.content_mark}",
+            media_url=f"{media}{item.pk}/display?v={item.content_mark}",
             doubt=suggested.get(item.pk, ""),
             flags=doubts[item.pk],
             **_shown_of(item, shown.dataset.media),

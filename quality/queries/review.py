@@ -166,7 +166,8 @@ def class_keys(dataset: Dataset) -> list[tuple[LabelClass, str]]:
 
 def _shown(dataset: Dataset, item: Item, *, role: str = "item", **more: Any) -> Shown:
     def media(what: str) -> str:
-        return reverse("labeling:media", args=[dataset.slug, item.pk, what])
+        address = reverse("labeling:media", args=[dataset.slug, item.pk, what])
+        return f"{address}?v={item.content_mark}"
 
     url = reverse("quality:item", args=[dataset.slug, item.pk])
     return Shown(item, role, url, media("preview"), media("display"), **more)

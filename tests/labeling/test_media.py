@@ -1,0 +1,48 @@
+"""Bytes of items: kept by browsers only under an address that names them."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from labeling import storage
+from labeling.models import Content, Item
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def item(settings: Any, tmp_path: Path) -> Item:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    made = make_item(make_dataset(), "a.png")
+    give(made, b"one")
+    return made
+
+
+def give(item: Item, content: bytes) -> None:
+    sha256 = storage.write_bytes(content)
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    facts = {"type": "png", "mime": "image/png", "size": len(content)}
+    item.content = Content.objects.create(sha256=sha256, **facts)
+    item.save(update_fields=["content"])
+
+
+def test_an_address_that_names_the_bytes_is_kept_and_no_other(client: Any, item: Item) -> None:
+    client.force_login(make_member(item.dataset, "annotator"))
+    address = reverse("labeling:media", args=[item.dataset.slug, item.pk, "preview"])
+    lasting = f"{address}?v={item.content_mark}"
+    assert "immutable" in client.get(lasting)["Cache-Control"]
+    assert client.get(address)["Cache-Control"] == "private, no-cache"
+    give(item, b"another")
+    assert client.get(lasting)["Cache-Control"] == "private, no-cache"
+
+
+def test_a_range_is_answered_with_its_part(client: Any, item: Item) -> None:
+    client.force_login(make_member(item.dataset, "annotator"))
+    address = reverse("labeling:media", args=[item.dataset.slug, item.pk, "original"])
+    part = client.get(address, headers={"range": "bytes=1-"})
+    assert (part.status_code, part["Content-Range"]) == (206, "bytes 1-2/3")
+    assert b"".join(part) == b"ne"
