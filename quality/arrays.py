@@ -29,6 +29,14 @@ def save_array(path: Path, array: np.ndarray) -> None:
         os.fsync(file.fileno())
 
 
+def save_text(path: Path, text: str) -> None:
+    """Write a file so that readers see all of it or nothing, also after a power cut."""
+    with _Replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def features_folder(backbone: str) -> Path:
     """Return where the vectors of a backbone lie."""
     return Path(settings.DATA_DIR) / "features" / backbone
@@ -41,8 +49,7 @@ def save_features(backbone: str, hashes: Sequence[str], *, vectors: np.ndarray) 
         part = list(hashes[start : start + SHARD_ROWS])
         name = hashlib.sha256("\n".join(part).encode()).hexdigest()[:16]
         save_array(folder / f"{name}.npy", vectors[start : start + SHARD_ROWS].astype(np.float32))
-        with _Replacing(folder / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(part))
+        save_text(folder / f"{name}.json", json.dumps(part))
 
 
 def known_contents(backbone: str) -> dict[str, tuple[str, int]]:

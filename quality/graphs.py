@@ -23,7 +23,7 @@ def save_graph(
     part = folder / f".{name}.part"
     graph.save(part)
     part.replace(folder / f"{name}.npz")
-    (folder / f"{name}.rows").write_text(json.dumps(list(hashes)))
+    arrays.save_text(folder / f"{name}.rows", json.dumps(list(hashes)))
     for old in folder.glob(f"{dataset_id}-*"):
         if old.stem != name:
             old.unlink(missing_ok=True)
@@ -32,17 +32,20 @@ def save_graph(
 def load_graph(dataset_id: int, *, backbone: str, hashes: Sequence[str]) -> NeighbourGraph | None:
     """Return the graph over exactly these contents in this order, if it was built."""
     path = _folder(backbone) / f"{_name(dataset_id, hashes)}.npz"
-    return NeighbourGraph.load(path) if path.exists() else None
+    is_whole = path.exists() and path.with_suffix(".rows").exists()  # written last
+    return NeighbourGraph.load(path) if is_whole else None
 
 
 def newest_graph(dataset_id: int) -> tuple[str, list[str], NeighbourGraph] | None:
     """Return backbone, content hash of each row and graph as last built for a dataset."""
-    found = _listings(dataset_id)
-    if not found:
+    try:
+        rows = max(_listings(dataset_id), key=lambda path: path.stat().st_mtime, default=None)
+        if rows is None:
+            return None
+        graph = NeighbourGraph.load(rows.with_suffix(".npz"))
+        return rows.parent.parent.name, json.loads(rows.read_text()), graph
+    except FileNotFoundError:  # a check has just put a newer one in its place
         return None
-    rows = max(found, key=lambda path: path.stat().st_mtime)
-    graph = NeighbourGraph.load(rows.with_suffix(".npz"))
-    return rows.parent.parent.name, json.loads(rows.read_text()), graph
 
 
 def has_graph(dataset_id: int) -> bool:
