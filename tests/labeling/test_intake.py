@@ -310,3 +310,39 @@ def test_the_torture_set_is_imported_or_reported(capsys: Any):
 
 def test_uncommon_wav_formats_are_imported(capsys: Any):
     assert run(shared_path("data/wav_formats/audio.zip"), capsys)["imported"] == 24
+
+
+def test_a_file_that_another_dataset_knows_as_a_picture_is_still_no_sound(
+    tmp_path: Path, capsys: Any
+):
+    files = folder(tmp_path / "mixed", {"cat/1.png": png()})
+    run(files, capsys, name="pets")
+    result = run(files, capsys, "--media", "audio", name="sounds")
+    assert (result["imported"], result["rejected"]) == (0, 1)
+
+
+def test_a_damaged_table_of_texts_is_refused_in_words(tmp_path: Path):
+    path = packed(tmp_path / "texts.zip", {"a.csv": b"text,label\n" + b"hello there,x\n" * 50})
+    damaged = bytearray(path.read_bytes())
+    damaged[60] ^= 0xFF
+    path.write_bytes(damaged)
+    with pytest.raises(CommandError, match=r"a\.csv: The archive is damaged here"):
+        call_command("import_dataset", "texts", str(path), "--media", "text")
+
+
+def test_json_lines_may_hold_what_no_database_keeps(tmp_path: Path, capsys: Any):
+    lines = r'{"text": "half \ud800 and zero \u0000 here", "note": "\u0000\udfff", "label": "x"}'
+    (tmp_path / "t.jsonl").write_text(lines + "\n")
+    result = run(tmp_path / "t.jsonl", capsys, "--media", "text", name="texts")
+    assert result["imported"] == 1
+    item = Item.objects.select_related("content").get()
+    assert item.content.text == "half ? and zero  here"
+    assert item.metadata == {"note": "?"}
+
+
+def test_a_class_that_is_out_of_use_is_not_added_again(tmp_path: Path, capsys: Any):
+    files = folder(tmp_path / "in", {"cat/1.png": png(1), "dog/2.png": png(2)})
+    run(files, capsys)
+    upload = Upload.objects.get()
+    LabelClass.objects.filter(name="dog").update(retired_at="2026-01-01T00:00:00Z", key="")
+    assert differences.add_class(upload=upload, name="dog") == 0

@@ -34,7 +34,9 @@ def add_class(*, upload: Upload, name: str, by: User | None = None) -> int:
     datasets.add_classes(dataset=upload.dataset, names=[name])
     named = upload.entries.filter(proposed__label=name, item__isnull=False)
     without = named.filter(item__label__isnull=True).select_related("item")
-    meant = classes_by_name(upload, [name])[name]
+    meant = classes_by_name(upload, [name]).get(name)
+    if meant is None:  # out of use, or two differ from it in case alone: a lead settles that
+        return 0
     count = 0
     for batch in _batches(without):
         chosen = {entry.item_id: meant for entry in batch if entry.item_id}

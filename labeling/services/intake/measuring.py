@@ -17,6 +17,8 @@ from mlcore.images import measure_image
 from mlcore.sounds import measure_sound
 from mlcore.texts import MOST_CHARACTERS, measure_text
 
+# A picture that another dataset holds is known, and yet no sound.
+KINDS: dict[str, str] = {Media.IMAGE: "image/", Media.AUDIO: "audio/", Media.TEXT: "text/"}
 MOST_TEXT_BYTES = 4 * MOST_CHARACTERS  # UTF-8 takes at most 4 a character
 
 
@@ -47,7 +49,8 @@ def open_all(
     loaded = list(pool.map(lambda c: _load(c, media), candidates))
     hashes = {sha256 for sha256, _, _ in loaded if sha256}
     contents: dict[str, Content | Problem] = {
-        content.sha256: content for content in Content.objects.filter(sha256__in=hashes)
+        content.sha256: content
+        for content in Content.objects.filter(sha256__in=hashes, mime__startswith=KINDS[media])
     }
     new = {
         sha256: (raw, candidate)
@@ -98,7 +101,8 @@ def _load(candidate: Candidate, media: str) -> tuple[str, bytes, Problem | None]
             reason = f"The text has {len(raw):,} bytes; at most {MOST_TEXT_BYTES:,} are read."
             return "", b"", ("too_large", reason)
         try:
-            raw = unicodedata.normalize("NFC", raw.decode("utf-8-sig")).encode()
+            text = raw.decode("utf-8-sig").replace("\x00", "")  # PostgreSQL keeps no zero
+            raw = unicodedata.normalize("NFC", text).encode()
         except UnicodeDecodeError as error:
             return "", b"", ("unreadable", f"The text is not UTF-8 ({error.reason}).")
     return sha256_of(raw), raw, None

@@ -8,7 +8,14 @@ from typing import Any
 
 from labeling.models import Media
 from labeling.services.intake import tables
-from labeling.services.intake.members import Listing, Member, Problem, is_table, list_members
+from labeling.services.intake.members import (
+    Listing,
+    Member,
+    MemberError,
+    Problem,
+    is_table,
+    list_members,
+)
 from labeling.services.intake.placing import (
     NO_SPLIT_WORDS,
     UNLABELLED,
@@ -141,13 +148,21 @@ def _manifest(asked: Asked, listing: Listing, top: str) -> Table | None:
     for member in listing.members:
         inside = member.name.removeprefix(top)
         if member.problem is None and is_table(inside) and "/" not in inside:
-            table = read_table(member.name, member.read(), columns=asked.columns)
+            table = read_table(member.name, _bytes_of(member), columns=asked.columns)
             if table.has("key") or table.has("file"):
                 found.append((len(_members_of_rows(table, listing, top)), table))
     best = max(found, key=lambda pair: pair[0], default=(0, None))
     if asked.columns and best[1] is None:
         raise Refused("Columns are named, but there is no table that they could be in.")
     return best[1] if best[0] else None
+
+
+def _bytes_of(member: Member) -> bytes:
+    """Return the bytes of a table; without them the import cannot begin."""
+    try:
+        return member.read()
+    except MemberError as error:
+        raise Refused(f"{member.name}: {error.problem[1]}") from error
 
 
 def _members_of_rows(table: Table, listing: Listing, top: str) -> dict[int, Member]:
@@ -320,7 +335,8 @@ def _stem_split(asked: Asked, stem: str) -> str:
 def _text_table(asked: Asked, member: Member) -> Table:
     if member.problem:
         raise Refused(f"{member.name}: {member.problem[1]}")
-    table = read_table(member.name, member.read(), columns=asked.columns)
+    content = _bytes_of(member)
+    table = read_table(member.name, content, columns=asked.columns)
     if not table.has("text"):
         rest = [c for c in table.columns if c not in table.roles.values()]
         if len(rest) != 1:
@@ -328,7 +344,9 @@ def _text_table(asked: Asked, member: Member) -> Table:
                 f"{member.name}: which column holds the texts? Name it (text); there are: "
                 f"{', '.join(table.columns[:30])}."
             )
-        table = read_table(member.name, member.read(), columns={**asked.columns, "text": rest[0]})
+        table = read_table(
+            member.name, _bytes_of(member), columns={**asked.columns, "text": rest[0]}
+        )
     if asked.split_from == "column" and not table.has("split"):
         raise Refused(f"{member.name} has no split column.")
     return table

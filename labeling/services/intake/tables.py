@@ -141,7 +141,7 @@ def _of_lines(name: str, text: str) -> Table:
         if not isinstance(record, dict):
             problems.append((line, ("bad_row", "This line is no JSON object.")))
             continue
-        cells = {str(name): _as_cell(value) for name, value in record.items()}
+        cells = {_as_cell(name): _as_cell(value) for name, value in record.items()}
         columns.update(dict.fromkeys(cells))
         rows.append(Row(line, len(rows) + 1, cells))
     return Table(name, list(columns), rows, problems)
@@ -151,7 +151,9 @@ def _as_cell(value: object) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return unicodedata.normalize("NFC", text).strip()
+    # JSON can name what no database keeps: half a surrogate pair, and the character zero.
+    whole = text.encode("utf-8", "replace").decode().replace("\x00", "")
+    return unicodedata.normalize("NFC", whole).strip()
 
 
 def _of_cells(name: str, text: str, *, delimiter: str) -> Table:
