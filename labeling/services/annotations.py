@@ -161,9 +161,14 @@ def _reopen(row: RoundItem, *, by: User | None) -> None:
         labels.take_back_labels(
             items=[row.item_id],
             source=LabelSource.CONSENSUS,
+            given_for=_reason(row),
             by=by,
             reason="an answer was withdrawn",
         )
+
+
+def _reason(row: RoundItem) -> str:
+    return f"round {row.round_id}: {row.round.name}"
 
 
 def return_skipped(*, round: Round, annotator: Annotator, now: datetime) -> int:
@@ -197,14 +202,11 @@ def _settle(row: RoundItem) -> None:
 
 
 def _give_label(row: RoundItem, label: LabelClass, confidence: float) -> None:
-    by_review = Item.objects.filter(pk=row.item_id, label_source=LabelSource.REVIEW)
-    if by_review.exists():  # what a reviewer decided stands; the answers are on record
-        return
     labels.set_labels(
         labels={row.item_id: label},
         source=LabelSource.CONSENSUS,
         confidence={row.item_id: confidence},
-        reason=f"round {row.round.name}",
+        reason=_reason(row),
     )
 
 

@@ -7,6 +7,11 @@ from django.db import transaction
 from labeling.models import Item, LabelChange, LabelClass, LabelSource, User
 
 ROWS_A_STATEMENT = 200
+MOST_REASON = 200  # characters of the column
+STANDS_AGAINST: dict[str, tuple[str, ...]] = {
+    LabelSource.IMPORT: (LabelSource.CONSENSUS, LabelSource.REVIEW),
+    LabelSource.CONSENSUS: (LabelSource.REVIEW,),
+}
 
 
 @transaction.atomic
@@ -20,13 +25,14 @@ def set_labels(
 ) -> int:
     """Give items (by id) their labels and keep the history; returns how many changed.
 
-    A label that an import brings never overwrites one that people gave.
+    A label that an import brings never overwrites one that people gave, nor does what people
+    agree on overwrite what a reviewer decided.
     """
     changed = []
-    for item in Item.objects.select_related("label").filter(pk__in=labels).order_by("pk"):
+    items = Item.objects.select_for_update(of=("self",)).select_related("label")
+    for item in items.filter(pk__in=labels).order_by("pk"):
         label = labels[item.pk]
-        is_by_people = item.label_source in (LabelSource.CONSENSUS, LabelSource.REVIEW)
-        if source == LabelSource.IMPORT and is_by_people:
+        if item.label_source in STANDS_AGAINST.get(source, ()):
             continue
         new_source = source if label else LabelSource.NONE
         if (item.label, item.label_source) == (label, new_source):
@@ -45,7 +51,7 @@ def set_labels(
                 source=item.label_source,
                 confidence=(confidence or {}).get(item.pk),
                 by=by,
-                reason=reason[:200],
+                reason=reason[:MOST_REASON],
             )
             for item, before in changed
         ],
@@ -59,7 +65,11 @@ def begin_history(*, items: Iterable[Item], by: User | None = None, reason: str 
     LabelChange.objects.bulk_create(
         [
             LabelChange(
-                item=item, after=item.label, source=item.label_source, by=by, reason=reason[:200]
+                item=item,
+                after=item.label,
+                source=item.label_source,
+                by=by,
+                reason=reason[:MOST_REASON],
             )
             for item in items
             if item.label_id
@@ -70,7 +80,7 @@ def begin_history(*, items: Iterable[Item], by: User | None = None, reason: str 
 
 def exclude_items(*, items: Iterable[int], reason: str) -> int:
     """Leave items (by id) out of every later version; an empty reason takes them back in."""
-    return Item.objects.filter(pk__in=list(items)).update(excluded=reason[:200])
+    return Item.objects.filter(pk__in=list(items)).update(excluded=reason[:MOST_REASON])
 
 
 def move_items(*, items: Iterable[int], split: str) -> int:
@@ -80,13 +90,24 @@ def move_items(*, items: Iterable[int], split: str) -> int:
 
 @transaction.atomic
 def take_back_labels(
-    *, items: Iterable[int], source: LabelSource, by: User | None = None, reason: str = ""
+    *,
+    items: Iterable[int],
+    source: LabelSource,
+    given_for: str,
+    by: User | None = None,
+    reason: str = "",
 ) -> int:
-    """Undo the last label of items (by id) where this source gave it; returns how many changed."""
+    """Undo the last label of items (by id) where this source gave it; returns how many changed.
+
+    `given_for` is the reason that it was given for: what another round said stays.
+    """
     taken_back = []
-    for item in Item.objects.select_related("label").filter(pk__in=list(items)).order_by("pk"):
+    rows = Item.objects.select_for_update(of=("self",)).select_related("label")
+    for item in rows.filter(pk__in=list(items)).order_by("pk"):
         last, earlier = [*item.label_changes.order_by("-pk")[:2], None, None][:2]
         if item.label_source != source or last is None or last.after_id != item.label_id:
+            continue
+        if last.reason != given_for[:MOST_REASON]:
             continue
         before, item.label = item.label, last.before
         given = earlier.source if earlier else LabelSource.IMPORT
@@ -99,7 +120,7 @@ def take_back_labels(
                 after=item.label,
                 source=item.label_source,
                 by=by,
-                reason=reason[:200],
+                reason=reason[:MOST_REASON],
             )
         )
     LabelChange.objects.bulk_create(taken_back, batch_size=ROWS_A_STATEMENT)
@@ -123,7 +144,7 @@ def restore_labels(
                 after_id=label_id,
                 source=source,
                 by=by,
-                reason=reason[:200],
+                reason=reason[:MOST_REASON],
             )
         )
         Item.objects.filter(pk=item.pk).update(label=label_id, label_source=source)

@@ -392,3 +392,19 @@ def test_nobody_withdraws_the_answer_of_another():
     (item,) = claim(asking, one)
     given = answer(asking, item, one).annotation
     assert not withdraw_annotation(round=asking, annotator=two, client_id=given.client_id, now=NOW)
+
+
+def test_undo_in_a_second_round_leaves_what_the_first_one_agreed_on():
+    asking = make_asking(1)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    answer(asking, item, one)
+    second = make_round(
+        dataset=asking.dataset, name="first", kind="classify", items=[item.pk], answers_wanted=1
+    )
+    claim(second, one)
+    given = answer(second, item, one).annotation
+    assert withdraw_annotation(round=second, annotator=one, client_id=given.client_id, now=NOW)
+    item.refresh_from_db()
+    assert item.label is not None
+    assert (item.label.name, item.label_source) == ("cat", LabelSource.CONSENSUS)
