@@ -21,7 +21,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from labeling import storage
-from labeling.models import Dataset, Job, JobState, User
+from labeling.models import Dataset, Job, JobState, Upload, User
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 10
@@ -214,9 +214,11 @@ def cancel_job(*, job: Job) -> bool:
 @transaction.atomic
 def retry_job(*, job: Job) -> Job:
     """Open a failed or cancelled job once more, with the same options."""
-    return open_job(
+    again = open_job(
         kind=job.kind, dataset=job.dataset, options=job.options, by=job.by, queue=job.queue
     )
+    Upload.objects.filter(job=job).update(job=again)  # its page watches the work that goes on
+    return again
 
 
 def give_up_lost_jobs() -> int:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from labeling.models import Job, JobState
+from labeling.models import Job, JobState, Upload
 from labeling.services import jobs
 from tests.factories import make_dataset
 
@@ -93,3 +93,13 @@ def test_an_error_is_kept_on_the_row_and_a_refusal_in_words() -> None:
     refused = jobs.carry_out(jobs.retry_job(job=job).pk, refuse)
     assert refused
     assert (refused.state, refused.error) == (JobState.FAILED, "Label something first.")
+
+
+def test_the_page_of_an_import_watches_the_retry_of_its_job() -> None:
+    dataset = make_dataset()
+    job = jobs.open_job(kind="import", dataset=dataset)
+    upload = Upload.objects.create(dataset=dataset, name="pets.zip", path="pets.zip", job=job)
+    jobs.cancel_job(job=job)
+    again = jobs.retry_job(job=job)
+    upload.refresh_from_db()
+    assert upload.job == again
