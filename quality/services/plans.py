@@ -8,7 +8,7 @@ from typing import Any
 from labeling.models import Item, LabelClass, LabelSource, Split, User
 from labeling.services import labels
 
-STATE = ("label", "label_id", "label_source", "split", "excluded")
+STATE = ("label_id", "label_source", "split", "excluded")
 
 
 @dataclass

@@ -234,3 +234,14 @@ def test_decisions_are_exported_with_before_and_after():
         "",
         "blurred",
     )
+
+
+def test_a_class_that_was_renamed_meanwhile_does_not_stop_an_undo():
+    dataset = make_dataset()
+    item = make_item(dataset, "a", "cat")
+    decision = decide(make_flag(item), Action.RELABEL)
+    dataset.classes.filter(name="dog").update(name="hound")
+    undo_decision(decision=decision, reviewer=None)
+    item.refresh_from_db()
+    assert item.label is not None
+    assert item.label.name == "cat"
