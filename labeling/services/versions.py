@@ -32,6 +32,7 @@ def freeze_version(
         raise NothingToFreezeError("This dataset has no items yet. Import some first.")
     digest = storage.write_bytes(manifest)
     with transaction.atomic():
+        Dataset.objects.select_for_update().get(pk=dataset.pk)  # one number at a time
         newest = dataset.versions.first()
         if newest and newest.digest == digest:
             return newest, False

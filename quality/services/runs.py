@@ -234,6 +234,7 @@ def _begin(work: Work, material: Material, *, protocol: "Protocol") -> Run:
         Run.objects.filter(pk=begun.pk).update(**fields)
         begun.refresh_from_db()
         return begun
+    Dataset.objects.select_for_update().get(pk=dataset.pk)  # one number at a time
     number = (dataset.runs.aggregate(most=Max("number"))["most"] or 0) + 1
     return Run.objects.create(
         dataset=dataset, number=number, version=material.version, job=work.job, **fields
