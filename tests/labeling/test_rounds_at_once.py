@@ -11,6 +11,7 @@ from labeling.models import Annotation, Annotator, Claim, Item
 from labeling.services.rounds import LEASE, free_expired_claims, release_items
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
 
+pytestmark = pytest.mark.both_databases
 CLIENTS = 8
 BUSY_ITEMS = 60
 
