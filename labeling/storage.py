@@ -16,9 +16,6 @@ from django.core.files.storage import FileSystemStorage, storages
 class DurableStorage(FileSystemStorage):
     """Local files that are whole or absent: temporary file, fsync, rename."""
 
-    def __init__(self) -> None:
-        super().__init__(location=settings.MEDIA_ROOT)
-
     def _save(self, name: str, content: IO[bytes]) -> str:
         path = self.path(name)
         os.makedirs(os.path.dirname(path), exist_ok=True)

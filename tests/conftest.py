@@ -30,9 +30,20 @@ def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path_factory: pytest.TempPathFactory, settings: Any) -> None:
+    """Files of a test lie in a folder of its own: row ids begin again in each test."""
+    settings.DATA_DIR = tmp_path_factory.mktemp("data")
+    settings.MEDIA_ROOT = settings.DATA_DIR / "media"
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium; use `page` in tests."""
+    """A headless Chromium; use `page` in tests.
+
+    Of a module, not of the session: while Playwright runs, its event loop keeps Django's
+    synchronous test client from calling asynchronous views.
+    """
     from playwright.sync_api import sync_playwright
 
     from tests.setup import chromium

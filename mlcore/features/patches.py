@@ -73,7 +73,7 @@ def oriented_gradients(pixels: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> oriented_gradients(np.zeros((64, 64, 3))).max()
+    >>> float(oriented_gradients(np.zeros((64, 64, 3))).max())
     0.0
     """
     down, right = np.gradient(pixels, axis=(0, 1))
