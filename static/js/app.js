@@ -39,6 +39,12 @@ function closeMenus(except = null) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
 }
 
+/* A page that shows a job shows its outcome when it has ended; nobody is interrupted while typing. */
+document.body.addEventListener("job-ended", () => {
+  const isTyping = document.activeElement?.matches("input, textarea, select") || document.querySelector("dialog[open]");
+  if (!isTyping) location.reload();
+});
+
 document.addEventListener("click", (event) => {
   const target = event.target;
   closeMenus(target.closest("details.menu"));

@@ -120,6 +120,7 @@ async function sendAll() {
   }
   $("#sending-words").textContent = form.dataset.textKept;
   await request(addresses.start, new FormData());
+  window.onbeforeunload = null;  // everything is on the server now: leaving loses nothing
   location.assign(addresses.report);
 }
 
