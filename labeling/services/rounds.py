@@ -25,6 +25,7 @@ from labeling.models import (
 )
 
 LEASE = timedelta(minutes=5)  # renewed every minute by the page that holds the claim
+SILENT = timedelta(seconds=90)  # a page renews its claims each minute; longer, and it is gone
 MOST_CLAIMS_AT_ONCE = 20  # items; a page holds 5, a program may ask for more
 ROWS_A_STATEMENT = 2_000
 CLAIMS_A_TRANSACTION = 200
@@ -125,15 +126,39 @@ def claim_items(
 ) -> list[RoundItem]:
     """Reserve up to `count` items that this annotator has not answered and does not hold."""
     count = min(count, MOST_CLAIMS_AT_ONCE)
-    claimed: list[RoundItem] = []
-    for row in _free_for(round, annotator, count):
+    claimed = _left_behind(round, annotator, count, now=now)
+    taken_over = len(claimed)
+    for row in _free_for(round, annotator, count - taken_over):
         free = RoundItem.objects.filter(pk=row.pk, state=RoundItemState.OPEN, taken__lt=F("wanted"))
         if free.update(taken=F("taken") + 1):
             claimed.append(row)
     Claim.objects.bulk_create(
-        [Claim(round_item=row, annotator=annotator, expires_at=now + LEASE) for row in claimed]
+        [
+            Claim(round_item=row, annotator=annotator, expires_at=now + LEASE)
+            for row in claimed[taken_over:]
+        ]
     )
     return claimed
+
+
+def _left_behind(
+    round: Round, annotator: Annotator, count: int, *, now: datetime
+) -> list[RoundItem]:
+    """Take over this annotator's own claims that no page has renewed: a tab that is gone."""
+    silent = Claim.objects.filter(
+        round_item__round=round,
+        round_item__state=RoundItemState.OPEN,
+        annotator=annotator,
+        expires_at__gt=now,
+        expires_at__lt=now + LEASE - SILENT,
+    ).order_by("round_item__position")[:count]
+    return [
+        claim.round_item
+        for claim in silent.select_related("round_item__item__content", "round_item__item__label")
+        if Claim.objects.filter(pk=claim.pk, expires_at=claim.expires_at).update(
+            expires_at=now + LEASE
+        )
+    ]
 
 
 def _free_for(round: Round, annotator: Annotator, count: int) -> list[RoundItem]:

@@ -6,6 +6,7 @@ import { toast } from "./toast.js";
 
 const UNDO_MOST = 20, RECENT_SHOWN = 6, REFILL_AT = 3, LOOK_AGAIN_MS = 10_000, SOON_MS = 500, PACE_FROM = 5, PACE_LEAST_S = 20;
 const IDLE_MS = 60_000; // longer than this without a sign of life does not count as looking
+const DOUBLE_TAP_MS = 400; // the second half of a double tap would answer an item that nobody has seen
 const LEFT_ALONE_MS = 10 * 60_000; // after this long the items go back to the others
 
 const page = document.getElementById("annotate");
@@ -21,7 +22,7 @@ const showing = new Showing(find("stage"), settings.media, words);
 const queue = [];
 const history = [];
 let current = null, claiming = false, waitTimer = null, lastSign = performance.now();
-let looked = 0, answered = settings.answered, total = settings.answered + settings.left;
+let shownAt = 0, looked = 0, answered = settings.answered, total = settings.answered + settings.left;
 const times = [];
 
 /* ---- items ---- */
@@ -63,6 +64,7 @@ function show() {
   find("blank").hidden = true;
   showing.show(current);
   looked = 0;
+  shownAt = performance.now();
   lastSign = performance.now();
   page.dataset.item = current.item;
   if (settings.kind === "verify" && current.asked) ask(current.asked);
@@ -276,6 +278,7 @@ function toggleGuideline() {
 page.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
+  if (event.detail > 1 && performance.now() - shownAt < DOUBLE_TAP_MS && button.closest("#answers")) return;
   if (event.detail) button.blur(); // pressed by pointer: Space must not press it again
   if (button.dataset.class) answer("class", { label: Number(button.dataset.class), said: button.dataset.name });
   else if (button.dataset.answer === "unsure") answer("unsure", { said: words.textUnsure });

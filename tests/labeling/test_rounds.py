@@ -408,3 +408,15 @@ def test_undo_in_a_second_round_leaves_what_the_first_one_agreed_on():
     item.refresh_from_db()
     assert item.label is not None
     assert (item.label.name, item.label_source) == ("cat", LabelSource.CONSENSUS)
+
+
+def test_items_of_a_tab_that_is_gone_are_handed_out_again_to_the_same_person():
+    asking = make_asking(items=2)
+    annotator = make_annotator(asking)
+    first = claim_items(round=asking, annotator=annotator, count=2, now=NOW)
+    soon, later = NOW + timedelta(seconds=30), NOW + timedelta(seconds=120)
+    assert claim_items(round=asking, annotator=annotator, count=2, now=soon) == []
+    again = claim_items(round=asking, annotator=annotator, count=2, now=later)
+    assert again == first
+    assert Claim.objects.count() == 2
+    assert set(RoundItem.objects.values_list("taken", flat=True)) == {1}
