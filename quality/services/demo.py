@@ -107,14 +107,26 @@ def _answers_by_item(dataset: Dataset) -> dict[int, set[int | None]]:
 
 
 def planted_and_found(dataset: Dataset) -> list[truth.Row]:
-    """Compare what was planted with the flags that the checks raised, decided ones included."""
+    """Compare what was planted with the flags that the checks raised, decided ones included.
+
+    A planted fault is found when it stands in a queue; a false alarm is a flag that its check
+    expects to be right, not one of the candidates that wait at the end of a queue.
+    """
     flags = Flag.objects.filter(dataset=dataset).exclude(state=FlagState.GONE)
-    raised = [
-        (flag.kind, frozenset(entry.item.key for entry in flag.flag_items.all()), flag.score)
+    raised = {
+        flag.pk: (
+            flag.kind,
+            frozenset(entry.item.key for entry in flag.flag_items.all()),
+            flag.score,
+        )
         for flag in flags.prefetch_related("flag_items__item")
-    ]
+    }
+    likely = set(flags.filter(is_likely=True).values_list("pk", flat=True))
     refused = UploadEntry.objects.filter(
         upload__dataset=dataset, outcome=Outcome.REJECTED
     ).values_list("name", flat=True)
     known = truth.read_truth(folder_of(dataset.slug) / "truth.json")
-    return truth.compare(known, raised, rejected=refused)
+    every = truth.compare(known, raised.values(), rejected=refused)
+    firm = truth.compare(known, [raised[pk] for pk in likely], rejected=refused)
+    rows = [row for row in every if row.planted] + [row for row in firm if not row.planted]
+    return sorted(rows, key=lambda row: row.kind)
