@@ -66,7 +66,9 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         is_first = not User.objects.exists()
         environment = {**os.environ, "REDIS_URL": self.redis()}
-        port = redis_server.free_port(wanted=port, host=settings.BIND)
+        wanted, port = port, redis_server.free_port(wanted=port, host=settings.BIND)
+        if port != wanted:
+            self.say(f"Port {wanted} is taken by another program: using {port}.")
         address = f"http://{_host(settings.BIND)}:{port}/"
         self.run("web", _uvicorn(settings.BIND, port), environment)
         worker = [sys.executable, "-m", "celery", "-A", "config", "worker", "--loglevel=WARNING"]

@@ -80,7 +80,11 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
     _refuse_full_disk(reading)
     plan = _plan(upload, reading, work)
     _import_candidates(upload, reading, work)
-    split = splitting.propose(upload=upload, work=work) if plan["wants_split"] else {}
+    split = (
+        splitting.propose(upload=upload, work=work)
+        if plan["wants_split"] and counts(upload)["imported"]
+        else {}
+    )
     result = {**counts(upload), "ignored": reading.ignored, "manifest": reading.manifest}
     result |= {"upload": upload.pk, "split": split}
     upload.options["result"] = result
