@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,14 @@ class Winnow:
 
 @pytest.fixture(scope="session")
 def winnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Winnow]:
+    """One running Winnow for all tests that do not mind what the others left in it."""
+    with running_winnow(tmp_path_factory.mktemp("winnow")) as started:
+        yield started
+
+
+@contextmanager
+def running_winnow(data: Path) -> Iterator[Winnow]:
     """`manage.py up` without the demo, as an operator starts it."""
-    data = tmp_path_factory.mktemp("winnow")
     environment = {**os.environ, "WINNOW_DATA": str(data)}
     for name in ("REDIS_URL", "DATABASE_URL"):
         environment.pop(name, None)
