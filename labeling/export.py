@@ -7,6 +7,7 @@ need no more memory than a hundred. A zip holds the names of its members, nothin
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can state
 ZIP_FILE_MODE = 0o100644 << 16
 ZIP_MADE_ON_UNIX = 3
 # What a spreadsheet reads as the beginning of a formula (OWASP, CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A cell that has an apostrophe there already gets one more, so that an import knows which to take.
+FORMULA_START = re.compile(r"'*[=+\-@\t\r]")
 WINDOWS_FORBIDS = str.maketrans(dict.fromkeys('\\/:*?"<>|', "_"))
 SPLIT_FOLDERS = frozenset({"train", "validation", "test"})
 
@@ -96,7 +98,7 @@ def cell_of(value: Any) -> Any:
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False, sort_keys=True) if value else ""
     text = str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if FORMULA_START.match(text) else text
 
 
 def as_folders(members: Iterable[Member]) -> Iterator[bytes]:

@@ -52,6 +52,10 @@ HOW_TO_CONVERT = {
     "avi": "AVI video is not read here; take its frames: ffmpeg -i clip.avi frame_%04d.jpg",
     "svg": "SVG is a drawing, not pixels; export it as PNG first",
     "jxl": "JPEG XL is not read here; convert it to PNG or JPEG first",
+    "jp2": "JPEG 2000 is not read here; convert it to PNG or JPEG first",
+    "ico": "Icons are not read here; convert them to PNG first",
+    "caf": "CAF sound is not read here; convert it first: ffmpeg -i clip.caf clip.flac",
+    "w64": "Wave64 sound is not read here; convert it first: ffmpeg -i clip.w64 clip.flac",
     "psd": "Photoshop files are not read here; export them as PNG or TIFF first",
     "pdf": "PDF is not read here; export its pages first: pdftoppm -png file.pdf page",
 }
@@ -68,6 +72,10 @@ _EXTENSIONS = {
     "pnm": "pbm pgm ppm pnm",
     "svg": "svg",
     "jxl": "jxl",
+    "jp2": "jp2 j2k jpf jpx",
+    "ico": "ico",
+    "caf": "caf",
+    "w64": "w64",
     "psd": "psd",
     "pdf": "pdf",
     "wav": "wav wave",
@@ -116,6 +124,11 @@ _SIGNATURES = (
     (0, b"8BPS", "psd"),
     (0, b"\xff\x0a", "jxl"),
     (4, b"JXL \r\n\x87\n", "jxl"),
+    (4, b"jP  \r\n\x87\n", "jp2"),
+    (0, b"\xff\x4f\xff\x51", "jp2"),
+    (0, b"\x00\x00\x01\x00", "ico"),
+    (0, b"caff\x00\x01", "caf"),
+    (0, b"riff\x2e\x91\xcf\x11", "w64"),
 )
 
 #: Major brands of ISO media files (ISO/IEC 14496-12); any other brand counts as video.
@@ -320,7 +333,8 @@ def real_type(content: bytes, *, wanted: Collection[str], noun: str, most_bytes:
             "unreadable",
             f"All {len(content):,} bytes are zero: the copy failed."
             if blank
-            else f"The first bytes are those of no {noun} known here; the file is damaged.",
+            else f"The first bytes are those of no {noun} known here; it is damaged or of "
+            "a kind that is not read. Convert it, or save it again.",
         )
     raise UnusableFile("not_media", f"The file is really {kind.upper()}; {noun}s are wanted here.")
 

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
@@ -23,6 +24,7 @@ from labeling.models import (
 )
 from labeling.services import jobs, labels
 from labeling.services.intake import differences, importing, splitting
+from mlcore.riff import pcm16_wav
 from tests.factories import make_dataset, make_user
 from tests.shared import shared_path
 
@@ -185,7 +187,7 @@ def test_a_manifest_beats_the_folders_and_its_lines_are_answered_for(tmp_path: P
     assert "'dog' here" in UploadEntry.objects.get(line=4).reason
     assert UploadEntry.objects.get(name="cat/2.png", line=0).code == "unknown_split"
     assert entry("cat/3.png").code == "no_row"
-    assert Item.objects.get(key="cat/3.png").label is None
+    assert Item.objects.get(key="cat/3.png").label.name == "cat"
     assert result["manifest"] == "labels.csv"
 
 
@@ -315,10 +317,11 @@ def test_uncommon_wav_formats_are_imported(capsys: Any):
 def test_a_file_that_another_dataset_knows_as_a_picture_is_still_no_sound(
     tmp_path: Path, capsys: Any
 ):
-    files = folder(tmp_path / "mixed", {"cat/1.png": png()})
-    run(files, capsys, name="pets")
+    sound = pcm16_wav(np.zeros((800, 1)), 8_000)
+    files = folder(tmp_path / "mixed", {"cat/1.png": png(), "cat/2.wav": sound})
+    run(files, capsys, "--media", "image", name="pets")
     result = run(files, capsys, "--media", "audio", name="sounds")
-    assert (result["imported"], result["rejected"]) == (0, 1)
+    assert (result["imported"], result["rejected"]) == (1, 1)
 
 
 def test_a_damaged_table_of_texts_is_refused_in_words(tmp_path: Path):
@@ -346,3 +349,82 @@ def test_a_class_that_is_out_of_use_is_not_added_again(tmp_path: Path, capsys: A
     upload = Upload.objects.get()
     LabelClass.objects.filter(name="dog").update(retired_at="2026-01-01T00:00:00Z", key="")
     assert differences.add_class(upload=upload, name="dog") == 0
+
+
+def test_a_quotation_mark_that_nothing_closes_is_refused_with_its_line(tmp_path: Path):
+    table = b'key,label\n1.png,cat\n2.png,"dog\n3.png,cat\n4.png,dog\n'
+    files = {f"{n}.png": png(n) for n in range(1, 5)} | {"labels.csv": table}
+    with pytest.raises(CommandError, match="quotation mark in line 3 is never closed"):
+        call_command("import_dataset", "pets", str(folder(tmp_path / "root", files)))
+    assert not Item.objects.exists()
+
+
+def test_a_table_that_is_not_used_says_why(tmp_path: Path, capsys: Any):
+    files = {
+        "1.png": png(1),
+        "labels.csv": b"key,label\n1.png,cat\n",
+        "notes.csv": b"who,when\nann,today\n",
+        "others.csv": b"file,label\n7.png,dog\n",
+        "deep/labels.csv": b"key,label\n1.png,dog\n",
+    }
+    run(folder(tmp_path / "root", files), capsys)
+    assert Item.objects.get().label.name == "cat"
+    assert "who, when" in entry("notes.csv").reason
+    assert "No line" in entry("others.csv").reason
+    assert "where the import begins" in entry("deep/labels.csv").reason
+
+
+def test_a_file_without_a_line_keeps_the_class_of_its_folder(tmp_path: Path, capsys: Any):
+    files = {"cat/1.png": png(1), "cat/2.png": png(2), "new/3.png": png(3)}
+    table = b"key,label\ncat/1.png,cat\n"
+    run(folder(tmp_path / "root", files | {"labels.csv": table}), capsys)
+    labels_now = {i.key: i.label and i.label.name for i in Item.objects.all()}
+    assert labels_now == {"cat/1.png": "cat", "cat/2.png": "cat", "new/3.png": None}
+
+
+def test_a_class_name_that_is_too_long_is_cut_and_said_so(tmp_path: Path, capsys: Any):
+    table = f"key,label\n1.png,{'long' * 100}\n".encode()
+    run(folder(tmp_path / "root", {"1.png": png(1), "labels.csv": table}), capsys)
+    assert Item.objects.get().label.name == "long" * 25
+    assert entry("1.png").code == "label_too_long"
+
+
+def test_columns_with_one_name_are_told_apart(tmp_path: Path, capsys: Any):
+    table = b"key,label,note,note\n1.png,cat,first,second\n"
+    run(folder(tmp_path / "root", {"1.png": png(1), "labels.csv": table}), capsys)
+    assert Item.objects.get().metadata == {"note": "first", "note (2)": "second"}
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_comes_back_as_it_was(tmp_path: Path, capsys: Any, form: str):
+    files = {"=1+1.png": png(1), "-2.png": png(2), "'=3.png": png(3)}
+    table = "key,label,speaker,note\n=1+1.png,@cat,ann,=A1\n-2.png,dog,bob,\n'=3.png,dog,bob,'=x\n"
+    root = folder(tmp_path / "root", files | {"labels.csv": table.encode()})
+    run(root, capsys)
+    before = list(Item.objects.order_by("key").values("key", "source_group", "metadata", "label"))
+    assert before[2]["metadata"] == {"note": "=A1"}
+    (root / "labels.csv").unlink()
+    out = tmp_path / f"out.{form}"
+    call_command("export", "pets", "--format", form, "--out", str(out))
+    result = run(root, capsys, "--labels", str(out))
+    assert (result["unchanged"], result["rejected"]) == (3, 0)
+    run(root, capsys, "--labels", str(out), name="others")
+    again = Item.objects.filter(dataset__slug="others").order_by("key")
+    assert [(i.key, i.source_group, i.metadata) for i in again] == [
+        (row["key"], row["source_group"], row["metadata"]) for row in before
+    ]
+
+
+def test_exported_labels_make_no_source_groups(tmp_path: Path, capsys: Any):
+    root = folder(tmp_path / "root", {"cat/1.png": png(1), "dog/2.png": png(2)})
+    run(root, capsys)
+    out = tmp_path / "labels.csv"
+    call_command("export", "pets", "--what", "labels", "--out", str(out))
+    assert run(root, capsys, "--labels", str(out))["unchanged"] == 2
+    assert set(Item.objects.values_list("source_group", flat=True)) == {""}
+
+
+def test_an_import_of_which_nothing_could_be_used_ends_with_status_1(tmp_path: Path, capsys: Any):
+    with pytest.raises(CommandError, match="Nothing could be used: 2 rejected"):
+        run(folder(tmp_path / "root", {"cat/1.png": b"", "cat/2.png": b"nothing"}), capsys)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["rejected"] == 2

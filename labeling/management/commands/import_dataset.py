@@ -63,6 +63,8 @@ class Command(JobCommand):
         ended = self.carry_out(job, importing.import_upload)
         result = {**ended.result, "job": job.pk, "dataset": dataset.slug}
         self.report(options, result, _words(dataset, result))
+        if result["rejected"] and not any(result[n] for n in importing.OUTCOMES if n != "rejected"):
+            raise CommandError(f"Nothing could be used: {result['rejected']} rejected.")
 
     def _columns(self, pairs: list[str]) -> dict[str, str]:
         split = [pair.partition("=") for pair in pairs]

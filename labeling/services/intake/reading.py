@@ -28,6 +28,7 @@ from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.jobs import Refused
 
 MOST_KEY_CHARACTERS = 400  # of Item.key and UploadEntry.name
+MOST_CLASS_CHARACTERS = 100  # of LabelClass.name
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,14 @@ def read_upload(asked: Asked) -> Reading:
     if asked.media == Media.TEXT and any(is_table(m.name) for m in listing.members):
         candidates, manifest = list(_of_text_tables(asked, listing)), ""
     else:
-        table = _manifest(asked, listing, top)
+        table, unused = _manifest(asked, listing, top)
         if asked.split_from == "column" and (table is None or not table.has("split")):
             raise Refused("Splits are to come from a column, but no table has a split column.")
         manifest = table.name if table else ""
         if table and top and any(_key(table, row).startswith(top) for row in table.rows):
             top = ""  # the table counts the folder among the names
-        candidates = list(_of_files(asked, listing, table, top))
+        found = _of_files(asked, listing, table, top)
+        candidates = [_without_table(c, unused) for c in found]
     if not any(c.problem is None for c in candidates) and not candidates:
         raise Refused(f"There is nothing to import in {asked.path.name}.")
     return Reading(list(_distinct(candidates)), manifest, top, listing.ignored)
@@ -124,14 +126,37 @@ def _distinct(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
             candidate = replace(candidate, name=short, key="", problem=("name_too_long", reason))
         place = (candidate.name, candidate.line)
         seen[place] = count = seen.get(place, 0) + 1
-        yield candidate if count == 1 else replace(candidate, name=f"{candidate.name} #{count}")
+        yield _cut_label(
+            candidate if count == 1 else replace(candidate, name=f"{candidate.name} #{count}")
+        )
+
+
+def _cut_label(candidate: Candidate) -> Candidate:
+    """Keep of a class name what a class can be called."""
+    label = candidate.label or ""
+    if len(label) <= MOST_CLASS_CHARACTERS:
+        return candidate
+    words = f"The class name has {len(label)} characters; {MOST_CLASS_CHARACTERS} are kept."
+    notes = (*candidate.notes, ("label_too_long", words))
+    return replace(candidate, label=label[:MOST_CLASS_CHARACTERS].strip(), notes=notes)
 
 
 # --- files, with or without a manifest ---------------------------------------------------------
 
 
-def _manifest(asked: Asked, listing: Listing, top: str) -> Table | None:
-    """Return the table that names the files: the one asked for, else the one that fits best."""
+def _without_table(candidate: Candidate, unused: Mapping[str, str]) -> Candidate:
+    """Say of a table why it is not the one that names the files; it is no file to open either."""
+    if candidate.line or candidate.problem or not is_table(candidate.name):
+        return candidate
+    reason = unused.get(candidate.name, "Tables are read only where the import begins.")
+    return replace(candidate, problem=("table_not_used", reason))
+
+
+def _manifest(asked: Asked, listing: Listing, top: str) -> tuple[Table | None, dict[str, str]]:
+    """Return the table that names the files, and why each other one is not used.
+
+    It is the one asked for, else the one that names most files.
+    """
     if asked.labels is not None:
         try:
             content = asked.labels.read_bytes()
@@ -143,18 +168,27 @@ def _manifest(asked: Asked, listing: Listing, top: str) -> Table | None:
                 f"{table.name}: no column names the files. Say which one does "
                 f"(key); there are: {', '.join(table.columns[:30])}."
             )
-        return table
-    found = []
+        return table, {}
+    found, unused = [], {}
     for member in listing.members:
         inside = member.name.removeprefix(top)
         if member.problem is None and is_table(inside) and "/" not in inside:
             table = read_table(member.name, _bytes_of(member), columns=asked.columns)
             if table.has("key") or table.has("file"):
                 found.append((len(_members_of_rows(table, listing, top)), table))
-    best = max(found, key=lambda pair: pair[0], default=(0, None))
-    if asked.columns and best[1] is None:
+                unused[member.name] = "No line of this table names a file of the import."
+            else:
+                there = ", ".join(table.columns[:30])
+                unused[member.name] = f"No column names the files (key, file, …): {there}."
+    count, best = max(found, key=lambda pair: pair[0], default=(0, None))
+    if asked.columns and best is None:
         raise Refused("Columns are named, but there is no table that they could be in.")
-    return best[1] if best[0] else None
+    if not best or not count:
+        return None, unused
+    for fits, table in found:
+        if fits and table is not best:
+            unused[table.name] = f"{best.name} names more files, so it is used."
+    return best, unused
 
 
 def _bytes_of(member: Member) -> bytes:
@@ -193,6 +227,7 @@ def _of_files(asked: Asked, listing: Listing, table: Table | None, top: str) -> 
     if table is not None:
         rows = yield from _lines(table, _members_of_rows(table, listing, top))
     taken = {_key(table, row) for row in rows.values()} if table else set()
+    labels = {_label_of(table, row) for row in table.rows} if table else set()
     for member in listing.members:
         if table is not None and member.name == table.name and asked.labels is None:
             continue
@@ -209,7 +244,9 @@ def _of_files(asked: Asked, listing: Listing, table: Table | None, top: str) -> 
         elif row is None:
             reason = f"No line of {table.name} names this file."
             placed = _placed(asked, base)
-            label = None if table.has("label") else placed.label
+            # A folder that the table knows as a class says one; any other may just be a folder.
+            is_class = placed.label in labels or not table.has("label")
+            label = placed.label if is_class else None
             yield replace(placed, label=label, notes=(("no_row", reason),))
         else:
             yield _with_row(asked, _placed(asked, base), table, row)

@@ -8,7 +8,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,16 @@ DELIMITERS = ",;\t|"
 MOST_CELL_CHARACTERS = 1_000_000
 MOST_UNPACKED_BYTES = 2 * 2**30
 MOST_GROUP_CHARACTERS = 150
+# Tables that an export wrote, by their columns: they come back without what is not of the item.
+EXPORTED = (
+    frozenset({"key", "label", "split", "label_source", "sha256", "metadata"}),
+    frozenset({"key", "label", "source", "split"}),
+    frozenset({"key", "label", "source", "confidence", "by", "at", "reason"}),
+)
+GUARDED = re.compile(r"''*[=+\-@\t\r]")  # as labeling.export.cell_of writes it
+NOT_OF_THE_ITEM = frozenset(
+    {"label_source", "sha256", "metadata", "source", "confidence", "by", "at", "reason"}
+)
 
 
 @dataclass(frozen=True)
@@ -75,9 +85,32 @@ def read_table(name: str, content: bytes, *, columns: Mapping[str, str] | None =
     table = table or _of_cells(name, text, delimiter="\t" if suffix == "tsv" else "")
     if not table.columns:
         raise Refused(f"{name} is empty.")
+    if any(columns_ <= set(table.columns) for columns_ in EXPORTED):
+        table = _as_before_export(table)
     return Table(
         name, table.columns, table.rows, table.problems, _roles(name, table.columns, columns or {})
     )
+
+
+def _as_before_export(table: Table) -> Table:
+    """Return an exported table as it was said once: metadata as columns, no history."""
+    rows = []
+    for row in table.rows:
+        own = {name: cell for name, cell in row.cells.items() if name not in NOT_OF_THE_ITEM}
+        rows.append(replace(row, cells={**_metadata_of(row.cells.get("metadata", "")), **own}))
+    kept = [name for name in table.columns if name not in NOT_OF_THE_ITEM]
+    columns = dict.fromkeys([*kept, *(name for row in rows for name in row.cells)])
+    return replace(table, columns=list(columns), rows=rows)
+
+
+def _metadata_of(cell: str) -> dict[str, str]:
+    try:
+        found = json.loads(cell or "{}")
+    except json.JSONDecodeError:
+        return {"metadata": cell}
+    if not isinstance(found, dict):
+        return {"metadata": cell}
+    return {name: _as_cell(value) for name, value in found.items()}
 
 
 def _roles(name: str, columns: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -160,13 +193,15 @@ def _of_cells(name: str, text: str, *, delimiter: str) -> Table:
     csv.field_size_limit(MOST_CELL_CHARACTERS)
     header_line = text.split("\n", 1)[0]
     delimiter = delimiter or max(DELIMITERS, key=header_line.count)
-    reader = csv.reader(io.StringIO(text.replace("\x00", ""), newline=""), delimiter=delimiter)
+    text = text.replace("\x00", "")
     columns: list[str] = []
+    is_exported = False
     rows: list[Row] = []
     problems: list[tuple[int, Problem]] = []
-    for line, cells in _numbered(name, reader):
+    for line, cells in _numbered(name, text, delimiter=delimiter):
         if not columns:
-            columns = [cell.strip() or f"column {n}" for n, cell in enumerate(cells, 1)]
+            columns = _named_once(cells)
+            is_exported = any(names <= set(columns) for names in EXPORTED)
             continue
         if not any(cell.strip() for cell in cells):
             continue
@@ -174,19 +209,64 @@ def _of_cells(name: str, text: str, *, delimiter: str) -> Table:
             reason = f"This line has {len(cells)} cells, the header has {len(columns)}."
             problems.append((line, ("bad_row", reason)))
             continue
-        rows.append(Row(line, len(rows) + 1, dict(zip(columns, map(_as_cell, cells)))))
+        kept = map(_without_guard if is_exported else str, map(_as_cell, cells))
+        rows.append(Row(line, len(rows) + 1, dict(zip(columns, kept))))
     return Table(name, columns, rows, problems)
 
 
-def _numbered(name: str, reader: Any) -> Iterator[tuple[int, list[str]]]:
+def _named_once(cells: Sequence[str]) -> list[str]:
+    """Return names for all columns; a name that stands there twice is counted.
+
+    >>> _named_once(["key", "label", "", "label"])
+    ['key', 'label', 'column 3', 'label (2)']
+    """
+    names: list[str] = []
+    for place, cell in enumerate(cells, 1):
+        name = wanted = cell.strip() or f"column {place}"
+        count = 1
+        while name in names:
+            count += 1
+            name = f"{wanted} ({count})"
+        names.append(name)
+    return names
+
+
+def _without_guard(cell: str) -> str:
+    """Take away the apostrophe that an export put before what a spreadsheet would run.
+
+    >>> _without_guard("'=1+1"), _without_guard("'tis")
+    ('=1+1', "'tis")
+    """
+    return cell[1:] if GUARDED.match(cell) else cell
+
+
+def _numbered(name: str, text: str, *, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield cells with the line on which they begin (a quoted cell may hold line ends)."""
-    begins = 1
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    begins = last = 1
     try:
         for cells in reader:
             yield begins, cells
-            begins = reader.line_num + 1
+            begins, last = reader.line_num + 1, begins
     except csv.Error as error:
         raise Refused(f"{name} cannot be read in line {reader.line_num}: {error}.") from error
+    if reader.line_num > last:
+        _refuse_open_quote(name, text, line=last, delimiter=delimiter)
+
+
+def _refuse_open_quote(name: str, text: str, *, line: int, delimiter: str) -> None:
+    """Refuse a table whose last cell swallowed the lines below a quote that nothing closes."""
+    rest = io.StringIO(text, newline="").readlines()[line - 1 :]
+    try:
+        for _ in csv.reader(rest, delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        if "unexpected end" not in str(error):
+            return
+        raise Refused(
+            f"{name}: a quotation mark in line {line} is never closed, so everything below it "
+            "would be one cell. Close it, or write it twice where it is meant as a letter."
+        ) from error
 
 
 def captured(cell: str) -> datetime | None:
