@@ -10,6 +10,7 @@ from ninja.errors import AuthenticationError, ValidationError
 from ninja.security import HttpBearer
 
 import quality.api
+from labeling.access import RoleNeededError
 from labeling.api import answers, datasets, items, jobs
 from labeling.api.callers import in_words
 from labeling.models import User
@@ -58,6 +59,11 @@ def no_token(request: HttpRequest, error: Any) -> HttpResponse:
 @api.exception_handler(Http404)
 def not_there(request: HttpRequest, error: Any) -> HttpResponse:
     return _in_words(request, f"There is {error}." if str(error) else "Not found.", status=404)
+
+
+@api.exception_handler(RoleNeededError)
+def role_needed(request: HttpRequest, error: Any) -> HttpResponse:
+    return _in_words(request, str(error), status=403)
 
 
 @api.exception_handler(ValidationError)

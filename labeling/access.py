@@ -1,7 +1,14 @@
-"""Who may see a row; what somebody may not see is not there (404)."""
+"""Who may see a row; what somebody may not see is not there (404).
+
+A member who asks for what another role may do is told which role, and who gives it (403): they
+know that the dataset is there. The role is asked first, so that nothing shows which rows exist.
+"""
 
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.models import Dataset, Item, Job, Membership, Role, Round, Upload, User
 
@@ -18,6 +25,11 @@ EVERYONE = (Role.OWNER, Role.LEAD, Role.REVIEWER, Role.ANNOTATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.REVIEWER)
 LEADS = (Role.OWNER, Role.LEAD)
 JOBS_OF_REVIEWERS = ("detect",)
+NAMED = 5
+
+
+class RoleNeededError(PermissionDenied):
+    """A member lacks the role that a page or a step wants; says which one and who gives it."""
 
 
 def role_in(user: Viewer, dataset: Dataset) -> str:
@@ -39,9 +51,30 @@ def admit(user: Viewer, dataset: Dataset) -> str:
 def dataset_for(user: Viewer, slug: str, *, roles: tuple[str, ...] = REVIEWERS) -> Dataset:
     """Return a dataset in which the user has one of the roles."""
     dataset = Dataset.objects.filter(slug=slug).first()
-    if dataset is None or admit(user, dataset) not in roles:
+    if dataset is None or not admit(user, dataset):
         raise Http404("no such dataset")
+    demand_role(dataset, roles)
     return dataset
+
+
+def demand_role(dataset: Dataset, roles: tuple[str, ...]) -> None:
+    """Refuse a member who was admitted with none of the roles."""
+    if dataset.viewer_role not in roles:
+        raise RoleNeededError(_role_words(dataset, roles))
+
+
+def _role_words(dataset: Dataset, roles: tuple[str, ...]) -> str:
+    """Say which role is needed, which one the viewer has and who can give another."""
+    least, held = Role(roles[-1]).label, Role(dataset.viewer_role).label
+    words = _(
+        "This needs the role %(least)s or a higher one in “%(dataset)s”, where you are %(held)s."
+    ) % {"least": least, "held": held, "dataset": dataset.name}
+    leads = dataset.memberships.filter(role__in=LEADS).order_by("pk")[:NAMED]
+    names = list(leads.values_list("user__username", flat=True))
+    if not names:
+        return words + " " + _("The person who runs this server can give it to you.")
+    asked = ngettext("%s can give it to you.", "Each of %s can give it to you.", len(names))
+    return words + " " + asked % ", ".join(names)
 
 
 def item_for(user: Viewer, slug: str, item_id: int, *, roles: tuple[str, ...] = REVIEWERS) -> Item:
@@ -70,8 +103,7 @@ def job_to_end(user: Viewer, job_id: int) -> Job:
     job = job_for(user, job_id)
     if job.dataset is None or job.kind in JOBS_OF_REVIEWERS:
         return job
-    if job.dataset.viewer_role not in LEADS:
-        raise Http404("no such job")
+    demand_role(job.dataset, LEADS)
     return job
 
 

@@ -1,4 +1,4 @@
-"""Every address, asked by every role: members see what their role allows, for others it is absent.
+"""Every address, asked by every role: members are told which role is missing, others see nothing.
 
 The addresses come from the resolver. A new one fails the test until it stands in ADDRESSES.
 """
@@ -22,7 +22,7 @@ from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
 from quality.models import Comparison, Flag, FlagItem, Run
 from quality.services import demo
-from tests.factories import make_dataset, make_item
+from tests.factories import make_dataset, make_item, make_member
 
 ANYBODY = ("anonymous", "stranger", "annotator", "reviewer", "lead", "owner", "staff")
 PEOPLE = ANYBODY[1:]
@@ -121,7 +121,11 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:export": (REVIEWERS, "get"),
 }
 QUERIES = {"quality:before_after": "?old=2&new=1"}  # what the world's comparison does not answer
-ABSENT, NO_LOG_IN, BROKEN = 404, (302, 401), 500
+ABSENT, ROLE_NEEDED, NO_LOG_IN, BROKEN = 404, 403, (302, 401), 500
+STAYS_HIDDEN = (
+    *("labeling:job", "labeling:job_events", "labeling:cancel_job", "labeling:retry_job"),
+    *("api-1:job", "api-1:decide"),
+)
 REFUSED = (401, 403, 404, 405)
 
 
@@ -298,7 +302,25 @@ def wrong(role: str, name: str, answer: tuple[int, str]) -> str:
     if role == "anonymous" and (may or status != ABSENT):
         ok = status in NO_LOG_IN and (status == 401 or to_log_in)
         return "" if ok else f"{told}, should ask for a log-in"
+    if role in MEMBERS and may and may != STAFF and status == ROLE_NEEDED:
+        return ""
+    hidden = role not in MEMBERS or not may or may == STAFF or name in STAYS_HIDDEN
+    if not hidden:
+        return f"{told}, should say which role is needed"
     return "" if status == ABSENT else f"{told}, should be absent"
+
+
+@pytest.mark.django_db
+def test_a_member_is_told_which_role_a_page_needs_and_who_gives_it(client):
+    dataset = make_dataset("pets")
+    make_member(dataset, Role.OWNER)
+    client.force_login(make_member(dataset, Role.ANNOTATOR))
+    page = client.get(reverse("quality:browse", args=["pets"]))
+    owner = dataset.memberships.get(role=Role.OWNER).user.username
+    assert page.status_code == ROLE_NEEDED
+    assert "needs the role Reviewer or a higher one" in page.text
+    assert "where you are Annotator" in page.text
+    assert f"{owner} can give it to you" in page.text
 
 
 def test_every_address_has_an_expectation():

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -112,8 +112,8 @@ def selection(request: access.MemberRequest, slug: str) -> HttpResponse:
     sent = form.cleaned_data
     if sent["action"] == "like":
         return redirect(f"{_browse_url(slug)}?{Filter(like=tuple(sent['items'])).query()}")
-    if sent["action"] in ("move", "round") and dataset.viewer_role not in access.LEADS:
-        raise Http404("for leads only")
+    if sent["action"] in ("move", "round"):
+        access.demand_role(dataset, access.LEADS)
     try:
         decision = _carry_out(sent, dataset=dataset, by=request.user)
     except selecting.TestItemsError as question:

@@ -118,7 +118,7 @@ def test_an_annotator_answers_by_key_and_undoes(
         expect(page.locator("#answered")).to_have_text(str(number))
     page.keyboard.press("KeyZ")
     expect(page.locator("#answered")).to_have_text("2")
-    assert page.goto(f"{winnow.url}d/digits/browse/").status == 404
+    assert page.goto(f"{winnow.url}d/digits/browse/").status == 403
     page.context.close()
 
 

@@ -202,9 +202,9 @@ def test_reviewers_look_at_rounds_and_annotators_do_not(client):
     page = f"/d/{asking.dataset.slug}/rounds/{asking.pk}/"
     logged_in(client, make_member(asking.dataset, "reviewer"))
     assert client.get(page).status_code == 200
-    assert client.post(f"{page}close/").status_code == 404
+    assert client.post(f"{page}close/").status_code == 403
     logged_in(client, make_member(asking.dataset, "annotator"))
-    assert client.get(page).status_code == 404
+    assert client.get(page).status_code == 403
 
 
 def test_the_round_page_lists_people_and_disputes_at_a_fixed_cost(

@@ -248,7 +248,9 @@ def test_an_annotator_sees_no_flags():
     dataset = make_dataset()
     program = make_program(dataset, "annotator")
     flag = make_flag(dataset)
-    assert program.get(f"datasets/{dataset.slug}/flags").status_code == 404
+    refused = program.get(f"datasets/{dataset.slug}/flags")
+    assert refused.status_code == 403
+    assert "needs the role Reviewer" in refused.json()["detail"]
     assert program.post(f"flags/{flag.pk}/decision", {"action": "keep"}).status_code == 404
 
 

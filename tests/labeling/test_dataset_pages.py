@@ -134,7 +134,7 @@ def test_people_see_their_own_datasets_only(client: Client, dataset: Dataset):
     assert "pets" in page.text
     assert "secret" not in page.text
     for name in ("import", "settings"):
-        assert client.get(reverse(f"labeling:{name}", args=["pets"])).status_code == 404
+        assert client.get(reverse(f"labeling:{name}", args=["pets"])).status_code == 403
 
 
 def test_keys_of_classes_can_be_swapped(lead: Client, dataset: Dataset):

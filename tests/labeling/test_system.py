@@ -167,7 +167,7 @@ def test_a_reviewer_sees_versions_but_freezes_none(client):
     client.force_login(make_member(dataset, "reviewer"))
     assert client.get(reverse("labeling:versions", args=[dataset.slug])).status_code == 200
     url = reverse("labeling:freeze_version", args=[dataset.slug])
-    assert client.post(url).status_code == 404
+    assert client.post(url).status_code == 403
 
 
 def test_twenty_versions_cost_as_many_queries_as_ten(client, django_assert_num_queries):

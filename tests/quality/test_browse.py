@@ -190,7 +190,7 @@ def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Datase
 
 
 def test_annotators_have_no_browse(pets: Dataset) -> None:
-    assert opened(pets, role=Role.ANNOTATOR).status_code == 404
+    assert opened(pets, role=Role.ANNOTATOR).status_code == 403
     assert opened(pets, role=Role.REVIEWER).status_code == 200
 
 
@@ -302,10 +302,10 @@ def test_the_bar_asks_before_test_items_and_says_what_it_did(pets: Dataset) -> N
 def test_reviewers_relabel_and_leads_move(pets: Dataset) -> None:
     dog = pets.classes.get(name="dog").pk
     assert sent(pets, f"relabel:{dog}", "new-0.png", role=Role.REVIEWER).status_code == 200
-    assert sent(pets, "move:train", "new-0.png", role=Role.REVIEWER).status_code == 404
+    assert sent(pets, "move:train", "new-0.png", role=Role.REVIEWER).status_code == 403
     assert sent(pets, "move:train", "new-0.png").status_code == 200
     assert sent(pets, "move:moon", "new-0.png").status_code == 422
-    assert sent(pets, "tag", "new-0.png", role=Role.ANNOTATOR, tag="x").status_code == 404
+    assert sent(pets, "tag", "new-0.png", role=Role.ANNOTATOR, tag="x").status_code == 403
 
 
 def test_items_of_other_datasets_are_never_touched(pets: Dataset) -> None:

@@ -101,7 +101,7 @@ def test_a_long_history_costs_no_more_queries(pets: Dataset) -> None:
     assert len(set(counts)) == 1
 
 
-@pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 404), (Role.REVIEWER, 200)])
+@pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 403), (Role.REVIEWER, 200)])
 def test_annotators_see_no_item_pages(pets: Dataset, role: str, status: int) -> None:
     client = Client()
     client.force_login(factories.make_member(pets, role))

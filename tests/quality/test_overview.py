@@ -85,6 +85,6 @@ def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Datase
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 404), (Role.REVIEWER, 200)])
+@pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 403), (Role.REVIEWER, 200)])
 def test_annotators_have_no_overview(pets: Dataset, role: str, status: int) -> None:
     assert client_of(pets, role).get(url(pets)).status_code == status

@@ -72,7 +72,7 @@ def test_the_queue_shows_the_worst_flag_first_with_its_keys(client):
 def test_annotators_see_neither_checks_nor_review(client, name):
     dataset = make_dataset()
     log_in(client, dataset, Role.ANNOTATOR)
-    assert client.get(address(name, dataset)).status_code == 404
+    assert client.get(address(name, dataset)).status_code == 403
 
 
 @pytest.mark.parametrize("kind", ["label_error", "nonsense"])

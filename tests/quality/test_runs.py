@@ -326,16 +326,16 @@ def test_a_run_that_trains_shows_what_its_job_says(client):
     assert ".750" in page
 
 
-def test_runs_of_a_dataset_are_not_there_for_strangers_and_annotators(client):
+def test_runs_are_not_there_for_strangers_and_refused_to_annotators(client):
     dataset = make_words(items=6)
     finished_run(dataset)
-    for person in (make_user(), make_member(dataset, Role.ANNOTATOR)):
+    for person, status in ((make_user(), 404), (make_member(dataset, Role.ANNOTATOR), 403)):
         client.force_login(person)
         for name, args in (("runs", []), ("run", [1]), ("run_live", [1]), ("predictions", [1])):
             address = reverse(f"quality:{name}", args=[dataset.slug, *args])
-            assert client.get(address).status_code == 404
+            assert client.get(address).status_code == status
     client.force_login(make_member(dataset, Role.REVIEWER))
-    assert client.post(reverse("quality:train", args=[dataset.slug])).status_code == 404
+    assert client.post(reverse("quality:train", args=[dataset.slug])).status_code == 403
 
 
 def test_a_cell_lists_exactly_the_items_that_it_counts(client):
