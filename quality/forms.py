@@ -27,6 +27,18 @@ class VersionsForm(forms.Form):
         return chosen
 
 
+class RunPageForm(forms.Form):
+    """What a run page shows: what cells say, beside which run, whose curves, which cell."""
+
+    show = forms.ChoiceField(
+        required=False, choices=[(name, name) for name in ("counts", "share", "difference")]
+    )
+    against = forms.IntegerField(required=False, min_value=1)
+    fold = forms.IntegerField(required=False, min_value=1)
+    given = forms.CharField(required=False, max_length=200)
+    predicted = forms.CharField(required=False, max_length=200)
+
+
 class DecideForm(forms.Form):
     """A decision as its button sends it: the action, a colon, and what it acts with."""
 

@@ -5,21 +5,17 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from quality.models import Run
-from quality.queries.runs import arrange, live_detail, matrix_of, state_of
+from quality.queries.runs import Matrix, arrange, live_detail, matrix_of, state_of
 
 
-def run_page(run: Run) -> dict[str, Any]:
-    """Return matrix, scores, folds, curves and facts of a run; half full while it trains."""
+def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
+    """Return matrix, scores, folds, curves and facts of a run; half full while it trains.
+
+    `fold` chooses whose curves are drawn; 0 is the fold at hand, or the last one.
+    """
     metrics, detail = run.metrics, live_detail(run)
     known = metrics or detail
-    counts = known.get("confusion")
-    matrix = None
-    if counts:  # before the arrays are written there are no items to lead to
-        matrix = (
-            matrix_of(run, counts, order=metrics["order"])
-            if metrics
-            else arrange(run.classes, counts)
-        )
+    matrix = _matrix(run, metrics, detail)
     return {
         "run": run,
         "state": state_of(run),
@@ -28,9 +24,29 @@ def run_page(run: Run) -> dict[str, Any]:
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
         "scores": _scores(metrics) if metrics else _scores_so_far(detail),
-        "folds": _folds(metrics, detail),
-        "curves": _curves(metrics, detail),
+        "folds": _folds(run, metrics, detail),
+        "curves": _curves(metrics, detail, fold=fold),
     }
+
+
+def _matrix(run: Run, metrics: dict[str, Any], detail: dict[str, Any]) -> Matrix | None:
+    """Return the matrix; an empty one stands there before the first fold, so that nothing jumps."""
+    if counts := metrics.get("confusion"):
+        return matrix_of(run, counts, order=metrics["order"])
+    if metrics or run.finished_at or not run.classes:
+        return None
+    nothing = [[0] * len(run.classes) for _class in run.classes]
+    # Before the arrays are written there are no items to lead to.
+    return arrange(run.classes, detail.get("confusion") or nothing, order=_earlier_order(run))
+
+
+def _earlier_order(run: Run) -> list[int] | None:
+    """Return the order that the run before found for the same classes."""
+    done = Run.objects.filter(dataset=run.dataset, number__lt=run.number, finished_at__isnull=False)
+    before = done.order_by("-number").first()
+    if before is None or before.classes != run.classes:
+        return None
+    return before.metrics.get("order")
 
 
 def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
@@ -71,23 +87,24 @@ def _scores_so_far(detail: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"title": _("This run"), "main": True, "value": value, "low": None, "high": None}]
 
 
-def _folds(metrics: dict[str, Any], detail: dict[str, Any]) -> list[dict[str, Any]]:
+def _folds(run: Run, metrics: dict[str, Any], detail: dict[str, Any]) -> list[dict[str, Any]]:
     if metrics:
         return [{**fold, "share": 1.0} for fold in metrics["folds"]]
-    if not detail.get("folds"):
-        return []
+    folds = detail.get("folds") or (run.protocol.get("n_folds", 0) if detail else 0)
     rows: list[dict[str, Any]] = [{**fold, "share": 1.0} for fold in detail.get("fold_scores", [])]
-    if len(rows) < detail["folds"] and detail.get("fold"):
+    if len(rows) < folds and detail.get("fold"):
         epoch, epochs = detail.get("epoch", 0), detail.get("epochs") or 1
         rows.append({"accuracy": None, "epoch": epoch, "epochs": epochs, "share": epoch / epochs})
-    missing = detail["folds"] - len(rows)
+    missing = folds - len(rows)
     return rows + [{"accuracy": None, "share": 0.0} for _place in range(missing)]
 
 
-def _curves(metrics: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any] | None:
-    """The curves of the fold at hand, or of the last one, as charts and as words."""
+def _curves(metrics: dict[str, Any], detail: dict[str, Any], *, fold: int) -> dict[str, Any] | None:
+    """The curves of the fold at hand, or of the chosen one, as charts and as words."""
     if metrics:
-        fold, curves = len(metrics["curves"]), metrics["curves"][-1] if metrics["curves"] else None
+        known = metrics["curves"]
+        fold = fold if 0 < fold <= len(known) else len(known)
+        curves = known[fold - 1] if known else None
     else:
         fold, curves = detail.get("curves_fold", 0), detail.get("curves")
     if not curves or not curves.get("loss"):

@@ -16,12 +16,14 @@ from labeling.queries import job_outlook
 from labeling.services import jobs
 from labeling.views.downloads import file_response
 from quality import arrays
+from quality.forms import RunPageForm
 from quality.models import Run
 from quality.queries import runs as queries
+from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
 from quality.services.predictions import predictions_of
 
-SHOWS = ("counts", "share")
+MOST_ASKED = 200  # items of a cell that one button sends to a round
 
 
 @login_required
@@ -75,18 +77,23 @@ def run_live(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def cell(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """The items that one cell of the matrix counts, below it."""
     row = _run(request, slug, number)
-    given, predicted = request.GET.get("given", ""), request.GET.get("predicted", "")
+    context = _cell_context(row, request.GET.get("given", ""), request.GET.get("predicted", ""))
+    return render(request, "quality/_cell_items.html", {"dataset": row.dataset, **context})
+
+
+def _cell_context(row: Run, given: str, predicted: str) -> dict[str, Any]:
     keys = arrays.keys_where(row, given=given, predicted=predicted)
-    context = {
-        "dataset": row.dataset,
+    items = queries.items_by_key(row.dataset, keys[:MOST_ASKED])
+    return {
         "run": row,
         "given": given,
         "predicted": predicted,
         "count": len(keys),
-        "items": queries.items_by_key(row.dataset, keys[: queries.ITEMS_BELOW_MATRIX]),
+        "items": items[: queries.ITEMS_BELOW_MATRIX],
+        "asked": items if len(keys) <= MOST_ASKED else [],
         "url": queries.items_url(row, given=given, predicted=predicted),
+        "may_lead": row.dataset.viewer_role in access.LEADS,
     }
-    return render(request, "quality/_cell_items.html", context)
 
 
 @login_required
@@ -111,13 +118,37 @@ def _run(request: HttpRequest, slug: str, number: int) -> Run:
 
 def _run_context(request: HttpRequest, slug: str, number: int) -> dict[str, Any]:
     row = _run(request, slug, number)
-    asked = request.GET.get("show", "")
-    show = asked if asked in SHOWS else SHOWS[0]
+    form = RunPageForm(request.GET)
+    chosen = form.cleaned_data if form.is_valid() else {}
+    page = run_page(row, fold=chosen.get("fold") or 0)
     return {
         "dataset": row.dataset,
         "section": "runs",
-        "show": show,
-        "can_train": access.role_in(request.user, row.dataset) in access.LEADS,
-        **run_page(row),
+        "can_train": row.dataset.viewer_role in access.LEADS,
+        **page,
+        **_shown(row, chosen.get("show") or "counts", against=chosen.get("against") or 0),
+        **(_chosen_cell(row, page["confused"], chosen) if row.finished_at else {}),
         **(job_outlook(row.job) if row.job and row.job.is_open else {}),
     }
+
+
+def _shown(row: Run, show: str, *, against: int) -> dict[str, Any]:
+    """What the cells say; beside an earlier run when there is one to compare with."""
+    earlier = earlier_runs(row) if row.finished_at else []
+    other = next((run for run in earlier if run.number == against), earlier[0] if earlier else None)
+    if show == "difference" and other is None:
+        show = "counts"
+    return {
+        "show": show,
+        "earlier": earlier,
+        "other": other,
+        "difference": difference_to(row, other) if other and show == "difference" else None,
+    }
+
+
+def _chosen_cell(row: Run, confused: list[queries.Cell], chosen: dict[str, Any]) -> dict[str, Any]:
+    """The items below the matrix: of the cell asked for, else of what is confused most."""
+    given, predicted = chosen.get("given", ""), chosen.get("predicted", "")
+    if not given and not predicted and confused:
+        given, predicted = confused[0].given, confused[0].predicted
+    return {"cell": _cell_context(row, given, predicted)} if given or predicted else {}

@@ -1,19 +1,20 @@
-/* The run page: keeps the chosen cell marked and its items shown while the page refills. */
-let chosen = null;
-
-const name = (cell) => `${cell.given}\n${cell.predicted}`;
+/* The run page: marks the cell or head whose items stand below, also after the page refilled. */
+const CHOOSERS = "a[data-given]";
+const name = (given, predicted) => `${given}\n${predicted}`;
 
 function mark() {
-  for (const link of document.querySelectorAll(".matrix td a[data-given]")) {
-    if (chosen && name(link.dataset) === name(chosen)) link.parentElement.setAttribute("aria-current", "true");
+  const shown = document.querySelector("#cell-items [data-chosen-given]");
+  const chosen = shown && name(shown.dataset.chosenGiven, shown.dataset.chosenPredicted);
+  for (const link of document.querySelectorAll(`.matrix ${CHOOSERS}`)) {
+    const isChosen = shown && name(link.dataset.given, link.dataset.predicted) === chosen;
+    const isHead = shown && link.closest("th") && (link.dataset.given ? link.dataset.given === shown.dataset.chosenGiven : link.dataset.predicted === shown.dataset.chosenPredicted);
+    if (isChosen || isHead) link.parentElement.setAttribute("aria-current", "true");
     else link.parentElement.removeAttribute("aria-current");
   }
 }
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest?.(".matrix td a[data-given]");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  chosen = { given: link.dataset.given, predicted: link.dataset.predicted };
+document.addEventListener("htmx:afterSwap", (event) => {
   mark();
+  if (event.detail.target?.id === "cell-items") event.detail.target.scrollIntoView({ block: "nearest" });
 });
-document.addEventListener("htmx:afterSwap", mark);
+mark();

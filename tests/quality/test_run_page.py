@@ -1,0 +1,149 @@
+"""The page of one run: beside an earlier run, whose items stand below, before the first fold."""
+
+import numpy as np
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from labeling.models import Dataset, JobState, Role
+from labeling.services import jobs, labels
+from labeling.services.versions import freeze_version
+from quality import arrays
+from quality.models import Run
+from quality.queries.run_difference import difference_to, earlier_runs
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = pytest.mark.django_db
+INTERVAL = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 4}
+METRICS = {
+    "accuracy": INTERVAL, "macro_f1": INTERVAL, "baselines": [], "order": [1, 0], "groups": 4,
+    "folds": [{"accuracy": 0.5, "n": 2, "epochs": 1}, {"accuracy": 0.5, "n": 2, "epochs": 2}],
+    "curves": [
+        {"loss": [float(n)], "accuracy": [0.5], "val_loss": [None], "val_accuracy": [None]}
+        for n in (1, 2)
+    ],
+    "n": 4, "sealed": 0, "backbone": {"name": "b", "title": "B", "note": "", "is_fallback": False},
+}  # fmt: skip
+
+
+def make_run(dataset: Dataset, predicted: str) -> Run:
+    """A finished run that said one class, named by its first letter, about each item."""
+    version, _ = freeze_version(dataset=dataset)
+    classes = ["cat", "dog"]
+    counts = [[0, 0], [0, 0]]
+    probabilities = np.full((len(predicted), 2), 0.1, dtype=np.float32)
+    items = dataset.items.order_by("key").select_related("label")
+    for row, (item, letter) in enumerate(zip(items, predicted, strict=True)):
+        probabilities[row, "cd".index(letter)] = 0.9
+        counts[classes.index(item.label.name)]["cd".index(letter)] += 1
+    run = Run.objects.create(
+        dataset=dataset, number=dataset.runs.count() + 1, version=version, backbone="b",
+        protocol={"n_folds": 5, "seed": 0}, classes=classes,
+        metrics={**METRICS, "confusion": counts}, finished_at=timezone.now(),
+    )  # fmt: skip
+    arrays.save_run(run, {"probabilities": probabilities})
+    return run
+
+
+@pytest.fixture
+def pets() -> Dataset:
+    dataset = make_dataset("pets", classes=("cat", "dog"))
+    for number, label in enumerate(("cat", "cat", "dog", "dog")):
+        make_item(dataset, f"{number}", label)
+    return dataset
+
+
+def page_of(client, run: Run, **asked: object) -> str:
+    client.force_login(make_member(run.dataset, Role.LEAD))
+    address = reverse("quality:run", args=[run.dataset.slug, run.number])
+    return client.get(address, asked).content.decode()
+
+
+def test_two_runs_differ_by_what_both_predicted(pets):
+    old, new = make_run(pets, "cddc"), make_run(pets, "ccdc")
+    found = difference_to(new, old)
+    assert (found.n, found.before, found.after) == (4, 0.5, 0.75)
+    assert found.change.value == pytest.approx(0.25)
+    assert found.change.low <= 0.25 <= found.change.high
+    cells = {
+        (cell["given"], cell["predicted"]): (cell["change"], cell["gain"])
+        for row in found.matrix["rows"]
+        for cell in row["cells"]
+    }
+    assert cells["cat", "cat"] == (1, 1)
+    assert cells["cat", "dog"] == (-1, 1)
+    assert cells["dog", "dog"] == cells["dog", "cat"] == (0, 0)
+
+
+def test_each_run_is_judged_by_the_labels_of_its_version(pets):
+    old = make_run(pets, "ccdc")
+    wrong = pets.items.get(key="3")
+    labels.set_labels(labels={wrong.pk: pets.classes.get(name="cat")}, source="review")
+    found = difference_to(make_run(pets, "ccdc"), old)
+    assert (found.before, found.after, found.relabelled) == (0.75, 1.0, 1)
+
+
+def test_runs_without_a_shared_item_are_not_compared(pets):
+    old = make_run(pets, "ccdc")
+    pets.items.all().delete()
+    make_item(pets, "new", "cat")
+    assert difference_to(make_run(pets, "c"), old) is None
+
+
+def test_earlier_runs_are_finished_ones_newest_first(pets):
+    first, second, third = (make_run(pets, "ccdd") for _ in range(3))
+    Run.objects.filter(pk=second.pk).update(finished_at=None)
+    assert earlier_runs(third) == [first]
+
+
+def test_the_page_shows_the_difference_and_leads_to_its_items(client, pets):
+    make_run(pets, "cddc")
+    page = page_of(client, make_run(pets, "ccdc"), show="difference", against=1)
+    assert "Difference to run 1" in page
+    assert "Run 2 minus run 1 (v1) on the 4 items that both predicted" in page
+    assert ".500 → .750, +25.0 points" in page
+    assert "given=cat&amp;predicted=cat" in page
+
+
+def test_the_first_run_offers_no_difference(client, pets):
+    page = page_of(client, make_run(pets, "cddc"), show="difference")
+    assert "Difference to run" not in page
+    assert "2 of 4 right, out of sample" in page
+
+
+def test_what_is_confused_most_stands_below_until_a_cell_is_chosen(client, pets):
+    run = make_run(pets, "cddd")
+    assert "cat read as dog: 1 item" in page_of(client, run)
+    assert "Labelled dog: 2 items" in page_of(client, run, given="dog")
+    assert "Read as cat: 1 item" in page_of(client, run, predicted="cat")
+
+
+def test_a_lead_sends_a_cell_to_a_round(client, pets):
+    run = make_run(pets, "cddd")
+    assert "Make a round" in page_of(client, run)
+    asked = {"action": "round", "round_kind": "verify", "round_name": "Run 1: cat read as dog"}
+    item = pets.items.get(key="1")
+    address = reverse("quality:selection", args=["pets"])
+    assert client.post(address, {**asked, "items": [item.pk]}).status_code == 302
+    assert pets.rounds.get().kind == "verify"
+
+
+def test_each_fold_shows_its_own_curves(client, pets):
+    run = make_run(pets, "cddd")
+    assert "Fold 2 as it learned" in page_of(client, run)
+    page = page_of(client, run, fold=1)
+    assert "Fold 1 as it learned" in page
+    assert "1.000 learned from" in page
+    assert "Fold 2 as it learned" in page_of(client, run, fold=99)
+
+
+def test_an_empty_matrix_stands_there_before_the_first_fold(client, pets):
+    make_run(pets, "ccdd")
+    run = make_run(pets, "ccdd")
+    job = jobs.open_job(kind="train", dataset=pets, queue="train")
+    type(job).objects.filter(pk=job.pk).update(state=JobState.RUNNING, detail={"run": 2, "n": 4})
+    Run.objects.filter(pk=run.pk).update(job=job, metrics={}, finished_at=None)
+    page = page_of(client, run)
+    assert "It fills as soon as the first fold is done" in page
+    assert page.index(">dog<") < page.index(">cat<"), "the order of the run before"
+    assert "Fold 5" in page
