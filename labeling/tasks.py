@@ -38,7 +38,6 @@ def stop(job: Job) -> None:
 @shared_task(name="winnow.resend_jobs")
 def resend_jobs() -> None:
     """Send again what a lost worker or a lost message left behind."""
-    jobs.give_up_lost_jobs()
     for job in jobs.take_jobs_to_resend():
         _send_now(job)
 

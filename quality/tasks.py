@@ -1,26 +1,32 @@
 """What the workers of the quality app do; messages carry ids only."""
 
+from contextlib import suppress
+
 from celery import Task, shared_task
 from django.utils import timezone
 
 from labeling import tasks
-from labeling.models import JobState
 from labeling.services import jobs
-from quality.queries.runs import datasets_with_news
+from quality.queries.runs import datasets_to_check, datasets_with_news
 from quality.services import compare, flags, runs
 
 
 @shared_task(name="winnow.train", bind=True)
 def train(self: Task, job_id: int) -> None:
     """Train, then look for doubts with what came out."""
-    job = jobs.carry_out(job_id, runs.train, task_id=self.request.id or "")
-    if job is None or job.state != JobState.DONE or job.result["unchanged"]:
-        return
-    try:
-        detection = jobs.open_job(kind="detect", dataset=job.dataset, by=job.by, queue="train")
-    except jobs.JobOpenError:  # it will read this run, it has not begun or is asked for again
-        return
-    tasks.send(detection)
+    jobs.carry_out(job_id, runs.train, task_id=self.request.id or "")
+    start_checks()
+
+
+def start_checks() -> None:
+    """Check the datasets whose newest run no checks have read yet.
+
+    What is missing is asked of the database: a worker killed after its training, or checks that
+    ran meanwhile, lose nothing, because beat asks again.
+    """
+    for dataset in datasets_to_check():
+        with suppress(jobs.JobOpenError):  # it has not begun, or beat asks again when it is over
+            tasks.send(jobs.open_job(kind="detect", dataset=dataset, queue="train"))
 
 
 @shared_task(name="winnow.detect", bind=True)
@@ -37,10 +43,8 @@ def prove(self: Task, job_id: int) -> None:
 
 @shared_task(name="winnow.look_for_news")
 def look_for_news() -> None:
-    """Train the datasets in which people settled enough labels since the last training."""
+    """Train the datasets in which people settled many labels; check what was trained."""
     for dataset in datasets_with_news(now=timezone.now()):
-        try:
-            job = jobs.open_job(kind="train", dataset=dataset, queue="train")
-        except jobs.JobOpenError:
-            continue
-        tasks.send(job)
+        with suppress(jobs.JobOpenError):
+            tasks.send(jobs.open_job(kind="train", dataset=dataset, queue="train"))
+    start_checks()

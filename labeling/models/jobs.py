@@ -36,7 +36,10 @@ class Job(models.Model):
     state = models.CharField(max_length=10, choices=JobState, default=JobState.QUEUED)
     options = models.JSONField(default=dict)
     task_id = models.CharField(max_length=60, blank=True, help_text="of the message being worked")
-    attempt = models.PositiveSmallIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0)
+    fruitless = models.PositiveSmallIntegerField(
+        default=0, help_text="attempts begun since one kept something"
+    )
     lease_until = models.DateTimeField(null=True, blank=True)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
@@ -44,7 +47,6 @@ class Job(models.Model):
     detail = models.JSONField(default=dict, help_text="live figures for the page")
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True)
-    cancel_requested = models.BooleanField(default=False)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )

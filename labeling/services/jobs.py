@@ -2,6 +2,8 @@
 
 The row is the truth, a message only carries its id. Each claim raises `attempt`, and
 every write is conditional on it: work that lost its lease can no longer change anything.
+A job may lose as many workers as it likes while its attempts get further; three in a row that
+kept nothing end it.
 """
 
 import json
@@ -22,10 +24,11 @@ from django.utils import timezone
 
 from labeling import storage
 from labeling.models import Dataset, Job, JobState, Upload, User
+from labeling.services import leases
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 10
-MOST_ATTEMPTS = 3
+MOST_FRUITLESS = 3  # attempts in a row that kept nothing
 RESEND_AFTER = timedelta(seconds=30)
 PROGRESS_EVERY_SECONDS = 0.5  # a row per item would cost more than the work itself
 STOP_POLL_SECONDS = 0.5
@@ -110,11 +113,24 @@ class Work:
         self._reported = time.monotonic()
         fields = {"done": job.done, "total": job.total, "message": job.message}
         if not self.rows.update(**fields, detail=job.detail, lease_until=timezone.now() + LEASE):
-            self._stopped.set()
-            raise JobStoppedError(f"job {job.pk}, attempt {job.attempt}")
+            self._lose()
         publish(job)
         if self._watch:
             self._watch(job)
+
+    def hold(self) -> None:
+        """Make sure that this attempt owns the job while the caller's transaction lasts."""
+        if not self.rows.select_for_update().exists():
+            self._lose()
+
+    def keep(self) -> None:
+        """Hold the job, and note that this attempt stores what no later one has to do again."""
+        if not self.rows.update(fruitless=0):
+            self._lose()
+
+    def _lose(self) -> None:
+        self._stopped.set()
+        raise JobStoppedError(f"job {self.job.pk}, attempt {self.job.attempt}")
 
     def should_stop(self) -> bool:
         """Tell whether the job was cancelled or lost; asks the database twice a second at most."""
@@ -127,7 +143,7 @@ class Work:
     def check(self) -> None:
         """Raise JobStoppedError when the job was cancelled or lost."""
         if self.should_stop():
-            raise JobStoppedError(f"job {self.job.pk}, attempt {self.job.attempt}")
+            self._lose()
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -154,11 +170,13 @@ class Work:
 
 def claim(job_id: int, *, task_id: str = "") -> Job | None:
     """Take a waiting or lost job; None when it is finished or validly leased."""
+    release_dead_leases(job_id=job_id)
     now = timezone.now()
     free = Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, lease_until__lt=now)
-    taken = Job.objects.filter(free, pk=job_id, attempt__lt=MOST_ATTEMPTS).update(
+    taken = Job.objects.filter(free, pk=job_id, fruitless__lt=MOST_FRUITLESS).update(
         state=JobState.RUNNING,
         attempt=F("attempt") + 1,
+        fruitless=F("fruitless") + 1,
         lease_until=now + LEASE,
         started_at=now,
         task_id=task_id,
@@ -179,7 +197,7 @@ def carry_out(
         return None
     attempt = Work(job, watch=watch)
     try:
-        with attempt.heartbeat():
+        with leases.held(job.pk, job.attempt), attempt.heartbeat():
             result = work(attempt)
     except JobStoppedError:
         job.refresh_from_db()
@@ -221,26 +239,46 @@ def retry_job(*, job: Job) -> Job:
     return again
 
 
+def release_dead_leases(*, job_id: int | None = None, is_blamed: bool = True) -> int:
+    """End the leases of attempts whose process on this machine is gone; returns how many.
+
+    Not blamed are attempts that were ended on purpose: they do not count as fruitless.
+    """
+    running = Job.objects.filter(state=JobState.RUNNING, lease_until__gte=timezone.now())
+    chosen = running.filter(pk=job_id) if job_id else running
+    freed = 0
+    for pk, attempt in chosen.values_list("pk", "attempt"):
+        if leases.is_dead(pk, attempt):
+            held = Job.objects.filter(pk=pk, attempt=attempt, state=JobState.RUNNING)
+            freed += held.update(lease_until=timezone.now() - timedelta(seconds=1))
+            if not is_blamed:
+                held.filter(fruitless__gt=0).update(fruitless=F("fruitless") - 1)
+            leases.forget(pk, attempt)
+    return freed
+
+
 def give_up_lost_jobs() -> int:
-    """Fail the jobs whose last allowed attempt lost its worker."""
+    """Fail the jobs that lost their workers too often without getting further."""
     lost = Job.objects.filter(
-        state=JobState.RUNNING, lease_until__lt=timezone.now(), attempt__gte=MOST_ATTEMPTS
+        state=JobState.RUNNING, lease_until__lt=timezone.now(), fruitless__gte=MOST_FRUITLESS
     )
     return lost.update(
         state=JobState.FAILED,
         finished_at=timezone.now(),
-        error=f"The worker was lost {MOST_ATTEMPTS} times while it did this. "
-        "Look at memory and disk on the System page, then retry.",
+        error=f"The worker was lost {MOST_FRUITLESS} times in a row while it did this, and got no "
+        "further. Look at memory and disk on the System page, then retry.",
     )
 
 
 def take_jobs_to_resend() -> list[Job]:
     """Return the jobs whose message must have been lost, marked as sent now."""
+    release_dead_leases()
+    give_up_lost_jobs()
     now = timezone.now()
     lost = Q(state=JobState.RUNNING, lease_until__lt=now) | Q(
         state=JobState.QUEUED, sent_at__lt=now - RESEND_AFTER
     )
-    jobs = list(Job.objects.filter(lost, attempt__lt=MOST_ATTEMPTS))
+    jobs = list(Job.objects.filter(lost))
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(sent_at=now)
     return jobs
 

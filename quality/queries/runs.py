@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -230,3 +230,19 @@ def datasets_with_news(*, now: datetime) -> list[Dataset]:
         if seen["n"] >= NEWS_ITEMS and seen["last"] < now - NEWS_QUIET:
             found.append(dataset)
     return found
+
+
+def datasets_to_check() -> list[Dataset]:
+    """Datasets whose newest run was trained by a worker, and no checks began since.
+
+    Who trains by command runs the checks by command as well.
+    """
+    trained = Run.objects.filter(dataset=OuterRef("pk"), job__kind="train")
+    newest = trained.filter(finished_at__isnull=False).order_by("-number")
+    later = Q(created_at__gt=OuterRef("trained_at")) | Q(started_at__gt=OuterRef("trained_at"))
+    checks = Job.objects.filter(later, dataset=OuterRef("pk"), kind="detect")
+    datasets = Dataset.objects.annotate(
+        trained_at=Subquery(newest.values("finished_at")[:1]),
+        task_id=Subquery(newest.values("job__task_id")[:1]),
+    )
+    return list(datasets.filter(task_id__gt="").exclude(Exists(checks)))

@@ -52,7 +52,7 @@ def prove(work: Work) -> dict[str, Any]:
     if not len(judged.rows):
         raise Refused("The two versions share no item that both could be judged on.")
     result = _result(judged, comparison, is_on_test=is_on_test)
-    _finish(comparison, result, opened=is_on_test)
+    _finish(work, comparison, result, opened=is_on_test)
     return {**headline(result), "comparison": comparison.pk, "unchanged": False}
 
 
@@ -239,8 +239,9 @@ def _under_later_labels(judged: Judged) -> dict[str, Any] | None:
 
 
 @transaction.atomic
-def _finish(comparison: Comparison, result: dict[str, Any], *, opened: bool) -> None:
+def _finish(work: Work, comparison: Comparison, result: dict[str, Any], *, opened: bool) -> None:
     """Keep the result; on test items it counts as one look for each of the two runs."""
+    work.hold()
     comparison.result = result
     comparison.save(update_fields=["result"])
     if opened:

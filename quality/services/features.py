@@ -74,6 +74,7 @@ def extend_features(work: Work, contents: Mapping[str, Content], *, backbone: "B
             work, [_bytes_of(contents[sha256]) for sha256 in part], backbone, done=start
         )
         arrays.save_features(backbone.name, part, vectors=vectors)
+        work.keep()
     return len(missing)
 
 

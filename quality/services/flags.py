@@ -136,8 +136,8 @@ def _describe(flag: Flag, doubt: Doubt, *, run: Run | None) -> None:
 def _create(work: Work, survey: Survey, fresh: Sequence[tuple[Flag, Doubt]]) -> None:
     for start in range(0, len(fresh), ROWS_A_TRANSACTION):
         part = fresh[start : start + ROWS_A_TRANSACTION]
-        work.check()
         with transaction.atomic():
+            work.hold()
             Flag.objects.bulk_create([flag for flag, _ in part])
             FlagItem.objects.bulk_create(
                 [
@@ -158,8 +158,8 @@ def _update(work: Work, flags: Sequence[Flag]) -> None:
     """Refresh flags that stand; one that a reviewer decided meanwhile keeps its decision."""
     for start in range(0, len(flags), ROWS_A_TRANSACTION):
         part = flags[start : start + ROWS_A_TRANSACTION]
-        work.check()
         with transaction.atomic():
+            work.hold()
             rows = Flag.objects.select_for_update().filter(
                 pk__in=[flag.pk for flag in part], state__in=(FlagState.OPEN, FlagState.GONE)
             )
@@ -175,9 +175,10 @@ def _update(work: Work, flags: Sequence[Flag]) -> None:
 
 def _close(work: Work, gone: Sequence[int]) -> None:
     for start in range(0, len(gone), ROWS_A_TRANSACTION):
-        work.check()
         part = gone[start : start + ROWS_A_TRANSACTION]
-        Flag.objects.filter(pk__in=part, state=FlagState.OPEN).update(state=FlagState.GONE)
+        with transaction.atomic():
+            work.hold()
+            Flag.objects.filter(pk__in=part, state=FlagState.OPEN).update(state=FlagState.GONE)
 
 
 @transaction.atomic

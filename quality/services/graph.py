@@ -81,6 +81,7 @@ def _thumbnails(work: Work, survey: Survey) -> np.ndarray:
         part = missing[start : start + PICTURES_A_SHARE]
         vectors = np.stack([_grey(storage.read_bytes(previews[sha256])) for sha256 in part])
         arrays.save_features(THUMBNAILS, part, vectors=vectors)
+        work.keep()
     return arrays.load_features(THUMBNAILS, survey.hashes)
 
 

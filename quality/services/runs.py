@@ -85,6 +85,8 @@ def summary(run: Run) -> dict[str, Any]:
 
 def open_test(work: Work, run: Run) -> None:
     """Predict the sealed test items of a run by a head that learned everything else."""
+    if run.metrics.get("test_opened_by") == work.job.pk:  # an attempt that was lost did it
+        return
     material = read_material(run.version)
     judged = np.flatnonzero(material.is_judged)
     if not len(judged):
@@ -97,7 +99,9 @@ def open_test(work: Work, run: Run) -> None:
     correct = (guesses == material.labels[judged]) & (guesses >= 0)
     groups = copies.groups_kept(run, material)
     run.metrics["test"] = figures.accuracy(correct, groups[judged])
+    run.metrics["test_opened_by"] = work.job.pk
     with transaction.atomic():
+        work.hold()
         Run.objects.filter(pk=run.pk).update(metrics=run.metrics)
         reason = work.options.get("reason") or OPENED_ON_REQUEST
         count_opening(run, by=work.job.by, reason=reason)
@@ -217,12 +221,13 @@ def _train(
         n_classes=len(material.classes),
     )
     facts |= {"n": len(seen), "unreadable": int((~is_readable).sum()), "seed": protocol.seed}
-    return _end(run, {**metrics, **facts, "seconds": round(time.monotonic() - started, 1)})
+    return _end(work, run, {**metrics, **facts, "seconds": round(time.monotonic() - started, 1)})
 
 
 @transaction.atomic
 def _begin(work: Work, material: Material, *, protocol: "Protocol") -> Run:
     """Make the run's row, or take the one that an earlier attempt of this job made."""
+    work.hold()
     dataset = dataset_of(work)
     fields = {
         "protocol": asdict(protocol),
@@ -241,7 +246,9 @@ def _begin(work: Work, material: Material, *, protocol: "Protocol") -> Run:
     )
 
 
-def _end(run: Run, metrics: dict[str, Any]) -> Run:
+@transaction.atomic
+def _end(work: Work, run: Run, metrics: dict[str, Any]) -> Run:
+    work.hold()
     run.metrics, run.finished_at = metrics, timezone.now()
     run.save(update_fields=["metrics", "finished_at"])
     return run

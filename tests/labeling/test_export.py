@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import resource
 import time
 import uuid
 import zipfile
@@ -227,6 +228,19 @@ def test_the_command_refuses_what_cannot_be_had_in_words(tmp_path):
         call_command("export", dataset.slug, what="flags", format="folders", out=tmp_path / "x")
     with pytest.raises(CommandError, match="has no version 9"):
         call_command("export", dataset.slug, of_version=9, out=tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.django_db
+def test_an_export_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path):
+    dataset, _ = make_frozen()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # like a full disk, but for this process
+    try:
+        with pytest.raises(CommandError, match="cannot be written: File too large"):
+            call_command("export", dataset.slug, of_version=1, out=tmp_path / "items.csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
 
 

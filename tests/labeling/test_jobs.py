@@ -1,12 +1,18 @@
 """Jobs: claimed once, conditional on the attempt, given back when a worker is lost."""
 
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from labeling.models import Job, JobState, Upload
-from labeling.services import jobs
+from labeling.services import jobs, leases
 from tests.factories import make_dataset
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -68,16 +74,112 @@ def test_a_cancelled_job_stops_at_its_next_report() -> None:
     assert ended.state == JobState.CANCELLED
 
 
-def test_a_job_whose_worker_is_lost_three_times_fails_visibly() -> None:
+def lose_worker(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_job_whose_worker_is_lost_three_times_without_getting_further_fails_visibly() -> None:
     job = jobs.open_job(kind="train", dataset=make_dataset())
-    for _ in range(jobs.MOST_ATTEMPTS):
+    for _ in range(jobs.MOST_FRUITLESS):
         assert jobs.claim(job.pk)
-        Job.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+        lose_worker(job)
     assert jobs.claim(job.pk) is None
-    assert jobs.give_up_lost_jobs() == 1
+    assert jobs.take_jobs_to_resend() == []
     job.refresh_from_db()
     assert job.state == JobState.FAILED
-    assert "lost 3 times" in job.error
+    assert "lost 3 times in a row" in job.error
+
+
+def test_workers_may_be_lost_as_often_as_attempts_get_further() -> None:
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    for _ in range(3 * jobs.MOST_FRUITLESS):
+        claimed = jobs.claim(job.pk)
+        assert claimed
+        jobs.Work(claimed).keep()
+        lose_worker(job)
+    assert [lost.pk for lost in jobs.take_jobs_to_resend()] == [job.pk]
+
+
+def test_an_attempt_that_lost_its_lease_can_neither_hold_the_job_nor_keep_anything() -> None:
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    claimed = jobs.claim(job.pk)
+    assert claimed
+    lose_worker(job)
+    again = jobs.claim(job.pk)
+    assert again
+    for said in (jobs.Work(claimed).hold, jobs.Work(claimed).keep):
+        with transaction.atomic(), pytest.raises(jobs.JobStoppedError):
+            said()
+    job.refresh_from_db()
+    assert job.fruitless == 2
+
+
+HOLD = """
+import sys
+from django.conf import settings
+settings.configure(DATA_DIR=sys.argv[1])
+from labeling.services import leases
+with leases.held(int(sys.argv[2]), 1):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held_elsewhere(settings: Any) -> Iterator[tuple[Job, subprocess.Popen[bytes]]]:
+    """A job that another process of this machine works on."""
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    assert jobs.claim(job.pk)
+    command = [sys.executable, "-c", HOLD, str(settings.DATA_DIR), str(job.pk)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        yield job, process
+        process.kill()
+
+
+def test_a_killed_process_frees_its_job_at_once_and_a_live_one_keeps_it(
+    held_elsewhere: tuple[Job, subprocess.Popen[bytes]],
+) -> None:
+    job, process = held_elsewhere
+    assert jobs.claim(job.pk) is None
+    process.kill()
+    process.wait()
+    again = jobs.claim(job.pk)
+    assert again
+    assert (again.attempt, again.fruitless) == (2, 2)
+
+
+def test_an_attempt_that_was_ended_on_purpose_is_not_fruitless(
+    held_elsewhere: tuple[Job, subprocess.Popen[bytes]],
+) -> None:
+    job, process = held_elsewhere
+    process.kill()
+    process.wait()
+    assert jobs.release_dead_leases(is_blamed=False) == 1
+    assert [lost.pk for lost in jobs.take_jobs_to_resend()] == [job.pk]
+    again = jobs.claim(job.pk)
+    assert again
+    assert again.fruitless == 1
+
+
+def test_the_lock_of_another_machine_says_nothing_here(
+    held_elsewhere: tuple[Job, subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, process = held_elsewhere
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert jobs.release_dead_leases() == 0
+    assert jobs.claim(job.pk) is None
+
+
+def test_an_ended_attempt_leaves_no_lock_behind(settings: Any) -> None:
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    jobs.carry_out(job.pk, lambda work: {"alive": not leases.is_dead(job.pk, 1)})
+    job.refresh_from_db()
+    assert job.result == {"alive": True}
+    assert not [path for path in settings.DATA_DIR.glob("leases/*/*") if path.is_file()]
 
 
 def test_an_error_is_kept_on_the_row_and_a_refusal_in_words() -> None:

@@ -17,10 +17,10 @@ from labeling.models import Job, JobState, LabelSource, Role
 from labeling.services import jobs, labels
 from labeling.services.versions import freeze_version
 from mlcore.duplicates import LEAST_SCORE
-from quality import arrays
+from quality import arrays, tasks
 from quality.models import Run, TestOpening
 from quality.queries.run_page import run_page
-from quality.queries.runs import datasets_with_news
+from quality.queries.runs import datasets_to_check, datasets_with_news
 from quality.services import figures, runs
 from tests.factories import make_dataset, make_member, make_user
 from tests.quality.words import add_text, make_words
@@ -352,3 +352,57 @@ def test_a_cell_lists_exactly_the_items_that_it_counts(client):
     address = reverse("quality:run_cell", args=[dataset.slug, 1])
     page = client.get(address, {"given": "money", "predicted": "sea"}).content.decode()
     assert "money read as sea: 1 item" in page
+
+
+# ---- checks follow a training ----
+
+
+def trained_by_worker(dataset):
+    job = jobs.open_job(kind="train", dataset=dataset, queue="train")
+    version, _ = freeze_version(dataset=dataset)
+    Job.objects.filter(pk=job.pk).update(task_id="message", state=JobState.DONE)
+    number = dataset.runs.count() + 1
+    Run.objects.create(
+        dataset=dataset, number=number, version=version, job=job, protocol={}, backbone="b",
+        finished_at=timezone.now(),
+    )  # fmt: skip
+
+
+def test_a_run_that_no_checks_read_is_checked_even_when_its_worker_died_at_its_end():
+    dataset = make_words(items=4)
+    trained_by_worker(dataset)
+    assert datasets_to_check() == [dataset]
+    tasks.look_for_news()
+    tasks.look_for_news()
+    checks = Job.objects.get(kind="detect")
+    assert datasets_to_check() == []
+    jobs.cancel_job(job=checks)
+    assert datasets_to_check() == []  # asked for, and a person said no
+
+
+def test_checks_that_read_the_run_before_are_asked_for_again():
+    dataset = make_words(items=4)
+    earlier = jobs.open_job(kind="detect", dataset=dataset, queue="train")
+    assert jobs.claim(earlier.pk)
+    trained_by_worker(dataset)
+    tasks.start_checks()
+    assert Job.objects.filter(kind="detect").count() == 1
+    Job.objects.update(state=JobState.DONE)
+    tasks.start_checks()
+    assert Job.objects.filter(kind="detect").count() == 2
+
+
+def test_who_trains_by_command_runs_the_checks_by_command():
+    dataset = make_words(items=4)
+    trained_by_worker(dataset)
+    Job.objects.update(task_id="")
+    assert datasets_to_check() == []
+
+
+def test_an_attempt_after_a_lost_one_opens_the_test_items_only_once():
+    dataset = make_words(items=48, test_items=12)
+    train(dataset)
+    job = jobs.open_job(kind="train", dataset=dataset, options={"open_test": True})
+    assert jobs.carry_out(job.pk, runs.train).result["test_openings"] == 1
+    Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED)
+    assert jobs.carry_out(job.pk, runs.train).result["test_openings"] == 1

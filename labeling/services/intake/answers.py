@@ -181,6 +181,7 @@ def _keep(heard: Heard, asking: Round, work: jobs.Work) -> int:
         work.progress(done, len(waiting), message="Importing answers")
         work.check()
         with transaction.atomic():
+            work.keep()
             _keep_batch(batch, asking, annotators)
     work.progress(len(waiting), len(waiting), now=True)
     return len(waiting)

@@ -87,8 +87,10 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
     )
     result = {**counts(upload), "ignored": reading.ignored, "manifest": reading.manifest}
     result |= {"upload": upload.pk, "split": split}
-    upload.options["result"] = result
-    upload.save(update_fields=["options"])
+    with transaction.atomic():
+        work.hold()
+        upload.options["result"] = result
+        upload.save(update_fields=["options"])
     if Path(upload.path).is_relative_to(uploads_folder()):  # its contents lie in storage now
         shutil.rmtree(uploads_folder() / str(upload.pk), ignore_errors=True)
     return result
@@ -122,7 +124,7 @@ def _refuse_full_disk(reading: Reading) -> None:
 @transaction.atomic
 def _plan(upload: Upload, reading: Reading, work: jobs.Work) -> dict[str, Any]:
     """Decide once what depends on the dataset before the import, and make its first classes."""
-    _hold(work)
+    work.hold()
     if "plan" not in upload.options:
         makes_classes = not upload.dataset.classes.exists()
         has_splits = upload.dataset.items.exclude(split=Split.NONE).exists()
@@ -136,12 +138,6 @@ def _plan(upload: Upload, reading: Reading, work: jobs.Work) -> dict[str, Any]:
             datasets.add_classes(dataset=upload.dataset, names=reading.classes)
         upload.save(update_fields=["options"])
     return dict(upload.options["plan"])
-
-
-def _hold(work: jobs.Work) -> None:
-    """Make sure that this attempt still owns the job while its transaction lasts."""
-    if not work.rows.select_for_update().exists():
-        raise jobs.JobStoppedError(f"job {work.job.pk}, attempt {work.job.attempt}")
 
 
 def _import_candidates(upload: Upload, reading: Reading, work: jobs.Work) -> None:
@@ -169,7 +165,7 @@ def _save(
 ) -> None:
     ledger = Ledger(upload, classes, replace=bool(upload.options.get("replace")))
     with transaction.atomic():
-        _hold(work)
+        work.keep()
         record(opened, ledger)
     for entry in ledger.entries:
         tally[entry.outcome] += 1

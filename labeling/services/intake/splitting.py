@@ -53,8 +53,9 @@ def _move(splits: dict[int, str], work: jobs.Work) -> None:
     for split in sorted(set(splits.values())):
         pks = [pk for pk, name in splits.items() if name == split]
         for start in range(0, len(pks), IDS_A_STATEMENT):
-            work.check()
-            labels.move_items(items=pks[start : start + IDS_A_STATEMENT], split=split)
+            with transaction.atomic():
+                work.hold()
+                labels.move_items(items=pks[start : start + IDS_A_STATEMENT], split=split)
 
 
 @transaction.atomic

@@ -89,6 +89,7 @@ def _opened(out: Path | None) -> Iterator[IO[bytes]]:
         with unfinished.open("wb") as file:
             yield file
     except OSError as error:
+        unfinished.unlink(missing_ok=True)
         raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
     except BaseException:
         unfinished.unlink(missing_ok=True)
