@@ -63,6 +63,7 @@ def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
             "round": asking.pk,
             "kind": asking.kind,
             "media": dataset.media,
+            "logout": reverse("logout"),
             "lease": rounds.LEASE.total_seconds(),
             "renew": RENEW_EVERY_SECONDS,
             "ahead": CLAIMS_AHEAD,

@@ -1,6 +1,7 @@
 /* One key answers, the next item is there already: a few items are held ahead, answers leave in the background. */
 import { csrfToken, post } from "./http.js";
 import { Outbox } from "./outbox.js";
+import { Sending } from "./sending.js";
 import { Showing } from "./showing.js";
 import { toast } from "./toast.js";
 
@@ -20,8 +21,10 @@ const uuid = () => crypto.randomUUID?.() ?? "10000000-1000-4000-8000-10000000000
 const outbox = new Outbox(settings);
 const showing = new Showing(find("stage"), settings.media, words);
 const queue = [];
+let current = null;
 const history = [];
-let current = null, claiming = false, waitTimer = null, lastSign = performance.now();
+const sending = new Sending({ outbox, words, settings, ahead: () => queue.length + (current ? 1 : 0) });
+let claiming = false, waitTimer = null, lastSign = performance.now();
 let shownAt = 0, looked = 0, answered = settings.answered, total = settings.answered + settings.left;
 const times = [];
 
@@ -43,7 +46,7 @@ async function claimMore() {
     else if (!current && reply.waiting) nothingFree(reply.waiting);
   } catch (error) {
     outbox.noticed(error);
-    if (!current) blank("away");
+    if (!current) blank(outbox.state === "login" ? "loginNeeded" : "away");
   } finally {
     claiming = false;
   }
@@ -56,7 +59,7 @@ function next() {
   find("answers").disabled = !current;
   find("ranout").hidden = true;
   if (current) show();
-  else blank(outbox.state === "ok" ? "loading" : "away");
+  else blank({ ok: "loading", login: "loginNeeded" }[outbox.state] ?? "away");
   claimMore();
 }
 
@@ -105,6 +108,7 @@ function blank(state, n = 0, time = "") {
   const sentence = state === "busy" && n === 1 ? words.textBusyOne : words[`text${name}More`];
   box.querySelector("[data-title]").textContent = words[`text${name}`];
   box.querySelector("[data-sentence]").textContent = say(sentence, n, time);
+  if (state === "loginNeeded") sending.ask();
   box.querySelector("[data-leave]").hidden = !["done", "closed", "busy", "yours"].includes(state);
   find("skipped-again").hidden = true;
   box.hidden = false;
@@ -176,30 +180,9 @@ function recent() {
     left < 90 ? say(words.textSecond, Math.round(left)) : say(words.textMinute, Math.round(left / 60)));
 }
 
-/* ---- what is visible about sending ---- */
+/* ---- what comes back ---- */
 
-function sending() {
-  const n = outbox.keys().length, pill = find("sending");
-  const text = outbox.state === "offline" ? say(words.textOffline, n)
-    : outbox.state === "login" ? say(words.textLogin, n)
-      : outbox.state === "another" ? say(words.textAnother, n)
-        : outbox.state === "gone" ? say(words.textGone, n)
-          : outbox.keptInMemory ? say(words.textFull, n)
-            : n === 1 ? words.textWaitingOne : n ? say(words.textWaiting, n) : "";
-  pill.className = `pill ${outbox.state === "ok" ? "warn" : "bad"}`;
-  pill.textContent = text;
-  pill.hidden = !text;
-  if (outbox.state === "login" || outbox.state === "another") {
-    const link = document.createElement("a");
-    link.href = `${document.body.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
-    link.target = "_blank";
-    link.textContent = words.textLoginLink;
-    pill.append(" ", link);
-  }
-}
-
-outbox.addEventListener("change", sending);
-outbox.addEventListener("back", () => { if (!current) claimMore(); });
+outbox.addEventListener("back", claimMore);
 outbox.addEventListener("answered", ({ detail }) => {
   const row = history.find(({ given }) => given.client_id === detail.client_id);
   if (row) row.state = detail.outcome;
@@ -207,7 +190,7 @@ outbox.addEventListener("answered", ({ detail }) => {
   if (detail.outcome === "surplus") toast(words.textSurplus, "warn");
   recent();
 });
-outbox.addEventListener("withdrawn", ({ detail }) => {
+outbox.addEventListener("sent:withdraw", ({ detail }) => {
   for (const entry of [current, ...queue]) if (entry?.returning && detail.held) entry.until = Date.now() + settings.lease * 1000;
 });
 
@@ -246,7 +229,7 @@ addEventListener("pagehide", () => {
   navigator.sendBeacon(settings.urls.release, form);
 });
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-addEventListener("beforeunload", (event) => { if (outbox.keptInMemory) event.preventDefault(); });
+addEventListener("beforeunload", (event) => { if (outbox.keptInMemory && !outbox.isOpen) event.preventDefault(); });
 
 /* ---- buttons and keys ---- */
 
@@ -286,6 +269,7 @@ page.addEventListener("click", (event) => {
   else if (button.id === "yes") answer("class", { label: current?.asked.id, said: current?.asked.name });
   else if (button.id === "no") answer("unsure", { reason: say(words.textNot, current?.asked.name), said: say(words.textNot, current?.asked.name) });
   else if (button.id === "unusable" && current) find("reasons").showModal();
+  else if (button.dataset.reasonNow) answer("unusable", { reason: button.dataset.reasonNow, said: words.textUnusable });
   else if (button.id === "undo") undo();
   else if (button.id === "zoom") showing.zoom();
   else if (button.id === "play" && current) showing.toggle();
@@ -320,6 +304,6 @@ try { if (localStorage.getItem("winnow:guideline") === "closed") page.classList.
 setInterval(renew, settings.renew * 1000);
 setInterval(checkLeases, 5000);
 recent();
-sending();
+await outbox.ready;
 outbox.flush();
 claimMore();

@@ -1,12 +1,28 @@
-/* Answers stay in this browser until the server has acknowledged them, in the order they were given.
-   One key of localStorage each: two tabs, a crash or a closed lid lose nothing; the same client id counts once. */
+/* What an annotator said stays in this browser until the server has acknowledged it, in the order it was said.
+   In IndexedDB, written through: localStorage loses what is younger than some seconds when the whole browser
+   dies (docs/decisions/answers-wait-in-indexeddb.md). The same client id counts once, so sending twice is safe. */
 import { HttpError, LoginNeeded, getJson, post } from "./http.js";
 
 const MOST_AT_ONCE = 50, RETRY_MS = [1000, 2000, 4000, 8000, 15_000], ANSWER_WITHIN_MS = 20_000;
+const BUNDLED = "answer"; // answers go many at once; withdrawals and notes one by one
+
+const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
+
+function openStore() {
+  const request = indexedDB.open("winnow", 1);
+  request.onupgradeneeded = () => request.result.createObjectStore("outbox");
+  return settled(request);
+}
 
 export class Outbox extends EventTarget {
-  #memory = new Map();
+  #kept = new Map(); // key: { kind, body }, as in the database and what is on its way there
+  #unsaved = new Set();
+  #dropped = new Set(); // acknowledged or taken back here: another read must not bring them back
   #inFlight = new Set();
+  #database = null;
   #busy = false;
   #failures = 0;
   #timer = null;
@@ -14,43 +30,53 @@ export class Outbox extends EventTarget {
 
   constructor({ user, round, urls }) {
     super();
-    this.prefix = `winnow:outbox:${user}:${round}:`;
+    this.prefix = `${user}:${round}:`;
     this.user = user;
     this.urls = urls;
     this.state = "ok"; // ok, offline, login, another, gone
+    this.since = null; // when it last stopped being ok
+    this.ready = openStore().then((database) => { this.#database = database; return this.#read(); })
+      .catch(() => {}); // a browser that keeps nothing: answers stay in this page, which says so
     addEventListener("online", () => this.flush());
     addEventListener("focus", () => { if (this.state !== "ok") this.flush(); });
-    addEventListener("storage", (event) => { if (event.key?.startsWith(this.prefix)) this.#tell("change"); });
   }
 
-  get keptInMemory() { return this.#memory.size > 0; }
+  get isOpen() { return this.#database !== null; }
 
-  keys() {
-    const found = new Set(this.#memory.keys());
-    for (let index = 0; index < localStorage.length; index += 1) {
-      const key = localStorage.key(index);
-      if (key.startsWith(this.prefix)) found.add(key);
-    }
-    return [...found].sort();
-  }
+  get keptInMemory() { return this.#unsaved.size > 0; }
 
-  entries() {
-    return this.keys().map((key) => [key, this.#read(key)]).filter(([, entry]) => entry);
-  }
+  keys() { return [...this.#kept.keys()].sort(); }
 
-  #read(key) { return JSON.parse(this.#memory.get(key) ?? localStorage.getItem(key)); }
+  entries() { return this.keys().map((key) => [key, this.#kept.get(key)]); }
 
   /* Answers that are kept here and not taken back: item ids. */
   items() {
-    const kept = this.entries().filter(([, entry]) => entry.kind === "answer");
-    return new Set(kept.map(([, entry]) => entry.body.item));
+    return new Set(this.entries().filter(([, entry]) => entry.kind === "answer").map(([, entry]) => entry.body.item));
+  }
+
+  #store(mode) {
+    return this.#database.transaction("outbox", mode, { durability: "strict" }).objectStore("outbox");
+  }
+
+  /* Also what other tabs of this round left behind. */
+  async #read() {
+    if (!this.#database) return;
+    const range = IDBKeyRange.bound(this.prefix, `${this.prefix}\uffff`);
+    const store = this.#store("readonly");
+    const [keys, values] = await Promise.all([settled(store.getAllKeys(range)), settled(store.getAll(range))]);
+    const there = new Set(keys);
+    for (const key of [...this.#kept.keys()]) if (!there.has(key) && !this.#unsaved.has(key)) this.#kept.delete(key);
+    keys.forEach((key, index) => { if (!this.#dropped.has(key)) this.#kept.set(key, values[index]); });
+    this.#tell("change");
   }
 
   add(kind, body) {
     this.#number += 1;
     const key = `${this.prefix}${Date.now()}-${String(this.#number).padStart(6, "0")}-${body.client_id}`;
-    const text = JSON.stringify({ kind, body });
-    try { localStorage.setItem(key, text); } catch { this.#memory.set(key, text); }
+    this.#kept.set(key, { kind, body });
+    this.#unsaved.add(key);
+    this.ready.then(() => this.#database && settled(this.#store("readwrite").put({ kind, body }, key)))
+      .then(() => { if (this.#database) this.#unsaved.delete(key); }, () => {}).then(() => this.#tell("change"));
     this.#tell("change");
     queueMicrotask(() => this.flush());
   }
@@ -65,7 +91,12 @@ export class Outbox extends EventTarget {
     return true;
   }
 
-  #drop(key) { this.#memory.delete(key); localStorage.removeItem(key); }
+  #drop(key) {
+    this.#kept.delete(key);
+    this.#dropped.add(key);
+    this.ready.then(() => this.#database && settled(this.#store("readwrite").delete(key)))
+      .then(() => this.#unsaved.delete(key), () => {}); // still there: sent once more, counted once
+  }
 
   #tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
 
@@ -74,6 +105,8 @@ export class Outbox extends EventTarget {
     this.#busy = true;
     clearTimeout(this.#timer);
     try {
+      await this.ready;
+      await this.#read().catch(() => {});
       for (let kept = this.entries(); kept.length; kept = this.entries()) await this.#sendSome(kept);
       this.#failures = 0;
       this.#enter("ok");
@@ -86,23 +119,31 @@ export class Outbox extends EventTarget {
   }
 
   async #sendSome(kept) {
-    const [, first] = kept[0];
-    const end = first.kind === "answer" ? kept.findIndex(([, entry]) => entry.kind !== "answer") : 1;
+    const [, { kind, body }] = kept[0];
+    const end = kind === BUNDLED ? kept.findIndex(([, entry]) => entry.kind !== BUNDLED) : 1;
     const some = kept.slice(0, Math.min(end < 0 ? kept.length : end, MOST_AT_ONCE));
     for (const [key] of some) this.#inFlight.add(key);
     const signal = AbortSignal.timeout?.(ANSWER_WITHIN_MS);
-    if (first.kind === "answer") {
+    if (kind === BUNDLED) {
       const answers = some.map(([, entry]) => entry.body);
       const reply = await post(this.urls.answers, { user: this.user, answers }, { signal });
       for (const result of reply.answers) this.#tell("answered", result);
     } else {
-      const reply = await post(this.urls.withdraw, { user: this.user, ...first.body }, { signal });
-      this.#tell("withdrawn", { ...first.body, ...reply });
+      this.#tell(`sent:${kind}`, { ...body, ...await this.#sendOne(kind, body, signal) });
     }
     for (const [key] of some) { this.#drop(key); this.#inFlight.delete(key); }
     this.#failures = 0;
     this.#enter("ok");
     this.#tell("change");
+  }
+
+  async #sendOne(kind, body, signal) {
+    try {
+      return await post(this.urls[kind], { user: this.user, ...body }, { signal });
+    } catch (error) {
+      if (error instanceof HttpError && error.status === 400) return { refused: true }; // again would be refused again
+      throw error;
+    }
   }
 
   async #failed(error) {
@@ -113,6 +154,7 @@ export class Outbox extends EventTarget {
     else this.#enter("offline");
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)];
     this.#failures += 1;
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.flush(), wait);
   }
 
@@ -133,6 +175,7 @@ export class Outbox extends EventTarget {
 
   #enter(state) {
     if (state === this.state) return;
+    if (this.state === "ok") this.since = new Date();
     this.state = state;
     this.#tell("change");
     if (state === "ok") this.#tell("back");

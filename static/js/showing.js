@@ -40,6 +40,7 @@ export class Showing {
     Object.assign(wave.dataset, { wave: "", peaks: entry.peaks, media: entry.media, duration: entry.seconds ?? 0 });
     fetch(entry.media, { credentials: "same-origin" }).catch(() => {}); // into the cache, before its turn
     fetch(entry.peaks, { credentials: "same-origin" }).catch(() => {});
+    wave.addEventListener("wave:error", () => { if (wave.isConnected) this.#failed(entry); });
     return wave;
   }
 
@@ -91,7 +92,12 @@ export class Showing {
     again.className = "btn-w btn-sm";
     again.textContent = this.words.textRetry;
     again.addEventListener("click", () => { this.prepare(entry); this.show(entry); });
-    box.append(`${this.words.textFailed} `, again);
+    const unusable = document.createElement("button");
+    unusable.type = "button";
+    unusable.className = "btn-w btn-sm";
+    unusable.textContent = this.words.textUnusable;
+    unusable.dataset.reasonNow = this.words.textFailedReason;
+    box.append(`${this.words.textFailed} `, again, " ", unusable);
     this.stage.replaceChildren(box);
   }
 

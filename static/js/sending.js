@@ -1,0 +1,90 @@
+/* What is visible about sending: the pill in the bar, the sentence beside the answers, logging in without leaving. */
+import { csrfToken } from "./http.js";
+import { isLoginPage } from "./toast.js";
+
+const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+export class Sending {
+  constructor({ outbox, words, settings, ahead }) {
+    Object.assign(this, { outbox, words, settings, ahead });
+    this.pill = document.getElementById("sending");
+    this.sentence = document.getElementById("sentence");
+    this.usual = this.sentence.textContent;
+    this.dialog = document.getElementById("login");
+    this.dialog.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); this.#logIn(); });
+    document.getElementById("login-again").addEventListener("click", () => this.ask());
+    outbox.addEventListener("change", () => this.show());
+    this.show();
+  }
+
+  show() {
+    const { outbox, words } = this, n = outbox.keys().length;
+    const text = { offline: words.textOffline, login: words.textLogin, another: words.textAnother, gone: words.textGone }[outbox.state]
+      ?? (outbox.keptInMemory && !outbox.isOpen ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
+    this.pill.className = `pill ${outbox.state === "ok" ? "warn" : "bad"}`;
+    this.pill.textContent = say(text, { n });
+    this.pill.hidden = !text;
+    document.getElementById("login-again").hidden = !["login", "another"].includes(outbox.state);
+    this.#sentence();
+  }
+
+  #sentence() {
+    const { outbox, words } = this;
+    const since = outbox.since?.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const text = { offline: words.textOfflineMore, login: words.textLoginMore, another: words.textLoginMore }[outbox.state];
+    this.sentence.className = text ? "notice bad" : "caption optional";
+    this.sentence.textContent = text ? say(text, { since, n: this.ahead() }) : this.usual;
+  }
+
+  ask() {
+    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.querySelector("[name=password]").focus();
+  }
+
+  async #logIn() {
+    const form = this.dialog.querySelector("form"), error = this.dialog.querySelector("[data-error]");
+    error.hidden = true;
+    try {
+      const refused = await logIn({ form, status: this.settings.urls.status, logout: this.settings.logout, user: this.settings.user });
+      error.textContent = refused;
+      error.hidden = !refused;
+      if (refused) return;
+    } catch {
+      error.textContent = document.body.dataset.textOffline;
+      error.hidden = false;
+      return;
+    }
+    form.reset();
+    this.dialog.close();
+    this.outbox.flush();
+  }
+}
+
+const page = async (response) => new DOMParser().parseFromString(await response.text(), "text/html");
+
+/* Log in through the usual page, which leads on to `status`; returns why not, or nothing. */
+async function logIn({ form, status, logout, user }) {
+  const url = `${document.body.dataset.loginUrl}?next=${encodeURIComponent(status)}`;
+  let response = await fetch(url, { credentials: "same-origin" });
+  if (!isLoginPage(response.url)) { // somebody is logged in: this person by another tab, or another person
+    const found = await response.json();
+    if (found.user === user) { renewToken(found.csrf); return ""; }
+    renewToken(found.csrf);
+    await fetch(logout, { method: "POST", headers: { "X-CSRFToken": csrfToken() }, credentials: "same-origin" });
+    response = await fetch(url, { credentials: "same-origin" });
+  }
+  const token = (await page(response)).querySelector("[name=csrfmiddlewaretoken]").value;
+  const sent = new URLSearchParams(new FormData(form));
+  sent.set("csrfmiddlewaretoken", token);
+  sent.set("next", status);
+  response = await fetch(url, { method: "POST", body: sent, credentials: "same-origin" });
+  if (isLoginPage(response.url) || !response.ok) {
+    const shown = await page(response);
+    const why = ["[role=alert]", ".errors", "h1"].map((place) => shown.querySelector(place)).find(Boolean);
+    return why?.textContent.trim() ?? `${response.status}`;
+  }
+  renewToken((await response.json()).csrf);
+  return "";
+}
+
+function renewToken(token) { document.querySelector('meta[name="csrf-token"]').content = token; }

@@ -1,0 +1,188 @@
+"""Nothing that an annotator said is ever lost or counted twice, whatever breaks."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Error, expect
+
+from labeling.models import Annotation, Claim, Round, RoundItem
+from tests.browser.asking import log_in, make_asking, nothing_waits, shown
+from tests.factories import make_member
+from tests.setup import chromium
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def test_answers_given_offline_arrive_exactly_once(annotating: Any) -> None:
+    asking = make_asking(items=5)
+    page, _ = annotating(asking)
+    page.wait_for_timeout(500)
+    page.context.set_offline(True)
+    for _ in range(3):
+        page.keyboard.press("Digit1")
+    expect(page.locator("#sending")).to_have_text("Offline: 3 kept here")
+    page.keyboard.press("KeyZ")
+    expect(page.locator("#sending")).to_have_text("Offline: 2 kept here")
+    page.context.set_offline(False)
+    nothing_waits(page)
+    assert Annotation.objects.count() == 2
+
+
+def test_a_reply_that_is_lost_makes_no_second_answer(annotating: Any) -> None:
+    asking = make_asking(items=3)
+    page, _ = annotating(asking)
+    lost: list[int] = []
+
+    def lose_the_first(route: Any) -> None:
+        if lost:
+            return route.continue_()
+        lost.append(route.fetch().status)
+        return route.abort()
+
+    page.route("**/answers/", lose_the_first)
+    page.keyboard.press("Digit1")
+    expect(page.locator("#sending")).to_contain_text("Offline: 1")
+    nothing_waits(page)
+    assert lost == [200]
+    assert Annotation.objects.count() == 1
+
+
+def test_a_killed_tab_keeps_its_answers_for_the_next_one(annotating: Any) -> None:
+    asking = make_asking(items=5)
+    page, _ = annotating(asking)
+    page.wait_for_timeout(500)
+    page.route("**/answers/", lambda route: route.abort())
+    page.keyboard.press("Digit1")
+    page.keyboard.press("Digit2")
+    expect(page.locator("#sending")).to_contain_text("2 ")
+    again = page.context.new_page()
+    page.close()
+    again.goto(page.url)
+    again.wait_for_selector("#annotate[data-item]")
+    nothing_waits(again)
+    assert Annotation.objects.count() == 2
+    answered = set(Annotation.objects.values_list("item_id", flat=True))
+    assert shown(again) not in answered
+
+
+def test_a_killed_server_loses_nothing_that_was_said(serving: Any, page: Any) -> None:
+    asking: Round = make_asking(items=14)
+    log_in(page.context, serving.url, make_member(asking.dataset, "annotator"))
+    page.goto(f"{serving.url}/annotate/{asking.pk}/")
+    page.wait_for_selector("#annotate[data-item]")
+    answered = []
+    for stroke in range(12):
+        answered.append(shown(page))
+        page.keyboard.press("Digit1")
+        if stroke % 4 == 1:
+            serving.kill()  # with answers under way
+        if stroke % 4 == 3:
+            serving.start()
+            nothing_waits(page)
+            page.wait_for_load_state("networkidle")
+        page.wait_for_selector("#annotate[data-item]")
+    nothing_waits(page)
+    rows = Annotation.objects.filter(withdrawn_at__isnull=True)
+    assert sorted(rows.values_list("item_id", flat=True)) == sorted(answered)
+    assert not rows.filter(is_surplus=True).exists()
+
+
+def test_a_crashed_browser_keeps_what_was_not_sent(
+    browser: Any, live_server: Any, tmp_path: Path
+) -> None:
+    asking: Round = make_asking(items=12)
+
+    def open_browser() -> tuple[Any, Any]:
+        context = browser.browser_type.launch_persistent_context(
+            tmp_path, executable_path=chromium.find(), args=chromium.ARGUMENTS
+        )
+        log_in(context, live_server.url, user)
+        page = context.new_page()
+        page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+        page.wait_for_selector("#annotate[data-item]")
+        return context, page
+
+    user = make_member(asking.dataset, "annotator")
+    context, page = open_browser()
+    page.route("**/answers/", lambda route: route.abort())
+    page.keyboard.press("Digit1")
+    page.keyboard.press("Digit2")
+    expect(page.locator("#sending")).to_have_text("Offline: 2 kept here")
+    page.wait_for_timeout(200)
+    with pytest.raises(Error):
+        context.new_cdp_session(page).send("Browser.crash")
+    assert not Annotation.objects.exists()
+    for lock in tmp_path.glob("Singleton*"):
+        lock.unlink()
+    context, page = open_browser()
+    nothing_waits(page)
+    assert Annotation.objects.count() == 2
+    context.close()
+
+
+def test_an_expired_session_asks_for_the_password_without_leaving_the_page(
+    annotating: Any,
+) -> None:
+    page, _ = annotating(make_asking(items=6))
+    Session.objects.all().delete()
+    page.keyboard.press("Digit1")
+    expect(page.locator("#sending")).to_have_text("Logged out: 1 kept here")
+    page.keyboard.press("Digit2")
+    expect(page.locator("#sending")).to_have_text("Logged out: 2 kept here")
+    here = page.evaluate("window.stayed = performance.timeOrigin")
+    page.keyboard.press("Shift+KeyL")
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#login [data-error]")).to_contain_text("correct username and password")
+    page.locator("[name=password]").fill("correct horse")
+    page.keyboard.press("Enter")
+    expect(page.locator("#login")).to_be_hidden()
+    nothing_waits(page)
+    page.keyboard.press("Digit3")
+    nothing_waits(page)
+    assert page.evaluate("window.stayed") == here
+    said = Annotation.objects.order_by("pk").values_list("label__name", flat=True)
+    assert list(said) == ["Dress", "Hat", "Long sleeve"]
+
+
+def test_the_account_of_somebody_else_sends_none_of_my_answers(
+    annotating: Any, live_server: Any
+) -> None:
+    asking = make_asking(items=6)
+    page, user = annotating(asking)
+    log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
+    page.keyboard.press("Digit1")
+    expect(page.locator("#sending")).to_have_text("Somebody else is logged in: 1 kept here")
+    page.click("#login-again")
+    page.locator("[name=password]").fill("correct horse")
+    page.keyboard.press("Enter")
+    nothing_waits(page)
+    assert Annotation.objects.get().annotator.user == user
+
+
+def test_a_file_that_does_not_load_can_be_tried_again_or_called_unusable(annotating: Any) -> None:
+    asking = make_asking(items=3)
+    page, _ = annotating(asking)
+    page.route("**/media/**", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#stage")).to_contain_text("This file did not load.")
+    page.unroute_all()
+    page.click("text=Try again")
+    expect(page.locator("#stage img")).to_be_visible()
+    page.keyboard.press("Digit1")
+    page.click("#stage >> text=Unusable")
+    nothing_waits(page)
+    assert Annotation.objects.get(answer="unusable").reason == "the file does not load"
+
+
+def test_a_closing_tab_gives_its_items_back(annotating: Any) -> None:
+    asking = make_asking(items=8)
+    page, _ = annotating(asking)
+    page.wait_for_timeout(500)
+    assert Claim.objects.count() == 5
+    page.goto("about:blank")
+    page.wait_for_timeout(500)
+    assert Claim.objects.count() == 0
+    assert set(RoundItem.objects.values_list("taken", flat=True)) == {0}
