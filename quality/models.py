@@ -14,6 +14,9 @@ class Run(models.Model):
     number = models.PositiveIntegerField()
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="runs")
     job = models.ForeignKey(Job, on_delete=models.SET_NULL, null=True, blank=True)
+    is_imported = models.BooleanField(
+        default=False, help_text="probabilities of another system, not a training of ours"
+    )
     protocol = models.JSONField(help_text="mlcore.training.Protocol as a dict, seed included")
     backbone = models.CharField(max_length=120)
     classes = models.JSONField(default=list, help_text="class names, column order of the arrays")

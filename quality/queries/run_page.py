@@ -5,7 +5,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from quality.models import Run
-from quality.queries.runs import Matrix, arrange, live_detail, matrix_of, state_of
+from quality.queries.runs import (
+    Matrix,
+    arrange,
+    live_detail,
+    matrix_of,
+    newest_imported,
+    state_of,
+)
 
 
 def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
@@ -23,7 +30,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "facts": _facts(run, known),
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
-        "scores": _scores(metrics) if metrics else _scores_so_far(detail),
+        "scores": _scores(run) if metrics else _scores_so_far(detail),
         "folds": _folds(run, metrics, detail),
         "curves": _curves(metrics, detail, fold=fold),
     }
@@ -51,6 +58,8 @@ def _earlier_order(run: Run) -> list[int] | None:
 
 def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
     backbone = known.get("backbone") or {"title": run.backbone, "note": "", "is_fallback": False}
+    if run.is_imported:
+        return _facts_of_imported(run, known)
     protocol = run.protocol
     words = _(
         "%(folds)s folds; copies and source groups kept together. %(title)s, frozen, with a "
@@ -72,11 +81,30 @@ def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _scores(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+def _facts_of_imported(run: Run, known: dict[str, Any]) -> dict[str, Any]:
+    words = _(
+        "Probabilities imported from %(name)s. Whether that system learned from these items is "
+        "not known here. Test items are not looked at."
+    ) % {"name": run.protocol.get("imported")}
+    return {
+        "learned": known.get("n", 0),
+        "sealed": known.get("sealed", 0),
+        "protocol": words,
+        "note": "",
+        "is_fallback": False,
+    }
+
+
+def _scores(run: Run) -> list[dict[str, Any]]:
+    metrics = run.metrics
     rows = [{"title": _("This run"), "main": True, **metrics["accuracy"]}]
     rows += [{**baseline, "title": _(baseline["title"])} for baseline in metrics["baselines"]]
     if "test" in metrics:
         rows.append({"title": _("Test items, opened"), **metrics["test"]})
+    present = None if run.is_imported else newest_imported(run.dataset)
+    if present:
+        title = _("Present system (run %(number)s)") % {"number": present.number}
+        rows.append({"title": title, **present.metrics["accuracy"]})
     return rows
 
 

@@ -75,8 +75,14 @@ def runs_of(dataset: Dataset) -> QuerySet[Run]:
 
 
 def newest_done(dataset: Dataset) -> Run | None:
-    """The last finished run."""
-    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False)
+    """The last finished training."""
+    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=False)
+    return done.select_related("version").order_by("-number").first()
+
+
+def newest_imported(dataset: Dataset) -> Run | None:
+    """What the team's present system predicts, as it was imported last."""
+    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=True)
     return done.select_related("version").order_by("-number").first()
 
 
@@ -219,7 +225,7 @@ def datasets_with_news(*, now: datetime) -> list[Dataset]:
     trained = Max("jobs__created_at", filter=Q(jobs__kind="train"))
     busy = Q(jobs__kind="train", jobs__state__in=[JobState.QUEUED, JobState.RUNNING])
     candidates = (
-        Dataset.objects.filter(runs__finished_at__isnull=False)
+        Dataset.objects.filter(runs__finished_at__isnull=False, runs__is_imported=False)
         .exclude(pk__in=Dataset.objects.filter(busy).values("pk"))
         .annotate(last_training=trained)
     )

@@ -139,8 +139,8 @@ def survey_of(dataset: Dataset) -> Survey:
 
 
 def newest_run(dataset: Dataset) -> Run | None:
-    """The last finished run, with its version."""
-    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False)
+    """The last finished training, with its version."""
+    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=False)
     return done.select_related("version").order_by("-number").first()
 
 

@@ -48,6 +48,27 @@ def metrics_of(
     }
 
 
+def metrics_of_predictions(
+    predicted: np.ndarray, *, labels: np.ndarray, groups: np.ndarray, n_classes: int
+) -> dict[str, Any]:
+    """Return what can be said of predictions that no training of ours made."""
+    from mlcore.intervals import macro_f1_interval
+
+    commonest = np.bincount(labels, minlength=n_classes).argmax()
+    macro_f1 = macro_f1_interval(labels, predicted, groups, n_classes=n_classes, rng=_rng())
+    counts = count_matrix(labels, predicted, n_classes=n_classes)
+    return {
+        "accuracy": accuracy(predicted == labels, groups),
+        "macro_f1": _as_json(macro_f1),
+        "baselines": [{"title": MAJORITY, **accuracy(labels == commonest, groups)}],
+        "folds": [],
+        "curves": [],
+        "confusion": counts.tolist(),
+        "order": similar_order(counts),
+        "groups": len(np.unique(groups)),
+    }
+
+
 def accuracy(correct: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Return the share of right items with its interval over groups."""
     from mlcore.intervals import accuracy_interval

@@ -1,6 +1,6 @@
 """`prove NAME OLD NEW`: what did the work between two versions buy?"""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -31,7 +31,10 @@ class Command(JobCommand):
 
 
 def _version_number(text: str) -> int:
-    return int(text.removeprefix("v"))
+    try:
+        return int(text.removeprefix("v"))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no version number such as 3 or v3") from None
 
 
 def _in_words(result: dict[str, Any]) -> str:
