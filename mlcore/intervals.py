@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import numpy as np
 RESAMPLES = 2000
 """Enough for 95 % limits to two digits (Efron and Tibshirani 1993, section 13.3: 1000)."""
 COVERAGE = 0.95
+NORMAL_95 = 1.959964
+"""Standard deviations that hold 95 of 100 draws from a normal distribution."""
 NUMBERS_AT_ONCE = 10_000_000
 """Resampling counts held in memory at once: 80 MB."""
 
@@ -174,6 +177,21 @@ def _interval(value: float, found: np.ndarray) -> Interval:
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(found, [tail, 1 - tail])
     return Interval(value, float(low), float(high))
+
+
+def share_interval(hits: int, n: int) -> Interval:
+    """Return a share of independent yes and no, with Wilson's limits (Wilson 1927, eq. 2).
+
+    Examples
+    --------
+    >>> found = share_interval(9, 10)
+    >>> found.value, round(found.low, 3), round(found.high, 3)
+    (0.9, 0.596, 0.982)
+    """
+    z2, share = NORMAL_95**2, hits / n
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    reach = NORMAL_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
 def majority_baseline(labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
