@@ -145,10 +145,13 @@ form.addEventListener("submit", async (event) => {
 files.addEventListener("change", () => choose(ofInput(files)));
 folder.addEventListener("change", () => choose(ofInput(folder)));
 if ("webkitdirectory" in folder) { folder.hidden = false; document.querySelector(".folder-choice").hidden = false; }
-for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("dropping"); });
-for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("dropping"));
-drop.addEventListener("drop", async (event) => {
+/* The whole page takes what is dropped: beside the zone a browser would leave the page for the file. */
+for (const name of ["dragenter", "dragover"]) document.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("dropping"); });
+document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("dropping"); });
+document.addEventListener("drop", async (event) => {
   event.preventDefault();
+  drop.classList.remove("dropping");
+  if (send.disabled) return;  // what is being sent stays what was chosen
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const found = [];
   for (const entry of entries) found.push(...(await ofEntry(entry)));
