@@ -1,6 +1,7 @@
 """Reads of the labeling app."""
 
 import time
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -40,12 +41,21 @@ def place_in_line(job: Job) -> int:
 
 def job_outlook(job: Job) -> dict[str, Any]:
     """Return what a page says beside a job: place in line, time left, whether anyone works."""
-    seconds_left = None
-    if job.state == JobState.RUNNING and job.started_at and job.done and job.total:
-        spent = (timezone.now() - job.started_at).total_seconds()
-        seconds_left = round(spent / job.done * (job.total - job.done))
     return {
         "place": place_in_line(job) + 1 if job.state == JobState.QUEUED else None,
-        "seconds_left": seconds_left,
+        "seconds_left": _seconds_left(job),
         "nobody_works": job.state == JobState.QUEUED and not workers_alive(),
     }
+
+
+def _seconds_left(job: Job) -> int | None:
+    """Tell how long the stage at hand still takes at its own pace; None while that is unknown."""
+    if job.state != JobState.RUNNING or not job.total:
+        return None
+    stage = job.detail.get("stage", {})
+    began = datetime.fromisoformat(stage["at"]) if stage else job.started_at
+    made = job.done - stage.get("done", 0)
+    if began is None or made <= 0:
+        return None
+    spent = (timezone.now() - began).total_seconds()
+    return round(spent / made * (job.total - job.done))

@@ -12,6 +12,11 @@ RANK = Case(
 )
 
 
+def is_anybody_there() -> bool:
+    """Tell whether anybody has an account yet."""
+    return User.objects.exists()
+
+
 def members_of(dataset: Dataset) -> QuerySet[Membership]:
     """Members, owners first."""
     members = Membership.objects.filter(dataset=dataset).select_related("user")

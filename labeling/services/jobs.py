@@ -104,10 +104,13 @@ class Work:
     ) -> None:
         """Report; written at most twice a second unless `now`. Raises JobStoppedError."""
         job = self.job
+        stage = (job.message, job.total)
         job.done = job.done if done is None else done
         job.total = job.total if total is None else total
         job.message = job.message if message is None else message
         job.detail = {**job.detail, **(detail or {})}
+        if (job.message, job.total) != stage:  # time left is told from the pace of this stage
+            job.detail["stage"] = {"at": timezone.now().isoformat(), "done": job.done}
         if not now and time.monotonic() - self._reported < PROGRESS_EVERY_SECONDS:
             return
         self._reported = time.monotonic()

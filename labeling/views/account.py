@@ -1,7 +1,10 @@
 """A person's own page: password, memberships, tokens of the API."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,6 +16,15 @@ from labeling import access
 from labeling.forms.members import TokenForm
 from labeling.queries import people as queries
 from labeling.services import members
+
+
+class LogInView(LoginView):
+    """The log-in; on a server without an account it says where the first one comes from."""
+
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(nobody_yet=not queries.is_anybody_there(), **context)
 
 
 @login_required

@@ -1,5 +1,7 @@
 """All datasets, a new one, and the settings of one."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -15,7 +17,7 @@ from labeling.forms.datasets import (
     GuidelineForm,
     NewDatasetForm,
 )
-from labeling.models import Dataset
+from labeling.models import Dataset, Role
 from labeling.queries import datasets as queries
 from labeling.services import datasets
 
@@ -23,8 +25,15 @@ from labeling.services import datasets
 @login_required
 def dataset_list(request: access.MemberRequest) -> HttpResponse:
     """List the datasets that this person may see."""
-    shown = list(queries.datasets_of(request.user))
-    context = {"section": "datasets", "datasets": shown, "leads": access.LEADS}
+    shown: list[Any] = list(queries.datasets_of(request.user))
+    is_demo_only = bool(shown) and all(row.is_demo for row in shown)
+    context = {
+        "section": "datasets",
+        "datasets": shown,
+        "leads": access.LEADS,
+        "demo": shown[-1] if is_demo_only and shown[-1].role != Role.ANNOTATOR else None,
+        "busy": any(row.n_jobs for row in shown),
+    }
     return render(request, "labeling/datasets.html", context)
 
 

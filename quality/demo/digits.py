@@ -48,11 +48,11 @@ SHIFT_PIXELS = 3
 BRIGHTER = 1.18
 
 QUESTION = "Which digit is written here?"
-TASK_CARD = (
-    "Who uses the model: a sorting desk that reads handwritten digits off paper forms. "
-    "What for: fill in the number, and ask a person when unsure. "
-    "Success: accuracy on the test scans, and no digit class below 85 % recall."
-)
+TASK_CARD = {
+    "user": "A sorting desk that reads handwritten digits off paper forms.",
+    "purpose": "Fill in the number, and ask a person when unsure.",
+    "success": "Accuracy on the test scans, and no digit class below 85 % recall.",
+}
 GUIDELINE = """\
 # Which digit is written here?
 

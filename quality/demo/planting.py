@@ -33,7 +33,7 @@ class Plan:
     truth: list[Planted]
     question: str
     classes: tuple[PlannedClass, ...]
-    task_card: str
+    task_card: dict[str, str]
     guideline: str
 
 

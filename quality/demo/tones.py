@@ -84,11 +84,11 @@ OVERDRIVE = (3.0, 6.0)
 """How often over full scale a clipped clip was driven."""
 
 QUESTION = "Which telephone key was pressed?"
-TASK_CARD = (
-    "Who uses the model: a help line that must understand key presses over bad lines. "
-    "What for: route the call, and ask again when unsure. "
-    "Success: accuracy on recordings from places that the model never heard."
-)
+TASK_CARD = {
+    "user": "A help line that must understand key presses over bad lines.",
+    "purpose": "Route the call, and ask again when unsure.",
+    "success": "Accuracy on recordings from places that the model never heard.",
+}
 GUIDELINE = """\
 # Which telephone key was pressed?
 

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from labeling.models import Dataset, Job, JobState, Split, User
-from quality.models import Decision, Flag, FlagItem, FlagState
+from mlcore.intervals import Interval, share_interval
+from quality.models import Action, Decision, Flag, FlagItem, FlagState
 
 FLAGS_A_READ = 500
 PACE_OVER = 50  # last decisions of a person that their pace is taken from
@@ -70,6 +71,40 @@ def counts_by_kind(dataset: Dataset) -> dict[str, QueueCounts]:
         for row in waiting
     }
     return counts | {kind: QueueCounts(decided=n) for kind, n in closed.items()}
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """How many of a kind's decided flags people found right, and how sure that share is."""
+
+    right: int
+    decided: int
+    share: Interval
+
+
+def confirmed_so_far(dataset: Dataset) -> dict[str, Confirmed]:
+    """Count, by kind, what people decided; what they passed on to a round is not decided yet."""
+    settled = Decision.objects.filter(
+        dataset=dataset, flag__isnull=False, undoes__isnull=True, undone_by__isnull=True
+    ).exclude(action=Action.ROUND)
+    rows = settled.values("flag__kind").annotate(
+        n=Count("pk"), kept=Count("pk", filter=Q(action=Action.KEEP))
+    )
+    return {
+        row["flag__kind"]: Confirmed(
+            row["n"] - row["kept"], row["n"], share_interval(row["n"] - row["kept"], row["n"])
+        )
+        for row in rows
+    }
+
+
+def commonest_labels(dataset: Dataset) -> dict[str, str]:
+    """Return, by kind, the label that its open flags doubt most often."""
+    doubted = open_flags(dataset).exclude(given="").values_list("kind", "given")
+    found: dict[str, str] = {}
+    for kind, given, _n in doubted.annotate(n=Count("pk")).order_by("-n", "given"):
+        found.setdefault(kind, given)
+    return found
 
 
 def seconds_each(dataset: Dataset, user: User, kind: str) -> float | None:

@@ -28,7 +28,14 @@ from labeling.queries.rounds import rounds_of
 from quality.models import Decision, Flag
 from quality.queries.browse import media_url
 from quality.queries.comparisons import comparison_of, scale_reach
-from quality.queries.flags import counts_by_kind, open_flags, seconds_each
+from quality.queries.flags import (
+    Confirmed,
+    commonest_labels,
+    confirmed_so_far,
+    counts_by_kind,
+    open_flags,
+    seconds_each,
+)
 from quality.queries.runs import newest_done
 
 EXAMPLES = 4
@@ -46,6 +53,8 @@ class Queue:
     likely: int
     touches_test: int
     seconds: float | None
+    confirmed: Confirmed | None
+    most_doubted: str
     examples: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -57,6 +66,7 @@ class Step:
     why: str
     url: str
     is_done: bool
+    is_running: bool = False
 
 
 def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> dict[str, Any]:
@@ -65,6 +75,7 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
     queues = _queues(dataset, user, kinds)
     comparison = comparison_of(dataset)
     run = newest_done(dataset)
+    jobs = _jobs(dataset)
     times = [queue.seconds * queue.open for queue in queues if queue.seconds]
     return {
         "counted": _counted(dataset, spread),
@@ -74,10 +85,16 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
         "comparison": comparison,
         "reach": _reach(comparison.result) if comparison else 0.0,
         "run": run,
-        "jobs": _jobs(dataset),
+        "jobs": jobs,
         "rounds": list(rounds_of(dataset).filter(closed_at=None)[:ROUNDS_SHOWN]),
         "waiting": _waiting(dataset, queues),
-        "steps": _steps(dataset, spread, has_run=run is not None, has_proof=comparison is not None),
+        "steps": _steps(
+            dataset,
+            spread,
+            has_run=run is not None,
+            has_proof=comparison is not None,
+            running={row["job"].kind for row in jobs},
+        ),
         **_class_bars(dataset, spread),
     }
 
@@ -112,6 +129,7 @@ def _counted(dataset: Dataset, spread: Spread) -> str:
 def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queue]:
     """Return kinds with open flags, most expected right first; no gain is claimed for them."""
     counts = {kind: n for kind, n in counts_by_kind(dataset).items() if n.open and kind in kinds}
+    confirmed, doubted = confirmed_so_far(dataset), commonest_labels(dataset)
     queues = [
         Queue(
             kind,
@@ -120,6 +138,8 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
             likely=n.likely,
             touches_test=n.touches_test,
             seconds=seconds_each(dataset, user, kind),
+            confirmed=confirmed.get(kind),
+            most_doubted=doubted.get(kind, ""),
             examples=_examples(dataset, kind),
         )
         for kind, n in counts.items()
@@ -192,8 +212,10 @@ def _class_bars(dataset: Dataset, spread: Spread) -> dict[str, Any]:
     }
 
 
-def _steps(dataset: Dataset, spread: Spread, *, has_run: bool, has_proof: bool) -> list[Step]:
-    """The way around the loop, with what was done already."""
+def _steps(
+    dataset: Dataset, spread: Spread, *, has_run: bool, has_proof: bool, running: set[str]
+) -> list[Step]:
+    """The way around the loop, with what was done already and what runs just now."""
     slug = [dataset.slug]
     has_checks = (
         Job.objects.filter(dataset=dataset, kind="detect", state=JobState.DONE).exists()
@@ -209,6 +231,7 @@ def _steps(dataset: Dataset, spread: Spread, *, has_run: bool, has_proof: bool) 
             _("Photos, clips or texts, in class folders or with a table."),
             reverse("labeling:import", args=slug),
             n > 0,
+            "import" in running,
         ),
         Step(
             _("Label"),
@@ -221,12 +244,14 @@ def _steps(dataset: Dataset, spread: Spread, *, has_run: bool, has_proof: bool) 
             _("A quick model predicts each item without having seen it."),
             reverse("quality:runs", args=slug),
             has_run,
+            "train" in running,
         ),
         Step(
             _("Check"),
             _("Wrong labels, copies, leaks, bad clips and odd files are looked for."),
             reverse("quality:checks", args=slug),
             has_checks,
+            "detect" in running,
         ),
         Step(
             _("Review"),
@@ -239,5 +264,6 @@ def _steps(dataset: Dataset, spread: Spread, *, has_run: bool, has_proof: bool) 
             _("Same model, same test items, before and after: what did it buy?"),
             reverse("quality:before_after", args=slug),
             has_proof,
+            "prove" in running,
         ),
     ]

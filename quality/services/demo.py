@@ -51,7 +51,7 @@ def open_demo(*, plan: Plan, people: dict[str, User]) -> tuple[Dataset, Job]:
         by=people[Role.OWNER],
         question=plan.question,
         classes=[planned.name for planned in plan.classes],
-        task_card={"purpose": plan.task_card},
+        task_card=plan.task_card,
     )
     Dataset.objects.filter(pk=dataset.pk).update(is_demo=True)
     by_name = {planned.name: planned for planned in plan.classes}

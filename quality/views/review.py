@@ -13,11 +13,13 @@ from django.views.decorators.http import require_POST
 
 from labeling import access
 from labeling.models import Dataset
+from labeling.queries import job_outlook
 from quality.detectors import KINDS, Kind
 from quality.forms import DecideForm
 from quality.models import Flag, FlagState
 from quality.queries import flags as counting
 from quality.queries import review as queries
+from quality.queries.runs import open_job
 from quality.services import decisions
 from quality.services.choices import EXCLUDE_REASONS, choices_for
 
@@ -32,11 +34,18 @@ def review(request: access.MemberRequest, slug: str) -> HttpResponse:
         for kind in KINDS.values()
         if dataset.media in kind.media
     ]
+    lines = sorted(
+        (line for line in lines if line[1].total), key=lambda line: (-line[1].likely, -line[1].open)
+    )
+    job = open_job(dataset, "detect", "train")
     context = {
         "dataset": dataset,
         "section": "review",
-        "lines": [line for line in lines if line[1].total],
+        "lines": lines,
         "open": sum(line[1].open for line in lines),
+        "first": lines[0][0].name if lines and lines[0][1].open else "",
+        "job": job,
+        **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/review.html", context)
 

@@ -162,3 +162,20 @@ def test_a_stored_file_is_whole_or_absent(dataset: Dataset):
     receiving.receive_files(upload=upload, files=[("a/b.png", io.BytesIO(b"123"))])
     stored = [p for p in receiving.folder_of(upload).rglob("*") if p.is_file()]
     assert [p.read_bytes() for p in stored] == [b"123"]
+
+
+def test_the_first_visit_is_led_to_the_demo(client: Client):
+    demo = make_dataset("digits", is_demo=True)
+    lead = make_member(demo, Role.LEAD)
+    client.force_login(lead)
+    page = client.get(reverse("labeling:datasets")).text
+    assert "Start with digits" in page
+    assert "faults planted on purpose" in page
+    make_dataset("own").memberships.create(user=lead, role=Role.OWNER)
+    assert "Start with digits" not in client.get(reverse("labeling:datasets")).text
+
+
+def test_the_log_in_of_a_fresh_server_says_where_log_ins_come_from(client: Client, db: None):
+    assert "Nobody has an account here yet" in client.get(reverse("login")).text
+    make_user()
+    assert "Nobody has an account here yet" not in client.get(reverse("login")).text

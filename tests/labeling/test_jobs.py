@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from labeling.models import Job, JobState, Upload
+from labeling.queries import job_outlook
 from labeling.services import jobs, leases
 from tests.factories import make_dataset
 
@@ -205,3 +206,20 @@ def test_the_page_of_an_import_watches_the_retry_of_its_job() -> None:
     again = jobs.retry_job(job=job)
     upload.refresh_from_db()
     assert upload.job == again
+
+
+def test_the_time_left_is_told_from_the_pace_of_the_stage_at_hand() -> None:
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    claimed = jobs.claim(job.pk)
+    assert claimed
+    long_ago = timezone.now() - timedelta(minutes=10)
+    Job.objects.filter(pk=job.pk).update(started_at=long_ago)
+    work = jobs.Work(claimed)
+    work.progress(0, 400, message="Computing features", now=True)
+    job.refresh_from_db()
+    assert job_outlook(job)["seconds_left"] is None
+    detail = job.detail
+    detail["stage"]["at"] = (timezone.now() - timedelta(seconds=20)).isoformat()
+    Job.objects.filter(pk=job.pk).update(done=100, detail=detail)
+    job.refresh_from_db()
+    assert job_outlook(job)["seconds_left"] == pytest.approx(60, abs=5)

@@ -6,9 +6,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from labeling.models import Dataset, Item, Role
-from quality.models import Flag, FlagItem
+from labeling.models import Dataset, Item, Job, JobState, Role
+from labeling.services import jobs
+from quality.models import Action, Flag, FlagItem
 from quality.queries.overview import overview_of
+from quality.services import decisions
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -88,3 +90,38 @@ def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Datase
 @pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 403), (Role.REVIEWER, 200)])
 def test_annotators_have_no_overview(pets: Dataset, role: str, status: int) -> None:
     assert client_of(pets, role).get(url(pets)).status_code == status
+
+
+def test_what_runs_just_now_is_said_and_where_to_watch_it(pets: Dataset) -> None:
+    job = jobs.open_job(kind="train", dataset=pets, queue="train")
+    Job.objects.filter(pk=job.pk).update(state=JobState.RUNNING, detail={"run": 1})
+    page = client_of(pets).get(url(pets))
+    steps = {step.title: step.is_running for step in page.context["steps"]}
+    assert steps["Train"]
+    assert not steps["Check"]
+    assert "Work is under way" in page.text
+    assert "Watch run 1 learn" in page.text
+
+
+def test_a_queue_says_what_people_found_of_it_so_far(pets: Dataset) -> None:
+    lead = factories.make_member(pets)
+    items = list(pets.items.order_by("key"))
+    for item in items[:5]:
+        doubt(item, "file_fault")
+    flags = list(Flag.objects.order_by("pk"))
+    decisions.decide_flag(flag=flags[4], reviewer=lead, action=Action.EXCLUDE, reason="dark")
+    decisions.decide_flag(flag=flags[3], reviewer=lead, action=Action.KEEP)
+    undone = decisions.decide_flag(flag=flags[2], reviewer=lead, action=Action.KEEP)
+    decisions.undo_decision(decision=undone, reviewer=lead)
+    [queue] = overview_of(pets, lead, kinds=KINDS)["queues"]
+    assert (queue.confirmed.right, queue.confirmed.decided, queue.open) == (1, 2, 3)
+    assert queue.confirmed.share.low < 0.5 < queue.confirmed.share.high
+    assert "1 of 2 decided were right" in client_of(pets).get(url(pets)).text
+
+
+def test_the_label_that_is_doubted_most_is_named(pets: Dataset) -> None:
+    for item in pets.items.order_by("key")[:3]:
+        doubt(item, "label_error")
+    Flag.objects.update(given="cat", suggested="dog")
+    [queue] = overview_of(pets, factories.make_member(pets), kinds=KINDS)["queues"]
+    assert queue.most_doubted == "cat"

@@ -81,7 +81,7 @@ class Command(BaseCommand):
         self.say("Waiting for the first page ...")
         self.wait_for_web(address)
         if is_first and not no_demo:
-            self.demo(environment)
+            self.demo(environment, address=address)
         self.say(
             f"\nWinnow is ready: {address}\nLogs: {settings.DATA_DIR}/logs\nCtrl-C ends everything."
         )
@@ -146,7 +146,7 @@ class Command(BaseCommand):
                 return
         raise CommandError(f"The web process did not answer within {WEB_START_SECONDS} s.")
 
-    def demo(self, environment: dict[str, str]) -> None:
+    def demo(self, environment: dict[str, str], *, address: str) -> None:
         """Load the demo; its log-ins are printed once, and never made on a public address."""
         if settings.BIND not in PRIVATE:
             self.say(
@@ -155,7 +155,10 @@ class Command(BaseCommand):
             return
         if Dataset.objects.exists():
             return
-        self.say("Loading the demo (about a minute; the pages work meanwhile) ...")
+        self.say(
+            f"The pages are at {address}\n"
+            "Loading the demo (about a minute); its log-ins are printed here ..."
+        )
         manage = str(Path(settings.BASE_DIR) / "manage.py")
         subprocess.run([sys.executable, manage, "demo"], env=environment, check=False)
 
