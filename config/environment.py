@@ -75,8 +75,9 @@ def database(folder: Path) -> dict[str, object]:
     url = os.environ.get("DATABASE_URL", "").strip()
     if not url:
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "config.sqlite",
             "NAME": folder / "winnow.sqlite3",
+            "CONN_MAX_AGE": None,  # a file handle; opening it anew costs more than most queries
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

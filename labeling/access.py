@@ -38,8 +38,8 @@ def role_in(user: Viewer, dataset: Dataset) -> str:
         return ""
     if user.is_staff:
         return Role.OWNER
-    member = Membership.objects.filter(dataset=dataset, user=user).first()
-    return member.role if member else ""
+    held = Membership.objects.filter(dataset=dataset, user=user).order_by()
+    return held.values_list("role", flat=True).first() or ""
 
 
 def admit(user: Viewer, dataset: Dataset) -> str:
@@ -109,10 +109,11 @@ def job_to_end(user: Viewer, job_id: int) -> Job:
 
 def round_for(user: Viewer, round_id: int) -> Round:
     """Return a round that the user may answer: a member, and named when people are named."""
-    row = Round.objects.filter(pk=round_id).select_related("dataset", "guideline").first()
+    row = Round.objects.filter(pk=round_id).select_related("dataset").first()
     if row is None or not admit(user, row.dataset):
         raise Http404("no such round")
-    named = set(row.people.values_list("pk", flat=True))
+    people = Round.people.through.objects.filter(round=row)
+    named = set(people.values_list("user", flat=True))
     if named and user.pk not in named and row.dataset.viewer_role not in LEADS:
         raise Http404("no such round")
     return row

@@ -44,6 +44,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "api-1:list_items": (REVIEWERS, "api get"),
     "api-1:claim": (MEMBERS, "api post"),
     "api-1:annotate": (MEMBERS, "api post"),
+    "api-1:renew": (MEMBERS, "api post"),
+    "api-1:release": (MEMBERS, "api post"),
     "api-1:job": (REVIEWERS, "api get"),
     "api-1:train": (LEADS, "api post"),
     "api-1:list_flags": (REVIEWERS, "api get"),
@@ -230,6 +232,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
     kinds = {
         "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job",
         "round": "labeling:round labeling:close_round labeling:reopen_round labeling:annotate "
+        "api-1:renew api-1:release "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
         "item": "labeling:media quality:item quality:item_in_files",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
@@ -286,7 +289,7 @@ def _sent(name: str, world: World) -> dict[str, Any]:
         made = {"client_id": "0b0e7b1c-52a3-4b6e-8a05-7a51a3a1c001", "answer": "unsure"}
         item = world.objects["quality:item"]
         return {**made, "round": world.objects["labeling:round"], "item": item}
-    return {"name": "New", "media": "image", "action": "keep"}
+    return {"name": "New", "media": "image", "action": "keep", "items": []}
 
 
 def wrong(role: str, name: str, answer: tuple[int, str]) -> str:

@@ -13,8 +13,8 @@ from labeling import access
 from labeling.api.callers import Refusal, speaker
 from labeling.api.datasets import ClassOut
 from labeling.forms.rounds import MOST_CLAIMS, AnswerForm
-from labeling.models import Dataset, Round, RoundItem, User
-from labeling.queries import rounds as rounds_queries
+from labeling.models import Annotator, Dataset, Round, RoundItem, RoundKind, User
+from labeling.queries import rounds as queries
 from labeling.services import annotations, rounds
 
 router = Router()
@@ -29,6 +29,16 @@ class ClaimedItem(Schema):
     item: int
     text: str
     media_url: str
+    asked: ClassOut | None = Field(description="in a round that verifies: is it this class?")
+
+
+class WaitingOut(Schema):
+    state: str = Field(description="busy, yours, done or closed")
+    with_others: int
+    with_you: int
+    next_free_seconds: int | None
+    for_others: int = Field(description="items that only somebody else can answer")
+    words: str
 
 
 class ClaimsOut(Schema):
@@ -38,6 +48,7 @@ class ClaimsOut(Schema):
     classes: list[ClassOut]
     lease_seconds: int = Field(description="afterwards the items go to somebody else")
     items: list[ClaimedItem]
+    waiting: WaitingOut | None = Field(description="why there are no items")
 
 
 @router.post(
@@ -45,45 +56,76 @@ class ClaimsOut(Schema):
 )
 def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
     """Reserve items of a round; answer them by POST /api/annotations."""
-    user = speaker(request)
-    dataset = access.dataset_for(user, slug, roles=access.EVERYONE)
-    asking = _round(user, dataset, asked.round)
+    user, now = speaker(request), timezone.now()
+    asking = _round(user, slug, asked.round)
     if asking is None:
         return Status(409, {"detail": "No open round of this dataset waits for you."})
+    dataset = asking.dataset
     annotator = annotations.annotator_for(dataset=dataset, user=user)
-    rows = rounds.claim_items(
-        round=asking, annotator=annotator, count=asked.count, now=timezone.now()
-    )
+    rows = rounds.claim_items(round=asking, annotator=annotator, count=asked.count, now=now)
     return Status(
         200,
         {
             "round": asking.pk,
             "kind": asking.kind,
             "question": dataset.question,
-            "classes": [row for row in dataset.classes.all() if row.retired_at is None],
+            "classes": dataset.classes.filter(retired_at=None).values("id", "name", "role"),
             "lease_seconds": int(rounds.LEASE.total_seconds()),
-            "items": [_claimed(dataset, row) for row in rows],
+            "items": [_claimed(asking, row) for row in rows],
+            "waiting": None if rows else queries.waiting(asking, annotator, now=now),
         },
     )
 
 
-def _round(user: User, dataset: Dataset, pk: int | None) -> Round | None:
+def _round(user: User, slug: str, pk: int | None) -> Round | None:
     if pk is None:
-        today = rounds_queries.start_of_day(timezone.now())
-        work = rounds_queries.work_for(user, today=today)
+        dataset = access.dataset_for(user, slug, roles=access.EVERYONE)
+        work = queries.work_for(user, today=queries.start_of_day(timezone.now()))
         mine = [row.round for row in work if row.round.dataset_id == dataset.pk and row.left]
         return mine[0] if mine else None
     asking = access.round_for(user, pk)
-    return asking if asking.dataset_id == dataset.pk else None
+    return asking if asking.dataset.slug == slug else None
 
 
-def _claimed(dataset: Dataset, row: RoundItem) -> dict[str, Any]:
-    """Return nothing that hints at the answer: no key, no label."""
+def _claimed(asking: Round, row: RoundItem) -> dict[str, Any]:
+    """Return nothing that hints at the answer: no key, no label unless it is asked about."""
+    asks_about = row.item.label if asking.kind == RoundKind.VERIFY else None
     return {
         "item": row.item_id,
         "text": row.item.content.text,
-        "media_url": reverse("labeling:media", args=[dataset.slug, row.item_id, "original"]),
+        "media_url": reverse("labeling:media", args=[asking.dataset.slug, row.item_id, "original"]),
+        "asked": asks_about,
     }
+
+
+class Held(Schema):
+    items: list[int] = Field(max_length=MOST_CLAIMS, description="as named by the claim")
+
+
+@router.post("/rounds/{pk}/renew", response=Held, summary="Hold items longer")
+def renew(request: HttpRequest, pk: int, held: Held) -> Any:
+    """Begin the lease anew, each minute or so; the reply names what is still yours."""
+    asking, annotator = _asked_of(request, pk)
+    now = timezone.now()
+    kept = rounds.renew_claims(round=asking, annotator=annotator, items=held.items, now=now)
+    return {"items": kept}
+
+
+class Released(Schema):
+    released: int
+
+
+@router.post("/rounds/{pk}/release", response=Released, summary="Give items back")
+def release(request: HttpRequest, pk: int, held: Held) -> Any:
+    """Let somebody else have what you hold, at once instead of when the lease runs out."""
+    asking, annotator = _asked_of(request, pk)
+    return {"released": rounds.release_items(round=asking, annotator=annotator, items=held.items)}
+
+
+def _asked_of(request: HttpRequest, pk: int) -> tuple[Round, Annotator]:
+    user = speaker(request)
+    asking = access.round_for(user, pk)
+    return asking, annotations.annotator_for(dataset=asking.dataset, user=user)
 
 
 class NewAnnotation(Schema):
@@ -116,6 +158,9 @@ def annotate(request: HttpRequest, given: NewAnnotation) -> Any:
         )
     except annotations.NotInRoundError:
         return Status(409, {"detail": f"Item {given.item} is not in round {given.round}."})
+    except annotations.OwnAnswerError:
+        words = f"You said yourself what item {given.item} is: somebody else must verify it."
+        return Status(409, {"detail": words})
     except annotations.ClientIdUsedError:
         return Status(
             409, {"detail": "This client_id belongs to another answer. Make a new one for each."}

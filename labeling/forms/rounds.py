@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from labeling.models import Answer, Dataset, Item, LabelClass, RoundKind, User
+from labeling.models import Answer, Dataset, LabelClass, RoundKind, User
 from labeling.queries import rounds
 
 MOST_CLAIMS = 20  # items in one request
@@ -81,7 +81,7 @@ class AnswerForm(forms.Form):
     """One answer as the screen or a program sends it."""
 
     client_id = forms.UUIDField()
-    item = forms.ModelChoiceField(queryset=Item.objects.none())
+    item = forms.IntegerField()
     answer = forms.ChoiceField(choices=Answer)
     label = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
     reason = forms.CharField(max_length=200, required=False)
@@ -89,10 +89,9 @@ class AnswerForm(forms.Form):
 
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
         super().__init__(*args, **options)
-        items, classes = self.fields["item"], self.fields["label"]
-        assert isinstance(items, forms.ModelChoiceField)
+        classes = self.fields["label"]
         assert isinstance(classes, forms.ModelChoiceField)
-        items.queryset, classes.queryset = dataset.items.all(), dataset.classes.all()
+        classes.queryset = dataset.classes.all()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -139,6 +139,10 @@ class Annotation(models.Model):
                 name="a_class_answer_names_its_class",
             ),
         ]
+        indexes = [
+            # Where an annotator was last in a round (bench/annotate_load.py --answered).
+            models.Index(fields=["annotator", "round", "id"], name="answer_by_annotator"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.annotator} on {self.item_id}: {self.label or self.answer}"

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Avg, Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import (
@@ -26,6 +27,7 @@ from labeling.models import (
     RoundItemState,
     User,
 )
+from labeling.queries import places
 
 PACE_OVER = timedelta(hours=1)
 DISPUTES_SHOWN = 100
@@ -141,17 +143,12 @@ def work_for(user: User, *, today: datetime) -> list[Work]:
     """Return the open rounds that this user may answer, the most urgent first."""
     member = Membership.objects.filter(user=user, dataset=OuterRef("dataset"))
     mine = _answers().filter(annotator__user=user)
-    free = RoundItem.objects.filter(state=RoundItemState.OPEN, taken__lt=F("wanted"))
-    seen = Annotation.objects.filter(
-        annotator__user=user, withdrawn_at__isnull=True, item=OuterRef("item")
-    ).filter(round=OuterRef("round"))
     rows = Round.objects.filter(Exists(member), closed_at__isnull=True)
     named = Round.people.through.objects.filter(round=OuterRef("pk"))
     rows = rows.filter(~Exists(named) | Exists(named.filter(user=user)))
     rows = (
         rows.select_related("dataset")
         .annotate(
-            left=_count(free.exclude(Exists(seen))),
             mine=_count(mine),
             mine_today=_count(mine.filter(created_at__gte=today)),
             seconds=Subquery(
@@ -164,13 +161,14 @@ def work_for(user: User, *, today: datetime) -> list[Work]:
         )
         .order_by(F("deadline").asc(nulls_last=True), "pk")
     )
+    left = places.left_in(rows, Q(annotator__user=user))
     return [
         Work(
             round=row,
-            left=row.left,
+            left=left[row.pk],
             mine=row.mine,
             mine_today=row.mine_today,
-            seconds_left=None if row.seconds is None else row.left * row.seconds,
+            seconds_left=None if row.seconds is None else left[row.pk] * row.seconds,
         )
         for row in rows
     ]
@@ -273,46 +271,78 @@ def _words(given: Annotation) -> str:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why an annotator got nothing: others hold items, or they themselves, or all is done."""
+    """Why an annotator got nothing: others hold items, or they themselves, or all is done.
+
+    `for_others` counts open items that only somebody else can answer: this person did, or
+    would verify what they said themselves.
+    """
 
     state: str
     with_others: int
     with_you: int
     next_free_seconds: int | None
     skipped: int
+    for_others: int
+
+    @property
+    def words(self) -> str:
+        """Say it in a sentence or two."""
+        if self.state == "closed":
+            return gettext("This round is closed.")
+        if self.state == "yours":
+            n = self.with_you
+            return ngettext(
+                "You hold %(n)s item yourself.", "You hold %(n)s items yourself.", n
+            ) % {"n": n}
+        if self.state == "busy":
+            return self._busy_words()
+        done = gettext("You have answered everything that this round asks of you.")
+        if not self.for_others:
+            return done
+        more = ngettext(
+            "%(n)s item waits for somebody else.",
+            "%(n)s items wait for somebody else.",
+            self.for_others,
+        )
+        return f"{done} {more % {'n': self.for_others}}"
+
+    def _busy_words(self) -> str:
+        words = ngettext(
+            "Nothing free just now: %(n)s item is with somebody else, next free in %(t)s min.",
+            "Nothing free just now: %(n)s items are with others, next free in %(t)s min.",
+            self.with_others,
+        )
+        minutes = max(1, -(-(self.next_free_seconds or 0) // 60))
+        return words % {"n": self.with_others, "t": minutes}
 
 
 def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
     """Say what is left of a round for an annotator to whom nothing can be handed out."""
-    seen = Annotation.objects.filter(
-        round=asking, item=OuterRef("round_item__item"), annotator=annotator
-    ).filter(withdrawn_at__isnull=True)
-    held = Claim.objects.filter(round_item__round=asking).exclude(Exists(seen))
+    held = Claim.objects.filter(round_item__round=asking)
+    held = held.exclude(Exists(places.said_about(asking, annotator, "round_item__item")))
     others = ~Q(annotator=annotator)
     facts = held.aggregate(
         others=Count("round_item", distinct=True, filter=others),
         yours=Count("round_item", distinct=True, filter=~others),
-        soonest=Min("expires_at"),
+        soonest=Min("expires_at", filter=others),
     )
     skipped = asking.annotations.filter(
         annotator=annotator, answer=Answer.SKIP, withdrawn_at__isnull=True
     ).count()
+    free = asking.round_items.filter(state=RoundItemState.OPEN, taken__lt=F("wanted"))
     held_by = "busy" if facts["others"] else "yours" if facts["yours"] else "done"
     state = "closed" if asking.closed_at else held_by
     soonest = facts["soonest"]
     seconds = None if soonest is None else max(0, round((soonest - now).total_seconds()))
-    return Waiting(state, facts["others"], facts["yours"], seconds, skipped)
+    for_others = free.filter(item__excluded="").count() - skipped
+    return Waiting(state, facts["others"], facts["yours"], seconds, skipped, max(0, for_others))
 
 
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     """Return what an annotator did in a round and what is left for them."""
     mine = _answers().filter(round=asking, annotator=annotator)
-    seen = Annotation.objects.filter(
-        round=asking, item=OuterRef("item"), annotator=annotator, withdrawn_at__isnull=True
-    )
-    open_items = asking.round_items.filter(state=RoundItemState.OPEN)
-    left = open_items.filter(taken__lt=F("wanted")).exclude(Exists(seen))
-    return {"answered": mine.count(), "left": left.count()}
+    left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
+    return {"answered": mine.count(), "left": left}
 
 
 def start_of_day(now: datetime) -> datetime:

@@ -15,7 +15,6 @@ from labeling.models import (
     Answer,
     Claim,
     Dataset,
-    Item,
     LabelClass,
     LabelSource,
     Round,
@@ -24,8 +23,9 @@ from labeling.models import (
     RoundKind,
     User,
 )
+from labeling.queries import places
 from labeling.services import labels
-from labeling.services.rounds import LEASE
+from labeling.services.rounds import LEASE, take_place
 from mlcore import consensus
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
@@ -36,8 +36,15 @@ class NotInRoundError(Exception):
     """The item does not belong to the round."""
 
 
+class OwnAnswerError(Exception):
+    """Nobody verifies what they said themselves; the item waits for somebody else."""
+
+
 class ClientIdUsedError(Exception):
     """Another answer has this client_id; the client must make a new one for each answer."""
+
+
+REFUSALS = (NotInRoundError, OwnAnswerError, ClientIdUsedError)
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def annotator_for(*, dataset: Dataset, user: User) -> Annotator:
 def record_annotation(
     *,
     round: Round,
-    item: Item,
+    item: int,
     annotator: Annotator,
     client_id: uuid.UUID,
     answer: str,
@@ -65,11 +72,14 @@ def record_annotation(
     seconds: float | None = None,
     now: datetime,
 ) -> Recorded:
-    """Keep one answer and count it if its place is free; the same client_id is one answer."""
+    """Keep one answer about an item (by id) and count it if its place is free.
+
+    The same client_id is one answer, however often it comes.
+    """
     annotation = Annotation(
         client_id=client_id,
         round=round,
-        item=item,
+        item_id=item,
         annotator=annotator,
         answer=answer,
         label=label,
@@ -90,6 +100,8 @@ def _record(annotation: Annotation, now: datetime) -> Recorded:
     row = rows.filter(round=annotation.round, item_id=annotation.item_id).first()
     if row is None:
         raise NotInRoundError(annotation.item_id)
+    row.round = annotation.round
+    _refuse_own(annotation)
     given = Annotation.objects.filter(
         round=annotation.round, item_id=annotation.item_id, annotator=annotation.annotator
     )
@@ -100,11 +112,18 @@ def _record(annotation: Annotation, now: datetime) -> Recorded:
         annotation.withdrawn_at = now  # a person's second answer is kept; the first one counts
     had_place = _use_claim(row, annotation)
     if annotation.withdrawn_at is None and annotation.answer != Answer.SKIP:
-        annotation.is_surplus = not (had_place or _take_place(row))
+        annotation.is_surplus = not (had_place or take_place(row.pk))
     annotation.save(force_insert=True)
     if not annotation.is_surplus:
         _settle(row)
     return Recorded(annotation, _outcome(annotation))
+
+
+def _refuse_own(annotation: Annotation) -> None:
+    if annotation.round.kind != RoundKind.VERIFY or annotation.answer == Answer.SKIP:
+        return
+    if places.said_before(annotation.annotator, annotation.item_id):
+        raise OwnAnswerError(annotation.item_id)
 
 
 def _use_claim(row: RoundItem, annotation: Annotation) -> bool:
@@ -115,11 +134,6 @@ def _use_claim(row: RoundItem, annotation: Annotation) -> bool:
     if annotation.answer == Answer.SKIP or annotation.withdrawn_at is not None:
         RoundItem.objects.filter(pk=row.pk).update(taken=F("taken") - 1)
     return True
-
-
-def _take_place(row: RoundItem) -> bool:
-    free = RoundItem.objects.filter(pk=row.pk, state=RoundItemState.OPEN, taken__lt=F("wanted"))
-    return bool(free.update(taken=F("taken") + 1))
 
 
 def _outcome(annotation: Annotation) -> str:
@@ -149,7 +163,7 @@ def withdraw_annotation(
     had_place = annotation.answer != Answer.SKIP and not annotation.is_surplus
     if had_place and row.state != RoundItemState.OPEN:
         _reopen(row, by=annotator.user)
-    if not had_place and not _take_place(row):
+    if not had_place and not take_place(row.pk):
         return False
     Claim.objects.create(round_item=row, annotator=annotator, expires_at=now + LEASE)
     return True

@@ -1,6 +1,7 @@
 """The one place that changes labels, splits and exclusion of items."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 
@@ -28,25 +29,23 @@ def set_labels(
     A label that an import brings never overwrites one that people gave, nor does what people
     agree on overwrite what a reviewer decided.
     """
-    changed = []
-    items = Item.objects.select_for_update(of=("self",)).select_related("label")
+    changed: list[tuple[Item, int | None]] = []
+    items = Item.objects.select_for_update(of=("self",)).only("label", "label_source")
     for item in items.filter(pk__in=labels).order_by("pk"):
         label = labels[item.pk]
         if item.label_source in STANDS_AGAINST.get(source, ()):
             continue
         new_source = source if label else LabelSource.NONE
-        if (item.label, item.label_source) == (label, new_source):
+        if (item.label_id, item.label_source) == (label.pk if label else None, new_source):
             continue
-        changed.append((item, item.label))
+        changed.append((item, item.label_id))
         item.label, item.label_source = label, new_source
-    Item.objects.bulk_update(
-        [item for item, _ in changed], ["label", "label_source"], batch_size=ROWS_A_STATEMENT
-    )
+    _write([item for item, _ in changed])
     LabelChange.objects.bulk_create(
         [
             LabelChange(
                 item=item,
-                before=before,
+                before_id=before,
                 after=item.label,
                 source=item.label_source,
                 confidence=(confidence or {}).get(item.pk),
@@ -58,6 +57,17 @@ def set_labels(
         batch_size=ROWS_A_STATEMENT,
     )
     return len(changed)
+
+
+def _write(items: Sequence[Item]) -> None:
+    """Store the labels of items: one statement a label, far shorter than a case for each item."""
+    groups: dict[tuple[int | None, str], list[int]] = defaultdict(list)
+    for item in items:
+        groups[item.label_id, item.label_source].append(item.pk)
+    for (label, source), ids in groups.items():
+        for start in range(0, len(ids), ROWS_A_STATEMENT):
+            some = Item.objects.filter(pk__in=ids[start : start + ROWS_A_STATEMENT])
+            some.update(label=label, label_source=source)
 
 
 def begin_history(*, items: Iterable[Item], by: User | None = None, reason: str = "") -> None:

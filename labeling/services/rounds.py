@@ -8,8 +8,8 @@ never given back twice, whichever of answer, expiry and release comes first.
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db import transaction
+from django.db.models import F, QuerySet
 
 from labeling.models import (
     Annotation,
@@ -23,6 +23,7 @@ from labeling.models import (
     RoundKind,
     User,
 )
+from labeling.queries import places as queries
 
 LEASE = timedelta(minutes=5)  # renewed every minute by the page that holds the claim
 SILENT = timedelta(seconds=90)  # a page renews its claims each minute; longer, and it is gone
@@ -127,73 +128,34 @@ def claim_items(
     """Reserve up to `count` items that this annotator has not answered and does not hold."""
     count = min(count, MOST_CLAIMS_AT_ONCE)
     claimed = _left_behind(round, annotator, count, now=now)
-    taken_over = len(claimed)
-    for row in _free_for(round, annotator, count - taken_over):
-        free = RoundItem.objects.filter(pk=row.pk, state=RoundItemState.OPEN, taken__lt=F("wanted"))
-        if free.update(taken=F("taken") + 1):
-            claimed.append(row)
-    Claim.objects.bulk_create(
-        [
-            Claim(round_item=row, annotator=annotator, expires_at=now + LEASE)
-            for row in claimed[taken_over:]
-        ]
-    )
-    return claimed
-
-
-def _left_behind(
-    round: Round, annotator: Annotator, count: int, *, now: datetime
-) -> list[RoundItem]:
-    """Take over this annotator's own claims that no page has renewed: a tab that is gone."""
-    silent = Claim.objects.filter(
-        round_item__round=round,
-        round_item__state=RoundItemState.OPEN,
-        annotator=annotator,
-        expires_at__gt=now,
-        expires_at__lt=now + LEASE - SILENT,
-    ).order_by("round_item__position")[:count]
-    return [
-        claim.round_item
-        for claim in silent.select_related("round_item__item__content", "round_item__item__label")
-        if Claim.objects.filter(pk=claim.pk, expires_at=claim.expires_at).update(
-            expires_at=now + LEASE
+    if len(claimed) < count:
+        free = queries.free_places(round, annotator, count=count - len(claimed))
+        taken = [place for place in free if take_place(place)]
+        Claim.objects.bulk_create(
+            [
+                Claim(round_item_id=place, annotator=annotator, expires_at=now + LEASE)
+                for place in taken
+            ]
         )
+        claimed += taken
+    return queries.shown_places(round, claimed)
+
+
+def take_place(place: int) -> bool:
+    """Count one more person on a place (by id), if it still wants one."""
+    free = RoundItem.objects.filter(pk=place, state=RoundItemState.OPEN, taken__lt=F("wanted"))
+    return bool(free.update(taken=F("taken") + 1))
+
+
+def _left_behind(round: Round, annotator: Annotator, count: int, *, now: datetime) -> list[int]:
+    """Take over this annotator's own claims that no page has renewed: a tab that is gone."""
+    gone = now + LEASE - SILENT
+    mine = Claim.objects.filter(annotator=annotator, expires_at__lt=gone)
+    return [
+        place
+        for place in queries.left_behind(round, annotator, now=now, gone=gone, count=count)
+        if mine.filter(round_item=place).update(expires_at=now + LEASE)
     ]
-
-
-def _free_for(round: Round, annotator: Annotator, count: int) -> list[RoundItem]:
-    """Walk on from the annotator's last answer, then from the start.
-
-    Walking from the start each time would pass everything that this annotator has
-    answered and that still waits for others (bench/claims.py).
-    """
-    answered = Annotation.objects.filter(
-        round=round, item=OuterRef("item"), annotator=annotator, withdrawn_at__isnull=True
-    )
-    held = Claim.objects.filter(round_item=OuterRef("pk"), annotator=annotator)
-    free = (
-        RoundItem.objects.filter(round=round, state=RoundItemState.OPEN, taken__lt=F("wanted"))
-        .filter(item__excluded="", round__closed_at__isnull=True)
-        .exclude(Exists(answered))
-        .exclude(Exists(held))
-        .select_related("item__content")
-        .order_by("position")
-    )
-    if round.kind == RoundKind.VERIFY:
-        free = free.select_related("item__content", "item__label")
-    if connection.features.has_select_for_update_skip_locked:
-        free = free.select_for_update(skip_locked=True, of=("self",))
-    last = _last_position(round, annotator)
-    found = list(free.filter(position__gt=last)[:count])
-    if len(found) < count and last >= 0:
-        found += free.filter(position__lte=last)[: count - len(found)]
-    return found
-
-
-def _last_position(round: Round, annotator: Annotator) -> int:
-    last = Annotation.objects.filter(annotator=annotator).order_by("-pk").values_list("item_id")
-    rows = RoundItem.objects.filter(round=round, item__in=last[:1])
-    return rows.values_list("position", flat=True).first() or -1
 
 
 def renew_claims(

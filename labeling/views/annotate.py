@@ -158,7 +158,7 @@ def _record(asking: Round, annotator: Annotator, given: Any) -> dict[str, Any]:
         recorded = annotations.record_annotation(
             round=asking, annotator=annotator, now=timezone.now(), **form.cleaned_data
         )
-    except (annotations.NotInRoundError, annotations.ClientIdUsedError) as error:
+    except annotations.REFUSALS as error:
         return {**reply, "outcome": "refused", "errors": str(error)}
     return {**reply, "outcome": recorded.outcome}
 

@@ -20,9 +20,12 @@ def file_response(
 
 @sync_to_async
 def let_go_of_database() -> None:
-    """Give the connection back before a long answer; the next question takes another one."""
+    """Give the connection back before a long answer; the next question takes another one.
+
+    A connection that the settings keep open (SQLite) stays.
+    """
     if not connection.in_atomic_block:
-        connection.close()
+        connection.close_if_unusable_or_obsolete()
 
 
 async def off_the_loop(content: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -199,6 +199,42 @@ def test_an_answer_that_cannot_count_is_refused_in_words():
     assert "not in round" in response.json()["detail"]
 
 
+def test_a_program_holds_items_longer_gives_them_back_and_is_told_why_there_are_none():
+    dataset = make_dataset()
+    one, two = make_program(dataset, "annotator"), make_program(dataset, "annotator")
+    items = [make_item(dataset).pk for _ in range(2)]
+    asking = make_round(dataset=dataset, name="r", kind="classify", items=items, answers_wanted=1)
+    claims = f"datasets/{dataset.slug}/claims"
+    assert len(one.post(claims, {"round": asking.pk}).json()["items"]) == 2
+    refused = two.post(claims, {"round": asking.pk}).json()
+    assert refused["items"] == []
+    assert refused["waiting"]["words"].startswith("Nothing free just now: 2 items are with others")
+    held = one.post(f"rounds/{asking.pk}/renew", {"items": [*items, 10**6]}).json()
+    assert sorted(held["items"]) == items
+    assert two.post(f"rounds/{asking.pk}/renew", {"items": items}).json()["items"] == []
+    back = one.post(f"rounds/{asking.pk}/release", {"items": items[:1]}).json()
+    assert back == {"released": 1}
+    (got,) = two.post(claims, {"round": asking.pk}).json()["items"]
+    assert got["item"] == items[0]
+
+
+def test_a_program_is_told_which_label_to_verify_and_never_its_own():
+    dataset = make_dataset()
+    program = make_program(dataset, "annotator")
+    item = make_item(dataset, label="cat").pk
+    sent = {"client_id": str(uuid.uuid4()), "item": item, "answer": "class", "label": "cat"}
+    for kind in ("verify", "classify", "verify"):
+        asking = make_round(dataset=dataset, name=kind, kind=kind, items=[item], answers_wanted=1)
+        reply = program.post(f"datasets/{dataset.slug}/claims", {"round": asking.pk}).json()
+        if kind == "verify" and reply["items"]:
+            assert reply["items"][0]["asked"]["name"] == "cat"
+        sent |= {"round": asking.pk, "client_id": str(uuid.uuid4())}
+        last = program.post("annotations", sent)
+    assert reply["items"] == []
+    assert last.status_code == 409
+    assert "somebody else must verify it" in last.json()["detail"]
+
+
 # ---- runs, flags, decisions, export ----
 
 
@@ -271,6 +307,6 @@ def test_an_export_is_a_file():
 def test_the_api_describes_itself_on_a_page_without_foreign_scripts(client):
     page = client.get("/api/docs").content.decode()
     paths = client.get("/api/openapi.json").json()["paths"]
-    assert len(paths) == 9
+    assert len(paths) == 11
     assert all(path in page for path in paths)
     assert "cdn" not in page

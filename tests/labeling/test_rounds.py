@@ -67,7 +67,7 @@ def answer(
     label = LabelClass.objects.filter(dataset=asking.dataset, name=said).first()
     given: dict[str, object] = {"answer": "class" if label else said, "label": label}
     given |= {"client_id": uuid.uuid4(), "now": NOW, **fields}
-    return record_annotation(round=asking, item=item, annotator=annotator, **given)  # type: ignore[arg-type]
+    return record_annotation(round=asking, item=item.pk, annotator=annotator, **given)  # type: ignore[arg-type]
 
 
 def claim(asking: Round, annotator: Annotator, count: int = 1) -> list[Item]:
