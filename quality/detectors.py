@@ -28,7 +28,8 @@ PAIRS_SHOWN = 30  # of a copy set, in the evidence: more than a page can draw
 LEAST_CLASSES = 2
 ALIKE_LENGTHS = 0.05  # quartile distance over median: clips cut to one length by a recorder
 LIKELY_FAULT = 0.5
-LEAST_DOUBT = 0.05  # share of wrong labels among such items: below it, reviewing finds nothing
+MOST_CANDIDATES = 400  # labels below the line of an expected error that the queue goes on with
+CANDIDATE_SHARE = 0.02  # of the items: the same for large sets
 NEIGHBOURS_SHOWN = 8
 PROBABILITIES_SHOWN = 12
 UNKNOWN_ODDITY = 0.5  # between harmless and serious, until it has a score of its own
@@ -89,7 +90,7 @@ HEARD_BY_ANOTHER_CHECK = {(Media.AUDIO, "blank")}  # silent_audio says it better
 
 
 def find_wrong_labels(survey: Survey) -> list[Doubt]:
-    """Labels outside the test split that model and neighbours doubt."""
+    """Labels outside the test split that model and neighbours doubt, worst first."""
     labels = survey.doubted_labels
     if survey.graph is None and survey.probabilities is None:
         raise CannotRunError(_("It needs a finished run, or vectors of the items."))
@@ -103,11 +104,19 @@ def find_wrong_labels(survey: Survey) -> list[Doubt]:
         n_classes=len(survey.classes),
         neighbours=survey.graph,
     )
-    is_doubted = (labels >= 0) & (found.suggested != labels) & (found.score >= LEAST_DOUBT)
     return [
         _label_doubt(survey, row, int(found.suggested[row]), found)
-        for row in np.flatnonzero(is_doubted).tolist()
+        for row in worst_labels(found, labels).tolist()
     ]
+
+
+def worst_labels(found: LabelErrors, labels: np.ndarray) -> np.ndarray:
+    """Return the rows of expected errors and below them of some candidates, worst first."""
+    is_doubted = (labels >= 0) & (found.suggested != labels)
+    order = np.argsort(-found.score, kind="stable")
+    ranked = order[is_doubted[order]]
+    most = max(MOST_CANDIDATES, round(CANDIDATE_SHARE * len(labels)))
+    return ranked[: int(found.is_error.sum()) + most]
 
 
 def _filled(survey: Survey, labels: np.ndarray) -> np.ndarray | None:

@@ -81,31 +81,54 @@ def test_unlabelled_items_are_neither_scored_nor_asked() -> None:
     assert not silent.is_error.any()
 
 
-def test_items_that_are_no_candidates_are_never_marked() -> None:
-    _, labels, _, probabilities = blobs(400, 3, distance=4.0, noise=0.2, seed=6)
-    candidates = np.arange(400) < 200
-    found = find_label_errors(labels, probabilities, n_classes=3, candidates=candidates)
-    assert found.is_error[:200].any()
-    assert (found.score[200:] == 0).all()
-
-
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     n_items=st.integers(1, 60),
     n_classes=st.integers(1, 5),
     block_values=st.sampled_from([1, 7, 64, 10**6]),
+    asked=st.sampled_from(["model", "both", "neighbours"]),
 )
 def test_the_block_size_changes_nothing(
-    seed: int, n_items: int, n_classes: int, block_values: int
+    seed: int, n_items: int, n_classes: int, block_values: int, asked: str
 ) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(-1, n_classes, n_items)
-    probabilities = rng.dirichlet(np.ones(n_classes), n_items)
-    once = find_label_errors(labels, probabilities, n_classes=n_classes)
-    again = find_label_errors(labels, probabilities, n_classes=n_classes, block_values=block_values)
+    probabilities = None if asked == "neighbours" else rng.dirichlet(np.ones(n_classes), n_items)
+    graph = None if asked == "model" else nearest(rng.normal(size=(n_items, 3)), k=5)
+    once, again = (
+        find_label_errors(
+            labels, probabilities, n_classes=n_classes, neighbours=graph, block_values=size
+        )
+        for size in (10**7, block_values)
+    )
     assert np.allclose(once.score, again.score, atol=1e-5)
+    assert (once.suggested == again.suggested).all()
     assert ((once.score >= 0) & (once.score <= 1)).all()
+    assert (once.suggested[once.is_error] != labels[once.is_error]).all()
+
+
+def test_a_memory_map_gives_the_same_answer(tmp_path: Path) -> None:
+    _, labels, _, probabilities = blobs(500, 4, distance=3.0, noise=0.1, seed=7)
+    np.save(tmp_path / "probabilities.npy", probabilities.astype(np.float32))
+    mapped = np.load(tmp_path / "probabilities.npy", mmap_mode="r")
+    wanted = find_label_errors(labels, np.array(mapped), block_values=100).score
+    assert (find_label_errors(labels, mapped, block_values=100).score == wanted).all()
+    part = find_label_errors(labels[100:], mapped[100:], block_values=100).score
+    assert (part == find_label_errors(labels[100:], np.array(mapped[100:])).score).all()
+
+
+@pytest.mark.parametrize("distance", [2.0, 3.0])
+def test_neighbours_make_the_ranking_better_than_the_models_confidence(distance: float) -> None:
+    truth, labels, points, probabilities = blobs(2000, 6, distance=distance, noise=0.1, seed=8)
+    rng = np.random.default_rng(0)
+    shaken = probabilities ** rng.uniform(0.2, 3.0, (len(labels), 1))  # a poorly calibrated model
+    shaken /= shaken.sum(axis=1, keepdims=True)
+    wrong = labels != truth
+    found = find_label_errors(labels, shaken, neighbours=nearest(points))
+    alone = 1 - shaken[np.arange(len(labels)), labels]
+    most = wrong.sum()
+    assert wrong[np.argsort(-found.score)[:most]].sum() >= wrong[np.argsort(-alone)[:most]].sum()
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

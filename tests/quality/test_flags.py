@@ -5,8 +5,9 @@ import pytest
 
 from labeling.models import Content, Dataset, Item
 from labeling.services import jobs, labels
+from mlcore.label_errors import LabelErrors
 from mlcore.neighbours import nearest
-from quality.detectors import KINDS, Doubt
+from quality.detectors import KINDS, Doubt, worst_labels
 from quality.models import Flag, FlagState
 from quality.queries.flags import flag_rows
 from quality.queries.survey import Survey, survey_of
@@ -119,6 +120,20 @@ def test_planted_wrong_labels_are_found_by_neighbours_alone_before_any_run():
     best = max(found, key=lambda one: one.score)
     assert survey.keys[best.rows[0]] == "07.png"
     assert (best.given, best.suggested, best.is_likely) == ("cat", "dog", True)
+
+
+def test_the_queue_goes_on_below_the_expected_errors_with_a_bounded_number_of_candidates():
+    score = np.random.default_rng(9).random(1000) / 2
+    score[:20] = 0.9
+    labels, suggested = np.zeros(1000, int), np.ones(1000, int)
+    labels[20:30] = -1  # nobody labelled these
+    suggested[40:50] = 0  # and here the model agrees
+    found = LabelErrors(score, score >= 0.5, suggested, np.eye(2))
+    rows = worst_labels(found, labels)
+    assert set(rows[:20].tolist()) == set(range(20))
+    assert len(rows) == 20 + 400
+    assert (np.diff(score[rows]) <= 0).all()
+    assert not set(rows.tolist()) & {*range(20, 30), *range(40, 50)}
 
 
 def test_labels_of_test_items_are_neither_doubted_nor_heard():
