@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlcore.features import Backbone, choose_backbones, extract
+from mlcore.features import Backbone, choose_backbones, extract, known_backbones
 from mlcore.folds import join_groups
 from mlcore.training import Protocol, cross_validate, fit_final
 
@@ -159,12 +159,15 @@ def cifar10() -> None:
             for part in ("train", "test")
         }
         contents = {part: [packed.read(name) for name in parts[part]] for part in parts}
-    backbone = choose_backbones("image", weights_folder=WEIGHTS, keras_cache=NOWHERE)[0]
-    learned, each = timed_features(backbone, contents["train"])
-    unseen = extract(backbone, contents["test"])
+    known = known_backbones("image", weights_folder=WEIGHTS, keras_cache=NOWHERE)
     given, truth = ([name.split("/")[1] for name in parts[part]] for part in ("train", "test"))
-    train_test("cifar10, test", learned, given, unseen, truth, ms=each)
-    judge("cifar10, 5 folds", learned, numbers(given), np.arange(len(given)))
+    for backbone in known:
+        learned, each = timed_features(backbone, contents["train"])
+        unseen = extract(backbone, contents["test"])
+        train_test(f"cifar10, test, {backbone.name}", learned, given, unseen, truth, ms=each)
+        judge(
+            "cifar10, 5 folds", learned, numbers(given), np.arange(len(given)), side=backbone.side
+        )
 
 
 SUBJECTS = {

@@ -36,7 +36,8 @@ class Backbone:
     """One way to turn contents into vectors; the name says network, weights and preprocessing.
 
     `note` is empty, or says in plain words what the backbone falls short of and what helps.
-    `weights` is the file it runs on; None where it needs none.
+    `weights` is the file it runs on; None where it needs none. `side` is that of the squares
+    that a network looks at, in pixels; 0 where the backbone has one way for all sizes.
     """
 
     name: str
@@ -45,10 +46,15 @@ class Backbone:
     pretrained: bool
     note: str = ""
     weights: Path | None = field(default=None, compare=False)
+    side: int = field(default=0, compare=False)
 
 
 def choose_backbones(
-    media: str, *, weights_folder: Path | None, keras_cache: Path | None = None
+    media: str,
+    *,
+    weights_folder: Path | None,
+    keras_cache: Path | None = None,
+    native_side: float | None = None,
 ) -> list[Backbone]:
     """Return the backbones that can run here, best first.
 
@@ -59,6 +65,8 @@ def choose_backbones(
         Searched for weight files by name, with all folders below.
     keras_cache : Path or None
         Searched next; `~/.keras` where None.
+    native_side : float, optional
+        Typical shorter side of the pictures in pixels; small ones are not enlarged as far.
 
     Returns
     -------
@@ -66,10 +74,18 @@ def choose_backbones(
         Never empty. For sound the second serves sounds that are no speech: choose by
         group-aware cross-validation.
     """
+    known = known_backbones(media, weights_folder=weights_folder, keras_cache=keras_cache)
+    return [backbone for backbone in known if backbone.side in (0, network.side_for(native_side))]
+
+
+def known_backbones(
+    media: str, *, weights_folder: Path | None, keras_cache: Path | None = None
+) -> list[Backbone]:
+    """Return every backbone that can run here, whatever the items' size; arguments as above."""
     folders = (weights_folder, (keras_cache or Path.home() / ".keras") / "models")
     if media == "image":
         found = weights.find_weights(weights.MOBILENET_FILE, folders)
-        return [_mobilenet(found)] if found else [_patches()]
+        return [_mobilenet(found, side) for side in network.SIDES] if found else [_patches()]
     if media == "audio":
         found = weights.find_weights(weights.YAMNET_FILE, folders)
         return [_mfcc(note=""), _yamnet(found)] if found else [_mfcc(note=NEEDS_YAMNET)]
@@ -79,10 +95,10 @@ def choose_backbones(
     raise ValueError(f"Media must be image, audio or text, not {media!r}.")
 
 
-def _mobilenet(path: Path) -> Backbone:
-    name = f"mobilenetv2-0.35-224-{weights.short_digest(path)}-v1"
-    title = "MobileNetV2 0.35, trained on ImageNet"
-    return Backbone(name, title, network.DIMENSIONS, pretrained=True, weights=path)
+def _mobilenet(path: Path, side: int) -> Backbone:
+    name = f"mobilenetv2-0.35-{side}-{weights.short_digest(path)}-v1"
+    title = f"MobileNetV2 0.35, trained on ImageNet, at {side} pixels"
+    return Backbone(name, title, network.DIMENSIONS, pretrained=True, weights=path, side=side)
 
 
 def _patches() -> Backbone:
@@ -157,8 +173,11 @@ def extract(
 def _describe(backbone: Backbone, contents: Sequence[bytes], *, first: int) -> np.ndarray:
     kind = backbone.name.split("-")[0]
     if kind == "mobilenetv2":
-        squares = _each(contents, lambda content: decode_square(content, network.SIDE), first=first)
-        return network.describe_squares(squares, weights=_weights_of(backbone))
+        path = _weights_of(backbone)
+        squares = _each(
+            contents, lambda content: decode_square(content, backbone.side), first=first
+        )
+        return network.describe_squares(squares, weights=path)
     if kind == "hog":
         return np.stack(_each(contents, patches.describe_picture, first=first))
     if kind == "text":

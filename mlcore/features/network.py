@@ -12,7 +12,12 @@ import numpy as np
 
 from mlcore.backend import load_tensorflow
 
-SIDE = 224
+SIDES = (96, 128, 160, 224)
+"""Sides in pixels that the network takes pictures at; it was trained on 224, but is made of
+convolutions, so others serve."""
+MOST_ENLARGED = 4
+"""Times that pictures are enlarged at most. Enlarged further they look unlike anything the
+network learned from, and cost more (docs/detectors.md has accuracy and CPU-ms by side)."""
 DIMENSIONS = 1280
 NETWORK_BATCH = 8
 """Pictures a call. CPU-ms a picture: LiteRT in batches of 8 3.2, 16 3.2, `tf.function` in
@@ -20,12 +25,26 @@ batches of 32 13.3, frozen 6.5; a batch of 8 takes 150 MB less than one of 16.""
 THREADS = 1
 
 
+def side_for(native: float | None) -> int:
+    """Return the side to look at pictures of this native side at (pixels); 224 where unknown.
+
+    Examples
+    --------
+    >>> side_for(32), side_for(400)
+    (128, 224)
+    """
+    if native is None:
+        return SIDES[-1]
+    return next((side for side in SIDES if side >= MOST_ENLARGED * native), SIDES[-1])
+
+
 def describe_squares(squares: Sequence[np.ndarray], *, weights: Path) -> np.ndarray:
     """Return what the network sees in pictures.
 
     Parameters
     ----------
-    squares : sequence of uint8 ndarray of shape (224, 224, 3)
+    squares : sequence of uint8 ndarray of shape (side, side, 3)
+        All of one side of `SIDES`.
     weights : Path
         Keras weight file of MobileNetV2, alpha 0.35, without top.
 
@@ -35,9 +54,12 @@ def describe_squares(squares: Sequence[np.ndarray], *, weights: Path) -> np.ndar
         Averages over the last feature map, 0 to 6. A picture's row is the same whatever others
         are in its batch.
     """
-    interpreter, entry, answer = _interpreter(weights)
     rows = np.zeros((len(squares), DIMENSIONS), dtype=np.float32)
-    pixels = np.zeros((NETWORK_BATCH, SIDE, SIDE, 3), dtype=np.float32)
+    if not len(squares):
+        return rows
+    side = len(squares[0])
+    interpreter, entry, answer = _interpreter(weights, side)
+    pixels = np.zeros((NETWORK_BATCH, side, side, 3), dtype=np.float32)
     for start in range(0, len(squares), NETWORK_BATCH):
         part = squares[start : start + NETWORK_BATCH]
         pixels[: len(part)] = np.stack(part)
@@ -50,9 +72,9 @@ def describe_squares(squares: Sequence[np.ndarray], *, weights: Path) -> np.ndar
 
 
 @lru_cache(maxsize=1)
-def _interpreter(weights: Path) -> tuple[Any, int, int]:
+def _interpreter(weights: Path, side: int) -> tuple[Any, int, int]:
     """Convert the Keras network once a process: 4 CPU-seconds, saves 10 ms a picture."""
-    interpreter = lite_interpreter(model_content=_converted(weights))
+    interpreter = lite_interpreter(model_content=_converted(weights, side))
     entry = interpreter.get_input_details()[0]["index"]
     answer = interpreter.get_output_details()[0]["index"]
     return interpreter, entry, answer
@@ -70,7 +92,7 @@ def lite_interpreter(**source: Any) -> Any:
     return interpreter
 
 
-def _converted(weights: Path) -> bytes:
+def _converted(weights: Path, side: int) -> bytes:
     tf = load_tensorflow()
     import keras
     from tensorflow.python.framework.convert_to_constants import (
@@ -81,10 +103,10 @@ def _converted(weights: Path) -> bytes:
         alpha=0.35,
         include_top=False,
         weights=str(weights),
-        input_shape=(SIDE, SIDE, 3),
+        input_shape=(side, side, 3),
         pooling="avg",
     )
-    entry = tf.TensorSpec((NETWORK_BATCH, SIDE, SIDE, 3), tf.float32)
+    entry = tf.TensorSpec((NETWORK_BATCH, side, side, 3), tf.float32)
     traced = tf.function(
         lambda pixels: network(pixels, training=False), input_signature=[entry], autograph=False
     )

@@ -1,8 +1,8 @@
 """Vectors of contents: computed once per backbone, kept in immutable shards."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.conf import settings
@@ -23,11 +23,31 @@ TRIAL_EPOCHS = 15
 TRIAL_ITEMS = 2_000  # an accuracy of .8 is then known to a standard error of .009
 
 
-def backbones_for(media: str) -> "list[Backbone]":
-    """Return what can turn this kind of item into vectors here, preferred first."""
+def backbones_for(media: str, contents: Iterable[Mapping[str, Any]]) -> "list[Backbone]":
+    """Return what can turn such items into vectors here, preferred first.
+
+    `contents` are the facts of the items' contents: how large pictures are decides the size
+    that a network looks at them in.
+    """
     from mlcore.features import choose_backbones
 
-    return choose_backbones(media, weights_folder=settings.WEIGHTS_DIR)
+    sides = [min(facts["width"], facts["height"]) for facts in contents if "width" in facts]
+    native = float(np.median(sides)) if sides else None
+    return choose_backbones(media, weights_folder=settings.WEIGHTS_DIR, native_side=native)
+
+
+def backbone_named(media: str, name: str) -> "Backbone | None":
+    """Return the backbone of this name, if it can run here."""
+    from mlcore.features import known_backbones
+
+    known = known_backbones(media, weights_folder=settings.WEIGHTS_DIR)
+    return next((backbone for backbone in known if backbone.name == name), None)
+
+
+def backbones_of(material: Material) -> "list[Backbone]":
+    """Return what can turn the items of a version into vectors here, preferred first."""
+    facts = (content.facts for content in material.contents.values())
+    return backbones_for(material.version.dataset.media, facts)
 
 
 def choose_backbone(
@@ -36,9 +56,9 @@ def choose_backbone(
     """Return the named backbone, else the one that predicts best unseen groups, and the trial."""
     from mlcore.training import Protocol
 
-    candidates = backbones_for(material.version.dataset.media)
     if named:
-        return _named(candidates, named), {}
+        return _named(material.version.dataset.media, named), {}
+    candidates = backbones_of(material)
     if len(candidates) == 1:
         return candidates[0], {}
     trial = Protocol(n_folds=TRIAL_FOLDS, epochs=TRIAL_EPOCHS)
@@ -108,10 +128,10 @@ def _bytes_of(content: Content) -> bytes:
     return content.text.encode() if content.text else storage.read_bytes(content.pk)
 
 
-def _named(candidates: "list[Backbone]", name: str) -> "Backbone":
-    for candidate in candidates:
-        if candidate.name == name:
-            return candidate
+def _named(media: str, name: str) -> "Backbone":
+    found = backbone_named(media, name)
+    if found:
+        return found
     raise Refused(
         f"The earlier run used {name}, whose weight file is no longer found here. Put it back "
         "into the folder that WINNOW_WEIGHTS names, or train the earlier version again."

@@ -15,7 +15,7 @@ from mlcore.neighbours import NeighbourGraph, nearest
 from quality import arrays, graphs
 from quality.models import Run
 from quality.queries.survey import Survey, run_probabilities
-from quality.services.features import backbones_for, extend_features
+from quality.services.features import backbone_named, backbones_for, extend_features
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
@@ -29,9 +29,10 @@ def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
     """Add what the checks compare with: probabilities, neighbours, small pictures."""
     missing: dict[str, str] = {}
     if len(survey):
-        known = backbones_for(survey.dataset.media)
-        wanted = [backbone for backbone in known if run and backbone.name == run.backbone]
-        survey = compared(work, survey, backbone=(wanted or known)[0])
+        media = survey.dataset.media
+        of_run = backbone_named(media, run.backbone) if run else None
+        facts = (survey.contents[sha256]["facts"] for sha256 in survey.hashes)
+        survey = compared(work, survey, backbone=of_run or backbones_for(media, facts)[0])
     if run is None:
         missing["probabilities"] = "There is no finished run yet; neighbours alone were asked."
     return replace(

@@ -15,7 +15,7 @@ from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
 from quality.services import copies, figures
-from quality.services.features import backbones_for, choose_backbone, features_of
+from quality.services.features import backbones_of, choose_backbone, features_of
 from quality.services.live import LiveTraining
 from quality.services.material import Material, check_material, read_material
 
@@ -160,11 +160,10 @@ def _finished(material: Material, *, like: Run | None) -> Run | None:
     """Return the finished run of the same version that a training now would only repeat."""
     from mlcore.training import Protocol
 
-    dataset = material.version.dataset
     wanted = (
         [like.protocol]
         if like
-        else [asdict(Protocol(backbone=found.name)) for found in backbones_for(dataset.media)]
+        else [asdict(Protocol(backbone=found.name)) for found in backbones_of(material)]
     )
     done = Run.objects.filter(version=material.version, finished_at__isnull=False)
     return next(

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from mlcore.features import Backbone, Stopped, choose_backbones, extract
+from mlcore.features import Backbone, Stopped, choose_backbones, extract, known_backbones
 from mlcore.features.pixels import decode_square
+from mlcore.features.weights import MOBILENET_FILE
 from tests.shared import shared_path
 
 
@@ -46,6 +47,28 @@ def test_without_weights_pictures_fall_back_and_the_note_says_how_to_do_better(t
     assert only.name == "hog-colour-patches-v1"
     assert not only.pretrained
     assert "WINNOW_WEIGHTS" in only.note
+
+
+def test_small_pictures_are_enlarged_at_most_fourfold_and_the_name_says_the_size(tmp_path):
+    (tmp_path / MOBILENET_FILE).write_bytes(b"weights")
+    chosen = {
+        native: choose_backbones("image", weights_folder=tmp_path, native_side=native)
+        for native in (8, 24, 28, 32, 40, 41, 400, None)
+    }
+    assert {len(found) for found in chosen.values()} == {1}
+    sides = {native: found[0].side for native, found in chosen.items()}
+    assert sides == {8: 96, 24: 96, 28: 128, 32: 128, 40: 160, 41: 224, 400: 224, None: 224}
+    names = {backbone.name for backbone in known_backbones("image", weights_folder=tmp_path)}
+    assert len(names) == 4
+    assert {found[0].name for found in chosen.values()} == names
+
+
+def test_the_network_sees_small_pictures_in_their_own_size():
+    (backbone,) = choose_backbones("image", weights_folder=shared_path("weights"), native_side=32)
+    with zipfile.ZipFile(shared_path("data/cifar10/images.zip")) as packed:
+        contents = [packed.read(name) for name in packed.namelist()[:40] if name.endswith(".jpg")]
+    assert backbone.name == "mobilenetv2-0.35-128-d43c70f8-v1"
+    assert rows_in_any_company(backbone, contents[:9])
 
 
 def test_a_network_whose_weights_are_gone_is_refused(tmp_path):
