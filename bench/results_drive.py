@@ -41,6 +41,9 @@ class Winnow:
             "WINNOW_DATA": str(self.data),
             "PYTHONPATH": str(ROOT),
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            # An installation keeps its bytecode; compiling it anew costs each command 1.5 CPU-s.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.data.parent / "bytecode"),
         }
         if self.weights:
             return {**os.environ, **names, "WINNOW_WEIGHTS": str(self.weights)}

@@ -176,7 +176,7 @@ def _undecodable(content: bytes, kind: str, error: Exception) -> UnusableFile:
 def has_end(content: bytes, kind: str) -> bool:
     """Say whether the file has the end that its format asks for; True where none is asked."""
     if kind == "jpeg":
-        return b"\xff\xd9" in content[-65_536:]  # phones append data of their own behind it
+        return content.rfind(b"\xff\xd9", -65_536) >= 0  # phones append data of their own behind it
     if kind == "png":
         return b"IEND" in content[-65_536:]
     if kind == "gif":

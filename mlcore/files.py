@@ -9,7 +9,7 @@ file is opened once.
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 Fact = float | int | str | bool | list[float]
 
@@ -284,7 +284,7 @@ def expected_types(name: str) -> frozenset[str]:
     >>> expected_types("README")
     frozenset()
     """
-    ending = PurePosixPath(name).suffix.removeprefix(".").lower()
+    ending = splitext(name)[1].removeprefix(".").lower()
     kind = _TYPE_OF_EXTENSION.get(ending)
     if kind == "heic":  # cameras write AV1 pictures under .heif, too
         return frozenset({"heic", "avif"})
@@ -344,5 +344,5 @@ def name_oddity(name: str, kind: str) -> tuple[Oddity, ...]:
     expected = expected_types(name)
     if not expected or kind in expected:
         return ()
-    ending = PurePosixPath(name).suffix
+    ending = splitext(name)[1]
     return (Oddity("wrong_extension", f"Named {ending}, but really {kind.upper()}."),)

@@ -6,6 +6,7 @@ white where it is transparent, the first frame of several.
 """
 
 import hashlib
+import math
 from datetime import datetime
 
 import numpy as np
@@ -61,7 +62,10 @@ NOISE_COEFFICIENT = 4.0
 #: With fewer than this many of 63 coefficients above noise, most bits of the hash are chance.
 LEAST_STRUCTURE = 12
 
-_LEVELS = np.arange(256, dtype=np.float32)
+_LEVELS = np.arange(256)
+#: What a histogram's shares are multiplied with: for the mean, its square, dark and bright.
+_LIGHT = np.stack([_LEVELS, _LEVELS**2, _LEVELS <= DARK_LUMA, _LEVELS >= BRIGHT_LUMA], axis=1) * 1.0
+_NEXT_TO_NOTHING = 1e-12  # keeps log2 from zero; a share of one pixel is 1e-8 at the least
 
 _STANDARD_LUMA_TABLE_SUM = 3691  # of ITU T.81 table K.1, for the quality estimate
 
@@ -107,8 +111,9 @@ def measure_image(
     quality = _jpeg_quality(image)
     decoded = decode_image(image, content, kind)
     grey = decoded.picture.convert("L") if decoded.picture.mode != "L" else decoded.picture
-    small = np.asarray(grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX), np.float32)
+    small = hash_picture(grey)
     coefficients = hash_coefficients(small)
+    phash, mirror_phash = _both_hashes(coefficients)
     facts: dict[str, Fact] = {
         "width": decoded.width,
         "height": decoded.height,
@@ -118,7 +123,7 @@ def measure_image(
         **_light_facts(grey),
         "sharpness": round(sharpness(grey), 2),
         "colourfulness": round(colourfulness(decoded.picture), 2),
-        "deviation": round(float(small.std()), 3),
+        "deviation": round(_deviation(small), 3),
         "structure": _structure(coefficients),
         "transparent_share": _transparent_share(decoded.pixels),
         **quality,
@@ -134,8 +139,8 @@ def measure_image(
         facts=facts,
         oddities=name_oddity(name, kind) + _oddities(content, kind, decoded, facts),
         pixel_hash=_pixel_hash(decoded),
-        phash=_bits(coefficients),
-        mirror_phash=_bits(_mirrored(coefficients)),
+        phash=phash,
+        mirror_phash=mirror_phash,
         flat=_is_flat(facts),
         preview=preview,
         preview_mime=preview_mime,
@@ -145,16 +150,15 @@ def measure_image(
 
 
 def _light_facts(grey: Image.Image) -> dict[str, Fact]:
-    shares = np.array(grey.histogram(), np.float32)
-    shares /= shares.sum()
-    mean = float(shares @ _LEVELS)
-    known = shares[shares > 0]
+    counts = np.array(grey.histogram(), np.float64)
+    shares = counts / (grey.width * grey.height)
+    mean, square, dark, bright = (shares @ _LIGHT).tolist()
     return {
         "brightness": round(mean, 2),
-        "contrast": round(float(np.sqrt(shares @ (_LEVELS - np.float32(mean)) ** 2)), 2),
-        "dark_share": round(float(shares[: DARK_LUMA + 1].sum()), 4),
-        "bright_share": round(float(shares[BRIGHT_LUMA:].sum()), 4),
-        "entropy": round(abs(float(known @ np.log2(known))), 3),
+        "contrast": round(math.sqrt(max(square - mean * mean, 0.0)), 2),
+        "dark_share": round(dark, 4),
+        "bright_share": round(bright, 4),
+        "entropy": round(abs(float(shares @ np.log2(shares + _NEXT_TO_NOTHING))), 3),
     }
 
 
@@ -171,18 +175,24 @@ def sharpness(grey: Image.Image) -> float:
     """
     if max(grey.size) > PREVIEW_SIDE:
         grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
-    if min(grey.size) < 3:
+    width, height = grey.size
+    if min(width, height) < 3:
         return 0.0
-    g = np.asarray(grey).astype(np.int16)
-    laplacian = g[1:-1] * 4
-    laplacian -= g[:-2]
-    laplacian -= g[2:]
-    laplacian[:, 1:-1] -= g[1:-1, :-2]
-    laplacian[:, 1:-1] -= g[1:-1, 2:]
-    values = laplacian[:, 1:-1].astype(np.float32).ravel()
-    values -= values.mean()
+    # One row after the other as one vector: whole passes in 16 bits are several times as fast.
+    # What wraps around at the sides falls on the first and last column, which do not count.
+    g = np.frombuffer(grey.tobytes(), np.uint8).astype(np.int16)
+    around = g[: -2 * width] + g[2 * width :]
+    around += g[width - 1 : -width - 1]
+    around += g[width + 1 : 1 - width]
+    laplacian = (g[width:-width] << 2) - around
+    laplacian = laplacian.reshape(height - 2, width)
+    laplacian[:, 0] = laplacian[:, -1] = 0
+    values = laplacian.ravel().astype(np.float32)
+    n_values = (height - 2) * (width - 2)
     # Not `values @ values`: BLAS would wake a thread for every core and let it spin.
-    return float(np.einsum("i,i->", values, values)) / values.size
+    square = float(np.einsum("i,i->", values, values)) / n_values
+    mean = float(np.einsum("i->", values)) / n_values
+    return max(square - mean * mean, 0.0)
 
 
 def colourfulness(picture: Image.Image) -> float:
@@ -198,11 +208,13 @@ def colourfulness(picture: Image.Image) -> float:
     sides = (min(picture.width, COLOUR_SIDE), min(picture.height, COLOUR_SIDE))
     small = picture.resize(sides, Image.Resampling.NEAREST)  # a sample: averages are duller
     red, green, blue = np.asarray(small).reshape(-1, 3).T.astype(np.float32, order="C")
-    opposed = np.stack([red - green, (red + green) / 2 - blue])
-    mean = opposed.mean(axis=1)
-    opposed -= mean[:, None]
-    variance = np.einsum("ij,ij->i", opposed, opposed) / opposed.shape[1]
-    return float(np.sqrt(variance.sum()) + 0.3 * np.sqrt((mean * mean).sum()))
+    variance = mean_square = 0.0
+    for opposed in (red - green, (red + green) * np.float32(0.5) - blue):
+        mean = float(opposed.sum()) / len(opposed)
+        opposed -= np.float32(mean)
+        variance += float(opposed @ opposed) / len(opposed)  # too short for threads of BLAS
+        mean_square += mean * mean
+    return math.sqrt(variance) + 0.3 * math.sqrt(mean_square)
 
 
 def _dct_rows() -> np.ndarray:
@@ -214,8 +226,15 @@ def _dct_rows() -> np.ndarray:
 
 
 _DCT = _dct_rows()
-_ODD_COLUMNS = np.where(np.arange(8) % 2, -1.0, 1.0).astype(np.float32)
-_WEIGHTS = 1 << np.arange(64, dtype=np.uint64)
+_AS_IS_AND_MIRRORED = np.ones((2, 64), np.float32)
+_AS_IS_AND_MIRRORED[1, 1::2] = -1.0  # 8 x 8, so odd columns are odd numbers
+
+
+def hash_picture(grey: Image.Image) -> np.ndarray:
+    """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255."""
+    sides = (HASH_SIDE, HASH_SIDE)
+    fields = grey.resize(sides, Image.Resampling.BOX).tobytes()
+    return np.frombuffer(fields, np.uint8).astype(np.float32).reshape(HASH_SIDE, HASH_SIDE)
 
 
 def hash_coefficients(small: np.ndarray) -> np.ndarray:
@@ -234,20 +253,28 @@ def hash_coefficients(small: np.ndarray) -> np.ndarray:
     return _DCT @ small @ _DCT.T
 
 
-def _mirrored(coefficients: np.ndarray) -> np.ndarray:
-    """Return the coefficients of the mirrored picture: odd columns change their sign."""
-    return coefficients * _ODD_COLUMNS
+def _both_hashes(coefficients: np.ndarray) -> tuple[int, int]:
+    """Return the hash of a picture and of its mirror, whose odd columns have the other sign.
 
-
-def _bits(coefficients: np.ndarray) -> int:
-    """Return 64 bits: which coefficients lie above the median of the 63 that vary."""
-    flat = coefficients.ravel()
-    above = flat > np.sort(flat[1:])[31]
-    return int(_WEIGHTS[above].sum(dtype=np.uint64))
+    A hash has 64 bits: which coefficients lie above the median of the 63 that vary.
+    """
+    both = coefficients.reshape(1, 64) * _AS_IS_AND_MIRRORED
+    varying = both[:, 1:].copy()
+    varying.sort()
+    bits = np.packbits(both > varying[:, 31:32], bitorder="little")
+    phash, mirror_phash = bits.view("<u8").tolist()
+    return phash, mirror_phash
 
 
 def _structure(coefficients: np.ndarray) -> int:
-    return int((np.abs(coefficients.ravel()[1:]) >= NOISE_COEFFICIENT).sum())
+    return int(np.count_nonzero(np.abs(coefficients.ravel()[1:]) >= NOISE_COEFFICIENT))
+
+
+def _deviation(small: np.ndarray) -> float:
+    values = small.ravel().astype(np.float64)
+    mean = float(values.sum()) / len(values)
+    values -= mean
+    return math.sqrt(float(values @ values) / len(values))
 
 
 def _is_flat(facts: dict[str, Fact]) -> bool:

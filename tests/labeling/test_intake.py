@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,15 @@ def test_a_full_disk_refuses_before_anything_is_written(tmp_path: Path, capsys: 
     with pytest.raises(CommandError, match="too full"):
         run(folder(tmp_path / "a", {"cat/1.png": png(1)}), capsys)
     assert not Item.objects.exists()
+
+
+def test_work_done_side_by_side_keeps_its_order_and_its_errors():
+    values = list(range(50))
+    with ThreadPoolExecutor(storage.THREADS) as pool:
+        made = storage.side_by_side(lambda value: 60 / (value + 1), values, pool=pool)
+        assert made == [60 / (value + 1) for value in values]
+        with pytest.raises(ZeroDivisionError):
+            storage.side_by_side(lambda value: 60 / (value - 30), values, pool=pool)
 
 
 def test_work_that_lost_its_lease_writes_nothing_more(tmp_path: Path):

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
 from mlcore.files import Measured, UnusableFile
-from mlcore.images import measure_image
+from mlcore.images import measure_image, sharpness
 from tests.shared import shared_path
 
 
@@ -103,6 +103,14 @@ def test_a_blurred_picture_is_less_sharp() -> None:
     sharp = measure_image(saved(scene()), "s.jpg").facts["sharpness"]
     soft = measure_image(saved(scene().filter(ImageFilter.GaussianBlur(4))), "b.jpg")
     assert soft.facts["sharpness"] < sharp / 4  # type: ignore[operator]
+
+
+@given(width=st.integers(3, 40), height=st.integers(3, 40), seed=st.integers(0, 99))
+def test_sharpness_is_the_variance_of_the_laplacian(width: int, height: int, seed: int) -> None:
+    g = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(float)
+    laplacian = 4 * g[1:-1, 1:-1] - g[:-2, 1:-1] - g[2:, 1:-1] - g[1:-1, :-2] - g[1:-1, 2:]
+    found = sharpness(Image.fromarray(g.astype(np.uint8)))
+    assert found == pytest.approx(laplacian.var(), rel=1e-4, abs=1e-2)
 
 
 @pytest.mark.parametrize("change", ["quality", "half", "brighter", "crop"])

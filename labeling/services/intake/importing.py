@@ -25,7 +25,6 @@ from labeling.services.intake.recording import Ledger, classes_by_name, record
 
 BATCH_MEMBERS = 100  # rows of a transaction stay below 200 with their label history
 BATCH_BYTES = 64 * 2**20  # of files held in memory at once
-THREADS = 8  # Pillow and libsndfile release the lock; fsyncs wait side by side
 
 
 @transaction.atomic
@@ -146,7 +145,7 @@ def _import_candidates(upload: Upload, reading: Reading, work: jobs.Work) -> Non
     classes = classes_by_name(upload, [c.label for c in reading.candidates if c.label])
     total, finished = len(reading.candidates), len(reading.candidates) - len(waiting)
     tally = counts(upload)
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="intake") as pool:
+    with ThreadPoolExecutor(storage.THREADS, thread_name_prefix="intake") as pool:
         for batch in batches(waiting):
             work.progress(finished, total, message="Importing", detail=tally)
             work.check()

@@ -46,7 +46,7 @@ def open_all(
 
     When this returns, the bytes of every content lie durably in storage.
     """
-    loaded = list(pool.map(lambda c: _load(c, media), candidates))
+    loaded = storage.side_by_side(lambda c: _load(c, media), candidates, pool=pool)
     hashes = {sha256 for sha256, _, _ in loaded if sha256}
     contents: dict[str, Content | Problem] = {
         content.sha256: content
@@ -57,7 +57,9 @@ def open_all(
         for candidate, (sha256, raw, _) in zip(candidates, loaded)
         if sha256 and sha256 not in contents
     }
-    measured = pool.map(lambda pair: _measure(pair[0], pair[1], media), new.values())
+    measured = storage.side_by_side(
+        lambda pair: _measure(pair[0], pair[1], media), list(new.values()), pool=pool
+    )
     to_store: dict[str, bytes] = {}
     for (sha256, (raw, _)), found in zip(new.items(), measured):
         if isinstance(found, Measured):
