@@ -57,3 +57,8 @@ def test_time_is_written_as_people_say_it(seconds: float, written: str) -> None:
 @pytest.mark.parametrize(("name", "mark"), [("ml", "ML"), ("anna.kern", "AK"), ("demo-lead", "DL")])
 def test_a_person_is_marked_by_two_letters(name: str, mark: str) -> None:
     assert figures.initials(name) == mark
+
+
+def test_long_class_names_break_after_their_joints_and_stay_escaped() -> None:
+    assert figures.breakable("card_delivery<b>") == "card_<wbr>delivery&lt;b&gt;"
+    assert figures.breakable("Shirt") == "Shirt"

@@ -78,5 +78,7 @@ class ReportFilterForm(forms.Form):
     outcome = forms.CharField(required=False)
     code = forms.CharField(required=False)
     odd = forms.BooleanField(required=False)
+    look = forms.BooleanField(required=False)
+    all = forms.BooleanField(required=False)
     q = forms.CharField(required=False, max_length=200)
     after = forms.IntegerField(required=False, min_value=0)

@@ -10,6 +10,8 @@ from django.db.models.fields.json import KT
 from labeling.models import Dataset, Outcome, Upload, UploadEntry
 
 PAGE = 100
+PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
+TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
 FIELDS = ("label", "split", "group", "captured_at")
 
 
@@ -20,6 +22,7 @@ class Shown:
     outcome: str = ""
     code: str = ""
     odd: bool = False
+    look: bool = False
     text: str = ""
 
 
@@ -28,6 +31,11 @@ def totals(upload: Upload) -> list[dict[str, Any]]:
     rows: Any = upload.entries.values("outcome", "code", "is_odd").annotate(n=Count("pk"))
     order = {str(value): n for n, value in enumerate(Outcome.values)}
     return sorted(rows, key=lambda row: (order[row["outcome"]], row["code"] != "", -row["n"]))
+
+
+def to_look_at(upload: Upload) -> int:
+    """Count the entries that a person should see: rejected, odd, in conflict, half understood."""
+    return upload.entries.filter(TO_LOOK_AT).count()
 
 
 def entries(upload: Upload, shown: Shown) -> QuerySet[UploadEntry]:
@@ -39,6 +47,8 @@ def entries(upload: Upload, shown: Shown) -> QuerySet[UploadEntry]:
         chosen = chosen.filter(code=shown.code)
     if shown.odd:
         chosen = chosen.filter(is_odd=True)
+    if shown.look:
+        chosen = chosen.filter(TO_LOOK_AT)
     if shown.text:
         chosen = chosen.filter(Q(name__icontains=shown.text) | Q(reason__icontains=shown.text))
     return chosen.order_by("pk")

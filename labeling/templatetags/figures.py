@@ -1,6 +1,10 @@
 """Filters that write numbers the way every page does: real minus, fixed figures, no locale."""
 
+import re
+
 from django import template
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 
 register = template.Library()
 
@@ -52,6 +56,13 @@ def share(number: Number) -> str:
 def points(number: Number) -> str:
     """A difference of shares in percentage points: `0.0402` becomes `+4.0`."""
     return signed(None if number is None else number * 100, 1)
+
+
+@register.filter
+def breakable(name: str) -> str:
+    """A class name that may break after `_`, `-`, `/` and `.`, so that no letter stands alone."""
+    parts = re.split(r"(?<=[_\-/.])", str(name))
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))
 
 
 @register.filter

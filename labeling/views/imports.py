@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -125,6 +126,9 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Watch an import; afterwards read its report."""
     row = access.upload_for(request.user, slug, pk)
     shown, after = _shown(request.GET)
+    to_look_at = reads.to_look_at(row)
+    if to_look_at and not request.GET:
+        shown = replace(shown, look=True)
     entries, next_after = reads.page_after(row, shown, after)
     context: dict[str, Any] = {
         "dataset": row.dataset,
@@ -133,6 +137,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "job": row.job,
         "result": row.options.get("result", {}),
         "totals": _totals(row, shown),
+        "to_look_at": to_look_at,
         "shown": shown,
         "entries": [(entry, reads.changes_of(entry)) for entry in entries],
         "next_url": _address(row, shown, next_after) if next_after else "",
@@ -154,6 +159,7 @@ def _shown(asked: QueryDict) -> tuple[reads.Shown, int]:
         outcome=found.get("outcome", ""),
         code=found.get("code", ""),
         odd=bool(found.get("odd")),
+        look=bool(found.get("look")),
         text=found.get("q", ""),
     )
     return shown, found.get("after") or 0
@@ -163,13 +169,15 @@ def _query(shown: reads.Shown, **more: object) -> str:
     query = QueryDict(mutable=True)
     wanted = {"outcome": shown.outcome, "code": shown.code, "q": shown.text, **more}
     wanted |= {"odd": "on"} if shown.odd else {}
+    wanted |= {"look": "on"} if shown.look else {}
     query.update({name: str(value) for name, value in wanted.items() if value})
     return query.urlencode()
 
 
 def _address(row: Upload, shown: reads.Shown, after: int) -> str:
     page = reverse("labeling:upload", args=[row.dataset.slug, row.pk])
-    return f"{page}?{_query(shown, after=after)}#lines"
+    everything = {} if shown != reads.Shown() else {"all": "on"}
+    return f"{page}?{_query(shown, after=after, **everything)}#lines"
 
 
 def _totals(row: Upload, shown: reads.Shown) -> list[dict[str, Any]]:

@@ -1,13 +1,17 @@
 """The demo's page: what was planted against what was found."""
 
 from itertools import groupby
+from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from labeling import access
+from quality.demo.truth import Row
 from quality.services import demo
 
 HEADINGS = {
@@ -31,14 +35,33 @@ def planted(request: access.MemberRequest, slug: str) -> HttpResponse:
         raise Http404("not a demo")
     rows = demo.planted_and_found(dataset)
     groups = [
-        {"heading": HEADINGS.get(kind, kind), "kind": kind, "rows": list(of_kind)}
+        {
+            "heading": HEADINGS.get(kind, kind),
+            "kind": kind,
+            "rows": [_shown(row, slug) for row in of_kind],
+        }
         for kind, of_kind in groupby(rows, key=lambda row: row.kind)
     ]
     for group in groups:
-        group["planted"] = sum(row.planted for row in group["rows"])
-        group["found"] = sum(row.found for row in group["rows"])
-        group["besides"] = sum(row.also_raised for row in group["rows"])
+        group["planted"] = sum(row["planted"] for row in group["rows"])
+        group["found"] = sum(row["found"] for row in group["rows"])
+        group["besides"] = sum(row["also_raised"] for row in group["rows"])
     checked = dataset.jobs.filter(kind="detect", state="done").order_by("-pk").first()
     waiting = dataset.jobs.filter(state__in=["queued", "running"]).order_by("pk").first()
-    context = {"dataset": dataset, "section": "overview", "groups": groups}
+    planned = [row for row in rows if row.kind != "good"]
+    context = {
+        "dataset": dataset,
+        "section": "overview",
+        "groups": groups,
+        "all_planted": sum(row.planted for row in planned),
+        "all_found": sum(row.found for row in planned),
+        "all_besides": sum(row.also_raised for row in planned),
+    }
     return render(request, "quality/demo.html", {**context, "checked": checked, "waiting": waiting})
+
+
+def _shown(row: Row, slug: str) -> dict[str, Any]:
+    """A row with the address of each fault that was missed."""
+    browse = reverse("quality:browse", args=[slug])
+    missed = [(keys, urlencode({"keys": "\n".join(keys.split())})) for keys in row.missed]
+    return {**row.to_json(), "missed": [(keys, f"{browse}?{query}") for keys, query in missed]}

@@ -74,7 +74,7 @@ def test_a_zip_dropped_as_an_event_is_imported(importing: tuple[Any, Dataset]) -
     expect(page.locator("#drop")).not_to_have_class(re.compile("dropping"))
     expect(page.locator("#chosen")).to_contain_text("pets.zip")
     send(page)
-    expect(page.locator("h1")).to_have_text("pets.zip")
+    expect(page.locator("h1")).to_have_text("Import of pets.zip")
     expect(page.locator(".stat b").nth(0)).to_have_text("3")
     expect(page.locator(".stat b").nth(1)).to_have_text("1")
     expect(page.locator("#lines")).to_contain_text("broken.png")

@@ -179,3 +179,19 @@ def test_the_log_in_of_a_fresh_server_says_where_log_ins_come_from(client: Clien
     assert "Nobody has an account here yet" in client.get(reverse("login")).text
     make_user()
     assert "Nobody has an account here yet" not in client.get(reverse("login")).text
+
+
+def test_a_report_shows_first_what_is_worth_a_look(lead: Client, dataset: Dataset):
+    upload = receiving.open_upload(dataset=dataset, name="u", options={}, size=1, by=None)
+    make = UploadEntry.objects.create
+    make(upload=upload, name="good.png", outcome="imported")
+    make(upload=upload, name="odd.png", outcome="imported", is_odd=True, code="blank")
+    make(upload=upload, name="bad.png", outcome="rejected", code="truncated")
+    url = reverse("labeling:upload", args=[dataset.slug, upload.pk])
+    first = lead.get(url).text
+    assert "odd.png" in first
+    assert "bad.png" in first
+    assert "good.png" not in first
+    assert "good.png" in lead.get(url, {"all": "on"}).text
+    UploadEntry.objects.exclude(name="good.png").delete()
+    assert "good.png" in lead.get(url).text
