@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 COMPILE = $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 pyproject.toml
+# Compiled at once: otherwise each start compiles anew where Python may write no bytecode.
+INSTALL = $(VENV)/bin/uv pip install -q --compile-bytecode --python $(PY) --require-hashes
 # `make run GPU=1` installs TensorFlow with CUDA instead (Linux with an NVIDIA card).
 LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 # The newest of the supported Pythons that is on this machine and runs.
@@ -53,8 +55,8 @@ $(VENV)/bin/uv:
 
 $(STAMP): $(LOCK) | $(VENV)/bin/uv
 	@echo "Installing what Winnow needs (TensorFlow is the largest part) ..."
-	@$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r $(LOCK) && touch $@
+	@$(INSTALL) -r $(LOCK) && touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(STAMP)
 	@echo "Installing what its tests need ..."
-	@$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r requirements-dev.lock && touch $@
+	@$(INSTALL) -r requirements-dev.lock && touch $@

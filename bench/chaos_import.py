@@ -3,19 +3,16 @@
     python bench/chaos_import.py [--files 5000] [--kills 10] [--seed 7] [--port 8790]
 
 Starts the real `manage.py up --no-demo` in a fresh data folder, opens an import and sends it as
-the page does. At random points of the import it sends SIGKILL to the worker and its children,
-alone or together with the web process, Redis or both, and starts `up` again. (The worker always
-goes: left alone it would finish the import in the 15 s that `up` gives it to end.) A job that
-lost three workers fails, and is retried as a lead would. A kill costs up to 100 s: the lease of
-60 s has to run out and beat looks every 30 s. Prints one JSON line; status 1 where items,
-report, contents, label history or stored bytes differ from those of the undisturbed import.
-
-Run once with 5,000 files and 4 kills (worker, worker, worker and Redis, worker; at 400, 1,300,
-2,700 and 3,300 files): nothing differed, one retry, 407 s. Ten kills have not been run.
+the page does. At random points of the import it sends SIGKILL to the worker, to the child of the
+worker that does the import, to the web process, to Redis, or to several at once; `up` starts
+again what ended. All the while a lead looks at the page of the import. Prints one JSON line;
+status 1 where items, report, contents, label history or stored bytes differ from those of the
+undisturbed import, where the job failed, or where a page answered with an error.
 """
 
 import argparse
 import hashlib
+import http.cookiejar
 import json
 import os
 import random
@@ -24,19 +21,38 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-SIDE = 24
+SIDE = 64
 EMPTY_EVERY, TWICE_EVERY = 97, 50  # files that are rejected, and the same bytes once more
-END_SECONDS, LOST_SECONDS = 60, 400
+END_SECONDS, LOST_SECONDS = 60, 200
 MARKS = {"worker": "-Q default", "web": "uvicorn", "redis": "redis-server"}
-CHOICES = (("worker",), ("worker", "web"), ("worker", "redis"), ("worker", "web", "redis"))
+CHOICES = (
+    ("worker",),
+    ("child",),
+    ("web",),
+    ("redis",),
+    ("worker", "web"),
+    ("worker", "redis"),
+    ("worker", "web", "redis"),
+)
+LOOK_SECONDS = 0.5
+WITHIN_BATCH_SECONDS = 0.5  # rows come a hundred at a time; kills come at any moment
 SETUP = """
 import os, sys, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
@@ -50,16 +66,14 @@ call_command("import_dataset", "chaos", sys.argv[1], "--media", "image")
 BEGIN = f"""{SETUP}
 from pathlib import Path
 from labeling import tasks
+from labeling.models import User
 from labeling.services import datasets
 from labeling.services.intake import importing
-made = datasets.create_dataset(name="Chaos", slug="chaos", media="image")
+lead = User.objects.create_superuser("lead", password="correct horse")
+print("lead is there", flush=True)
+sys.stdin.readline()
+made = datasets.create_dataset(name="Chaos", slug="chaos", media="image", by=lead)
 tasks.send(importing.open_import(dataset=made, path=Path(sys.argv[1]))[1])
-"""
-RETRY = f"""{SETUP}
-from labeling import tasks
-from labeling.models import Job
-from labeling.services import jobs
-tasks.send(jobs.retry_job(job=Job.objects.filter(kind="import").latest("pk")))
 """
 STATE = {
     "items": "select i.key, content_id, l.name, split, label_source, odd from labeling_item i"
@@ -98,6 +112,24 @@ def run(data: Path, code: str, *arguments: str) -> None:
     subprocess.run(command, env=environment(data), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
+@contextmanager
+def begun(data: Path, files: Path) -> Iterator[None]:
+    """Make a lead before the block, and send their import behind it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", BEGIN, str(files)],
+        env=environment(data),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    yield
+    process.communicate("go\n")
+    if process.returncode:
+        raise SystemExit("the import could not be sent")
+
+
 def rows(data: Path, query: str) -> list[tuple]:
     """Ask the database, past Winnow."""
     database = sqlite3.connect(data / "winnow.sqlite3", timeout=20)
@@ -127,37 +159,74 @@ def start(data: Path, port: int) -> subprocess.Popen:
     raise SystemExit(f"`up` ended with status {up.wait()} before it was ready")
 
 
-def parts_of(up: subprocess.Popen) -> dict[str, int]:
-    """Return the process id of each part that `up` started."""
+def children_of(pid: int) -> dict[int, str]:
+    """Return the children of a process with their commands."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(up.pid), "-ww"], capture_output=True, text=True
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid), "-ww"], capture_output=True, text=True
     )
-    found = {}
-    for line in listed.stdout.splitlines():
-        pid, _, command = line.strip().partition(" ")
-        found |= {name: int(pid) for name, mark in MARKS.items() if mark in command}
-    return found
+    found = (line.strip().partition(" ") for line in listed.stdout.splitlines())
+    return {int(pid): command for pid, _, command in found}
+
+
+def parts_of(up: subprocess.Popen) -> dict[str, list[int]]:
+    """Return the processes of each part that `up` runs now."""
+    running = children_of(up.pid).items()
+    parts = {name: [pid for pid, args in running if mark in args] for name, mark in MARKS.items()}
+    parts["child"] = [child for pid in parts["worker"] for child in children_of(pid)]
+    return parts
 
 
 def kill(up: subprocess.Popen, names: tuple[str, ...]) -> None:
-    """Send SIGKILL to parts with their children; `up` then ends by itself."""
-    parts = parts_of(up)
-    for name in names:
-        os.killpg(parts[name], signal.SIGKILL)
-    up.wait(END_SECONDS)
+    """Send SIGKILL to parts, once `up` runs them (again)."""
+    ends = time.monotonic() + END_SECONDS
+    while not all((parts := parts_of(up))[name] for name in names):
+        if time.monotonic() > ends:
+            raise SystemExit(f"`up` does not start everything again: {parts}")
+        time.sleep(0.05)
+    for pid in (pid for name in names for pid in parts[name]):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def wait_for(data: Path, count: int) -> str:
-    """Wait until so many files are done or the job has ended; retry it when its workers died."""
+    """Wait until so many files are done or the job has ended; return its state."""
     ends = time.monotonic() + LOST_SECONDS
     while time.monotonic() < ends:
-        state = rows(data, "select state from labeling_job where kind='import' order by id")[-1][0]
-        if state == "failed":
-            run(data, RETRY)
-        elif (state != "running" and state != "queued") or (entries(data) >= count > 0):
+        state = rows(data, "select state from labeling_job where kind='import'")[-1][0]
+        if state not in ("running", "queued") or entries(data) >= count > 0:
             return state
         time.sleep(0.02)
     raise SystemExit(f"nothing went on for {LOST_SECONDS} s; {entries(data)} files are done")
+
+
+class Looker(threading.Thread):
+    """A lead who looks at the page of the import all the time; counts what the web answers."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.address = f"http://127.0.0.1:{port}"
+        self.cookies = http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+        self.answers: Counter[str] = Counter()
+        self.over = threading.Event()
+
+    def log_in(self) -> None:
+        """Log in as anybody does, with the token of the form."""
+        self.opener.open(f"{self.address}/login/").read()
+        token = next(cookie.value for cookie in self.cookies if cookie.name == "winnow_csrf")
+        fields = {"username": "lead", "password": "correct horse", "csrfmiddlewaretoken": token}
+        self.opener.open(f"{self.address}/login/", urllib.parse.urlencode(fields).encode()).read()
+
+    def run(self) -> None:
+        """Look until told that it is over."""
+        while not self.over.wait(LOOK_SECONDS):
+            try:
+                with self.opener.open(f"{self.address}/d/chaos/uploads/1/", timeout=30) as answer:
+                    self.answers[str(answer.status)] += b"Imported" in answer.read()
+            except urllib.error.HTTPError as error:
+                self.answers[str(error.code)] += 1
+            except OSError:  # the web process was killed a moment ago
+                self.answers["no answer"] += 1
 
 
 def state_of(data: Path) -> dict[str, list[tuple]]:
@@ -168,28 +237,46 @@ def state_of(data: Path) -> dict[str, list[tuple]]:
     return {**found, "bytes": [(name,) for name in whole]}
 
 
-def disturb(data: Path, files: Path, options: argparse.Namespace) -> list[dict[str, object]]:
-    """Import with kills at random points; return what was killed when."""
-    chance = random.Random(options.seed)
-    points = sorted(chance.sample(range(1, options.files * 9 // 10), options.kills))
+@dataclass(frozen=True)
+class Kill:
+    """What to kill once so many files are done, and how many seconds later."""
+
+    after: int
+    names: tuple[str, ...]
+    seconds: float = 0.0
+
+
+def at_random(files: int, kills: int, seed: int) -> list[Kill]:
+    """Spread kills of every kind over an import."""
+    chance = random.Random(seed)
+    points = sorted(chance.sample(range(1, files * 9 // 10), kills))
     kinds = cycle(chance.sample(CHOICES, len(CHOICES)))
-    done = []
-    up = start(data, options.port)
+    return [Kill(at, next(kinds), chance.random() * WITHIN_BATCH_SECONDS) for at in points]
+
+
+def disturb(data: Path, files: Path, plan: Sequence[Kill], *, port: int) -> dict[str, Any]:
+    """Import with kills; return what was killed when, and what pages said."""
+    done: list[dict[str, object]] = []
+    up = start(data, port)
+    looker = Looker(port)
     try:
-        run(data, BEGIN, str(files))
-        for point in points:
-            state = wait_for(data, max(point, entries(data) + 1))
-            if state == "done":
+        with begun(data, files):
+            looker.log_in()
+        looker.start()
+        for planned in plan:
+            after = max(planned.after, entries(data) + 1)
+            if wait_for(data, after) not in ("running", "queued"):
                 break
-            names, at = next(kinds), entries(data)
-            kill(up, names)
-            done.append({"killed": "+".join(names), "at": at})
-            up = start(data, options.port)
+            time.sleep(planned.seconds)
+            at = entries(data)
+            kill(up, planned.names)
+            done.append({"killed": "+".join(planned.names), "at": at})
         wait_for(data, 0)
+        looker.over.set()
     finally:
         up.terminate()
         up.wait(END_SECONDS)
-    return done
+    return {"kills": done, "answers": dict(looker.answers)}
 
 
 def main() -> None:
@@ -205,20 +292,23 @@ def main() -> None:
         folder = Path(name)
         make_files(folder / "files", options.files, np.random.default_rng(options.seed))
         run(folder / "calm", CALM, str(folder / "files"))
-        kills = disturb(folder / "chaos", folder / "files", options)
+        plan = at_random(options.files, options.kills, options.seed)
+        disturbed = disturb(folder / "chaos", folder / "files", plan, port=options.port)
         calm, chaos = state_of(folder / "calm"), state_of(folder / "chaos")
         attempts = rows(folder / "chaos", "select state, attempt from labeling_job")
     differing = [name for name in calm if calm[name] != chaos[name]]
     figures = {
         "files": options.files,
-        "kills": kills,
+        **disturbed,
         "jobs": attempts,
         "rows": {name: len(found) for name, found in calm.items()},
         "differing": differing,
         "seconds": round(time.monotonic() - began),
     }
     print(json.dumps(figures))
-    sys.exit(bool(differing) or len(kills) < options.kills)
+    has_errors = any(status[0] in "45" for status in disturbed["answers"])
+    is_done = attempts[0][0] == "done" and len(disturbed["kills"]) == options.kills
+    sys.exit(bool(differing) or has_errors or not is_done)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 from celery import Celery
-from celery.signals import heartbeat_sent
+from celery.signals import heartbeat_sent, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -29,3 +29,16 @@ def say_alive(sender: Any, **_: Any) -> None:
         _client.set(WORKER_KEY + name, queues, ex=WORKER_SILENT_SECONDS)
     except redis.RedisError:
         _client = None
+
+
+@worker_ready.connect
+def go_on(**_: Any) -> None:
+    """Send again what a worker of this machine left behind when it was killed."""
+    from django.db import connections
+
+    from labeling.tasks import resend_jobs
+
+    try:
+        resend_jobs()
+    finally:
+        connections.close_all()  # children are forked from this process later on

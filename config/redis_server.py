@@ -44,8 +44,11 @@ def free_port(*, wanted: int = 0, host: str = "127.0.0.1") -> int:
     raise OSError("no free port")
 
 
-def start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
-    """Start a Redis with append-only persistence in `folder`; return process and address."""
+def configure(folder: Path) -> tuple[list[str], str]:
+    """Prepare a Redis with append-only persistence in `folder`; return command and address.
+
+    The command may be run again: address and password stay.
+    """
     binary = find_binary()
     if binary is None:
         raise FileNotFoundError(INSTALL_LINE)
@@ -57,11 +60,14 @@ def start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(folder)}\n"
         'appendonly yes\nappendfsync everysec\nsave ""\nloglevel warning\n'
     )
+    return [binary, str(configuration)], f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    """Start a private Redis; return process and address once it answers."""
+    command, url = configure(folder)
     with (folder / "redis.log").open("ab") as log:
-        process = subprocess.Popen(
-            [binary, str(configuration)], stdout=log, stderr=log, start_new_session=True
-        )
-    url = f"redis://:{password}@127.0.0.1:{port}/0"
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         wait_for(url, process)
     except (TimeoutError, ChildProcessError):

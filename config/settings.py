@@ -142,6 +142,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 12 * 3600,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
+    # A page that starts work does not wait for a Redis that is away: beat sends it later.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "socket_connect_timeout": 2,
 }
 CELERY_BEAT_SCHEDULE = {
     "resend lost jobs": {"task": "winnow.resend_jobs", "schedule": 30.0},

@@ -14,24 +14,31 @@ WORKER_KEY = "winnow:worker:"  # + name of the worker; written at each of its he
 WORKER_SILENT_SECONDS = 20
 _ALIVE_FOR_SECONDS = 3  # one look in Redis serves the pages of this long
 
-_alive: tuple[float, int | None] = (-1000.0, None)
+_seen: tuple[float, list[str] | None] = (-1000.0, None)
+
+
+def _queues_served() -> list[str] | None:
+    """Return the queues of each worker with a recent heartbeat; None when Redis is away."""
+    global _seen
+    if time.monotonic() - _seen[0] > _ALIVE_FOR_SECONDS:
+        client = redis.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, decode_responses=True
+        )
+        try:
+            keys = list(client.scan_iter(match=WORKER_KEY + "*", count=100))
+            found = [str(queues) for queues in client.mget(keys) if queues] if keys else []
+        except redis.RedisError:
+            found = None
+        finally:
+            client.close()
+        _seen = (time.monotonic(), found)
+    return _seen[1]
 
 
 def workers_alive() -> int | None:
     """Count the workers with a recent heartbeat; None when Redis does not answer."""
-    global _alive
-    if time.monotonic() - _alive[0] > _ALIVE_FOR_SECONDS:
-        client = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
-        )
-        try:
-            count = sum(1 for _ in client.scan_iter(match=WORKER_KEY + "*", count=100))
-        except redis.RedisError:
-            count = None
-        finally:
-            client.close()
-        _alive = (time.monotonic(), count)
-    return _alive[1]
+    served = _queues_served()
+    return None if served is None else len(served)
 
 
 def place_in_line(job: Job) -> int:
@@ -40,11 +47,11 @@ def place_in_line(job: Job) -> int:
 
 
 def job_outlook(job: Job) -> dict[str, Any]:
-    """Return what a page says beside a job: place in line, time left, whether anyone works."""
+    """Return what a page says beside a job: place in line, time left, what it waits for."""
     return {
         "place": place_in_line(job) + 1 if job.state == JobState.QUEUED else None,
         "seconds_left": _seconds_left(job),
-        "nobody_works": job.state == JobState.QUEUED and not workers_alive(),
+        "waits_for": _waits_for(job),
     }
 
 
@@ -59,3 +66,16 @@ def _seconds_left(job: Job) -> int | None:
         return None
     spent = (timezone.now() - began).total_seconds()
     return round(spent / made * (job.total - job.done))
+
+
+def _waits_for(job: Job) -> str:
+    """Return what has to come before a job goes on: redis, worker, turn, rescue or nothing."""
+    lapsed = job.lease_until is not None and job.lease_until < timezone.now()
+    if job.state != JobState.QUEUED and not (job.state == JobState.RUNNING and lapsed):
+        return ""
+    served = _queues_served()
+    if served is None:
+        return "redis"
+    if not any(job.queue in queues.split(",") for queues in served):
+        return "worker"
+    return "rescue" if lapsed else "turn"

@@ -3,7 +3,8 @@ import { csrfToken } from "./http.js";
 
 const PART_FILES = 200;
 const PART_BYTES = 32 * 2 ** 20;
-const ATTEMPTS = 3;
+const ATTEMPTS = 8; // over about 40 s: a web process that was killed is back by then
+const LONGEST_WAIT = 10_000; // ms
 const form = document.querySelector("#import-form");
 const drop = document.querySelector("#drop");
 const files = document.querySelector("#files");
@@ -11,6 +12,7 @@ const folder = document.querySelector("#folder");
 const send = document.querySelector("#send");
 const $ = (id) => document.querySelector(id);
 let chosen = []; // {file, path}
+let begun = null; // {addresses, sent}: where to go on when sending stopped
 
 function size(bytes) {
   const units = ["B", "kB", "MB", "GB"];
@@ -23,6 +25,7 @@ const total = () => chosen.reduce((sum, one) => sum + one.file.size, 0);
 
 function choose(list) {
   chosen = list;
+  begun = null;
   const words = list.length === 1 ? list[0].path : `${list.length} ${form.dataset.textFiles}`;
   $("#chosen").textContent = list.length ? `${words}, ${size(total())}` : "";
   $("#chosen").hidden = !list.length;
@@ -80,7 +83,8 @@ function request(url, data, onProgress = () => {}) {
   });
 }
 
-/* Sending a part twice is harmless: same path, same bytes. */
+/* Asking twice is harmless: an upload without files is none, a part has the same paths and bytes,
+   and an import that has begun is not begun again. */
 async function insist(url, data, onProgress) {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -88,7 +92,7 @@ async function insist(url, data, onProgress) {
     } catch (error) {
       if (error instanceof Refused || attempt === ATTEMPTS) throw error;
       $("#sending-words").textContent = form.dataset.textAgain;
-      await new Promise((done) => setTimeout(done, 1500 * attempt));
+      await new Promise((done) => setTimeout(done, Math.min(1500 * attempt, LONGEST_WAIT)));
     }
   }
 }
@@ -102,26 +106,33 @@ function showProgress(sent, all, began) {
   $("#sending-left").textContent = seconds > 2 && left > 0 ? `${left} s ${form.dataset.textLeft}` : "";
 }
 
-async function sendAll() {
-  const all = total(), began = performance.now();
+function open(all) {
   const options = new FormData(form);
   options.delete("files");
   options.set("name", chosen.length === 1 ? chosen[0].path : chosen[0].path.includes("/") ? chosen[0].path.split("/")[0] : `${chosen.length} ${form.dataset.textFiles}`);
   options.set("size", all);
-  const addresses = await request(form.action || location.href, options);
+  return insist(form.action || location.href, options);
+}
+
+async function sendAll() {
+  const all = total(), began = performance.now();
+  begun ??= { addresses: await open(all), sent: 0 };
   let before = 0;
-  for (const part of parts(chosen)) {
-    const data = new FormData();
-    data.set("paths", JSON.stringify(part.map((one) => one.path)));
-    for (const one of part) data.append("files", one.file, one.file.name);
-    await insist(addresses.files, data, (sent) => showProgress(before + sent, all, began));
+  for (const [number, part] of parts(chosen).entries()) {
+    if (number >= begun.sent) {
+      const data = new FormData();
+      data.set("paths", JSON.stringify(part.map((one) => one.path)));
+      for (const one of part) data.append("files", one.file, one.file.name);
+      await insist(begun.addresses.files, data, (sent) => showProgress(before + sent, all, began));
+      begun.sent = number + 1;
+    }
     before += part.reduce((sum, one) => sum + one.file.size, 0);
     showProgress(before, all, began);
   }
   $("#sending-words").textContent = form.dataset.textKept;
-  await request(addresses.start, new FormData());
+  await insist(begun.addresses.start, new FormData());
   window.onbeforeunload = null;  // everything is on the server now: leaving loses nothing
-  location.assign(addresses.report);
+  location.assign(begun.addresses.report);
 }
 
 form.addEventListener("submit", async (event) => {
@@ -133,6 +144,7 @@ form.addEventListener("submit", async (event) => {
   try {
     await sendAll();
   } catch (error) {
+    if (error instanceof Refused) begun = null; // other options, or other files
     $("#import-error").textContent = error instanceof Refused ? error.message : form.dataset.textFailed;
     $("#import-error").hidden = false;
     $("#sending").hidden = true;

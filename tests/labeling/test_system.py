@@ -1,15 +1,21 @@
 """What operators see: who works, what waits, what failed, how full the disk is."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.urls import reverse
+from django.utils import timezone
+from kombu import pools
 
+from config import celery_app, redis_server
 from labeling import queries as shared
-from labeling import storage
+from labeling import storage, tasks
 from labeling.models import Job, JobState
 from labeling.queries import system as queries
 from labeling.services import jobs
@@ -96,6 +102,67 @@ def test_twenty_failed_jobs_cost_as_many_queries_as_ten(client, broker, django_a
         make_failed()
     with django_assert_num_queries(5):
         client.get(reverse("labeling:system"))
+
+
+# ---- what a waiting job waits for ----
+
+
+@pytest.fixture
+def page_of_waiting(client, monkeypatch):
+    """The page of a job that waits on the queue `train`."""
+    monkeypatch.setattr(shared, "_ALIVE_FOR_SECONDS", -1)
+    client.force_login(make_user(is_staff=True))
+    for _ in range(2):
+        job = jobs.open_job(kind="train", dataset=make_dataset(), queue="train")
+    return lambda: client.get(job.get_absolute_url()).content.decode()
+
+
+def test_a_job_says_its_place_in_line(page_of_waiting, broker):
+    broker.set(shared.WORKER_KEY + "train@host", "train", ex=20)
+    assert "number 2 in line" in page_of_waiting()
+
+
+def test_a_job_says_that_nobody_works_on_its_queue(page_of_waiting, broker):
+    broker.set(shared.WORKER_KEY + "default@host", "default", ex=20)
+    assert "No worker for “train” is running" in page_of_waiting()
+
+
+def test_a_job_says_that_redis_is_away(page_of_waiting, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert "Redis does not answer" in page_of_waiting()
+
+
+def test_a_job_whose_worker_was_lost_says_that_another_one_goes_on(page_of_waiting, broker):
+    broker.set(shared.WORKER_KEY + "train@host", "train", ex=20)
+    past = timezone.now() - timedelta(seconds=1)
+    Job.objects.update(state=JobState.RUNNING, lease_until=past)
+    assert "Its worker was lost" in page_of_waiting()
+
+
+def test_work_asked_for_while_redis_is_away_is_kept_and_sent_by_beat(broker, settings):
+    """The page answers at once; what was not sent is found by its row."""
+    dataset = make_dataset()
+    with broker_at(redis_server.free_port()):
+        began = time.monotonic()
+        job = jobs.open_job(kind="nothing", dataset=dataset)
+        tasks._send_now(job)
+        assert time.monotonic() - began < 3
+    assert broker.llen("default") == 0
+    Job.objects.update(sent_at=timezone.now() - timedelta(minutes=1))
+    tasks.resend_jobs()
+    assert broker.llen("default") == 1
+
+
+@contextmanager
+def broker_at(port: int) -> Iterator[None]:
+    """Let Celery look for Redis at another address for a while."""
+    there = celery_app.conf.broker_url
+    for url in (f"redis://127.0.0.1:{port}/0", there):
+        celery_app.conf.broker_url = url
+        celery_app._pool = celery_app.amqp._producer_pool = None
+        pools.reset()
+        if url != there:
+            yield
 
 
 # ---- disk ----

@@ -1,4 +1,7 @@
-"""`manage.py up`: migrate, Redis, web, two workers and beat, ended together by one Ctrl-C."""
+"""`manage.py up`: migrate, Redis, web, two workers and beat, ended together by one Ctrl-C.
+
+A part that ends by itself is started again; the work that it did goes on where it was.
+"""
 
 import fcntl
 import os
@@ -9,21 +12,26 @@ import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from config import redis_server
+from config.parts import Part, end_together
 from labeling.models import Dataset, User
+from labeling.services import jobs
 
 FIRST_PORT = 8000
 WEB_START_SECONDS = 60
-STOP_SECONDS = 15
+TEND_SECONDS = 0.5
 CHILD_MEMORY_KB = 1_000_000  # TensorFlow grows about 150 MB a training: replace the child
-MOST_LOG_BYTES = 20 * 2**20
 PRIVATE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -36,13 +44,13 @@ class Command(BaseCommand):
         parser.add_argument("--no-demo", action="store_true", help="do not load the demo at first")
 
     def handle(self, *, port: int, no_demo: bool, **options: Any) -> None:
-        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self.parts: dict[str, Part] = {}
         with self.only_one() as _lock:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, _interrupt)
             try:
                 self.start(port=port, no_demo=no_demo)
-                self.watch()
+                self.tend_until(lambda: False)
             except KeyboardInterrupt:
                 pass
             finally:
@@ -62,29 +70,40 @@ class Command(BaseCommand):
 
     def start(self, *, port: int, no_demo: bool) -> None:
         """Start all parts in order, saying what is waited for."""
-        self.say("Preparing the database ...")
-        call_command("migrate", verbosity=0, interactive=False)
+        self.migrate()
         is_first = not User.objects.exists()
-        environment = {**os.environ, "REDIS_URL": self.redis()}
+        environment = {**os.environ, "REDIS_URL": self.redis(), "CELERY_SKIP_CHECKS": "1"}
         wanted, port = port, redis_server.free_port(wanted=port, host=settings.BIND)
         if port != wanted:
             self.say(f"Port {wanted} is taken by another program: using {port}.")
         address = f"http://{_host(settings.BIND)}:{port}/"
         self.run("web", _uvicorn(settings.BIND, port), environment)
-        worker = [sys.executable, "-m", "celery", "-A", "config", "worker", "--loglevel=WARNING"]
-        self.run("worker", [*worker, "-Q", "default", "-c", "2", "-n", "default@%h"], environment)
-        train = ["-Q", "train", "-c", "1", "-n", "train@%h"]
-        limit = f"--max-memory-per-child={CHILD_MEMORY_KB}"
-        self.run("trainer", [*worker, *train, limit], environment)
-        beat = [sys.executable, "-m", "celery", "-A", "config", "beat", "--loglevel=WARNING"]
-        self.run("beat", beat, environment)
+        self.run(
+            "worker", _celery("worker", "-Q", "default", "-c", "2", "-n", "default@%h"), environment
+        )
         self.say("Waiting for the first page ...")
         self.wait_for_web(address)
+        # What the first page does not need starts after it.
+        limit = f"--max-memory-per-child={CHILD_MEMORY_KB}"
+        self.run(
+            "trainer",
+            _celery("worker", "-Q", "train", "-c", "1", "-n", "train@%h", limit),
+            environment,
+        )
+        self.run("beat", _celery("beat"), environment)
         if is_first and not no_demo:
             self.demo(environment, address=address)
+        connections.close_all()
         self.say(
             f"\nWinnow is ready: {address}\nLogs: {settings.DATA_DIR}/logs\nCtrl-C ends everything."
         )
+
+    def migrate(self) -> None:
+        """Migrate when something waits; looking takes a tenth of the time."""
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self.say("Preparing the database ...")
+            call_command("migrate", verbosity=0, interactive=False)
 
     def redis(self) -> str:
         """Return the address of Redis, started here unless REDIS_URL names one."""
@@ -99,45 +118,27 @@ class Command(BaseCommand):
             return settings.REDIS_URL
         self.say("Starting Redis ...")
         try:
-            process, url = redis_server.start(settings.DATA_DIR / "redis")
+            command, url = redis_server.configure(settings.DATA_DIR / "redis")
+            self.run("redis", command, dict(os.environ))
+            redis_server.wait_for(url, self.parts["redis"].process)
         except (FileNotFoundError, ChildProcessError, TimeoutError) as error:
             raise CommandError(str(error)) from None
-        self.children["redis"] = process
         written.touch(mode=0o600)
         written.write_text(url)
         return url
 
     def run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        # A session of its own, so that Ctrl-C reaches this process alone, which ends them in order.
-        with self.log(name).open("ab") as log:
-            self.children[name] = subprocess.Popen(
-                command,
-                env=environment,
-                cwd=settings.BASE_DIR,
-                start_new_session=True,
-                stdout=log,
-                stderr=log,
-            )
-
-    def log(self, name: str) -> Path:
-        """Return the file that holds what a part prints; a large one is begun anew."""
-        path = Path(settings.DATA_DIR) / "logs" / f"{name}.log"
-        path.parent.mkdir(exist_ok=True)
-        if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
-            path.replace(path.with_suffix(".old.log"))
-        return path
-
-    def last_lines(self, name: str) -> str:
-        path = self.log(name)
-        if not path.exists():
-            return ""
-        return "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+        """Start one part; what it prints goes to its log."""
+        folder = Path(settings.DATA_DIR) / "logs"
+        folder.mkdir(exist_ok=True)
+        self.parts[name] = Part(name, command, environment=environment, log=folder / f"{name}.log")
 
     def wait_for_web(self, address: str) -> None:
         ends = time.monotonic() + WEB_START_SECONDS
         while time.monotonic() < ends:
-            if self.children["web"].poll() is not None:
-                raise CommandError("The web process ended at once:\n" + self.last_lines("web"))
+            if self.parts["web"].has_ended:
+                lines = self.parts["web"].last_lines()
+                raise CommandError("The web process ended at once:\n" + lines)
             try:
                 urllib.request.urlopen(address + "healthz", timeout=5)
             except (urllib.error.URLError, TimeoutError):
@@ -160,25 +161,33 @@ class Command(BaseCommand):
             "Loading the demo (about a minute); its log-ins are printed here ..."
         )
         manage = str(Path(settings.BASE_DIR) / "manage.py")
-        subprocess.run([sys.executable, manage, "demo"], env=environment, check=False)
+        loading = subprocess.Popen([sys.executable, manage, "demo"], env=environment)
+        self.tend_until(lambda: loading.poll() is not None)
 
-    def watch(self) -> None:
-        """Return when a part ends by itself; that is an error."""
-        while True:
-            for name, process in self.children.items():
-                if process.poll() is not None:
+    def tend_until(self, is_over: Callable[[], bool]) -> None:
+        """Start parts that ended by themselves again; one that keeps ending is an error."""
+        while not is_over():
+            for name, part in self.parts.items():
+                if not part.has_ended:
+                    continue
+                status = part.process.returncode
+                if part.ends_too_often:
                     raise CommandError(
-                        f"{name} ended with status {process.returncode}:\n{self.last_lines(name)}"
+                        f"{name} keeps ending, now with status {status}:\n{part.last_lines()}"
                     )
-            time.sleep(0.5)
+                self.say(f"{name} ended with status {status} and is started again: {part.log}")
+                part.start_again()
+            time.sleep(TEND_SECONDS)
 
     def end(self) -> None:
         """End every part; the broker last, so that workers can hand their messages back."""
         self.say("\nEnding ...")
-        redis = self.children.pop("redis", None)
-        _end_together(list(self.children.values()))
-        if redis:
-            _end_together([redis])
+        broker = self.parts.pop("redis", None)
+        end_together(list(self.parts.values()))
+        if broker:
+            end_together([broker])
+        with suppress(DatabaseError):  # without a database the leases run out by themselves
+            jobs.release_dead_leases(is_blamed=False)
         self.say("Ended. Work that was under way goes on at the next start.")
 
     def say(self, words: str) -> None:
@@ -188,18 +197,6 @@ class Command(BaseCommand):
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
-
-
-def _end_together(processes: list["subprocess.Popen[bytes]"]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    ends = time.monotonic() + STOP_SECONDS
-    for process in processes:
-        try:
-            process.wait(timeout=max(0.1, ends - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _host(bind: str) -> str:
@@ -212,3 +209,7 @@ def _uvicorn(bind: str, port: int) -> list[str]:
         *("--host", bind, "--port", str(port), "--log-level", "warning"),
         *("--timeout-graceful-shutdown", "3", "--lifespan", "off"),
     ]
+
+
+def _celery(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "config", *arguments, "--loglevel=WARNING"]

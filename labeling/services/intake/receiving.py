@@ -90,9 +90,12 @@ def _write(path: Path, content: IO[bytes]) -> None:
 
 @transaction.atomic
 def start_import(*, upload: Upload, by: User) -> Job:
-    """Open the job of an upload that has all its files; the caller sends it."""
-    if upload.job_id:
-        raise jobs.Refused("The import of this upload has begun already.")
+    """Open the job of an upload that has all its files; the caller sends it.
+
+    Asked again, because the answer was lost with the web process, it returns the same job.
+    """
+    if upload.job:
+        return upload.job
     folder = folder_of(upload)
     names = [name for _, _, names in os.walk(folder) for name in names]
     if not names:

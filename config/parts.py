@@ -1,0 +1,85 @@
+"""One process of Winnow: started, started again when it ends by itself, ended."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+MOST_ENDS = 5  # within ENDS_SECONDS: then starting it again does not help
+ENDS_SECONDS = 60.0
+STOP_SECONDS = 15.0
+MOST_LOG_BYTES = 20 * 2**20
+LOG_LINES_SHOWN = 15
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Part:
+    """A process in a session of its own, so that Ctrl-C reaches only who ends all in order."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path
+    ) -> None:
+        self.name, self.command, self.environment, self.log = name, command, environment, log
+        self._ends: list[float] = []
+        self.process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        if self.log.exists() and self.log.stat().st_size > MOST_LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".old.log"))
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self.command,
+                env=self.environment,
+                start_new_session=True,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    @property
+    def ends_too_often(self) -> bool:
+        """Tell whether it ended so often in the last minute that another start is no use."""
+        self._ends = [at for at in self._ends if time.monotonic() - at < ENDS_SECONDS]
+        return len(self._ends) >= MOST_ENDS
+
+    def start_again(self) -> None:
+        """Start it once more, after the last of its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self._ends.append(time.monotonic())
+        self.process = self._start()
+
+    def last_lines(self) -> str:
+        """Return the end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES_SHOWN:])
+
+
+def end_together(parts: Sequence[Part]) -> None:
+    """Ask all to end, wait once for all, and kill who did not."""
+    for part in parts:
+        if not part.has_ended:
+            part.process.terminate()
+    ends = time.monotonic() + STOP_SECONDS
+    for part in parts:
+        try:
+            part.process.wait(timeout=max(0.1, ends - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(part.process.pid, signal.SIGKILL)
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this child when the process that tends it is killed."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
