@@ -1,13 +1,17 @@
 """The environment variables that Winnow reads; a wrong value is refused by name."""
 
 import os
+import re
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlparse
 
 from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
+# The last part has a letter: 999.1.1.1 is a mistyped address, not a name.
+HOST_NAME = re.compile(r"([\w-]+\.)*[\w-]*[a-zA-Z][\w-]*")
 FLAGS = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False, "": False}
 
 
@@ -43,10 +47,28 @@ def flag(name: str) -> bool:
     return FLAGS[value]
 
 
+def bind() -> str:
+    """Return the address to listen on: an IP address, or a name of this machine."""
+    value = os.environ.get("WINNOW_BIND", "").strip() or "127.0.0.1"
+    if not _is_host(value):
+        raise ImproperlyConfigured(
+            f"WINNOW_BIND: expected an address such as 127.0.0.1 or 0.0.0.0, got {value!r}"
+        )
+    return value
+
+
+def _is_host(value: str) -> bool:
+    try:
+        ip_address(value)
+    except ValueError:
+        return bool(HOST_NAME.fullmatch(value))
+    return True
+
+
 def hosts(bind: str) -> list[str]:
     """Return the host names that may be asked for."""
     named = [host.strip() for host in os.environ.get("WINNOW_HOSTS", "").split(",") if host.strip()]
-    if any("/" in host or ":" in host for host in named):
+    if not all(host == "*" or _is_host(host.strip("[]").removeprefix(".")) for host in named):
         raise ImproperlyConfigured(
             "WINNOW_HOSTS: expected host names separated by commas, without scheme or port"
         )
@@ -86,7 +108,8 @@ def database(folder: Path) -> dict[str, object]:
             "TEST": {"NAME": folder / "test.sqlite3"},
         }
     parts = urlparse(url)
-    if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
+    has_name = parts.path.strip("/") and _has_port(url)
+    if parts.scheme not in ("postgres", "postgresql") or not has_name:
         raise ImproperlyConfigured(
             "DATABASE_URL: expected postgresql://user:password@host:port/name"
         )
@@ -103,11 +126,19 @@ def database(folder: Path) -> dict[str, object]:
     }
 
 
+def _has_port(url: str) -> bool:
+    """Tell whether the port of an address, where it names one, is a number that ports can have."""
+    try:
+        return urlparse(url).port != 0
+    except ValueError:
+        return False
+
+
 def redis_url(folder: Path) -> str:
     """Return REDIS_URL, else the address that `manage.py up` wrote, else the usual one."""
     url = os.environ.get("REDIS_URL", "").strip()
     if url:
-        if urlparse(url).scheme not in ("redis", "rediss", "unix"):
+        if urlparse(url).scheme not in ("redis", "rediss", "unix") or not _has_port(url):
             raise ImproperlyConfigured("REDIS_URL: expected redis://host:port/0")
         return url
     written = folder / "redis.url"

@@ -1,7 +1,5 @@
 """Settings of Winnow; everything an operator can change is an environment variable."""
 
-import os
-
 from csp.constants import NONE, SELF
 
 from config import environment
@@ -10,7 +8,7 @@ BASE_DIR = environment.ROOT
 DATA_DIR = environment.data_folder()
 SECRET_KEY = environment.secret_key(DATA_DIR)
 DEBUG = environment.flag("WINNOW_DEBUG")
-BIND = os.environ.get("WINNOW_BIND", "127.0.0.1").strip()
+BIND = environment.bind()
 ALLOWED_HOSTS = environment.hosts(BIND)
 WEIGHTS_DIR = environment.weights_folder()
 

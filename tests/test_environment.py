@@ -1,0 +1,49 @@
+"""A wrong value of an environment variable is refused at start, by the variable's name."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config import environment
+
+WRONG = {
+    "WINNOW_BIND": ["999.1.1.1", "http://x", "127.0.0.1:80", "a b"],
+    "WINNOW_HOSTS": ["https://a.org", "a.org:80", "a b;c", "a.org,1.2.3.999"],
+    "DATABASE_URL": ["foo", "mysql://a/b", "postgresql://a", "postgresql://a:port/b"],
+    "REDIS_URL": ["http://a", "redis://a:port/0", "redis://a:99999/0"],
+    "WINNOW_DEBUG": ["maybe"],
+    "WINNOW_WEIGHTS": ["/no/such/folder"],
+}
+RIGHT = {
+    "WINNOW_BIND": ["", "127.0.0.1", "0.0.0.0", "::1", "localhost", "box-1.lan"],
+    "WINNOW_HOSTS": ["", "a.org, b.org", ".a.org", "10.0.0.7", "*", "[::1]"],
+    "DATABASE_URL": ["", "postgresql://u:p@h:5432/n", "postgres:///n?host=/tmp"],
+    "REDIS_URL": ["redis://h", "redis://:pw@h:6379/0", "unix:///tmp/r"],
+    "WINNOW_DEBUG": ["on", "OFF", ""],
+}
+
+
+def read(name: str, folder: Path) -> object:
+    return {
+        "WINNOW_BIND": environment.bind,
+        "WINNOW_HOSTS": lambda: environment.hosts("127.0.0.1"),
+        "DATABASE_URL": lambda: environment.database(folder),
+        "REDIS_URL": lambda: environment.redis_url(folder),
+        "WINNOW_DEBUG": lambda: environment.flag("WINNOW_DEBUG"),
+        "WINNOW_WEIGHTS": environment.weights_folder,
+    }[name]()
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in WRONG.items() for v in vs])
+def test_a_wrong_value_is_refused_by_name(name: str, value: str, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=f"{re.escape(name)}: expected"):
+        read(name, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in RIGHT.items() for v in vs])
+def test_a_right_value_is_taken(name: str, value: str, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv(name, value)
+    read(name, tmp_path)
