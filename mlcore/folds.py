@@ -104,9 +104,22 @@ def _shared_out(
     """
     label_of = np.unique(labels, return_inverse=True)[1].ravel()
     group_of = np.unique(groups, return_inverse=True)[1].ravel()
-    totals = np.bincount(label_of)
+    held = np.zeros((len(shares), label_of.max(initial=0) + 1))
+    part_of = _dealt(label_of, group_of, held, shares=shares, rng=rng)
+    return _without_empty_parts(part_of, group_of, n_parts=len(shares))
+
+
+def _dealt(
+    label_of: np.ndarray,
+    group_of: np.ndarray,
+    held: np.ndarray,
+    *,
+    shares: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Deal groups to parts that hold some items already; `held` counts them by part and label."""
+    totals = np.maximum(held.sum(axis=0) + np.bincount(label_of, minlength=held.shape[1]), 1)
     sizes = np.bincount(group_of)
-    held = np.zeros((len(shares), len(totals)))
     part_of = np.full(len(label_of), -1, dtype=np.int64)
     by_group = np.split(np.argsort(group_of, kind="stable"), np.cumsum(sizes)[:-1])
     shuffled = rng.permutation(len(sizes))
@@ -119,7 +132,7 @@ def _shared_out(
         held[part] += counts
         part_of[members] = part
     _deal_singles(part_of, label_of, held, shares=shares, rng=rng)
-    return _without_empty_parts(part_of, group_of, n_parts=len(shares))
+    return part_of
 
 
 def _best_part(
@@ -236,3 +249,58 @@ def _by_time(groups: np.ndarray, times: np.ndarray, *, shares: np.ndarray) -> np
     part_of_group = np.zeros(len(sizes), dtype=np.int64)
     part_of_group[order] = np.searchsorted(np.cumsum(shares)[:-1], middle)
     return part_of_group[group_of]
+
+
+def extend_split(
+    labels: np.ndarray, groups: np.ndarray, splits: np.ndarray, *, rng: np.random.Generator
+) -> tuple[np.ndarray, str]:
+    """Propose where new items go beside those that have a split, and say why so.
+
+    Parameters
+    ----------
+    labels : int ndarray of shape (n_items,)
+        A negative number stands for no label.
+    groups : int ndarray of shape (n_items,)
+        As `join_groups` returns them, over old and new items.
+    splits : str ndarray of shape (n_items,)
+        Names of splits; of new items empty.
+    rng : numpy Generator
+
+    Returns
+    -------
+    tuple of (str ndarray of shape (n_items,), str)
+        Names of splits, those of old items as they were, and the reason in words. A new item of
+        a known group is where its group is, and of a group in several splits in the one that is
+        kept furthest from training. New groups never go to test: they are dealt to train and
+        validation in the proportion of the old items there.
+
+    Examples
+    --------
+    >>> splits = np.array(["train", "validation", "test", "", ""])
+    >>> extend_split(np.zeros(5), np.array([0, 1, 2, 2, 1]), splits, rng=np.random.default_rng())[0]
+    array(['train', 'validation', 'test', 'test', 'validation'], dtype='<U10')
+    """
+    label_of = np.unique(labels, return_inverse=True)[1].ravel()
+    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    part_of = np.full(len(label_of), -1, dtype=np.int64)
+    for part, name in enumerate(SPLIT_NAMES):
+        part_of[splits == name] = part
+    old = part_of >= 0
+    home = np.full(group_of.max(initial=0) + 1, -1, dtype=np.int64)
+    np.maximum.at(home, group_of[old], part_of[old])
+    part_of[~old] = home[group_of[~old]]
+    free = part_of < 0
+    if free.any():
+        held = np.zeros((2, label_of.max(initial=0) + 1))
+        learned = old & (part_of < 2)
+        np.add.at(held, (part_of[learned], label_of[learned]), 1)
+        sizes = held.sum(axis=1) if learned.any() else np.array(SHARES[:2])
+        used = np.flatnonzero(sizes)  # a dataset without validation gets none
+        of_free = np.unique(group_of[free], return_inverse=True)[1].ravel()
+        shares = sizes[used] / sizes.sum()
+        part_of[free] = used[_dealt(label_of[free], of_free, held[used], shares=shares, rng=rng)]
+    reason = (
+        "New items of known sources, and copies, go where those are; the others to train and "
+        "validation in the proportion that is there, none to test."
+    )
+    return np.array(SPLIT_NAMES)[part_of], reason

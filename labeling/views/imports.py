@@ -227,6 +227,9 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     elif what == "split":
         count = splitting.remove_proposed(upload=row)
         messages.success(request, _("%s items are in no split now.") % count)
+    elif what == "test":
+        count = splitting.join_test(upload=row)
+        messages.success(request, _("%s items are in the test split now.") % count)
     elif what == "class" and request.POST.get("name"):
         name = request.POST["name"][:100]
         count = differences.add_class(upload=row, name=name, by=request.user)

@@ -9,8 +9,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from PIL import Image
 
-from labeling.models import Dataset, Job, Role, Upload, UploadEntry
+from labeling.models import Dataset, Item, Job, Role, Upload, UploadEntry
 from labeling.services import jobs
 from labeling.services.intake import importing, receiving
 from tests.factories import make_dataset, make_item, make_member, make_user
@@ -116,6 +117,29 @@ def test_the_report_shows_reasons_and_downloads_them(
     assert [entry.code for entry, _ in only.context["entries"]] == ["wrong_extension"]
     report = lead.get(reverse("labeling:upload_report", args=["pets", upload.pk]))
     assert len(report.text.splitlines()) == 1 + UploadEntry.objects.count()
+
+
+def test_new_items_of_a_tested_source_wait_for_a_leads_word(
+    lead: Client, dataset: Dataset, tmp_path: Path
+):
+    tested = packed(tmp_path / "a.zip", {f"test/cat/{n}.png": png(n) for n in (1, 2)})
+    first, _ = importing.open_import(dataset=dataset, path=tested)
+    carry_out(first)
+    copy = Image.open(io.BytesIO(png(1)))
+    copy.save(tmp_path / "copy.bmp")
+    files = {"cat/copy.bmp": (tmp_path / "copy.bmp").read_bytes(), "cat/3.png": png(30)}
+    second, _ = importing.open_import(dataset=dataset, path=packed(tmp_path / "b.zip", files))
+    carry_out(second)
+    address = reverse("labeling:upload", args=["pets", second.pk])
+    assert "One new item is in no split" in lead.get(address).text
+    lead.post(reverse("labeling:apply_upload", args=["pets", second.pk]), {"what": "test"})
+    assert Item.objects.get(key="cat/copy.bmp").split == "test"
+    assert "is in no split" not in lead.get(address).text
+    lead.post(reverse("labeling:apply_upload", args=["pets", second.pk]), {"what": "split"})
+    assert set(Item.objects.filter(key__startswith="test/").values_list("split", flat=True)) == {
+        "test"
+    }
+    assert Item.objects.get(key="cat/copy.bmp").split == "none"
 
 
 def test_the_list_costs_the_same_for_twenty_datasets(

@@ -282,6 +282,54 @@ def test_a_split_is_proposed_once_and_can_be_taken_back(tmp_path: Path, capsys: 
     assert run(tmp_path / "a", capsys, "--split-from", "none", name="bare")["split"] == {}
 
 
+def later(tmp_path: Path, capsys: Any, *arguments: str) -> dict[str, Any]:
+    """Import 40 items in splits, then six of known sources and four others without any split."""
+    known = [f"train/cat/{n}.png,ann,train" for n in range(30)]
+    known += [f"test/dog/{n}.png,bob,test" for n in range(30, 40)]
+    files = {row.partition(",")[0]: png(n) for n, row in enumerate(known)}
+    table = "\n".join(["file,speaker,split", *known])
+    run(folder(tmp_path / "a", {**files, "labels.csv": table.encode()}), capsys)
+    new = [
+        f"cat/{n}.png,{'ann' if n < 43 else 'bob' if n < 46 else f'p{n}'}" for n in range(40, 50)
+    ]
+    files = {row.partition(",")[0]: png(n) for n, row in enumerate(new, 40)}
+    table = "\n".join(["file,speaker", *new])
+    root = folder(tmp_path / "b", {**files, "labels.csv": table.encode()})
+    return run(root, capsys, *arguments)
+
+
+def splits_of(*sources: str) -> set[str]:
+    new = Item.objects.filter(key__startswith="cat/", source_group__in=sources)
+    return set(new.values_list("split", flat=True))
+
+
+def test_items_of_a_later_import_join_the_split_of_their_source(tmp_path: Path, capsys: Any):
+    result = later(tmp_path, capsys)
+    assert result["split"]["counts"] == {"train": 7}
+    assert result["split"]["for_test"] == 3
+    assert splits_of("ann") == {"train"}
+    assert splits_of("bob") == {"none"}, "the test split stays sealed until a person says so"
+    assert splits_of("p46", "p47", "p48", "p49") == {"train"}
+    upload = Upload.objects.latest("pk")
+    assert splitting.join_test(upload=upload) == 3
+    assert splits_of("bob") == {"test"}
+    assert splitting.join_test(upload=upload) == 0
+    assert splitting.remove_proposed(upload=upload) == 10
+    assert splits_of("ann", "bob", "p46") == {"none"}
+    assert Item.objects.exclude(split="none").count() == 40
+
+
+def test_the_test_split_grows_with_an_import_that_says_so(tmp_path: Path, capsys: Any):
+    result = later(tmp_path, capsys, "--grow-test")
+    assert result["split"]["counts"] == {"train": 7, "test": 3}
+    assert splits_of("bob") == {"test"}
+
+
+def test_a_dataset_that_was_left_without_splits_stays_so(tmp_path: Path, capsys: Any):
+    run(folder(tmp_path / "a", {"cat/1.png": png(1)}), capsys, "--split-from", "none")
+    assert run(folder(tmp_path / "b", {"cat/2.png": png(2)}), capsys)["split"] == {}
+
+
 def test_a_full_disk_refuses_before_anything_is_written(tmp_path: Path, capsys: Any, settings: Any):
     settings.LEAST_FREE_BYTES = 2**60
     with pytest.raises(CommandError, match="too full"):

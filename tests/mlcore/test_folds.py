@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlcore.folds import grouped_folds, join_groups, propose_split
+from mlcore.folds import SPLIT_NAMES, extend_split, grouped_folds, join_groups, propose_split
 
 few_groups = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=2, max_size=60
@@ -103,3 +103,33 @@ def test_a_missing_time_means_no_split_by_time():
         np.zeros(4), np.arange(4), [1.0, 2.0, 3.0, None], rng=np.random.default_rng(0)
     )
     assert reason.startswith("Shuffled")
+
+
+@given(
+    old=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(SPLIT_NAMES)), min_size=1),
+    new=st.lists(st.integers(0, 19), min_size=1),
+    seed=st.integers(0, 9),
+)
+def test_new_items_join_their_group_and_others_never_go_to_test(old, new, seed):
+    groups = np.array([group for group, _ in old] + new)
+    splits = np.array([name for _, name in old] + [""] * len(new))
+    labels = np.arange(len(groups)) % 3
+    found, _ = extend_split(labels, groups, splits, rng=np.random.default_rng(seed))
+    assert (found[: len(old)] == splits[: len(old)]).all()
+    for group in set(new):
+        homes = {name for other, name in old if other == group}
+        there = set(found[len(old) :][np.array(new) == group])
+        assert len(there) == 1
+        assert there <= homes if homes else there <= {"train", "validation"}
+
+
+def test_new_items_keep_the_proportion_of_training_and_validation():
+    splits = np.array(["train"] * 80 + ["validation"] * 20 + ["test"] * 50 + [""] * 150)
+    labels = np.arange(300) % 2
+    found, _ = extend_split(labels, np.arange(300), splits, rng=np.random.default_rng(1))
+    for label in range(2):
+        added = found[150:][labels[150:] == label]
+        assert (added == "validation").sum() == 15
+    without = np.where(splits == "validation", "train", splits)
+    found, _ = extend_split(labels, np.arange(300), without, rng=np.random.default_rng(1))
+    assert set(found[150:]) == {"train"}

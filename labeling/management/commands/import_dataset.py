@@ -37,6 +37,11 @@ class Command(JobCommand):
         )
         parser.add_argument("--split-from", choices=["folder", "column", "none"], default="")
         parser.add_argument("--replace", action="store_true", help="same key: take the new bytes")
+        parser.add_argument(
+            "--grow-test",
+            action="store_true",
+            help="put new items of sources that are tested on into the test split, too",
+        )
         parser.add_argument("--owner", metavar="USER", help="who owns a dataset made here")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,6 +61,7 @@ class Command(JobCommand):
                     columns=columns,
                     split_from=options["split_from"],
                     replace=options["replace"],
+                    grow_test=options["grow_test"],
                     by=owner,
                 )
         except (jobs.Refused, jobs.JobOpenError, datasets.NameTakenError) as refusal:
@@ -116,5 +122,10 @@ def _words(dataset: Dataset, result: dict[str, Any]) -> str:
     lines = [f"{dataset.slug}: {', '.join(named) or 'nothing new'}; {result['odd']} odd."]
     if result["split"].get("reason"):
         lines.append(f"Split: {result['split']['reason']}")
+    if result["split"].get("for_test"):
+        lines.append(
+            f"{result['split']['for_test']} are in no split: their sources or copies are tested "
+            "on. Put them there on the report's page, or import with --grow-test."
+        )
     lines.append(f"Report: /d/{dataset.slug}/uploads/{result['upload']}/")
     return "\n".join(lines)

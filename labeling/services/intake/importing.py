@@ -37,9 +37,13 @@ def open_import(
     columns: Mapping[str, str] | None = None,
     split_from: str = "",
     replace: bool = False,
+    grow_test: bool = False,
     by: User | None = None,
 ) -> tuple[Upload, Job]:
-    """Note an import of a folder, zip or table and its waiting job; the caller sends the job."""
+    """Note an import of a folder, zip or table and its waiting job; the caller sends the job.
+
+    With `grow_test`, new items of sources that are tested on join the test split at once.
+    """
     upload = Upload.objects.create(
         dataset=dataset,
         name=(name or path.name)[:200],
@@ -49,6 +53,7 @@ def open_import(
             "columns": dict(columns or {}),
             "split_from": split_from,
             "replace": replace,
+            "grow_test": grow_test,
         },
         by=by,
     )
@@ -126,8 +131,10 @@ def _plan(upload: Upload, reading: Reading, work: jobs.Work) -> dict[str, Any]:
     work.hold()
     if "plan" not in upload.options:
         makes_classes = not upload.dataset.classes.exists()
-        has_splits = upload.dataset.items.exclude(split=Split.NONE).exists()
-        says_splits = reading.says_splits or has_splits or upload.dataset.items.exists()
+        items = upload.dataset.items.all()
+        # Where all items were left without a split on purpose, new ones are as well.
+        without = items.exists() and not items.exclude(split=Split.NONE).exists()
+        says_splits = reading.says_splits or without
         upload.options["plan"] = {
             "top": reading.top,
             "wants_split": not says_splits and not upload.options.get("split_from"),

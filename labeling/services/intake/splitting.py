@@ -1,18 +1,21 @@
 """The split that is proposed when nothing says one; and how it is taken back."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from django.db import transaction
 
-from labeling.models import Item, Split, Upload
+from labeling.models import Item, Outcome, Split, Upload
 from labeling.services import jobs, labels
 
 SEED = 20  # fixed: a repeated attempt proposes the same split
 IDS_A_STATEMENT = 500
+WAITING = "waiting_for_test"  # in the options of an upload: ids of items that test would take
 COLUMNS = (
     "key",
+    "split",
     "label_id",
     "source_group",
     "captured_at",
@@ -23,30 +26,55 @@ COLUMNS = (
 
 
 def propose(*, upload: Upload, work: jobs.Work) -> dict[str, Any]:
-    """Put every item of the dataset into a proposed split; returns counts and the reason."""
-    from mlcore.folds import SHARES, join_groups, propose_split
+    """Put the items that an upload brought into a proposed split; returns counts and the reason.
 
+    Where other items have splits, the new ones join them; those that belong to the test split
+    wait in none until a person says so (`join_test`), if the upload was not opened with
+    `grow_test`.
+    """
     work.progress(message="Proposing a split", now=True)
     items = sorted(
         Item.objects.filter(dataset=upload.dataset).select_related("content").only(*COLUMNS),
         key=lambda item: item.key,
     )
-    classes = {pk: n for n, pk in enumerate(sorted({i.label_id for i in items if i.label_id}))}
-    moments = [item.captured_at for item in items]
-    names, reason = propose_split(
-        np.array([classes.get(item.label_id or 0, -1) for item in items]),
-        join_groups(
-            [item.source_group or None for item in items],
-            [item.content.pixel_hash or None for item in items],
-            [None if item.content.is_flat else item.content.phash or None for item in items],
-        ),
-        [moment.timestamp() if moment else None for moment in moments],
-        shares=SHARES,
-        rng=np.random.default_rng(SEED),
+    brought = set(_brought(upload))
+    items = [item for item in items if item.pk in brought or item.split != Split.NONE]
+    old = {item.pk: item.split for item in items if item.pk not in brought}
+    names, reason = _names(items, old)
+    is_sealed = bool(old) and not upload.options.get("grow_test")
+    waiting = [pk for pk in brought if is_sealed and names[pk] == Split.TEST]
+    chosen = {pk: names[pk] for pk in brought.difference(waiting)}
+    _move(chosen, work)
+    upload.options[WAITING] = sorted(waiting)
+    counts = dict(Counter(chosen.values()))
+    return {"proposed": True, "reason": reason, "counts": counts, "for_test": len(waiting)}
+
+
+def _names(items: Sequence[Item], old: Mapping[int, str]) -> tuple[dict[int, str], str]:
+    """Return a split for every item (by id) and the reason; `old` holds those that are settled."""
+    from mlcore.folds import SHARES, extend_split, join_groups, propose_split
+
+    numbers = {pk: n for n, pk in enumerate(sorted({i.label_id for i in items if i.label_id}))}
+    classes = np.array([numbers.get(item.label_id or 0, -1) for item in items])
+    groups = join_groups(
+        [item.source_group or None for item in items],
+        [item.content.pixel_hash or None for item in items],
+        [None if item.content.is_flat else item.content.phash or None for item in items],
     )
-    splits = {item.pk: str(name) for item, name in zip(items, names)}
-    _move(splits, work)
-    return {"proposed": True, "reason": reason, "counts": dict(Counter(splits.values()))}
+    rng = np.random.default_rng(SEED)
+    if old:
+        splits = np.array([old.get(item.pk, "") for item in items])
+        names, reason = extend_split(classes, groups, splits, rng=rng)
+    else:
+        moments = [item.captured_at for item in items]
+        seconds = [moment.timestamp() if moment else None for moment in moments]
+        names, reason = propose_split(classes, groups, seconds, shares=SHARES, rng=rng)
+    return {item.pk: str(name) for item, name in zip(items, names)}, reason
+
+
+def _brought(upload: Upload) -> list[int]:
+    entries = upload.entries.filter(outcome=Outcome.IMPORTED, item__isnull=False)
+    return list(entries.values_list("item_id", flat=True))
 
 
 def _move(splits: dict[int, str], work: jobs.Work) -> None:
@@ -64,10 +92,27 @@ def remove_proposed(*, upload: Upload) -> int:
     result = upload.options.get("result", {})
     if not result.get("split", {}).get("proposed"):
         return 0
-    result["split"] = {**result["split"], "proposed": False, "removed": True}
+    result["split"] = {**result["split"], "proposed": False, "removed": True, "for_test": 0}
+    upload.options[WAITING] = []
     upload.save(update_fields=["options"])
-    brought = upload.entries.filter(item__isnull=False).values_list("item_id", flat=True)
-    pks = list(brought)
+    pks = _brought(upload)  # items that were there before keep their splits
     for start in range(0, len(pks), IDS_A_STATEMENT):
         labels.move_items(items=pks[start : start + IDS_A_STATEMENT], split=Split.NONE)
     return len(pks)
+
+
+@transaction.atomic
+def join_test(*, upload: Upload) -> int:
+    """Put the new items whose sources or copies are tested on into the test split, too."""
+    result = upload.options.get("result", {})
+    pks = upload.options.get(WAITING, [])
+    if not result.get("split", {}).get("proposed"):
+        return 0
+    result["split"]["for_test"] = 0
+    upload.options[WAITING] = []
+    upload.save(update_fields=["options"])
+    moved = 0
+    for start in range(0, len(pks), IDS_A_STATEMENT):
+        some = Item.objects.filter(pk__in=pks[start : start + IDS_A_STATEMENT], split=Split.NONE)
+        moved += labels.move_items(items=some.values_list("pk", flat=True), split=Split.TEST)
+    return moved
