@@ -16,7 +16,18 @@ from django.urls.resolvers import URLResolver
 from django.utils import timezone
 
 from labeling import storage
-from labeling.models import Content, Dataset, Item, Membership, Role, Upload, User
+from labeling.models import (
+    Annotator,
+    Content,
+    Dataset,
+    Example,
+    Item,
+    Membership,
+    Question,
+    Role,
+    Upload,
+    User,
+)
 from labeling.services import jobs, members
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
@@ -84,6 +95,14 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:annotate_renew": (MEMBERS, "post"),
     "labeling:annotate_skipped": (MEMBERS, "post"),
     "labeling:annotate_status": (MEMBERS, "get"),
+    "labeling:annotate_question": (MEMBERS, "post"),
+    "labeling:annotate_seen": (MEMBERS, "post"),
+    "labeling:annotate_guideline": (MEMBERS, "get"),
+    "labeling:annotate_mine": (MEMBERS, "get"),
+    "labeling:replies_seen": (PEOPLE, "post"),
+    "labeling:reply": (LEADS, "post"),
+    "labeling:use_as_example": (LEADS, "post"),
+    "labeling:drop_example": (LEADS, "post"),
     "labeling:rounds": (REVIEWERS, "get"),
     "labeling:new_round": (LEADS, "get"),
     "labeling:round": (REVIEWERS, "get"),
@@ -212,9 +231,15 @@ def make_world(slug: str) -> World:
         "comparison": comparison.pk,
         "invitation": invitation.pk,
         "membership": membership.pk,
+        "example": Example.objects.create(
+            dataset=dataset, item=make_item(dataset), label=dataset.classes.first()
+        ).pk,
     }
+    annotator = Annotator.objects.create(dataset=dataset, name="outside")
+    asked = Question.objects.create(round=asking, annotator=annotator, text="?")
     arguments = {
-        "slug": slug, "number": 1, "token": token, "kind": "label_error", "what": "items",
+        "slug": slug, "number": 1, "question": asked.pk, "token": token, "kind": "label_error",
+        "what": "items",
         "form": "csv", "which": "newly_right", "side": "before",
     }  # fmt: skip
     return World(dataset, arguments, _by_address(objects))
@@ -231,10 +256,11 @@ def make_run(dataset: Dataset, number: int) -> Run:
 def _by_address(objects: dict[str, int]) -> dict[str, int]:
     kinds = {
         "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job",
-        "round": "labeling:round labeling:close_round labeling:reopen_round labeling:annotate "
-        "api-1:renew api-1:release "
+        "round": "labeling:round labeling:reply labeling:close_round labeling:reopen_round "
+        "labeling:annotate api-1:renew api-1:release "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
-        "item": "labeling:media quality:item quality:item_in_files",
+        "item": "labeling:media labeling:use_as_example quality:item quality:item_in_files",
+        "example": "labeling:drop_example",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
         "labeling:apply_upload labeling:upload_report",
         "class": "labeling:retire_class",

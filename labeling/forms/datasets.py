@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from labeling.models import ClassRole, Dataset, LabelClass, Media
-from labeling.services.datasets import CLASS_KEYS, MOST_NAME_CHARACTERS
+from labeling.models import CLASS_KEYS, ClassRole, Dataset, LabelClass, Media
+from labeling.services.datasets import MOST_NAME_CHARACTERS
 
 MOST_CLASSES = 1_000
 
@@ -95,6 +95,34 @@ class GuidelineForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 14}),
         help_text=_("Markdown. Annotators read it beside the item; each change is a new version."),
     )
+    change = forms.CharField(
+        required=False,
+        max_length=200,
+        label=_("What is new?"),
+        help_text=_("One sentence that everybody sees once, e.g. “Sleeveless tops are T-shirts.”"),
+    )
+
+
+class ExampleForm(forms.Form):
+    """An item as an example: right or wrong, for which class."""
+
+    label = forms.ModelChoiceField(queryset=LabelClass.objects.none(), label=_("Class"))
+    is_right = forms.ChoiceField(
+        label=_("It is"),
+        choices=[("right", _("right for this class")), ("wrong", _("wrong for this class"))],
+    )
+    note = forms.CharField(
+        required=False, max_length=120, label=_("Why"), help_text=_("A few words below it.")
+    )
+
+    def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
+        super().__init__(*args, **options)
+        classes = self.fields["label"]
+        assert isinstance(classes, forms.ModelChoiceField)
+        classes.queryset = dataset.classes.filter(retired_at__isnull=True)
+
+    def clean_is_right(self) -> bool:
+        return self.cleaned_data["is_right"] == "right"
 
 
 class ClassForm(forms.Form):

@@ -5,13 +5,28 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from labeling.models import Answer, Dataset, LabelClass, RoundKind, User
+from labeling.models import (
+    Answer,
+    Dataset,
+    Guideline,
+    Item,
+    LabelClass,
+    RoundKind,
+    Suggesting,
+    SuggestionShown,
+    User,
+)
 from labeling.queries import rounds
 
 MOST_CLAIMS = 20  # items in one request
 KINDS = [
     (RoundKind.CLASSIFY, _("Classify: what is it?")),
     (RoundKind.VERIFY, _("Verify: is the label right?")),
+]
+SUGGESTING = [
+    (Suggesting.OFF, _("Off")),
+    (Suggesting.AFTER, _("Hidden until answered")),
+    (Suggesting.BEFORE, _("Shown beside the item")),
 ]
 WHICH = [
     ("unlabelled", _("All without a label")),
@@ -45,6 +60,12 @@ class RoundForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Nobody chosen: every member of the dataset."),
     )
+    suggesting = forms.ChoiceField(
+        label=_("Suggestions of the model"),
+        choices=SUGGESTING,
+        required=False,
+        help_text=_("A random tenth never shows any: so the page knows how much they pull people."),
+    )
     purpose = forms.CharField(label=_("Purpose"), max_length=200, required=False)
     deadline = forms.DateTimeField(
         label=_("Due"),
@@ -64,6 +85,7 @@ class RoundForm(forms.Form):
         cleaned["keys"] = [
             key.strip() for key in cleaned.get("keys", "").splitlines() if key.strip()
         ]
+        cleaned["suggesting"] = cleaned.get("suggesting") or Suggesting.OFF
         if cleaned.get("which") == "keys":
             self._check_keys(cleaned["keys"])
         return cleaned
@@ -84,14 +106,20 @@ class AnswerForm(forms.Form):
     item = forms.IntegerField()
     answer = forms.ChoiceField(choices=Answer)
     label = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
+    asked = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
+    is_parked = forms.BooleanField(required=False)
+    suggestion = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
+    suggestion_shown = forms.ChoiceField(choices=SuggestionShown, required=False)
+    guideline = forms.IntegerField(required=False)
     reason = forms.CharField(max_length=200, required=False)
     seconds = forms.FloatField(min_value=0, required=False)
 
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
         super().__init__(*args, **options)
-        classes = self.fields["label"]
-        assert isinstance(classes, forms.ModelChoiceField)
-        classes.queryset = dataset.classes.all()
+        for name in ("label", "asked", "suggestion"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = dataset.classes.all()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -100,6 +128,8 @@ class AnswerForm(forms.Form):
             self.add_error("label", _("An answer with a class names the class."))
         if not names_a_class:
             cleaned["label"] = None
+        if cleaned.get("answer") == Answer.NO and not cleaned.get("asked"):
+            self.add_error("asked", _("A “No” names the class that it refuses."))
         return cleaned
 
 
@@ -125,3 +155,35 @@ class WithdrawForm(forms.Form):
     """The answer to take back."""
 
     client_id = forms.UUIDField()
+
+
+class QuestionForm(forms.Form):
+    """A question to the lead, as the screen sends it."""
+
+    client_id = forms.UUIDField()
+    item = forms.ModelChoiceField(queryset=Item.objects.none(), required=False)
+    text = forms.CharField(max_length=1000)
+
+    def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
+        super().__init__(*args, **options)
+        items = self.fields["item"]
+        assert isinstance(items, forms.ModelChoiceField)
+        items.queryset = dataset.items.all()
+
+
+class ReplyForm(forms.Form):
+    """A lead's reply."""
+
+    text = forms.CharField(label=_("Reply"), max_length=1000)
+
+
+class SeenForm(forms.Form):
+    """The version of the guideline that was shown."""
+
+    guideline = forms.ModelChoiceField(queryset=Guideline.objects.none())
+
+    def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
+        super().__init__(*args, **options)
+        field = self.fields["guideline"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = dataset.guidelines.all()

@@ -4,24 +4,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('labeling', '0001_initial'),
+        ("labeling", "0001_initial"),
     ]
 
     operations = [
         migrations.RemoveField(
-            model_name='job',
-            name='cancel_requested',
+            model_name="job",
+            name="cancel_requested",
         ),
         migrations.AddField(
-            model_name='job',
-            name='fruitless',
-            field=models.PositiveSmallIntegerField(default=0, help_text='attempts begun since one kept something'),
+            model_name="job",
+            name="fruitless",
+            field=models.PositiveSmallIntegerField(
+                default=0, help_text="attempts begun since one kept something"
+            ),
         ),
         migrations.AlterField(
-            model_name='job',
-            name='attempt',
+            model_name="job",
+            name="attempt",
             field=models.PositiveIntegerField(default=0),
         ),
     ]

@@ -57,6 +57,13 @@ class ClassRole(models.TextChoices):
     BACKGROUND = "background", "Background or silence"
 
 
+# Letters that annotate and review pages use themselves (unsure, skip, undo, ...) are left out.
+CLASS_KEYS = (
+    *(f"Digit{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 0)),
+    *(f"Key{letter}" for letter in "QWETIODFHJKLCVB"),
+)
+
+
 class LabelClass(models.Model):
     """One possible answer; retired ones stay for the versions that used them."""
 
@@ -95,6 +102,10 @@ class Guideline(models.Model):
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="guidelines")
     number = models.PositiveIntegerField()
     text = models.TextField(blank=True)
+    change = models.CharField(max_length=200, blank=True, help_text="what is new in it")
+    examples = models.JSONField(
+        default=list, blank=True, help_text="item, class, is_right, note: as they were published"
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
@@ -108,6 +119,29 @@ class Guideline(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dataset} guideline v{self.number}"
+
+
+class Example(models.Model):
+    """An item that the next guideline shows: right for its class, or wrong for it."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="examples")
+    item = models.ForeignKey("labeling.Item", on_delete=models.CASCADE, related_name="examples")
+    label = models.ForeignKey(LabelClass, on_delete=models.CASCADE, related_name="examples")
+    is_right = models.BooleanField(default=True)
+    note = models.CharField(max_length=120, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["label__position", "-is_right", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["item", "label"], name="one_example_an_item_and_class"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} is {'' if self.is_right else 'not '}{self.label}"
 
 
 class Version(models.Model):

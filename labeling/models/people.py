@@ -94,6 +94,9 @@ class Annotator(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True
     )
     name = models.CharField(max_length=150, blank=True, help_text="of an outside annotator")
+    guideline_seen = models.ForeignKey(
+        "labeling.Guideline", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         constraints = [

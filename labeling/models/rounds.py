@@ -18,6 +18,12 @@ class RoundKind(models.TextChoices):
     ADJUDICATE = "adjudicate", "Adjudicate"
 
 
+class Suggesting(models.TextChoices):
+    OFF = "off", "Off"
+    AFTER = "after", "After the answer"
+    BEFORE = "before", "Beside the item"
+
+
 class Round(models.Model):
     """One asking: these items, these people, this many answers each."""
 
@@ -31,6 +37,9 @@ class Round(models.Model):
         settings.AUTH_USER_MODEL, blank=True, help_text="nobody named: every member"
     )
     deadline = models.DateTimeField(null=True, blank=True)
+    suggesting = models.CharField(
+        max_length=8, choices=Suggesting, default=Suggesting.OFF, help_text="what the model thinks"
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -105,9 +114,17 @@ class Claim(models.Model):
 
 class Answer(models.TextChoices):
     CLASS = "class", "A class"
+    NO = "no", "Not the class asked about"
     UNSURE = "unsure", "Unsure"
     UNUSABLE = "unusable", "Unusable"
     SKIP = "skip", "Skipped"
+
+
+class SuggestionShown(models.TextChoices):
+    NEVER = "", "There was none"
+    BEFORE = "before", "Beside the item"
+    AFTER = "after", "After the answer"
+    WITHHELD = "withheld", "Withheld, to measure its pull"
 
 
 class Annotation(models.Model):
@@ -119,6 +136,24 @@ class Annotation(models.Model):
     annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="annotations")
     answer = models.CharField(max_length=10, choices=Answer)
     label = models.ForeignKey(LabelClass, on_delete=models.PROTECT, null=True, blank=True)
+    asked = models.ForeignKey(
+        LabelClass,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="the class that a verify round asked about",
+    )
+    is_parked = models.BooleanField(default=False, help_text="skipped, to come back by itself")
+    suggestion = models.ForeignKey(
+        LabelClass,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="what the model thought when the item was handed out",
+    )
+    suggestion_shown = models.CharField(max_length=8, choices=SuggestionShown, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, null=True, blank=True)
     seconds = models.FloatField(null=True, blank=True, help_text="from shown to answered")
@@ -138,6 +173,10 @@ class Annotation(models.Model):
                 | (~Q(answer="class") & Q(label__isnull=True)),
                 name="a_class_answer_names_its_class",
             ),
+            models.CheckConstraint(
+                condition=~Q(answer="no") | Q(asked__isnull=False),
+                name="a_no_names_what_it_refuses",
+            ),
         ]
         indexes = [
             # Where an annotator was last in a round (bench/annotate_load.py --answered).
@@ -146,3 +185,34 @@ class Annotation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.annotator} on {self.item_id}: {self.label or self.answer}"
+
+
+class Question(models.Model):
+    """What an annotator wants to know about an item or a round, and the lead's reply."""
+
+    client_id = models.UUIDField(unique=True, default=uuid.uuid4)
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="questions")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, null=True, blank=True)
+    annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="questions")
+    text = models.CharField(max_length=1000)
+    created_at = models.DateTimeField(auto_now_add=True)
+    reply = models.CharField(max_length=1000, blank=True)
+    replied_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    replied_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="the reply, by who asked")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Suggestion(models.Model):
+    """What the newest run thinks of an item; only rounds that show it read it."""
+
+    item = models.OneToOneField(Item, on_delete=models.CASCADE, primary_key=True)
+    label = models.ForeignKey(LabelClass, on_delete=models.CASCADE, related_name="+")
+    probability = models.FloatField(help_text="out of sample, 0 to 1")
+
+    def __str__(self) -> str:
+        return f"{self.label} for {self.item_id}"

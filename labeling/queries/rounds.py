@@ -13,6 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import (
+    CLASS_KEYS,
     Annotation,
     Annotator,
     Answer,
@@ -31,10 +32,8 @@ from labeling.queries import places
 
 PACE_OVER = timedelta(hours=1)
 DISPUTES_SHOWN = 100
-CLASSES_WITH_KEYS = 10
-DIGITS = [f"Digit{digit}" for digit in (1, 2, 3, 4, 5, 6, 7, 8, 9, 0)]
-# Keys of the annotation screen itself; a class that asks for one of them gets a free digit.
-RESERVED_KEYS = {"KeyG", "KeyN", "KeyR", "KeyS", "KeyU", "KeyX", "KeyY", "KeyZ"} | {
+# Keys of the annotation screen itself; a class that asks for one of them gets another.
+RESERVED_KEYS = {f"Key{letter}" for letter in "AGMNPRSUXYZ"} | {
     "Enter",
     "Equal",
     "Escape",
@@ -76,12 +75,12 @@ class Choice:
 
 
 def choices(dataset: Dataset) -> list[Choice]:
-    """Return the classes that can be answered; the first ten have a key."""
+    """Return the classes that can be answered, with keys for as long as there are any."""
     classes = list(dataset.classes.filter(retired_at__isnull=True))
     own = {row.pk: row.key for row in classes if row.key and row.key not in RESERVED_KEYS}
-    free = iter([digit for digit in DIGITS if digit not in own.values()])
-    with_digit = [row.pk for row in classes[:CLASSES_WITH_KEYS] if row.pk not in own]
-    codes = {**dict(zip(with_digit, free)), **own}
+    free = iter([code for code in CLASS_KEYS if code not in own.values()])
+    without = [row.pk for row in classes if row.pk not in own]
+    codes = {**dict(zip(without, free)), **own}
     return [_choice(row, codes.get(row.pk, "")) for row in classes]
 
 
@@ -137,6 +136,16 @@ class Work:
     mine: int
     mine_today: int
     seconds_left: float | None
+    guideline_changed: bool = False
+    held: "Held | None" = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """What others hold of a round from which nothing is free."""
+
+    items: int
+    seconds: int
 
 
 def work_for(user: User, *, today: datetime) -> list[Work]:
@@ -257,7 +266,7 @@ def disputes(asking: Round) -> list[Dispute]:
     items = [row.item for row in rows.order_by("position")[:DISPUTES_SHOWN]]
     said: dict[int, list[str]] = {item.pk: [] for item in items}
     answers = _answers().filter(round=asking, item__in=items, is_surplus=False)
-    for given in answers.select_related("label").order_by("pk"):
+    for given in answers.select_related("label", "asked").order_by("pk"):
         said[given.item_id].append(_words(given))
     return [Dispute(item, ", ".join(said[item.pk])) for item in items]
 
@@ -265,6 +274,8 @@ def disputes(asking: Round) -> list[Dispute]:
 def _words(given: Annotation) -> str:
     if given.label:
         return given.label.name
+    if given.answer == Answer.NO and given.asked:
+        return gettext("not %(name)s") % {"name": given.asked.name}
     words = str(given.get_answer_display()).lower()
     return f"{words}: {given.reason}" if given.reason else words
 
@@ -342,7 +353,11 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     """Return what an annotator did in a round and what is left for them."""
     mine = _answers().filter(round=asking, annotator=annotator)
     left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
-    return {"answered": mine.count(), "left": left}
+    left += Claim.objects.filter(annotator=annotator, round_item__round=asking).count()
+    parked = asking.annotations.filter(
+        annotator=annotator, is_parked=True, withdrawn_at__isnull=True
+    )
+    return {"answered": mine.count(), "left": left, "parked": parked.count()}
 
 
 def start_of_day(now: datetime) -> datetime:

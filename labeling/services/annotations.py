@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from labeling.models import (
     Annotation,
@@ -15,6 +15,7 @@ from labeling.models import (
     Answer,
     Claim,
     Dataset,
+    Guideline,
     LabelClass,
     LabelSource,
     Round,
@@ -68,13 +69,19 @@ def record_annotation(
     client_id: uuid.UUID,
     answer: str,
     label: LabelClass | None = None,
+    asked: LabelClass | None = None,
+    is_parked: bool = False,
+    suggestion: LabelClass | None = None,
+    suggestion_shown: str = "",
     reason: str = "",
+    guideline: int | None = None,
     seconds: float | None = None,
     now: datetime,
 ) -> Recorded:
     """Keep one answer about an item (by id) and count it if its place is free.
 
-    The same client_id is one answer, however often it comes.
+    The same client_id is one answer, however often it comes. `guideline` is the version
+    (by id) that was on the screen; without one, that of the round.
     """
     annotation = Annotation(
         client_id=client_id,
@@ -83,14 +90,26 @@ def record_annotation(
         annotator=annotator,
         answer=answer,
         label=label,
+        asked=asked,
+        is_parked=is_parked,
+        suggestion=suggestion,
+        suggestion_shown=suggestion_shown,
         reason=reason[:200],
-        guideline_id=round.guideline_id,
+        guideline_id=_guideline_shown(round, guideline),
         seconds=None if seconds is None else max(0.0, min(seconds, LONGEST_SECONDS)),
     )
     try:
         return _record(annotation, now)
     except IntegrityError as error:  # the id of an answer about another item
         raise ClientIdUsedError(client_id) from error
+
+
+def _guideline_shown(round: Round, guideline: int | None) -> int | None:
+    """Return the version (by id) that the client says was shown, if the dataset has it."""
+    if guideline in (None, round.guideline_id):
+        return round.guideline_id
+    known = Guideline.objects.filter(pk=guideline, dataset=round.dataset_id).exists()
+    return guideline if known else round.guideline_id
 
 
 @transaction.atomic
@@ -187,10 +206,18 @@ def _reason(row: RoundItem) -> str:
 
 def return_skipped(*, round: Round, annotator: Annotator, now: datetime) -> int:
     """Offer an annotator again what they skipped in a round; returns how many."""
-    skipped = Annotation.objects.filter(
+    return _skipped(round, annotator).update(withdrawn_at=now)
+
+
+def return_parked(*, round: Round, annotator: Annotator, now: datetime) -> int:
+    """Offer an annotator again what they parked for later; returns how many."""
+    return _skipped(round, annotator).filter(is_parked=True).update(withdrawn_at=now)
+
+
+def _skipped(round: Round, annotator: Annotator) -> QuerySet[Annotation]:
+    return Annotation.objects.filter(
         round=round, annotator=annotator, answer=Answer.SKIP, withdrawn_at__isnull=True
     )
-    return skipped.update(withdrawn_at=now)
 
 
 def _settle(row: RoundItem) -> None:
@@ -227,9 +254,10 @@ def _give_label(row: RoundItem, label: LabelClass, confidence: float) -> None:
 def agree(answers: Sequence[Annotation]) -> tuple[LabelClass | None, float]:
     """Return the class that more than half of the answers name, and their share.
 
-    Unsure and unusable are answers: they speak against every class.
+    Unsure and unusable are answers: they speak against every class. So does a plain "No",
+    which refuses the class that was asked about and names no other.
     """
-    said = [(given.answer, given.label_id) for given in answers]
+    said = [(given.answer, given.label_id or given.asked_id) for given in answers]
     kinds = {kind: code for code, kind in enumerate(dict.fromkeys(said))}
     codes = np.array([kinds[kind] for kind in said])
     voters = np.arange(len(codes))

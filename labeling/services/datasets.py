@@ -1,4 +1,4 @@
-"""Datasets made and described: question, classes with keys and roles, task card, guideline."""
+"""Datasets made and described: question, classes with keys and roles, task card."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,20 +8,15 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from labeling.models import (
+    CLASS_KEYS,
     ClassRole,
     Dataset,
-    Guideline,
     LabelClass,
     Membership,
     Role,
     User,
 )
 
-# Letters that annotate and review pages use themselves (unsure, skip, undo, ...) are left out.
-CLASS_KEYS = (
-    *(f"Digit{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 0)),
-    *(f"Key{letter}" for letter in "QWETIODFHJKLCVB"),
-)
 MOST_NAME_CHARACTERS = 100
 BACKGROUND_NAMES = frozenset({"_background_noise_", "background", "background_noise", "silence"})
 OTHER_NAMES = frozenset({"other", "others", "unknown", "_unknown_", "misc"})
@@ -151,14 +146,3 @@ def retire_class(*, label_class: LabelClass, retired: bool) -> None:
     label_class.retired_at = timezone.now() if retired else None
     label_class.key = ""
     label_class.save(update_fields=["retired_at", "key"])
-
-
-@transaction.atomic
-def publish_guideline(*, dataset: Dataset, text: str, by: User | None = None) -> Guideline:
-    """Make the next version of the guideline; an unchanged text gives the newest again."""
-    newest = dataset.guidelines.first()
-    if newest and newest.text == text:
-        return newest
-    return Guideline.objects.create(
-        dataset=dataset, number=newest.number + 1 if newest else 1, text=text, created_by=by
-    )

@@ -21,6 +21,7 @@ from labeling.models import (
     RoundItem,
     RoundItemState,
     RoundKind,
+    Suggesting,
     User,
 )
 from labeling.queries import places as queries
@@ -46,6 +47,7 @@ def make_round(
     answers_wanted: int,
     people: Iterable[User] = (),
     purpose: str = "",
+    suggesting: str = Suggesting.OFF,
     by: User | None = None,
     deadline: datetime | None = None,
 ) -> Round:
@@ -65,6 +67,7 @@ def make_round(
         name=name,
         kind=kind,
         purpose=purpose,
+        suggesting=suggesting,
         answers_wanted=answers_wanted,
         guideline=dataset.guidelines.first(),
         deadline=deadline,

@@ -1,4 +1,4 @@
-"""My work, the annotation screen, and what that screen asks and sends."""
+"""The annotation screen, and what it asks and sends."""
 
 import json
 from collections.abc import Callable
@@ -14,67 +14,92 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from labeling import access
-from labeling.forms.rounds import AnswerForm, ClaimForm, ItemsForm, WithdrawForm
-from labeling.models import Annotator, Media, Round, RoundItem, RoundKind
+from labeling.forms.rounds import (
+    AnswerForm,
+    ClaimForm,
+    ItemsForm,
+    QuestionForm,
+    SeenForm,
+    WithdrawForm,
+)
+from labeling.models import Annotation, Annotator, Item, Media, Round, RoundKind
+from labeling.queries import annotators
+from labeling.queries import guidelines as guidelines_queries
 from labeling.queries import rounds as queries
-from labeling.services import annotations, rounds
+from labeling.services import annotations, guidelines, questions, rounds
 
 MOST_ANSWERS_A_REQUEST = 50
 RENEW_EVERY_SECONDS = 60
 CLAIMS_AHEAD = 5
+CLASSES_IN_ONE_COLUMN = 12  # more do not fit above the other answers
 
 Sent = dict[str, Any]
 Endpoint = Callable[[Round, Annotator, Sent], JsonResponse]
 
 
 @login_required
-def my_work(request: access.MemberRequest) -> HttpResponse:
-    """List the open rounds that wait for this person."""
-    today = queries.start_of_day(timezone.now())
-    work = queries.work_for(request.user, today=today)
-    context = {
-        "section": "my_work",
-        "work": [row for row in work if row.left],
-        "finished": [row for row in work if not row.left],
-        "answers_today": sum(row.mine_today for row in work),
-    }
-    return render(request, "labeling/my_work.html", context)
-
-
-@login_required
 def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
     """Show the screen on which one key answers; items come by `claims`."""
     asking = access.round_for(request.user, pk)
-    dataset = asking.dataset
-    annotator = annotations.annotator_for(dataset=dataset, user=request.user)
-    choices = queries.choices(dataset)
+    annotator = annotations.annotator_for(dataset=asking.dataset, user=request.user)
+    choices = queries.choices(asking.dataset)
     standing = queries.standing(asking, annotator)
-    context = {
-        "dataset": dataset,
+    context: dict[str, Any] = {
+        "dataset": asking.dataset,
         "section": "my_work",
         "round": asking,
         "is_verify": asking.kind == RoundKind.VERIFY,
         "choices": choices,
-        "is_searchable": len(choices) > queries.CLASSES_WITH_KEYS,
-        "reasons": queries.UNUSABLE_REASONS[Media(dataset.media)],
+        "is_searchable": any(not choice.code for choice in choices),
+        "is_dense": len(choices) > CLASSES_IN_ONE_COLUMN,
+        "reasons": queries.UNUSABLE_REASONS[Media(asking.dataset.media)],
+        "examples": guidelines_queries.examples_of(asking.guideline),
         "standing": standing,
-        "settings": {
-            "user": request.user.pk,
-            "round": asking.pk,
-            "kind": asking.kind,
-            "media": dataset.media,
-            "logout": reverse("logout"),
-            "lease": rounds.LEASE.total_seconds(),
-            "renew": RENEW_EVERY_SECONDS,
-            "ahead": CLAIMS_AHEAD,
-            "urls": {name: reverse(f"labeling:annotate_{name}", args=[pk]) for name in ENDPOINTS},
-            **standing,
-        },
+    }
+    changing = annotators.answer_to_change(asking, annotator, request.GET.get("item", ""))
+    context["settings"] = {
+        **_settings(asking, annotator),
+        **standing,
+        "user": request.user.pk,
+        "recent": [_as_given(asking, row) for row in annotators.last_answers(asking, annotator)],
+        "change": changing and _as_given(asking, changing),
     }
     return render(request, "labeling/annotate.html", context)
 
 
-ENDPOINTS = ("claims", "answers", "withdraw", "release", "renew", "skipped", "status")
+def _settings(asking: Round, annotator: Annotator) -> dict[str, Any]:
+    """Return what the scripts of the screen are told about a round."""
+    guideline = asking.guideline
+    is_changed = guideline and annotator.guideline_seen_id not in (None, guideline.pk)
+    urls = {name: reverse(f"labeling:annotate_{name}", args=[asking.pk]) for name in ENDPOINTS}
+    return {
+        "round": asking.pk,
+        "kind": asking.kind,
+        "media": asking.dataset.media,
+        "guideline": guideline and guideline.pk,
+        "isGuidelineChanged": bool(is_changed),
+        "isGuidelineNew": bool(guideline and annotator.guideline_seen_id is None),
+        "logout": reverse("logout"),
+        "lease": rounds.LEASE.total_seconds(),
+        "renew": RENEW_EVERY_SECONDS,
+        "ahead": CLAIMS_AHEAD,
+        "urls": urls,
+    }
+
+
+def _as_given(asking: Round, row: Annotation) -> dict[str, Any]:
+    """Return an own answer with its item, so that the screen can undo or change it."""
+    said = annotators.words_for(row.answer, label=row.label, asked=row.asked)
+    shown = _as_shown(asking, row.item)
+    if row.asked:
+        shown["asked"] = {"id": row.asked.pk, "name": row.asked.name}
+    return {"client_id": row.client_id, "answer": row.answer, "said": said, "entry": shown}
+
+
+ENDPOINTS = (
+    *("claims", "answers", "withdraw", "release", "renew", "skipped", "status"),
+    *("question", "seen", "guideline"),
+)
 
 
 def endpoint(act: Endpoint) -> Callable[[HttpRequest, int], HttpResponse]:
@@ -114,29 +139,41 @@ def claims(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
     if not form.is_valid():
         return _refused(form)
     now = timezone.now()
-    rows = rounds.claim_items(
-        round=asking, annotator=annotator, count=form.cleaned_data["count"], now=now
-    )
-    reply: dict[str, Any] = {"items": [_as_shown(asking, row) for row in rows]}
+    count = form.cleaned_data["count"]
+    rows = rounds.claim_items(round=asking, annotator=annotator, count=count, now=now)
+    returned = 0
+    if not rows:
+        returned = annotations.return_parked(round=asking, annotator=annotator, now=now)
+    if returned:
+        rows = rounds.claim_items(round=asking, annotator=annotator, count=count, now=now)
+    items = [row.item for row in rows]
+    suggested = annotators.suggestions_for(asking, annotator, items)
+    shown = [{**_as_shown(asking, item), "suggestion": suggested.get(item.pk)} for item in items]
+    reply: dict[str, Any] = {
+        "items": shown,
+        "guideline": asking.guideline_id,
+        "returned": returned,
+    }
     if not rows:
         reply["waiting"] = vars(queries.waiting(asking, annotator, now=now))
     return JsonResponse(reply)
 
 
-def _as_shown(asking: Round, row: RoundItem) -> dict[str, Any]:
+def _as_shown(asking: Round, item: Item) -> dict[str, Any]:
     """Return what the screen shows of an item: nothing that hints at the answer, no key."""
-    content, facts = row.item.content, row.item.content.facts
-    slug, mark = asking.dataset.slug, f"?v={row.item.content_mark}"
+    content, facts = item.content, item.content.facts
+    slug, mark = asking.dataset.slug, f"?v={item.content_mark}"
     shown = {
-        "item": row.item_id,
-        "media": reverse("labeling:media", args=[slug, row.item_id, "display"]) + mark,
-        "peaks": reverse("labeling:media", args=[slug, row.item_id, "preview"]) + mark,
+        "item": item.pk,
+        "media": reverse("labeling:media", args=[slug, item.pk, "display"]) + mark,
+        "peaks": reverse("labeling:media", args=[slug, item.pk, "preview"]) + mark,
         "seconds": facts.get("seconds"),
+        "peak": facts.get("peak"),
         "width": facts.get("width"),
         "text": content.text,
     }
-    if asking.kind == RoundKind.VERIFY and row.item.label:
-        shown["asked"] = {"id": row.item.label.pk, "name": row.item.label.name}
+    if asking.kind == RoundKind.VERIFY and item.label:
+        shown["asked"] = {"id": item.label.pk, "name": item.label.name}
     return shown
 
 
@@ -173,6 +210,39 @@ def withdraw(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
         round=asking, annotator=annotator, now=timezone.now(), **form.cleaned_data
     )
     return JsonResponse({"held": held})
+
+
+@endpoint
+def question(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
+    """Keep a question to the lead."""
+    form = QuestionForm(sent, dataset=asking.dataset)
+    if not form.is_valid():
+        return _refused(form)
+    kept = questions.ask_lead(round=asking, annotator=annotator, **form.cleaned_data)
+    return JsonResponse({"question": kept.pk})
+
+
+@endpoint
+def seen(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
+    """Remember that a version of the guideline was shown."""
+    form = SeenForm(sent, dataset=asking.dataset)
+    if not form.is_valid():
+        return _refused(form)
+    guidelines.mark_seen(annotator=annotator, **form.cleaned_data)
+    return JsonResponse({"seen": form.cleaned_data["guideline"].pk})
+
+
+@login_required
+@require_GET
+def guideline(request: access.MemberRequest, pk: int) -> HttpResponse:
+    """Show the guideline that holds now, as the screen puts it beside the item."""
+    asking = access.round_for(request.user, pk)
+    context = {
+        "round": asking,
+        "dataset": asking.dataset,
+        "examples": guidelines_queries.examples_of(asking.guideline),
+    }
+    return render(request, "labeling/_guideline.html", context)
 
 
 @endpoint

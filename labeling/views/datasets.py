@@ -19,6 +19,7 @@ from labeling.forms.datasets import (
 )
 from labeling.models import Dataset, Role
 from labeling.queries import datasets as queries
+from labeling.queries import guidelines
 from labeling.services import datasets
 
 
@@ -62,7 +63,7 @@ def settings(request: access.MemberRequest, slug: str) -> HttpResponse:
         datasets.describe_dataset(dataset=dataset, **form.described())
         messages.success(request, _("Saved."))
         return redirect("labeling:settings", dataset.slug)
-    return _settings_page(request, dataset, form=form)
+    return settings_page(request, dataset, form=form)
 
 
 def _described(dataset: Dataset) -> dict[str, object]:
@@ -74,9 +75,8 @@ def _described(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _settings_page(
-    request: access.MemberRequest, dataset: Dataset, **forms: object
-) -> HttpResponse:
+def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: object) -> HttpResponse:
+    """Show the settings, with the forms that were refused in place of fresh ones."""
     newest = dataset.guidelines.first()
     context = {
         "dataset": dataset,
@@ -87,6 +87,8 @@ def _settings_page(
         "add_form": AddClassesForm(),
         "guideline": newest,
         "guideline_form": GuidelineForm(initial={"text": newest.text if newest else ""}),
+        "examples": guidelines.gathered_examples(dataset),
+        "is_unpublished": guidelines.is_unpublished(dataset, newest),
         **forms,
     }
     refused = any(getattr(form, "errors", None) for form in forms.values())
@@ -104,7 +106,7 @@ def change_classes(request: access.MemberRequest, slug: str) -> HttpResponse:
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     forms = [ClassForm(request.POST, label_class=row) for row in _in_use(dataset)]
     if any(form.errors for form in forms):
-        return _settings_page(request, dataset, class_forms=forms)
+        return settings_page(request, dataset, class_forms=forms)
     changes = {form.label_class.pk: form.cleaned_data for form in forms}
     try:
         datasets.change_classes(dataset=dataset, changes=changes)
@@ -121,7 +123,7 @@ def add_classes(request: access.MemberRequest, slug: str) -> HttpResponse:
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     form = AddClassesForm(request.POST)
     if not form.is_valid():
-        return _settings_page(request, dataset, add_form=form)
+        return settings_page(request, dataset, add_form=form)
     datasets.add_classes(dataset=dataset, names=form.cleaned_data["classes"])
     return redirect("labeling:settings", dataset.slug)
 
@@ -133,18 +135,4 @@ def retire_class(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     row = get_object_or_404(dataset.classes, pk=pk)
     datasets.retire_class(label_class=row, retired=row.retired_at is None)
-    return redirect("labeling:settings", dataset.slug)
-
-
-@login_required
-@require_POST
-def publish_guideline(request: access.MemberRequest, slug: str) -> HttpResponse:
-    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    form = GuidelineForm(request.POST)
-    if not form.is_valid():
-        return _settings_page(request, dataset, guideline_form=form)
-    made = datasets.publish_guideline(
-        dataset=dataset, text=form.cleaned_data["text"], by=request.user
-    )
-    messages.success(request, _("Guideline v%s holds now.") % made.number)
     return redirect("labeling:settings", dataset.slug)

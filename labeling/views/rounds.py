@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.forms.rounds import RoundForm
 from labeling.models import Dataset
+from labeling.queries import annotators
 from labeling.queries import rounds as queries
 from labeling.services import rounds
 
@@ -68,6 +69,7 @@ def round_page(request: access.MemberRequest, slug: str, pk: int) -> HttpRespons
         "progress": queries.progress(asking, now=now),
         "crowd": queries.crowd(asking, today=queries.start_of_day(now)),
         "disputes": queries.disputes(asking),
+        "questions": annotators.questions_of(asking),
         "may_lead": asking.dataset.viewer_role in access.LEADS,
     }
     return render(request, "labeling/round.html", context)

@@ -17,7 +17,7 @@ from labeling.models import (
     UploadEntry,
     User,
 )
-from labeling.services import datasets, rounds
+from labeling.services import datasets, guidelines, rounds
 from labeling.services.intake import importing
 from quality.demo import digits, tones, truth
 from quality.demo.planting import Plan
@@ -65,7 +65,7 @@ def open_demo(*, plan: Plan, people: dict[str, User]) -> tuple[Dataset, Job]:
     datasets.change_classes(dataset=dataset, changes=changes)
     for role, user in people.items():
         Membership.objects.get_or_create(dataset=dataset, user=user, defaults={"role": role})
-    datasets.publish_guideline(dataset=dataset, text=plan.guideline, by=people[Role.OWNER])
+    guidelines.publish_guideline(dataset=dataset, text=plan.guideline, by=people[Role.OWNER])
     _, job = importing.open_import(
         dataset=dataset,
         path=plan.folder,

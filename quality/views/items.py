@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from labeling import access
+from labeling.forms.datasets import ExampleForm
 from quality.detectors import KINDS
 from quality.queries import browse, item_page
 from quality.queries.filters import Filter
@@ -27,6 +28,7 @@ def item(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "following": following,
         "kinds": {name: kind.title for name, kind in KINDS.items()},
         "is_small": item_page.is_small(row),
+        "example_form": ExampleForm(dataset=row.dataset, initial={"label": row.label_id}),
         "may_lead": row.dataset.viewer_role in access.LEADS,
         **item_page.item_page(row),
         **for_actions(row.dataset, request.user),

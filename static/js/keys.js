@@ -91,8 +91,9 @@ function bindings() {
 }
 
 function onKey(event) {
-  if (event.defaultPrevented || event.isComposing || event.keyCode === 229) return;
+  if (event.defaultPrevented || event.isComposing) return;
   const isTyping = event.target.matches?.(TYPING);
+  if (isTyping && event.keyCode === 229) return; // an input method takes it; elsewhere the code still counts
   if (isTyping && event.code === "Escape") { event.target.blur(); return; }
   if (isTyping && !event.ctrlKey && !event.metaKey) return;
   const isHelp = event.key === "?" && !event.ctrlKey && !event.metaKey;

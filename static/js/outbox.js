@@ -49,6 +49,9 @@ export class Outbox extends EventTarget {
 
   entries() { return this.keys().map((key) => [key, this.#kept.get(key)]); }
 
+  /* How much of what was said waits: that a guideline was seen is not told to anybody. */
+  get waiting() { return this.entries().filter(([, entry]) => entry.kind !== "seen").length; }
+
   /* Answers that are kept here and not taken back: item ids. */
   items() {
     return new Set(this.entries().filter(([, entry]) => entry.kind === "answer").map(([, entry]) => entry.body.item));

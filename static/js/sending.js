@@ -18,7 +18,7 @@ export class Sending {
   }
 
   show() {
-    const { outbox, words } = this, n = outbox.keys().length;
+    const { outbox, words } = this, n = outbox.waiting;
     const text = { offline: words.textOffline, login: words.textLogin, another: words.textAnother, gone: words.textGone }[outbox.state]
       ?? (outbox.keptInMemory && !outbox.isOpen ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
     this.pill.className = `pill ${outbox.state === "ok" ? "warn" : "bad"}`;

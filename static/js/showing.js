@@ -1,25 +1,33 @@
 /* The item on the stage: picture, sound or text, loaded before its turn. */
-import { attach, draw, play, stop, toggle } from "./wave.js";
+import { Sound } from "./sound.js";
+import { attach, draw, play, player, stop, toggle } from "./wave.js";
+import { Zoom } from "./zoom.js";
 
-const ZOOMS = [1, 2, 4], TINY_PX = 100;
+const TINY_PX = 100;
+const HEARD_SHARE = 0.95; // of the clip: decoders end some milliseconds early or late
 
 export class Showing {
-  #zoom = 0;
   #started = false; // browsers play sound only after somebody pressed something
-  #sound = null;
+  #entry = null;
 
   constructor(stage, media, words) {
     this.stage = stage;
     this.media = media;
     this.words = words;
-    if (media === "image") this.#panByPointer();
-    if (media === "audio") this.#followSound();
+    if (media === "image") this.zoom = new Zoom(stage);
+    if (media === "audio") { this.sound = new Sound(words); this.#followSound(); }
   }
 
   prepare(entry) {
-    entry.element = { image: () => this.#image(entry), audio: () => this.#wave(entry), text: () => this.#text(entry) }[this.media]();
+    if (!entry.thumb && this.media === "image") entry.thumb = this.thumb(entry);
+    entry.element ??= { image: () => this.#image(entry), audio: () => this.#wave(entry), text: () => this.#text(entry) }[this.media]();
     return entry;
   }
+
+  /* For the list of last answers, which must not wait either. */
+  thumb(entry) { return Object.assign(new Image(), { className: "thumb-sm", alt: "", src: entry.peaks }); }
+
+  forget(entry) { if (entry.element?.dataset.media?.startsWith("blob:")) URL.revokeObjectURL(entry.element.dataset.media); }
 
   #image(entry) {
     const image = new Image();
@@ -29,8 +37,6 @@ export class Showing {
     image.decode().catch(() => { /* shown with a way to retry when its turn comes */ });
     image.addEventListener("error", () => { if (image.isConnected) this.#failed(entry); });
     if (entry.width && entry.width < TINY_PX) image.className = "small-original";
-    entry.thumb = new Image(); // for the list of last answers, which must not wait either
-    Object.assign(entry.thumb, { className: "thumb-sm", alt: "", src: entry.peaks });
     return image;
   }
 
@@ -38,10 +44,18 @@ export class Showing {
     const wave = document.createElement("div");
     wave.className = "wave";
     Object.assign(wave.dataset, { wave: "", peaks: entry.peaks, media: entry.media, duration: entry.seconds ?? 0 });
-    fetch(entry.media, { credentials: "same-origin" }).catch(() => {}); // into the cache, before its turn
-    fetch(entry.peaks, { credentials: "same-origin" }).catch(() => {});
     wave.addEventListener("wave:error", () => { if (wave.isConnected) this.#failed(entry); });
+    attach(wave).catch(() => {});
+    this.#keep(wave, entry.media);
     return wave;
+  }
+
+  /* The clip itself into memory, so that it plays at once and also without a connection. */
+  async #keep(wave, url) {
+    const response = await fetch(url, { credentials: "same-origin" }).catch(() => null);
+    if (!response?.ok) return;
+    const kept = URL.createObjectURL(await response.blob());
+    if (wave.isConnected) URL.revokeObjectURL(kept); else wave.dataset.media = kept;
   }
 
   #text(entry) {
@@ -54,48 +68,45 @@ export class Showing {
   }
 
   show(entry) {
-    this.whole();
-    this.#sound = null;
+    this.#entry = entry;
+    this.zoom?.whole();
     if (this.media === "audio") stop();
-    const { element } = entry;
+    const { element } = this.prepare(entry);
     this.stage.classList.toggle("pixelated", this.media === "image" && entry.width < TINY_PX);
     this.stage.replaceChildren(element);
     this.stage.hidden = false;
     if (this.media === "image" && element.complete && !element.naturalWidth) this.#failed(entry);
-    const tool = document.getElementById(this.media === "audio" ? "sound" : "zoom");
-    if (tool) tool.hidden = false;
+    this.#tools(true);
     if (this.media === "audio") this.#showSound(entry);
   }
 
+  #tools(shown) {
+    for (const id of ["zoom", "sound"]) if (document.getElementById(id)) document.getElementById(id).hidden = !shown;
+  }
+
   #showSound(entry) {
-    this.#sound = entry.element;
-    attach(entry.element).then(() => draw(entry.element));
+    draw(entry.element);
+    this.sound.tellLevel(entry.peak);
     document.getElementById("length").textContent = Number(entry.seconds ?? 0).toFixed(2);
     document.getElementById("played").textContent = "0.00";
-    if (this.#started) play(entry.element);
+    if (this.#started) this.#play();
     else this.#name("start");
   }
 
   clear() {
     if (this.media === "audio") stop();
-    this.#sound = null;
+    this.#entry = null;
     this.stage.replaceChildren();
     this.stage.hidden = true;
-    for (const id of ["zoom", "sound"]) if (document.getElementById(id)) document.getElementById(id).hidden = true;
+    this.#tools(false);
   }
 
   #failed(entry) {
     const box = document.createElement("p");
     box.className = "notice bad";
-    const again = document.createElement("button");
-    again.type = "button";
-    again.className = "btn-w btn-sm";
-    again.textContent = this.words.textRetry;
-    again.addEventListener("click", () => { this.prepare(entry); this.show(entry); });
-    const unusable = document.createElement("button");
-    unusable.type = "button";
-    unusable.className = "btn-w btn-sm";
-    unusable.textContent = this.words.textUnusable;
+    const button = (text) => Object.assign(document.createElement("button"), { type: "button", className: "btn-w btn-sm", textContent: text });
+    const again = button(this.words.textRetry), unusable = button(this.words.textUnusable);
+    again.addEventListener("click", () => { entry.element = null; this.show(entry); });
     unusable.dataset.reasonNow = this.words.textFailedReason;
     box.append(`${this.words.textFailed} `, again, " ", unusable);
     this.stage.replaceChildren(box);
@@ -103,47 +114,42 @@ export class Showing {
 
   /* ---- sound ---- */
 
-  toggle() { if (this.#sound) { this.#started = true; toggle(this.#sound); } }
+  toggle() {
+    if (!this.#entry) return;
+    this.#started = true;
+    this.sound.apply();
+    toggle(this.#entry.element);
+    player().playbackRate = this.sound.speed;
+  }
 
-  replay() { if (this.#sound) { this.#started = true; play(this.#sound); } }
+  replay() { if (this.#entry) { this.#started = true; this.#play(); } }
+
+  #play() {
+    this.sound.apply();
+    play(this.#entry.element, { rate: this.sound.speed });
+  }
 
   #name(state) {
     const words = document.querySelector("#play [data-words]");
     words.textContent = words.dataset[state];
   }
 
+  /* Jumping to the end is not listening: what was played must cover the clip. */
+  #isHeard() {
+    const { played, duration } = player();
+    let seconds = 0;
+    for (let index = 0; index < played.length; index += 1) seconds += played.end(index) - played.start(index);
+    return seconds >= HEARD_SHARE * duration;
+  }
+
   #followSound() {
     this.stage.addEventListener("wave:play", () => { this.#started = true; this.#name("pause"); document.getElementById("sound-note").hidden = true; });
     for (const end of ["wave:pause", "wave:ended"]) this.stage.addEventListener(end, () => this.#name("play"));
     this.stage.addEventListener("wave:time", (event) => { document.getElementById("played").textContent = event.detail.toFixed(2); });
-  }
-
-  /* ---- zoom ---- */
-
-  zoom() {
-    this.#zoom = (this.#zoom + 1) % ZOOMS.length;
-    const { stage } = this;
-    const across = (stage.scrollLeft + stage.clientWidth / 2) / stage.scrollWidth;
-    const down = (stage.scrollTop + stage.clientHeight / 2) / stage.scrollHeight;
-    stage.classList.toggle("zoomed", this.#zoom > 0);
-    stage.style.setProperty("--zoom", ZOOMS[this.#zoom]);
-    stage.tabIndex = this.#zoom ? 0 : -1;
-    stage.scrollTo(across * stage.scrollWidth - stage.clientWidth / 2, down * stage.scrollHeight - stage.clientHeight / 2);
-  }
-
-  whole() {
-    this.#zoom = 0;
-    this.stage.classList.remove("zoomed");
-  }
-
-  #panByPointer() {
-    let from = null;
-    this.stage.addEventListener("pointerdown", (event) => { if (this.#zoom && event.pointerType === "mouse") from = event; });
-    addEventListener("pointerup", () => { from = null; });
-    this.stage.addEventListener("pointermove", (event) => {
-      if (!from) return;
-      this.stage.scrollBy(from.clientX - event.clientX, from.clientY - event.clientY);
-      from = event;
+    this.stage.addEventListener("wave:ended", () => {
+      if (!this.#entry || !this.#isHeard()) return;
+      this.#entry.heard = true;
+      this.stage.dispatchEvent(new CustomEvent("winnow:heard"));
     });
   }
 }

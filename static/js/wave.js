@@ -5,7 +5,7 @@ const ZERO = 128, BAR = 3, GAP = 2;
 const peaksOf = new WeakMap();
 let playing = null;
 
-function player() {
+export function player() {
   let audio = document.getElementById("winnow-audio");
   if (!audio) {
     audio = document.createElement("audio");

@@ -72,6 +72,7 @@ def make_asking(
     wanted: int = 1,
     kind: str = "classify",
     classes: tuple[str, ...] = CLASSES,
+    suggesting: str = "off",
 ) -> Round:
     dataset = make_dataset(media=media, classes=classes, question="What is the main garment?")
     Guideline.objects.create(dataset=dataset, number=3, text=GUIDELINE)
@@ -92,6 +93,7 @@ def make_asking(
         kind=kind,
         items=[row.pk for row in rows],
         answers_wanted=wanted,
+        suggesting=suggesting,
     )
 
 

@@ -67,7 +67,10 @@ def test_what_is_shown_of_an_item_never_names_its_key_or_label(client):
     asking = make_asking(1)
     logged_in(client, make_member(asking.dataset, "annotator"))
     (item,) = send(client, asking, "claims", count=1).json()["items"]
-    assert set(item) == {"item", "media", "peaks", "seconds", "width", "text"}
+    assert set(item) == {
+        *("item", "media", "peaks", "seconds", "peak", "width", "text", "suggestion")
+    }
+    assert item["suggestion"] is None
 
 
 def test_a_verify_round_says_which_label_is_asked_about(client):
@@ -242,15 +245,16 @@ def test_claiming_and_answering_cost_a_fixed_number_of_queries(
         send(client, asking, "answers", answers=[answer_to(items[0]["item"])])
 
 
-def test_the_first_ten_classes_have_keys_and_reserved_ones_are_not_taken():
+def test_classes_have_keys_as_long_as_there_are_any_and_reserved_ones_are_not_taken():
     dataset = make_dataset(classes=())
-    for position, key in enumerate(["", "Digit1", "KeyS", "KeyQ", *[""] * 9]):
+    for position, key in enumerate(["", "Digit1", "KeyS", "KeyQ", *[""] * 24]):
         LabelClass.objects.create(dataset=dataset, name=f"c{position}", key=key, position=position)
     codes = [choice.code for choice in queries.choices(dataset)]
     assert codes[:5] == ["Digit2", "Digit1", "Digit3", "KeyQ", "Digit4"]
-    assert codes[10:] == ["", "", ""]
+    assert codes[9:12] == ["Digit9", "Digit0", "KeyW"]
+    assert codes[25:] == ["", "", ""]
     used = [code for code in codes if code]
-    assert len(set(used)) == len(used) == 10
+    assert len(set(used)) == len(used) == 25
 
 
 def test_the_guideline_is_markdown_without_anything_that_runs(client):

@@ -1,0 +1,27 @@
+"""Questions of annotators: asked once, answered by a lead, the reply seen."""
+
+import uuid
+from datetime import datetime
+
+from labeling.models import Annotator, Item, Question, Round, User
+
+
+def ask_lead(
+    *, round: Round, annotator: Annotator, client_id: uuid.UUID, text: str, item: Item | None = None
+) -> Question:
+    """Keep a question; the same client_id is one question, however often it is sent."""
+    values = {"round": round, "annotator": annotator, "item": item, "text": text}
+    return Question.objects.get_or_create(client_id=client_id, defaults=values)[0]
+
+
+def reply_to(*, question: Question, text: str, by: User, now: datetime) -> None:
+    """Give or change the reply; who asked sees it in My work, again when it changed."""
+    Question.objects.filter(pk=question.pk).update(
+        reply=text, replied_by=by, replied_at=now, seen_at=None
+    )
+
+
+def mark_replies_seen(*, user: User, now: datetime) -> None:
+    """Take the replies that this person has read off the list of new ones."""
+    unseen = Question.objects.filter(annotator__user=user, seen_at__isnull=True)
+    unseen.filter(replied_at__isnull=False).update(seen_at=now)

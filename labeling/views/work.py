@@ -1,0 +1,83 @@
+"""My work, my answers and my questions; a lead's replies to them."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from labeling import access
+from labeling.forms.rounds import ReplyForm
+from labeling.queries import annotators
+from labeling.queries import rounds as queries
+from labeling.services import annotations, questions
+
+
+@login_required
+def my_work(request: access.MemberRequest) -> HttpResponse:
+    """List the open rounds that wait for this person, and the replies to their questions."""
+    work = annotators.work_of(request.user, now=timezone.now())
+    asked = [(row, annotators.is_new(row)) for row in annotators.replies_for(request.user)]
+    context = {
+        "section": "my_work",
+        "work": [row for row in work if row.left],
+        "finished": [row for row in work if not row.left],
+        "answers_today": sum(row.mine_today for row in work),
+        "asked": asked,
+        "has_new": any(is_new for _question, is_new in asked),
+    }
+    return render(request, "labeling/my_work.html", context)
+
+
+@login_required
+@require_POST
+def replies_seen(request: access.MemberRequest) -> HttpResponse:
+    """Take the new replies off the list."""
+    questions.mark_replies_seen(user=request.user, now=timezone.now())
+    return redirect("labeling:my_work")
+
+
+@login_required
+@require_GET
+def mine(request: access.MemberRequest, pk: int) -> HttpResponse:
+    """List all that this person answered in a round; each answer can be changed."""
+    asking = access.round_for(request.user, pk)
+    annotator = annotations.annotator_for(dataset=asking.dataset, user=request.user)
+    before = request.GET.get("before", "")
+    if before and not before.isdecimal():
+        raise Http404("no such page")
+    rows, following = annotators.own_answers_page(
+        asking, annotator, before=int(before) if before else None
+    )
+    context = {
+        "dataset": asking.dataset,
+        "section": "my_work",
+        "round": asking,
+        "rows": [
+            (row, annotators.words_for(row.answer, label=row.label, asked=row.asked))
+            for row in rows
+        ],
+        "standing": queries.standing(asking, annotator),
+        "next_url": f"?before={following}" if following else "",
+        "is_later_page": bool(before),
+    }
+    return render(request, "labeling/my_answers.html", context)
+
+
+@login_required
+@require_POST
+def reply(request: access.MemberRequest, slug: str, pk: int, question: int) -> HttpResponse:
+    """Answer a question of an annotator."""
+    asking = access.round_in(request.user, slug, pk, roles=access.LEADS)
+    asked = get_object_or_404(asking.questions, pk=question)
+    form = ReplyForm(request.POST)
+    if form.is_valid():
+        questions.reply_to(
+            question=asked, text=form.cleaned_data["text"], by=request.user, now=timezone.now()
+        )
+        messages.success(request, _("Sent. %s sees it in My work.") % asked.annotator)
+    else:
+        messages.error(request, _("Write a reply of 1 to 1,000 characters."))
+    return redirect("labeling:round", slug, pk)
