@@ -207,6 +207,7 @@ def _result(judged: Judged, comparison: Comparison, *, is_on_test: bool) -> dict
     }
     return {
         **figures.paired(right_before, right_after, judged.groups),
+        "groups": len(np.unique(judged.groups)),
         "on": "test" if is_on_test else "shared",
         "old": {"version": old.version.number, "run": old.number},
         "new": {"version": new.version.number, "run": new.number},

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 
 from labeling.models import (
     Annotator,
@@ -21,7 +22,7 @@ from labeling.services import datasets, guidelines, rounds
 from labeling.services.intake import importing
 from quality.demo import digits, tones, truth
 from quality.demo.planting import Plan
-from quality.models import Flag, FlagState
+from quality.models import Flag, FlagItem, FlagState
 
 PLANTERS: dict[str, Callable[..., Plan]] = {
     "digits": digits.plant_digits,
@@ -112,7 +113,10 @@ def planted_and_found(dataset: Dataset) -> list[truth.Row]:
     A planted fault is found when it stands in a queue; a false alarm is a flag that its check
     expects to be right, not one of the candidates that wait at the end of a queue.
     """
-    flags = Flag.objects.filter(dataset=dataset).exclude(state=FlagState.GONE)
+    left_out = FlagItem.objects.filter(flag=OuterRef("pk")).exclude(item__excluded="")
+    flags = Flag.objects.filter(dataset=dataset).filter(
+        ~Q(state=FlagState.GONE) | Exists(left_out)  # gone, because a person acted on it elsewhere
+    )
     raised = {
         flag.pk: (
             flag.kind,

@@ -74,17 +74,22 @@ def prove(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 def changed_items(request: HttpRequest, slug: str, pk: int, which: str) -> HttpResponse:
-    """The items that became right, or wrong."""
+    """The items that became right, or wrong, or that a cell of one side's matrix counts."""
     dataset = access.dataset_for(request.user, slug)
     comparison = queries.comparison_with(dataset, pk)
-    if comparison is None or which not in queries.CHANGED:
+    if comparison is None or which not in (*queries.CHANGED, *queries.SIDES):
         raise Http404("no such comparison")
-    keys = comparison.result.get(which, [])
+    cell = {name: request.GET.get(name, "") for name in ("given", "predicted")}
+    if which in queries.SIDES:
+        keys = queries.keys_in_cell(comparison, which, **cell)
+    else:
+        keys = comparison.result.get(which, [])
     context = {
         "dataset": dataset,
         "section": "before_after",
         "comparison": comparison,
         "which": which,
+        **cell,
         "count": len(keys),
         "items": items_by_key(dataset, keys[:ITEMS_SHOWN]),
     }

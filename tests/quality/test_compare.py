@@ -14,6 +14,7 @@ from labeling.models import LabelSource, Role, Split
 from labeling.services import labels
 from labeling.services.versions import freeze_version
 from quality.models import Action, Comparison, Decision, Run, TestOpening
+from quality.queries import comparisons
 from tests.factories import make_member
 from tests.quality.words import add_text, make_words
 
@@ -182,3 +183,31 @@ def test_a_separate_script_finds_the_same_from_the_exported_predictions(client, 
     )
     assert done.returncode == 0, done.stderr
     assert "equal to 1e-09" in done.stdout
+
+
+def test_each_cell_of_a_comparison_leads_to_the_items_that_it_counts(client):
+    dataset = make_words(items=60, test_items=30)
+    dataset.items.filter(split=Split.TEST).update(source_group="one speaker")
+    freeze_version(dataset=dataset)
+    spoil(dataset, every=3)
+    spoil(dataset, every=4, split=Split.TEST)
+    freeze_version(dataset=dataset)
+    prove(dataset, 1, 2)
+    comparison = Comparison.objects.get()
+    for side in comparisons.SIDES:
+        counts = comparison.result[f"matrix_{side}"]
+        for given, name in enumerate(comparison.result["classes"]):
+            row = comparisons.keys_in_cell(comparison, side, given=name)
+            assert len(row) == sum(counts[given])
+            for predicted, other in enumerate(comparison.result["classes"]):
+                keys = comparisons.keys_in_cell(comparison, side, given=name, predicted=other)
+                assert len(keys) == counts[given][predicted]
+    client.force_login(make_member(dataset, Role.REVIEWER))
+    page = client.get(reverse("quality:before_after", args=[dataset.slug])).content.decode()
+    first = comparison.result["classes"][0]
+    address = reverse("quality:changed_items", args=[dataset.slug, comparison.pk, "after"])
+    assert f"{address}?given={first}" in page
+    shown = client.get(address, {"given": first}).content.decode()
+    assert f"After: labelled {first}" in " ".join(shown.split())
+    assert comparison.result["groups"] == 1
+    assert "All judged items come from 1 source: the interval is too narrow" in page

@@ -1,13 +1,17 @@
 """The demo: what was planted is found, for three seeds, by the commands that a visitor runs."""
 
+import json
+
 import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from labeling.models import Dataset, Round, User
+from labeling.models import Dataset, Item, Round, User
 from quality.demo.truth import Row
+from quality.models import Flag, FlagItem, FlagState
 from quality.services import demo
+from tests.factories import make_dataset, make_item
 
 pytestmark = pytest.mark.django_db(transaction=True)  # heartbeats write from their thread
 
@@ -51,3 +55,18 @@ def _totals(rows: list[Row]) -> tuple[int, int, int]:
         sum(row.planted for row in rows),
         sum(row.also_raised for row in rows if row.what == "not planted"),
     )
+
+
+def test_a_fault_that_a_person_took_away_elsewhere_stays_found() -> None:
+    dataset = make_dataset("digits", is_demo=True)
+    item = make_item(dataset, "train/copy.png", "cat", excluded="a copy")
+    truth = [{"kind": "leakage", "keys": [item.key], "what": "copy in test", "right_label": ""}]
+    demo.folder_of("digits").mkdir(parents=True)
+    (demo.folder_of("digits") / "truth.json").write_text(json.dumps(truth))
+    flag = Flag.objects.create(
+        dataset=dataset, kind="leakage", subject="s", score=0.9, reason="", state=FlagState.GONE
+    )
+    FlagItem.objects.create(flag=flag, item=item)
+    assert [row.found for row in demo.planted_and_found(dataset)] == [1]
+    Item.objects.update(excluded="")
+    assert [row.found for row in demo.planted_and_found(dataset)] == [0]
