@@ -113,7 +113,7 @@ def _patches() -> Backbone:
 
 def _mfcc(*, note: str) -> Backbone:
     title = "Speech spectrum over time (MFCC)"
-    return Backbone("mfcc20x5-v1", title, waves.MFCC_DIMENSIONS, pretrained=False, note=note)
+    return Backbone("mfcc20x5-v2", title, waves.MFCC_DIMENSIONS, pretrained=False, note=note)
 
 
 def _yamnet(path: Path) -> Backbone:

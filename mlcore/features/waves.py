@@ -21,8 +21,15 @@ HOP = 160
 """Samples at 16 kHz: frames of 32 ms every 10 ms, usual for speech."""
 BANDS = 64
 SHORTEST = SEGMENTS * HOP
+SOUND_DECIBELS = 20.0
+"""The sound lasts from the first to the last frame this close to the loudest one. Words start
+anywhere in a clip; segments of the word, not of the clip, say what is alike."""
+SOUND_MARGIN = 5
+"""Frames of 10 ms kept on both sides, for soft consonants."""
 QUIETEST_DECIBELS = 80.0
 """Levels further below the loudest frame count as silence (librosa's own default)."""
+LEAST_POWER = 1e-12
+"""Band power of a clip below which nothing is recorded: far under one step of 24 bits."""
 MFCC_DIMENSIONS = SEGMENTS * COEFFICIENTS * 2
 
 YAMNET_WINDOW = 15_600
@@ -66,7 +73,7 @@ def _middle(wave: np.ndarray, most: int) -> np.ndarray:
 
 
 def mfcc_statistics(wave: np.ndarray) -> np.ndarray:
-    """Return mean and spread of 20 MFCC in 5 segments of equal length.
+    """Return mean and spread of 20 MFCC in 5 segments of equal length of the sound in a clip.
 
     Parameters
     ----------
@@ -76,16 +83,28 @@ def mfcc_statistics(wave: np.ndarray) -> np.ndarray:
     Returns
     -------
     float32 ndarray of shape (MFCC_DIMENSIONS,)
-        Segment by segment: 20 means, 20 standard deviations.
+        Segment by segment: 20 means, 20 standard deviations. The first coefficient, loudness,
+        is relative to the clip's loudest frame, so that the level of a recording, or of a
+        microphone, plays no part.
     """
     import librosa
 
     power = np.abs(librosa.stft(wave, n_fft=FRAME, hop_length=HOP)) ** 2
-    levels = librosa.power_to_db(_mel_bands() @ power, top_db=QUIETEST_DECIBELS)
+    bands = _mel_bands() @ power
+    bands = _sounding(bands / max(float(bands.max()), LEAST_POWER))
+    levels = librosa.power_to_db(bands, top_db=QUIETEST_DECIBELS)
     coefficients = librosa.feature.mfcc(S=levels, n_mfcc=COEFFICIENTS)
+    coefficients[0] -= coefficients[0].max()
     parts = np.array_split(coefficients, SEGMENTS, axis=1)
     statistics = [np.concatenate([part.mean(axis=1), part.std(axis=1)]) for part in parts]
     return np.concatenate(statistics).astype(np.float32)
+
+
+def _sounding(bands: np.ndarray) -> np.ndarray:
+    """Leave out frames before and after the sound; `bands` is (n_bands, n_frames), power."""
+    power = bands.sum(axis=0)
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-SOUND_DECIBELS / 10))
+    return bands[:, max(loud[0] - SOUND_MARGIN, 0) : loud[-1] + 1 + SOUND_MARGIN]
 
 
 @lru_cache(maxsize=1)

@@ -95,6 +95,41 @@ def test_the_content_that_cannot_be_decoded_is_named(tmp_path):
         extract(backbone, [picture("red")] * 3 + [b"no picture"], batch=2)
 
 
+def spoken(*, gain=1.0, before=0.2, after=0.2, rate=16_000):
+    """A sound that changes: a falling tone, noise, a rising tone, with hiss around it."""
+    rng = np.random.default_rng(3)
+    moments = np.arange(int(0.15 * rate)) / rate
+    falling = np.sin(2 * np.pi * (900 - 2000 * moments) * moments)
+    rising = np.sin(2 * np.pi * (300 + 2000 * moments) * moments)
+    sound = np.concatenate([falling, rng.normal(0, 0.3, len(moments)), rising])
+    quiet = [rng.normal(0, 1e-3, int(seconds * rate)) for seconds in (before, after)]
+    file = io.BytesIO()
+    wave = gain * 0.3 * np.concatenate([quiet[0], sound, quiet[1]])
+    soundfile.write(file, wave, rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+def test_words_are_alike_wherever_they_lie_in_the_clip_and_however_loud_they_are(tmp_path):
+    backbone = backbone_without_weights("audio", tmp_path)
+    here, late, soft, other = extract(
+        backbone, [spoken(), spoken(before=0.7, after=0.05), spoken(gain=0.02), tone(440)]
+    )
+    unlike = np.linalg.norm(here - other)
+    assert np.linalg.norm(here - late) < 0.15 * unlike
+    assert np.linalg.norm(here - soft) < 0.01 * unlike
+
+
+def test_a_silent_clip_has_a_vector(tmp_path):
+    backbone = backbone_without_weights("audio", tmp_path)
+    assert np.isfinite(extract(backbone, [tone(440, seconds=0.01), wav_of_zeros()])).all()
+
+
+def wav_of_zeros():
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(4000), 8000, format="WAV")
+    return file.getvalue()
+
+
 def test_progress_is_told_and_stopping_works(tmp_path):
     backbone = backbone_without_weights("text", tmp_path)
     done = []
