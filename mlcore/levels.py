@@ -11,6 +11,9 @@ from mlcore.files import Fact
 #: Length of a frame in seconds, as the index of the speech data uses.
 FRAME_SECONDS = 0.02
 
+#: Shares of a frame that tell how steeply a clip begins and ends: 20, 10 and 5 ms.
+ONSET_SHARES = (1.0, 0.5, 0.25)
+
 #: Levels are not followed below this, in dBFS; one step of 16 bits is -90.
 FLOOR_DB = -100.0
 
@@ -64,7 +67,9 @@ def level_facts(samples: np.ndarray, rate: int) -> dict[str, Fact]:
         padding_end (exactly constant samples).
         Edges: edge_start_db, edge_end_db (first and last 20 ms relative to the loudest frame:
         0 is as loud, -60 is quiet); inner_start_db, inner_end_db (the same inside the
-        padding).
+        padding); onset_start_db, onset_end_db (the quietest of the first 20, 10 and 5 ms
+        inside the padding: a word that is cut tight swells within them, one that is cut off
+        does not).
         Spectrum: spectral_flatness (0 tone to 1 white noise), spectral_change_db (deviation
         over time of octave bands relative to the frame's level; speech 5 to 15, steady noise
         below 4), bandwidth_hz, zero_crossings (a second, about the mean).
@@ -163,6 +168,9 @@ def _timing(samples: np.ndarray, rate: int) -> dict[str, Fact]:
     start, end, inner_start, inner_end = (
         _rounded(float(decibels(_power(edge, size))[0]) - loudest, 2) for edge in edges
     )
+    onset_start, onset_end = (
+        _rounded(_onset(edge) - loudest, 2) for edge in (inner[:size], inner[::-1][:size])
+    )
     return {
         "rms": _rounded(rms, 7),
         "dbfs": _rounded(max(FLOOR_DB, 20 * np.log10(max(rms, 1e-9))), 2),
@@ -179,7 +187,16 @@ def _timing(samples: np.ndarray, rate: int) -> dict[str, Fact]:
         "edge_end_db": end,
         "inner_start_db": inner_start,
         "inner_end_db": inner_end,
+        "onset_start_db": onset_start,
+        "onset_end_db": onset_end,
     }
+
+
+def _onset(frame: np.ndarray) -> float:
+    """Return the lowest level, in dBFS, of the first parts of a frame (outermost sample first)."""
+    power = ((frame - frame.mean(axis=0)) ** 2).mean(axis=1)
+    parts = (power[: max(1, round(share * len(power)))].mean() for share in ONSET_SHARES)
+    return float(decibels(np.array(list(parts))).min())
 
 
 def _inner(samples: np.ndarray) -> tuple[int, int]:

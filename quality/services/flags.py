@@ -9,7 +9,8 @@ from django.db import transaction
 
 from labeling.models import Dataset, Item, User
 from labeling.services.jobs import Refused, Work
-from quality.detectors import KINDS, CannotRunError, Doubt, Kind
+from quality.detectors import KINDS, Kind
+from quality.doubts import CannotRunError, Doubt
 from quality.models import Flag, FlagItem, FlagState, Run
 from quality.queries.survey import Survey, newest_run, survey_of
 from quality.services import graph
@@ -62,7 +63,9 @@ def _check(work: Work, survey: Survey, kind: Kind) -> dict[str, Any]:
         doubts = kind.find(survey)
     except CannotRunError as reason:
         return {"not_run": str(reason)}
-    return store(work, survey, kind=kind, doubts=doubts)
+    notice = kind.notice(survey) if kind.notice else ""
+    told = {"notice": notice} if notice else {}
+    return {**store(work, survey, kind=kind, doubts=doubts), **told}
 
 
 @dataclass

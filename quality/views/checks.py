@@ -26,6 +26,7 @@ class Line:
     counts: queries.QueueCounts
     job: Job | None
     not_run: str = ""
+    notice: str = ""
 
     @property
     def is_automatic(self) -> bool:
@@ -62,8 +63,9 @@ def _lines(dataset: Dataset) -> list[Line]:
     for kind in KINDS.values():
         if dataset.media in kind.media:
             job = newest.get(kind.name)
-            told = job.result["kinds"][kind.name].get("not_run", "") if job else ""
-            lines.append(Line(kind, counts.get(kind.name, queries.QueueCounts()), job, told))
+            told = job.result["kinds"][kind.name] if job else {}
+            words = {name: told.get(name, "") for name in ("not_run", "notice")}
+            lines.append(Line(kind, counts.get(kind.name, queries.QueueCounts()), job, **words))
     return lines
 
 

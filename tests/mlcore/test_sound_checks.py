@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from scipy.signal import lfilter
 
-from mlcore.sound_checks import SoundDoubt, check_sound
+from mlcore.sound_checks import TIGHT_SHARE, SoundDoubt, check_sound, tight_share
 from mlcore.sounds import measure_sound
 
 SHARED = Path(
@@ -80,10 +82,68 @@ def test_a_cut_end_filled_with_zeros_is_still_a_cut() -> None:
     assert kinds(doubts_about(sound)) == ["cut_audio"]
 
 
+def test_noise_nearly_as_loud_as_the_sound_cuts_nothing_off() -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        hiss = lfilter([1.0], [1.0, -0.98], rng.normal(0, 1, RATE))  # sways more than white noise
+        sound = word(seed) + 0.04 * hiss / hiss.std()
+        assert "cut_audio" not in kinds(doubts_about(sound))
+
+
+def vowel(seconds: float) -> np.ndarray:
+    time = np.arange(int(seconds * RATE)) / RATE
+    swell = np.minimum(1, np.minimum(time, time[::-1]) / 0.02)
+    return 0.1 * swell * sum(np.sin(2 * np.pi * 140 * h * time) / h for h in range(1, 9))
+
+
+def test_a_short_vowel_is_no_noise_and_short_noise_is() -> None:
+    assert "silent_audio" not in kinds(doubts_about(vowel(0.25)))
+    noise = np.random.default_rng(2).normal(0, 0.1, RATE // 4)
+    assert kinds(doubts_about(noise)) == ["silent_audio"]
+
+
+def test_where_all_clips_are_cut_tight_only_what_stands_out_is_named() -> None:
+    sound = word()
+    cut = [measured(sound[int(start * RATE) : int(0.75 * RATE)]) for start in (0.36, 0.39, 0.42)]
+    tight = [measured(sound[int(0.32 * RATE) : int(0.73 * RATE)])] * 30
+    assert tight_share(tight) >= TIGHT_SHARE > tight_share([measured(sound)] * 30)
+    assert tight_share(tight[:5]) == 0.0  # too few to speak of a habit
+    swelling = {"onset_start_db": -7.0, "onset_end_db": -40.0, "frame_range_db": 30.0}
+    assert kinds(check_sound(swelling)) == ["cut_audio"]
+    assert kinds(check_sound(swelling, cut_tight=True)) == []
+    for facts in cut:
+        assert kinds(check_sound(facts, cut_tight=True)) == ["cut_audio"]
+
+
+def measured(sound: np.ndarray) -> dict[str, object]:
+    stream = io.BytesIO()
+    soundfile.write(stream, sound, RATE, format="WAV")
+    return dict(measure_sound(stream.getvalue(), "a.wav").facts)
+
+
 def test_a_clip_much_shorter_than_the_others_is_doubted_only_where_lengths_are_alike() -> None:
     sound = word()[int(0.2 * RATE) : int(0.8 * RATE)]
     assert doubts_about(sound) == []
     assert kinds(doubts_about(sound, typical_seconds=1.2)) == ["cut_audio"]
+
+
+def test_real_words_that_lost_a_tenth_of_their_energy_are_found() -> None:
+    path = SHARED / "data" / "lithuanian_speech_commands" / "audio.zip"
+    if not path.exists():
+        pytest.skip(f"real recordings are absent: set WINNOW_SHARED (looked for {path})")
+    rng, found, alarms, words = np.random.default_rng(4), 0, 0, 0
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not name.endswith(".wav") or "background" in name:
+                continue
+            sound, _ = soundfile.read(io.BytesIO(archive.read(name)))
+            energy = np.cumsum(sound**2) / (sound**2).sum()
+            cut = sound[np.searchsorted(energy, rng.uniform(0.1, 0.6)) :]
+            words += 1
+            found += "cut_audio" in kinds(check_sound(measured(cut)))
+            alarms += "cut_audio" in kinds(check_sound(measured(sound)))
+    assert found >= 0.9 * words
+    assert alarms <= 0.01 * words
 
 
 def test_real_words_are_not_called_silent() -> None:

@@ -7,12 +7,14 @@ from labeling.models import Content, Dataset, Item
 from labeling.services import jobs, labels
 from mlcore.label_errors import LabelErrors
 from mlcore.neighbours import nearest
-from quality.detectors import KINDS, Doubt, worst_labels
+from quality.detectors import KINDS
+from quality.doubts import Doubt
+from quality.doubts.labels import worst_labels
 from quality.models import Flag, FlagState
 from quality.queries.flags import flag_rows
 from quality.queries.survey import Survey, survey_of
 from quality.services import flags
-from quality.services.flags import flag_items, store, subject_of
+from quality.services.flags import flag_items, raise_flags, store, subject_of
 from tests.factories import make_dataset, make_item, make_user
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +192,19 @@ def test_harmless_oddities_are_candidates_and_serious_ones_are_likely():
     assert not turned.is_likely
     assert misnamed.is_likely
     assert misnamed.score > turned.score
+
+
+def test_a_set_that_is_cut_tight_is_said_once_and_only_what_stands_out_is_flagged():
+    dataset = make_dataset(media="audio")
+    for number in range(40):
+        clip = make_item(dataset, f"{number:02}.wav", "cat")
+        onset = -0.5 if number == 7 else -7.0 - number / 10
+        facts = {"edge_start_db": onset, "onset_start_db": onset, "frame_range_db": 30.0}
+        Content.objects.filter(pk=clip.content_id).update(facts=facts)
+    outcome = raise_flags(make_work(dataset, kinds=["cut_audio"]))
+    flag = Flag.objects.get()
+    assert flag.items.get().key == "07.wav"
+    assert "100 % begin or end within 12 dB" in outcome["kinds"]["cut_audio"]["notice"]
 
 
 def test_people_flag_items_and_their_note_is_the_reason():

@@ -1,0 +1,117 @@
+"""Labels that model and neighbours doubt."""
+
+from typing import Any
+
+import numpy as np
+from django.utils.translation import gettext_lazy as _
+
+from labeling.models import Media
+from mlcore.label_errors import LabelErrors, find_label_errors
+from quality.doubts import CannotRunError, Doubt
+from quality.queries.survey import Survey
+
+LEAST_CLASSES = 2
+MOST_CANDIDATES = 400  # labels below the line of an expected error that the queue goes on with
+CANDIDATE_SHARE = 0.02  # of the items: the same for large sets
+NEIGHBOURS_SHOWN = 8
+PROBABILITIES_SHOWN = 12
+
+
+def find_wrong_labels(survey: Survey) -> list[Doubt]:
+    """Labels outside the test split that model and neighbours doubt, worst first."""
+    labels = survey.doubted_labels
+    if survey.graph is None and survey.probabilities is None:
+        raise CannotRunError(_("It needs a finished run, or vectors of the items."))
+    if len(set(labels[labels >= 0].tolist())) < LEAST_CLASSES:
+        raise CannotRunError(_("It needs labels of at least two classes outside the test split."))
+    if survey.graph is not None and survey.graph.indices.shape[1] == 0:
+        raise CannotRunError(_("It needs more than one item."))
+    found = find_label_errors(
+        labels,
+        _filled(survey, labels),
+        n_classes=len(survey.classes),
+        neighbours=survey.graph,
+    )
+    return [
+        _label_doubt(survey, row, int(found.suggested[row]), found)
+        for row in worst_labels(found, labels).tolist()
+    ]
+
+
+def worst_labels(found: LabelErrors, labels: np.ndarray) -> np.ndarray:
+    """Return the rows of expected errors and below them of some candidates, worst first."""
+    is_doubted = (labels >= 0) & (found.suggested != labels)
+    order = np.argsort(-found.score, kind="stable")
+    ranked = order[is_doubted[order]]
+    most = max(MOST_CANDIDATES, round(CANDIDATE_SHARE * len(labels)))
+    return ranked[: int(found.is_error.sum()) + most]
+
+
+def _filled(survey: Survey, labels: np.ndarray) -> np.ndarray | None:
+    """Return probabilities, even ones where the run says nothing: there neighbours decide."""
+    if survey.probabilities is None:
+        return None
+    filled = survey.probabilities.copy()
+    known = np.nansum(filled, axis=0) > 0
+    is_new_class = (labels >= 0) & ~known[np.maximum(labels, 0)]
+    filled[np.isnan(filled).any(axis=1) | is_new_class] = 1.0 / len(survey.classes)
+    return filled
+
+
+def _label_doubt(survey: Survey, row: int, suggested: int, found: LabelErrors) -> Doubt:
+    given = int(survey.labels[row])
+    near = _nearest_voters(survey, row)
+    agree = sum(survey.labels[other] == given for other, _ in near)
+    told = None if survey.probabilities is None else survey.probabilities[row]
+    if told is not None and np.isnan(told).any():
+        told = None
+    return Doubt(
+        rows=(row,),
+        score=float(found.score[row]),
+        reason=_label_reason(survey, given, suggested, told=told, agree=agree, near=len(near)),
+        given=survey.classes[given],
+        suggested=survey.classes[suggested],
+        is_likely=bool(found.is_error[row]),
+        evidence={
+            "probabilities": [] if told is None else _largest(survey, told, keep=given),
+            "neighbours": [[survey.ids[other], round(value, 3)] for other, value in near],
+        },
+    )
+
+
+def _label_reason(
+    survey: Survey,
+    given: int,
+    suggested: int,
+    *,
+    told: np.ndarray | None,
+    agree: int,
+    near: int,
+) -> str:
+    names = survey.classes
+    noun = {Media.IMAGE: "image", Media.AUDIO: "clip"}.get(Media(survey.dataset.media), "text")
+    count = "none" if agree == 0 else str(agree)
+    votes = (
+        f"{count} of its {near} nearest neighbours {'are' if agree > 1 else 'is'} “{names[given]}”"
+    )
+    if told is None:
+        return f"{votes[0].upper()}{votes[1:]}; most say “{names[suggested]}”."
+    gives = " and ".join(
+        f"“{names[at]}” {told[at]:.2f}".replace(" 0.", " .") for at in (given, suggested)
+    )
+    return f"The model, which never saw this {noun}, gives {gives}, and {votes}."
+
+
+def _largest(survey: Survey, told: np.ndarray, *, keep: int) -> list[list[Any]]:
+    order = np.argsort(-told, kind="stable")[:PROBABILITIES_SHOWN].tolist()
+    shown = order if keep in order else [*order[:-1], keep]
+    return [[survey.classes[place], round(float(told[place]), 4)] for place in shown]
+
+
+def _nearest_voters(survey: Survey, row: int) -> list[tuple[int, float]]:
+    """Nearest labelled items outside the test split."""
+    if survey.graph is None:
+        return []
+    near = zip(survey.graph.indices[row].tolist(), survey.graph.similarities[row].tolist())
+    voters = [(other, value) for other, value in near if survey.doubted_labels[other] >= 0]
+    return voters[:NEIGHBOURS_SHOWN]
