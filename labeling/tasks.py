@@ -48,6 +48,12 @@ def free_expired_claims() -> None:
     rounds.free_expired_claims(now=timezone.now())
 
 
+@shared_task(name="winnow.remove_old_files")
+def remove_old_files() -> None:
+    """Remove the files of imports that were done a while ago."""
+    importing.remove_old_files(now=timezone.now())
+
+
 @shared_task(name="winnow.import", bind=True)
 def import_upload(self: Task, job_id: int) -> None:
     """Open every member of an upload once and make items of them."""

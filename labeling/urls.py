@@ -40,6 +40,9 @@ urlpatterns = [
     path("d/<slug:slug>/uploads/<int:pk>/", imports.upload, name="upload"),
     path("d/<slug:slug>/uploads/<int:pk>/files/", imports.upload_files, name="upload_files"),
     path("d/<slug:slug>/uploads/<int:pk>/start/", imports.start_upload, name="start_upload"),
+    path(
+        "d/<slug:slug>/uploads/<int:pk>/again/", imports.read_upload_again, name="read_upload_again"
+    ),
     path("d/<slug:slug>/uploads/<int:pk>/apply/", imports.apply_upload, name="apply_upload"),
     path("d/<slug:slug>/uploads/<int:pk>/report.csv", imports.upload_report, name="upload_report"),
     path("healthz", system.healthz, name="healthz"),

@@ -81,6 +81,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:upload_files": (LEADS, "post"),
     "labeling:start_upload": (LEADS, "post"),
     "labeling:apply_upload": (LEADS, "post"),
+    "labeling:read_upload_again": (LEADS, "post"),
     "labeling:upload_report": (LEADS, "get"),
     "labeling:media": (MEMBERS, "get"),
     "labeling:job": (REVIEWERS, "get"),
@@ -262,7 +263,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "item": "labeling:media labeling:use_as_example quality:item quality:item_in_files",
         "example": "labeling:drop_example",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
-        "labeling:apply_upload labeling:upload_report",
+        "labeling:apply_upload labeling:upload_report labeling:read_upload_again",
         "class": "labeling:retire_class",
         "flag": "quality:flag quality:decide api-1:decide",
         "comparison": "quality:changed_items quality:compared",

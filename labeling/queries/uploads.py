@@ -60,6 +60,11 @@ def page_after(upload: Upload, shown: Shown, after: int) -> tuple[list[UploadEnt
     return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None
 
 
+def has_items(upload: Upload) -> bool:
+    """Tell whether an upload brought items, or met some that were there."""
+    return upload.entries.filter(item__isnull=False).exists()
+
+
 def unknown_classes(upload: Upload) -> list[dict[str, Any]]:
     """Return the class names of an upload that its dataset does not have, with their items."""
     waiting = upload.entries.filter(code="unknown_class", item__label__isnull=True)

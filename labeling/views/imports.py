@@ -148,7 +148,35 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     }
     if row.job is not None:
         context |= queries.job_outlook(row.job)
+        context["again"] = _again_form(row)
     return render(request, "labeling/upload.html", context)
+
+
+def _again_form(row: Upload) -> ImportOptionsForm | None:
+    """Return the form that reads a table once more, if this import can be read again."""
+    if not importing.can_read_again(row):
+        return None
+    named = {f"column_{role}": name for role, name in row.options.get("columns", {}).items()}
+    form = ImportOptionsForm(initial={**row.options, **named})
+    if reads.has_items(row):  # by their keys items are known
+        del form.fields["column_key"]
+    return form
+
+
+@login_required
+@require_POST
+def read_upload_again(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Import the same files once more, with other columns or splits."""
+    row = access.upload_for(request.user, slug, pk)
+    form = ImportOptionsForm(request.POST)
+    form.is_valid()
+    try:
+        again, job = importing.read_again(upload=row, options=form.options(), by=request.user)
+    except (jobs.Refused, jobs.JobOpenError) as refusal:
+        messages.error(request, str(refusal))
+        return redirect("labeling:upload", slug, pk)
+    tasks.send(job)
+    return redirect("labeling:upload", slug, again.pk)
 
 
 def _shown(asked: QueryDict) -> tuple[reads.Shown, int]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from labeling.models import Dataset, Item, Job, Role, Upload, UploadEntry
 from labeling.services import jobs
-from labeling.services.intake import importing, receiving
+from labeling.services.intake import differences, importing, receiving
 from tests.factories import make_dataset, make_item, make_member, make_user
 from tests.labeling.test_intake import PETS, packed, png
 
@@ -222,3 +223,72 @@ def test_a_report_shows_first_what_is_worth_a_look(lead: Client, dataset: Datase
     assert "good.png" in lead.get(url, {"all": "on"}).text
     UploadEntry.objects.exclude(name="good.png").delete()
     assert "good.png" in lead.get(url).text
+
+
+# ---- the same files once more, with other columns ----
+
+
+def sent_table(lead: Client, table: str, **columns: str) -> Upload:
+    """Send a table of texts and let a worker read it, if it can be read."""
+    file = SimpleUploadedFile("words.csv", table.encode())
+    lead.post(reverse("labeling:import", args=["words"]), {"files": [file], **columns})
+    upload = Upload.objects.latest("pk")
+    assert upload.job
+    jobs.carry_out(upload.job.pk, importing.import_upload)
+    return upload
+
+
+@pytest.fixture
+def words(lead: Client, dataset: Dataset) -> Dataset:
+    Dataset.objects.filter(pk=dataset.pk).update(slug="words", media="text")
+    dataset.refresh_from_db()
+    return dataset
+
+
+TABLE = "words,meaning,kind,who\nhello there,greet,a,ann\ngood bye,leave,b,bob\n"
+
+
+def test_a_failed_import_is_read_again_without_sending_the_files_again(
+    lead: Client, words: Dataset
+):
+    failed = sent_table(lead, TABLE)
+    page = lead.get(reverse("labeling:upload", args=["words", failed.pk])).text
+    assert "which column holds the texts?" in page
+    assert 'name="column_text"' in page
+    again = reverse("labeling:read_upload_again", args=["words", failed.pk])
+    lead.post(again, {"column_text": "words", "column_label": "meaning"})
+    read = Upload.objects.latest("pk")
+    carry_out(read)
+    labels = words.items.values_list("content__text", "label__name")
+    assert dict(labels) == {"hello there": "greet", "good bye": "leave"}
+
+
+def test_other_columns_of_a_finished_import_are_shown_as_differences_under_the_same_keys(
+    lead: Client, words: Dataset
+):
+    first = sent_table(lead, TABLE, column_text="words", column_label="kind")
+    assert words.items.count() == 2
+    page = lead.get(reverse("labeling:upload", args=["words", first.pk])).text
+    assert "words, meaning, kind, who" in page
+    assert 'name="column_key"' not in page
+    again = reverse("labeling:read_upload_again", args=["words", first.pk])
+    lead.post(again, {"column_text": "words", "column_group": "who", "column_key": "meaning"})
+    read = Upload.objects.latest("pk")
+    carry_out(read)
+    assert words.items.count() == 2
+    assert importing.counts(read)["different"] == 2
+    differences.apply_differences(upload=read)
+    assert set(words.items.values_list("source_group", flat=True)) == {"ann", "bob"}
+
+
+def test_files_of_a_read_table_are_kept_for_a_day(lead: Client, words: Dataset):
+    upload = sent_table(lead, TABLE, column_text="words")
+    done = Job.objects.get().finished_at
+    assert done
+    assert importing.remove_old_files(now=done + timedelta(hours=23)) == 0
+    assert importing.remove_old_files(now=done + timedelta(hours=25)) == 1
+    assert not receiving.folder_of(upload).exists()
+    page = lead.get(reverse("labeling:upload", args=["words", upload.pk])).text
+    assert 'name="column_text"' not in page
+    again = reverse("labeling:read_upload_again", args=["words", upload.pk])
+    assert "no longer kept" in lead.post(again, follow=True).text

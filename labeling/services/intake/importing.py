@@ -8,6 +8,7 @@ entry, and ends in the same items and the same report.
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from django.db import transaction
 from django.db.models import Count, Q
 
 from labeling import storage
-from labeling.models import Dataset, Job, LabelClass, Split, Upload, UploadEntry, User
+from labeling.models import Dataset, Job, JobState, LabelClass, Split, Upload, UploadEntry, User
+from labeling.queries import uploads
 from labeling.services import datasets, jobs
 from labeling.services.intake import splitting
 from labeling.services.intake.measuring import Opened, open_all
 from labeling.services.intake.reading import Asked, Candidate, Reading, read_upload
 from labeling.services.intake.recording import Ledger, classes_by_name, record
 
+MOST_COLUMNS = 100  # shown where columns are chosen again
+TABLES_KEPT = timedelta(days=1)  # time to see that a column was meant otherwise
 BATCH_MEMBERS = 100  # rows of a transaction stay below 200 with their label history
 BATCH_BYTES = 64 * 2**20  # of files held in memory at once
 
@@ -90,14 +94,66 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
         else {}
     )
     result = {**counts(upload), "ignored": reading.ignored, "manifest": reading.manifest}
-    result |= {"upload": upload.pk, "split": split}
+    result |= {"upload": upload.pk, "split": split, "columns": reading.columns[:MOST_COLUMNS]}
     with transaction.atomic():
         work.hold()
         upload.options["result"] = result
         upload.save(update_fields=["options"])
-    if Path(upload.path).is_relative_to(uploads_folder()):  # its contents lie in storage now
-        shutil.rmtree(uploads_folder() / str(upload.pk), ignore_errors=True)
+    if not reading.columns:  # its contents lie in storage now, and no table is to be read again
+        remove_files(upload)
     return result
+
+
+def remove_files(upload: Upload) -> None:
+    """Remove what the browser sent; files that were read where they lay stay there."""
+    path = Path(upload.path)
+    if path.is_relative_to(uploads_folder()):
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def can_read_again(upload: Upload) -> bool:
+    """Tell whether an ended import failed or had a table, and its files are still there."""
+    ended = upload.job is not None and not upload.job.is_open
+    result = upload.options.get("result")
+    had_table = result is None or bool(result.get("columns"))
+    return ended and had_table and Path(upload.path).exists()
+
+
+@transaction.atomic
+def read_again(*, upload: Upload, options: Mapping[str, Any], by: User) -> tuple[Upload, Job]:
+    """Open another import of the same files, with other options; the caller sends its job.
+
+    Where items came of the earlier one their keys stay: by those they are known.
+    """
+    if upload.job is None or upload.job.is_open:
+        raise jobs.Refused("This import has not ended yet.")
+    if not Path(upload.path).exists():
+        raise jobs.Refused("The files of this import are no longer kept; send them again.")
+    asked = {**upload.options, **options}
+    for name in ("plan", "result"):
+        asked.pop(name, None)
+    if uploads.has_items(upload):
+        chosen = {role: name for role, name in asked["columns"].items() if role != "key"}
+        was = {role: name for role, name in upload.options["columns"].items() if role == "key"}
+        asked["columns"] = chosen | was
+    again = Upload.objects.create(
+        dataset=upload.dataset, name=upload.name, path=upload.path, options=asked, by=by
+    )
+    return again, open_job_of(upload=again, by=by)
+
+
+def remove_old_files(*, now: datetime) -> int:
+    """Remove the files of imports that were done a while ago; returns of how many."""
+    old = []
+    for folder in uploads_folder().glob("*/files"):
+        newest = Upload.objects.filter(path=str(folder)).select_related("job").last()
+        job = newest.job if newest else None
+        ended = job.finished_at if job and job.state == JobState.DONE else None
+        if newest and ended and ended < now - TABLES_KEPT:
+            old.append(newest)
+    for upload in old:
+        remove_files(upload)
+    return len(old)
 
 
 def _asked(upload: Upload) -> Asked:

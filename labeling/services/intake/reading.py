@@ -52,12 +52,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Reading:
-    """All candidates of an upload, where their labels come from, what was left out."""
+    """All candidates of an upload, the table that names them, what was left out."""
 
     candidates: list[Candidate]
     manifest: str
     top: str
     ignored: int
+    columns: list[str] = field(default_factory=list)
 
     @property
     def classes(self) -> list[str]:
@@ -96,19 +97,21 @@ def read_upload(asked: Asked) -> Reading:
         whole = [member.name for member in listing.members if not member.problem]
         top = top_folder(whole, classes=asked.known_classes) if len(whole) > 1 else ""
     if asked.media == Media.TEXT and any(is_table(m.name) for m in listing.members):
-        candidates, manifest = list(_of_text_tables(asked, listing)), ""
+        columns: dict[str, None] = {}
+        candidates, manifest = list(_of_text_tables(asked, listing, columns)), ""
     else:
         table, unused = _manifest(asked, listing, top)
         if asked.split_from == "column" and (table is None or not table.has("split")):
             raise Refused("Splits are to come from a column, but no table has a split column.")
         manifest = table.name if table else ""
+        columns = dict.fromkeys(table.columns if table else [])
         if table and top and any(_key(table, row).startswith(top) for row in table.rows):
             top = ""  # the table counts the folder among the names
         found = _of_files(asked, listing, table, top)
         candidates = [_without_table(c, unused) for c in found]
     if not any(c.problem is None for c in candidates) and not candidates:
         raise Refused(f"There is nothing to import in {asked.path.name}.")
-    return Reading(list(_distinct(candidates)), manifest, top, listing.ignored)
+    return Reading(list(_distinct(candidates)), manifest, top, listing.ignored, list(columns))
 
 
 def _natural(name: str) -> tuple[int, int, str, str]:
@@ -336,13 +339,16 @@ def _split_of(asked: Asked, table: Table, row: Row) -> tuple[str, tuple[Problem,
 # --- texts -------------------------------------------------------------------------------------
 
 
-def _of_text_tables(asked: Asked, listing: Listing) -> Iterator[Candidate]:
+def _of_text_tables(
+    asked: Asked, listing: Listing, columns: dict[str, None]
+) -> Iterator[Candidate]:
     """One item a line; where lines have no key, the table's name and the row number are it."""
     members = [m for m in listing.members if is_table(m.name)]
     seen: dict[str, tuple[str, int]] = {}
     for member in members:
         stem = PurePosixPath(member.name.removesuffix(".gz")).stem
         table = _text_table(asked, member)
+        columns.update(dict.fromkeys(table.columns))
         for line, problem in table.problems:
             yield Candidate(member.name, "", line=line, problem=problem)
         for row in table.rows:
