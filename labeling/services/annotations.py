@@ -1,11 +1,11 @@
 """Answers: recorded once, counted up to what was wanted, withdrawn, settled by consensus."""
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
@@ -27,7 +27,6 @@ from labeling.models import (
 from labeling.queries import places
 from labeling.services import labels
 from labeling.services.rounds import LEASE, take_place
-from mlcore import consensus
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
 LONGEST_SECONDS = 3600.0  # longer than this nobody looked at the item all the time
@@ -258,10 +257,6 @@ def agree(answers: Sequence[Annotation]) -> tuple[LabelClass | None, float]:
     which refuses the class that was asked about and names no other.
     """
     said = [(given.answer, given.label_id or given.asked_id) for given in answers]
-    kinds = {kind: code for code, kind in enumerate(dict.fromkeys(said))}
-    codes = np.array([kinds[kind] for kind in said])
-    voters = np.arange(len(codes))
-    result = consensus.majority(np.zeros_like(codes), voters, codes, n_classes=len(kinds))
-    confidence = float(result.confidence[0])
-    top = answers[int(np.flatnonzero(codes == result.label[0])[0])]
-    return (top.label if confidence > STRICT_MAJORITY else None), confidence
+    commonest, votes = Counter(said).most_common(1)[0]
+    share = votes / len(answers)
+    return (answers[said.index(commonest)].label if share > STRICT_MAJORITY else None), share

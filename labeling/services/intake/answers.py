@@ -244,7 +244,7 @@ def _agreed(answers: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, flo
     """Return class and confidence of each item (by id) that its answers settle."""
     import numpy as np
 
-    from mlcore.consensus import dawid_skene, majority
+    from mlcore.consensus import aggregate
 
     if not answers:
         return {}
@@ -252,12 +252,13 @@ def _agreed(answers: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, flo
     (items, item), (people, person), (classes, answer) = columns
     enough = len(people) >= LEAST_ANNOTATORS
     enough = enough and len(answers) / len(items) >= LEAST_ANSWERS_AN_ITEM
-    method = dawid_skene if enough else majority
-    found = method(item, person, answer, n_classes=len(classes), n_items=len(items))
+    found = aggregate(
+        item, person, answer, n_classes=len(classes), method="auto" if enough else "majority"
+    )
     return {
         int(pk): (int(classes[label]), float(confidence))
         for pk, label, confidence in zip(items, found.label, found.confidence)
-        if confidence > LEAST_CONFIDENCE
+        if label >= 0 and confidence > LEAST_CONFIDENCE
     }
 
 
