@@ -132,8 +132,8 @@ def _record(annotation: Annotation, now: datetime) -> Recorded:
     if annotation.withdrawn_at is None and annotation.answer != Answer.SKIP:
         annotation.is_surplus = not (had_place or take_place(row.pk))
     annotation.save(force_insert=True)
-    if not annotation.is_surplus:
-        _settle(row)
+    if _outcome(annotation) == "counted" and row.taken + (not had_place) >= row.wanted:
+        _settle(row, last=annotation)
     return Recorded(annotation, _outcome(annotation))
 
 
@@ -219,19 +219,9 @@ def _skipped(round: Round, annotator: Annotator) -> QuerySet[Annotation]:
     )
 
 
-def _settle(row: RoundItem) -> None:
+def _settle(row: RoundItem, *, last: Annotation) -> None:
     """Give the item its label, or mark it disputed, once it has the answers it needs."""
-    answers = list(
-        Annotation.objects.filter(
-            round_id=row.round_id,
-            item_id=row.item_id,
-            withdrawn_at__isnull=True,
-            is_surplus=False,
-        )
-        .exclude(answer=Answer.SKIP)
-        .select_related("label")
-        .order_by("pk")
-    )
+    answers = [last] if row.wanted == 1 else _counted(row)
     if len(answers) < row.wanted or row.state != RoundItemState.OPEN:
         return
     agreed, confidence = agree(answers)
@@ -239,6 +229,13 @@ def _settle(row: RoundItem) -> None:
     RoundItem.objects.filter(pk=row.pk).update(state=state)
     if agreed and row.round.kind != RoundKind.QUALIFY:
         _give_label(row, agreed, confidence)
+
+
+def _counted(row: RoundItem) -> list[Annotation]:
+    rows = Annotation.objects.filter(
+        round_id=row.round_id, item_id=row.item_id, withdrawn_at__isnull=True, is_surplus=False
+    )
+    return list(rows.exclude(answer=Answer.SKIP).select_related("label").order_by("pk"))
 
 
 def _give_label(row: RoundItem, label: LabelClass, confidence: float) -> None:
