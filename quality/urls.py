@@ -17,6 +17,7 @@ urlpatterns = [
     path("d/<slug:slug>/browse/", browse.browse, name="browse"),
     path("d/<slug:slug>/browse/selection/", browse.selection, name="selection"),
     path("d/<slug:slug>/browse/undo/", browse.undo, name="selection_undo"),
+    path("d/<slug:slug>/browse/counts/", browse.counts, name="browse_counts"),
     path("d/<slug:slug>/browse/histogram/", browse.histogram, name="histogram"),
     path("d/<slug:slug>/items/<int:pk>/", items.item, name="item"),
     path("d/<slug:slug>/items/<int:pk>/files/", items.item_in_files, name="item_in_files"),

@@ -120,6 +120,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:selection": (REVIEWERS, "post"),
     "quality:selection_undo": (REVIEWERS, "post"),
     "quality:histogram": (REVIEWERS, "get"),
+    "quality:browse_counts": (REVIEWERS, "get"),
     "quality:item": (REVIEWERS, "get"),
     "quality:item_in_files": (REVIEWERS, "get"),
     "quality:checks": (REVIEWERS, "get"),

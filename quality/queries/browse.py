@@ -11,8 +11,8 @@ from django.db.models import Count, QuerySet
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState, User
-from quality.models import Action, Decision, Run
-from quality.queries.filters import Shown, one_of
+from quality.models import Action, Decision, Flag, FlagState, Run
+from quality.queries.filters import Shown, doubts_about, one_of
 
 ITEMS_A_PAGE = 120
 RANDOM_ITEMS = 100
@@ -28,6 +28,14 @@ class Page:
     items: list[Item]
     previous: str = ""
     next: str = ""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Which kinds of flags and which tags a dataset has: boxes that do not come and go."""
+
+    kinds: Collection[str] = ()
+    tags: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -218,6 +226,17 @@ def _around_suspicious(shown: Shown, item: Item) -> tuple[int | None, int | None
     return (before[-1] if before else None), (after[0] if after else None)
 
 
+def outline_of(dataset: Dataset) -> Outline:
+    """Return what the filter offers, without counting what each box would show."""
+    flags = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN).order_by()
+    tags = ItemTag.objects.filter(item__dataset=dataset).values_list("name")
+    often = tags.annotate(n=Count("pk")).order_by("-n", "name")[:TAGS_SHOWN]
+    return Outline(
+        kinds=set(flags.values_list("kind", flat=True).distinct()),
+        tags=[name for name, _n in often],
+    )
+
+
 OWN_GROUPS = ("classes", "unlabelled", "splits", "odd", "excluded")
 
 
@@ -239,7 +258,7 @@ def facets_of(shown: Shown) -> Facets:
         kinds=Counter(kind for kind, _item in kinds),
         flagged=len(doubted),
         disputed=len(_among(shown, list(disputed), without=("disputed",))),
-        tags=dict(tags.most_common(TAGS_SHOWN)),
+        tags=dict(tags),
     )
 
 
@@ -311,7 +330,8 @@ def tiles_of(shown: Shown, items: list[Item], *, query: str = "") -> list[Tile]:
     """Dress items for the grid, with the open doubts about them."""
     suggested: dict[int, str] = {}
     doubts: Counter[int] = Counter()
-    for doubt in sorted(shown.doubts, key=lambda doubt: doubt.score):
+    about = doubts_about([item.pk for item in items])
+    for doubt in sorted(about, key=lambda doubt: doubt.score):
         doubts[doubt.item] += 1
         suggested[doubt.item] = doubt.suggested or suggested.get(doubt.item, "")
     # One look-up of each address serves the page: five hundred would cost a tenth of its time.

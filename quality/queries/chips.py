@@ -1,6 +1,6 @@
-"""How the filter of Browse reads: its boxes with counts, and the chips of what is on."""
+"""How the filter of Browse reads: its boxes, their counts, and the chips of what is on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from labeling.models import Split
 from quality.models import Action, Decision
-from quality.queries.browse import Facets
+from quality.queries.browse import Facets, Outline
 from quality.queries.filters import ANY, FACTS, PARAMETERS, SORTS, Filter, Shown
 
 
@@ -20,7 +20,7 @@ class Box:
     name: str
     value: str
     words: str
-    count: int
+    count: int | None
     checked: bool
 
 
@@ -40,56 +40,69 @@ class Chip:
     query: str
 
 
-def groups_of(shown: Shown, facets: Facets, *, kinds: Mapping[str, str]) -> list[Group]:
-    """Return the boxes beside the items; empty kinds and tags are left out."""
+def groups_of(
+    shown: Shown, outline: Outline, facets: Facets | None, *, kinds: Mapping[str, str]
+) -> list[Group]:
+    """Return the boxes beside the items, the same with counts (facets) and before they are there.
+
+    What a dataset has nothing of is left out: kinds of flags, tags.
+    """
     chosen = shown.filter
+    counts = facets or Facets()
+    n = _counter(is_known=facets is not None)
     groups = [
-        Group(_("Class"), _class_boxes(shown, facets)),
+        Group(_("Class"), _class_boxes(shown, counts, n)),
         Group(
             _("Split"),
             [
-                Box("split", value, str(words), facets.splits.get(value, 0), value in chosen.splits)
+                Box("split", value, str(words), n(counts.splits.get(value)), value in chosen.splits)
                 for value, words in Split.choices
-                if facets.splits.get(value) or value in chosen.splits
             ],
         ),
-        Group(_("State"), _state_boxes(chosen, facets)),
+        Group(_("State"), _state_boxes(chosen, counts, n)),
         Group(
             _("Flags"),
             [
-                Box("flag", name, words, facets.kinds.get(name, 0), name in chosen.flags)
+                Box("flag", name, words, n(counts.kinds.get(name)), name in chosen.flags)
                 for name, words in kinds.items()
-                if facets.kinds.get(name) or name in chosen.flags
+                if name in outline.kinds or name in chosen.flags
             ],
         ),
         Group(
             _("Tags"),
             [
-                Box("tag", name, name, facets.tags.get(name, 0), name in chosen.tags)
-                for name in dict.fromkeys([*facets.tags, *chosen.tags])
+                Box("tag", name, name, n(counts.tags.get(name)), name in chosen.tags)
+                for name in dict.fromkeys([*outline.tags, *chosen.tags])
             ],
         ),
     ]
     return [group for group in groups if group.boxes]
 
 
-def _class_boxes(shown: Shown, facets: Facets) -> list[Box]:
+def _counter(*, is_known: bool) -> Callable[[int | None], int | None]:
+    """Return how a count is written: as it is, or not at all while nobody has counted."""
+    return lambda count: (count or 0) if is_known else None
+
+
+def _class_boxes(shown: Shown, counts: Facets, n: Callable[[int | None], int | None]) -> list[Box]:
     chosen = shown.filter
     boxes = [
-        Box("class", row.name, row.name, facets.classes.get(row.pk, 0), row.name in chosen.classes)
+        Box("class", row.name, row.name, n(counts.classes.get(row.pk)), row.name in chosen.classes)
         for row in shown.dataset.classes.all()
-        if row.retired_at is None or facets.classes.get(row.pk)
+        if row.retired_at is None or counts.classes.get(row.pk) or row.name in chosen.classes
     ]
-    none = facets.classes.get(None, 0)
+    none = n(counts.classes.get(None))
     return [*boxes, Box("unlabelled", "1", _("No label"), none, chosen.unlabelled)]
 
 
-def _state_boxes(chosen: Filter, facets: Facets) -> list[Box]:
+def _state_boxes(
+    chosen: Filter, counts: Facets, n: Callable[[int | None], int | None]
+) -> list[Box]:
     return [
-        Box("flag", ANY, _("Has a flag"), facets.flagged, ANY in chosen.flags),
-        Box("disputed", "1", _("Disputed"), facets.disputed, chosen.disputed),
-        Box("odd", "1", _("Odd file"), facets.odd, chosen.odd),
-        Box("excluded", "1", _("Excluded"), facets.excluded, chosen.excluded),
+        Box("flag", ANY, _("Has a flag"), n(counts.flagged), ANY in chosen.flags),
+        Box("disputed", "1", _("Disputed"), n(counts.disputed), chosen.disputed),
+        Box("odd", "1", _("Odd file"), n(counts.odd), chosen.odd),
+        Box("excluded", "1", _("Excluded"), n(counts.excluded), chosen.excluded),
     ]
 
 

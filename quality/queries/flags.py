@@ -47,11 +47,11 @@ def review_queue(dataset: Dataset, kind: str) -> QuerySet[Flag]:
     return open_flags(dataset, kind).order_by("-score", "pk")
 
 
-def counts_by_kind(dataset: Dataset) -> dict[str, QueueCounts]:
-    """Count every kind's flags in two queries."""
+def counts_by_kind(dataset: Dataset, kind: str = "") -> dict[str, QueueCounts]:
+    """Count every kind's flags, or one kind's, in two queries."""
     in_test = FlagItem.objects.filter(flag=OuterRef("pk"), item__split=Split.TEST)
     waiting = (
-        open_flags(dataset)
+        open_flags(dataset, kind)
         .values("kind")
         .annotate(
             n=Count("pk"),
@@ -59,11 +59,10 @@ def counts_by_kind(dataset: Dataset) -> dict[str, QueueCounts]:
             test=Count("pk", filter=Exists(in_test)),
         )
     )
-    closed = dict(
-        Flag.objects.filter(dataset=dataset, state__in=CLOSED)
-        .values_list("kind")
-        .annotate(n=Count("pk"))
-    )
+    done = Flag.objects.filter(dataset=dataset, state__in=CLOSED)
+    if kind:
+        done = done.filter(kind=kind)
+    closed = dict(done.values_list("kind").annotate(n=Count("pk")))
     counts = {
         row["kind"]: QueueCounts(
             row["n"], row["likely"], closed.pop(row["kind"], 0), touches_test=row["test"]

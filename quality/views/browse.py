@@ -39,15 +39,13 @@ def browse(request: access.MemberRequest, slug: str) -> HttpResponse:
     page = queries.page_of(
         shown, after=request.GET.get("after", ""), before=request.GET.get("before", "")
     )
-    facets = queries.facets_of(shown)
-    kinds = {name: str(kind.title) for name, kind in KINDS.items()}
     context = {
         "dataset": dataset,
         "section": "browse",
         "filter": shown.filter,
-        "facets": facets,
-        "groups": chips.groups_of(shown, facets, kinds=kinds),
-        "chips": chips.chips_of(shown, kinds=kinds),
+        "total": _total(shown, page),
+        "groups": chips.groups_of(shown, queries.outline_of(dataset), None, kinds=_titles()),
+        "chips": chips.chips_of(shown, kinds=_titles()),
         "sorts": chips.sorts_of(shown.filter),
         "carried": chips.carried(shown.filter),
         "may_lead": dataset.viewer_role in access.LEADS,
@@ -55,6 +53,32 @@ def browse(request: access.MemberRequest, slug: str) -> HttpResponse:
         **for_actions(dataset, request.user),
     }
     return render(request, "quality/browse.html", context)
+
+
+@login_required
+def counts(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """How many items each box would show and all show together; fetched after the page itself."""
+    dataset = access.dataset_for(request.user, slug)
+    shown = shown_for(request, dataset)
+    facets = queries.facets_of(shown)
+    context = {
+        "dataset": dataset,
+        "filter": shown.filter,
+        "total": facets.total,
+        "shown": min(facets.total, queries.RANDOM_ITEMS),
+        "groups": chips.groups_of(shown, queries.outline_of(dataset), facets, kinds=_titles()),
+    }
+    return render(request, "quality/_browse_counts.html", context)
+
+
+def _total(shown: Shown, page: queries.Page) -> int | None:
+    """Return how many items there are, where the page itself shows all of them."""
+    is_part = page.previous or page.next or shown.filter.random is not None
+    return None if is_part else len(page.items)
+
+
+def _titles() -> dict[str, str]:
+    return {name: str(kind.title) for name, kind in KINDS.items()}
 
 
 @login_required

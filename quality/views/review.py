@@ -189,7 +189,7 @@ def _flag(dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]) -> dict[
 
 
 def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
-    counts = counting.counts_by_kind(dataset).get(row.name, counting.QueueCounts())
+    counts = counting.counts_by_kind(dataset, row.name).get(row.name, counting.QueueCounts())
     each = counting.seconds_each(dataset, request.user, row.name)
     return {
         "kind": row,

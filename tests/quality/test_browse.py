@@ -189,6 +189,39 @@ def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Datase
     assert counts[0] == counts[1] <= 20
 
 
+def test_counts_come_after_the_items_into_the_same_boxes(pets: Dataset) -> None:
+    doubt(Item.objects.get(key="train/cat-00.png"), score=0.9)
+    client = Client()
+    client.force_login(factories.make_member(pets, Role.REVIEWER))
+    for query in ("", "split=test", "class=dog", "random=3"):
+        page = client.get(f"{reverse('quality:browse', args=['pets'])}?{query}")
+        later = client.get(f"{reverse('quality:browse_counts', args=['pets'])}?{query}")
+        first, counted = (
+            [(box.name, box.value, box.checked) for group in found.context["groups"]
+             for box in group.boxes]
+            for found in (page, later)
+        )  # fmt: skip
+        assert first == counted
+        boxes = [box for group in page.context["groups"] for box in group.boxes]
+        assert {box.count for box in boxes} == {None}
+    facets = browse.facets_of(shown(pets, "split=test"))
+    text = client.get(reverse("quality:browse_counts", args=["pets"]) + "?split=test")
+    assert f"{facets.total} items</b>" in text.content.decode()
+
+
+def test_counting_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Dataset) -> None:
+    client = Client()
+    client.force_login(factories.make_member(pets, Role.REVIEWER))
+    items, asked = list(pets.items.all()), []
+    for some in (items[:10], items[10:]):
+        for item in some:
+            doubt(item, score=0.5)
+        with CaptureQueriesContext(connection) as queries:
+            client.get(reverse("quality:browse_counts", args=["pets"]))
+        asked.append(len(queries))
+    assert asked[0] == asked[1] <= 15
+
+
 def test_annotators_have_no_browse(pets: Dataset) -> None:
     assert opened(pets, role=Role.ANNOTATOR).status_code == 403
     assert opened(pets, role=Role.REVIEWER).status_code == 200
