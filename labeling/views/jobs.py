@@ -59,8 +59,10 @@ def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _back(request: HttpRequest) -> str:
-    """Return the page that sent the form, if it is one of ours."""
+    """Return the page that sent the form, if it is a path of ours."""
     wanted = request.POST.get("next", "")
+    if not wanted.startswith("/"):  # a redirect would take a plain word for a view's name
+        return ""
     is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
     return wanted if is_ours else ""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from labeling.models import Dataset, Item, User
+from labeling.models import Dataset, Item, Media, User
 from labeling.services.jobs import Refused, Work
 from quality.detectors import KINDS, Kind
 from quality.doubts import CannotRunError, Doubt
@@ -53,6 +53,10 @@ def kinds_for(dataset: Dataset, names: Sequence[str]) -> list[Kind]:
     if unknown:
         known = ", ".join(kind.name for kind in KINDS.values() if kind.find)
         raise Refused(f"There is no check named {', '.join(unknown)}. Known: {known}.")
+    unfit = [name for name in names if dataset.media not in KINDS[name].media]
+    if unfit:
+        kind = Media(dataset.media).label.lower()
+        raise Refused(f"{dataset.slug} holds {kind}; {', '.join(unfit)} looks at something else.")
     chosen = [kind for kind in KINDS.values() if not names or kind.name in names]
     return [kind for kind in chosen if kind.find and dataset.media in kind.media]
 

@@ -247,3 +247,12 @@ def test_twenty_versions_cost_as_many_queries_as_ten(client, django_assert_num_q
             freeze_version(dataset=dataset)
         with django_assert_num_queries(5):
             client.get(page)
+
+
+@pytest.mark.parametrize("wanted", ["train", "é", "https://evil.example/", "//evil.example/", ""])
+def test_cancelling_goes_back_to_paths_of_ours_only(client, wanted):
+    dataset = make_dataset()
+    client.force_login(make_member(dataset, "owner"))
+    job = jobs.open_job(kind="other", dataset=dataset)
+    address = reverse("labeling:cancel_job", args=[job.pk])
+    assert client.post(address, {"next": wanted}).headers["Location"] == job.get_absolute_url()

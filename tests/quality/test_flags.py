@@ -220,6 +220,11 @@ def test_an_unknown_check_is_refused_in_words():
         flags.kinds_for(make_dataset(), ["nonsense"])
 
 
+def test_a_check_of_other_media_is_refused_in_words_when_it_is_named():
+    with pytest.raises(jobs.Refused, match="holds images; silent_audio looks at something else"):
+        flags.kinds_for(make_dataset(), ["label_error", "silent_audio"])
+
+
 def test_checks_of_sound_are_not_run_on_images():
     names = {kind.name for kind in flags.kinds_for(make_dataset(), [])}
     assert "label_error" in names
