@@ -134,9 +134,9 @@ def macro_f1_interval(
     counts = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=shape).tocsr()
     value = float(_macro_f1(np.asarray(counts.sum(axis=0)).reshape(1, -1), n_classes)[0])
     found = []
-    for draws in _draws(np.ones(shape[0]), rng=rng, resamples=resamples):
+    for draws in draws_of(np.ones(shape[0]), rng=rng, resamples=resamples):
         found.append(_macro_f1((counts.T @ draws.T).T, n_classes))
-    return _interval(value, np.concatenate(found))
+    return bounds(value, np.concatenate(found))
 
 
 def _macro_f1(counts: np.ndarray, n_classes: int) -> np.ndarray:
@@ -157,13 +157,13 @@ def _mean_interval(
     per_group = np.stack([np.bincount(group_of, values), np.bincount(group_of)], axis=1)
     kinds, how_many = np.unique(per_group, axis=0, return_counts=True)
     found = []
-    for draws in _draws(how_many, rng=rng, resamples=resamples):
+    for draws in draws_of(how_many, rng=rng, resamples=resamples):
         total, size = (draws @ kinds).T
         found.append(total / size)
-    return _interval(float(values.mean()), np.concatenate(found))
+    return bounds(float(values.mean()), np.concatenate(found))
 
 
-def _draws(
+def draws_of(
     how_many: np.ndarray, *, rng: np.random.Generator, resamples: int
 ) -> Iterator[np.ndarray]:
     """Yield, in blocks, how often each kind of group is drawn in each resample."""
@@ -173,9 +173,14 @@ def _draws(
         yield rng.multinomial(n_groups, how_many / n_groups, size=min(block, resamples - start))
 
 
-def _interval(value: float, found: np.ndarray) -> Interval:
+def bounds(value: float, found: np.ndarray) -> Interval:
+    """Return the value with the limits that hold most of what resampling found.
+
+    Resamples in which it is not defined (nan) are left out.
+    """
+    defined = found[~np.isnan(found)]
     tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
+    low, high = np.quantile(defined, [tail, 1 - tail]) if len(defined) else (np.nan, np.nan)
     return Interval(value, float(low), float(high))
 
 
