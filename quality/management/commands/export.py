@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from labeling.management.job_command import PreparedCommand
 from labeling.models import Dataset, Version
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality.queries import exports
 
 
-class Command(BaseCommand):
+class Command(PreparedCommand):
     """Write an export; items are those of a version, by default of one frozen now."""
 
     help = "Export items, labels, annotations, flags, decisions or versions of a dataset."
