@@ -252,7 +252,7 @@ def _standing(rows: QuerySet[FlagItem]) -> list[Doubt]:
     read = rows.values_list(
         "item", "flag__kind", "flag__score", "flag__suggested", "flag__given", "item__label__name"
     )
-    return [Doubt(*row[:4]) for row in read if not row[4] or row[4] == row[5]]
+    return [Doubt(*row[:4]) for row in read.iterator() if not row[4] or row[4] == row[5]]
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Command(BaseCommand):
         if port != wanted:
             self.say(f"Port {wanted} is taken by another program: using {port}.")
         address = f"http://{_host(settings.BIND)}:{port}/"
-        self.run("web", _uvicorn(settings.BIND, port), environment)
+        self.run("web", _uvicorn(settings.BIND, port), environment | {"MALLOC_ARENA_MAX": "2"})
         self.run(
             "worker", _celery("worker", "-Q", "default", "-c", "2", "-n", "default@%h"), environment
         )
