@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-MOST_ENDS = 5  # within ENDS_SECONDS: then starting it again does not help
-ENDS_SECONDS = 60.0
+MOST_SHORT_LIVES = 10  # in a row: then starting it again does not help
+SHORT_LIFE_SECONDS = 30.0
 STOP_SECONDS = 15.0
 MOST_LOG_BYTES = 20 * 2**20
 LOG_LINES_SHOWN = 15
@@ -25,10 +25,11 @@ class Part:
         self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path
     ) -> None:
         self.name, self.command, self.environment, self.log = name, command, environment, log
-        self._ends: list[float] = []
+        self._short_lives = 0
         self.process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        self._began = time.monotonic()
         if self.log.exists() and self.log.stat().st_size > MOST_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".old.log"))
         with self.log.open("ab") as log:
@@ -46,16 +47,16 @@ class Part:
         return self.process.poll() is not None
 
     @property
-    def ends_too_often(self) -> bool:
-        """Tell whether it ended so often in the last minute that another start is no use."""
-        self._ends = [at for at in self._ends if time.monotonic() - at < ENDS_SECONDS]
-        return len(self._ends) >= MOST_ENDS
+    def is_hopeless(self) -> bool:
+        """Tell whether it ended soon after each of so many starts that another one is no use."""
+        return self._short_lives >= MOST_SHORT_LIVES
 
     def start_again(self) -> None:
         """Start it once more, after the last of its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self._ends.append(time.monotonic())
+        lived = time.monotonic() - self._began
+        self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE_SECONDS else 0
         self.process = self._start()
 
     def last_lines(self) -> str:

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from config.parts import MOST_ENDS, Part
+from config.parts import MOST_SHORT_LIVES, Part
 from tests.test_cancel import until
 from tests.test_chaos import is_running
 
@@ -16,12 +16,12 @@ def make_part(folder: Path, *command: str) -> Part:
 
 def test_a_part_that_keeps_ending_is_given_up_with_its_last_lines(tmp_path: Path) -> None:
     part = make_part(tmp_path, sys.executable, "-c", "raise SystemExit('no such thing')")
-    for _ in range(MOST_ENDS):
+    for _ in range(MOST_SHORT_LIVES):
         part.process.wait()
-        assert not part.ends_too_often
+        assert not part.is_hopeless
         part.start_again()
     part.process.wait()
-    assert part.ends_too_often
+    assert part.is_hopeless
     assert part.last_lines().splitlines()[-1] == "no such thing"
 
 

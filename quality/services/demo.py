@@ -20,6 +20,7 @@ from labeling.models import (
 )
 from labeling.services import datasets, guidelines, rounds
 from labeling.services.intake import importing
+from quality import arrays
 from quality.demo import digits, tones, truth
 from quality.demo.planting import Plan
 from quality.models import Flag, FlagItem, FlagState
@@ -35,6 +36,33 @@ DISPUTED_FIRST = "Digits that people read differently"
 def folder_of(slug: str) -> Path:
     """Return where the planted files and the truth about them lie."""
     return Path(settings.DATA_DIR) / "demo" / slug
+
+
+def _begun() -> Path:
+    return Path(settings.DATA_DIR) / "demo" / "unfinished"
+
+
+def note_begun(*, seed: int) -> None:
+    """Note that the demo is being loaded, so that one that is killed goes on at the next start."""
+    _begun().parent.mkdir(parents=True, exist_ok=True)
+    arrays.save_text(_begun(), str(seed))
+
+
+def note_finished() -> None:
+    """Note that the demo is there."""
+    _begun().unlink(missing_ok=True)
+
+
+def begun_seed() -> int | None:
+    """Return the seed of a demo that was begun and not finished."""
+    return int(_begun().read_text()) if _begun().exists() else None
+
+
+def opened(slug: str) -> tuple[Dataset, Job] | None:
+    """Return a dataset of a demo that was begun, with the job of its import."""
+    dataset = Dataset.objects.filter(slug=slug, is_demo=True).first()
+    job = dataset.jobs.filter(kind="import").last() if dataset else None
+    return (dataset, job) if dataset and job else None
 
 
 def plant(slug: str, *, seed: int) -> Plan:

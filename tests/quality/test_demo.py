@@ -1,17 +1,25 @@
 """The demo: what was planted is found, for three seeds, by the commands that a visitor runs."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import redis
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, Round, User
+from labeling.queries import WORKER_KEY
 from quality.demo.truth import Row
 from quality.models import Flag, FlagItem, FlagState
 from quality.services import demo
+from tests.conftest import ROOT
 from tests.factories import make_dataset, make_item
+from tests.test_cancel import rows, until
 
 pytestmark = pytest.mark.django_db(transaction=True)  # heartbeats write from their thread
 
@@ -70,3 +78,34 @@ def test_a_fault_that_a_person_took_away_elsewhere_stays_found() -> None:
     assert [row.found for row in demo.planted_and_found(dataset)] == [1]
     Item.objects.update(excluded="")
     assert [row.found for row in demo.planted_and_found(dataset)] == [0]
+
+
+@pytest.mark.slow
+def test_a_demo_that_was_killed_goes_on_where_it_was(tmp_path: Path, redis_address: str) -> None:
+    environment = {**os.environ, "WINNOW_DATA": str(tmp_path), "REDIS_URL": redis_address}
+    environment.pop("DATABASE_URL", None)
+    client = redis.Redis.from_url(redis_address)
+    client.set(f"{WORKER_KEY}train@test", "train", ex=600)  # so that trainings are only sent
+    manage = [sys.executable, "manage.py"]
+    subprocess.run([*manage, "migrate"], env=environment, cwd=ROOT, check=True, capture_output=True)
+    command = [*manage, "demo", "--seed", "4"]
+    demo = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    count = "select count(*) from labeling_uploadentry"
+    until(lambda: rows(tmp_path, count)[0][0] > 0, seconds=120)
+    demo.kill()
+    assert demo.stderr
+    assert "lead" in demo.stderr.read()  # log-ins are printed first: a kill does not lose them
+    assert rows(tmp_path, "select slug from labeling_dataset") == [("digits",)]
+
+    subprocess.run([*manage, "demo"], env=environment, cwd=ROOT, check=True, capture_output=True)
+    client.flushdb()
+    jobs = rows(tmp_path, "select kind, state from labeling_job order by id")
+    assert sorted(jobs) == [
+        *[("import", "done")] * 2,
+        ("import_annotations", "done"),
+        *[("train", "queued")] * 2,
+    ]
+    twice = "select name from labeling_uploadentry group by name, line, upload_id having count(*)>1"
+    assert rows(tmp_path, twice) == []
+    assert rows(tmp_path, "select count(*) from labeling_round where kind='classify'") == [(3,)]
+    assert not (tmp_path / "demo" / "unfinished").exists()

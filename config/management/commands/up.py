@@ -71,7 +71,10 @@ class Command(BaseCommand):
     def start(self, *, port: int, no_demo: bool) -> None:
         """Start all parts in order, saying what is waited for."""
         self.migrate()
-        is_first = not User.objects.exists()
+        half_a_demo = (settings.DATA_DIR / "demo" / "unfinished").exists()
+        wants_demo = not no_demo and (
+            half_a_demo or not (User.objects.exists() or Dataset.objects.exists())
+        )
         environment = {**os.environ, "REDIS_URL": self.redis(), "CELERY_SKIP_CHECKS": "1"}
         wanted, port = port, redis_server.free_port(wanted=port, host=settings.BIND)
         if port != wanted:
@@ -91,7 +94,7 @@ class Command(BaseCommand):
             environment,
         )
         self.run("beat", _celery("beat"), environment)
-        if is_first and not no_demo:
+        if wants_demo:
             self.demo(environment, address=address)
         connections.close_all()
         self.say(
@@ -154,8 +157,6 @@ class Command(BaseCommand):
                 "Demo not loaded: WINNOW_BIND is public. Make yourself: manage.py createsuperuser"
             )
             return
-        if Dataset.objects.exists():
-            return
         self.say(
             f"The pages are at {address}\n"
             "Loading the demo (about a minute); its log-ins are printed here ..."
@@ -171,7 +172,7 @@ class Command(BaseCommand):
                 if not part.has_ended:
                     continue
                 status = part.process.returncode
-                if part.ends_too_often:
+                if part.is_hopeless:
                     raise CommandError(
                         f"{name} keeps ending, now with status {status}:\n{part.last_lines()}"
                     )
