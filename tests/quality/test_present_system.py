@@ -87,6 +87,8 @@ def test_they_stand_beside_the_model_and_do_not_take_its_place(tmp_path: Path, c
     for run, words in ((model, "Present system"), (Run.objects.get(is_imported=True), "ours.csv")):
         page = client.get(reverse("quality:run", args=[dataset.slug, run.number]))
         assert words in page.content.decode()
+        # Whether another system had seen these items is not known here.
+        assert ("right, out of sample" in page.content.decode()) is not run.is_imported
 
 
 def test_lines_that_cannot_be_used_are_told_with_their_number(tmp_path: Path, capsys: Any):
