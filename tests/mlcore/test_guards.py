@@ -1,0 +1,107 @@
+"""Guards find who does not look, and leave alone who works honestly on any kind of items."""
+
+import numpy as np
+import pytest
+
+from mlcore.guards import SKIPPED, warnings_of
+from tests.mlcore.crowds import coins, crowd_of
+
+SHARES = {
+    "even": np.full(4, 0.25),
+    "one class holds 95 %": np.array([0.95, 0.03, 0.01, 0.01]),
+    "two classes": np.array([0.7, 0.3]),
+}
+
+
+def shift(
+    shares: np.ndarray, *, n_people: int, spammers: int, rng: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Return items, annotators, answers, seconds of people in random order, spammers last.
+
+    Honest people differ in skill, speed (a factor of 1.4 either way) and readiness to skip;
+    items differ in the time they take (a factor of 1.6) and in being skipped.
+    """
+    n_classes = len(shares)
+    honest = n_people - spammers
+    matrices = coins(rng.uniform(0.65, 0.97, n_people), n_classes=n_classes)
+    n_items = n_people * 60 // 4
+    crowd = crowd_of(matrices, n_items=n_items, answers_an_item=4, rng=rng, shares=shares)
+    order = rng.permutation(len(crowd.items))
+    items, people, answers = crowd.items[order], crowd.annotators[order], crowd.answers[order]
+    own_speed, item_time = rng.normal(0, 0.35, n_people), rng.normal(1.2, 0.5, n_items)
+    seconds = np.exp(item_time[items] + own_speed[people] + rng.normal(0, 0.4, len(items)))
+    skipped = rng.random(len(items)) < (
+        rng.beta(2, 30, n_people)[people] + rng.beta(1, 20, n_items)[items]
+    )
+    answers = np.where(skipped, SKIPPED, answers)
+    for person in range(honest, n_people):
+        own = np.flatnonzero(people == person)
+        match person % 4:
+            case 0:  # any key at once
+                answers[own] = rng.integers(0, n_classes, len(own))
+                seconds[own] = rng.lognormal(-0.7, 0.3, len(own))
+            case 1:  # one key that is seldom right
+                answers[own] = n_classes - 1
+            case 2:  # two keys in turn
+                answers[own] = np.arange(len(own)) % 2
+            case 3:  # skips whatever takes thought
+                answers[own] = np.where(rng.random(len(own)) < 0.6, SKIPPED, answers[own])
+    return items, people, answers, seconds
+
+
+@pytest.mark.parametrize("kind", SHARES)
+def test_at_most_one_honest_annotator_in_a_hundred_is_warned(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    said = shift(SHARES[kind], n_people=1000, spammers=0, rng=rng)
+    warned: set[int] = set()
+    for share in (0.5, 1.0):  # looked at again and again
+        so_far = int(share * len(said[0]))
+        found = warnings_of(*(column[:so_far] for column in said), n_classes=len(SHARES[kind]))
+        warned |= {warning.annotator for warning in found}
+    assert len(warned) <= 10
+
+
+@pytest.mark.parametrize("kind", SHARES)
+def test_nine_spammers_in_ten_are_found_within_sixty_answers(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    said = shift(SHARES[kind], n_people=400, spammers=60, rng=rng)
+    place = np.zeros(len(said[0]), int)
+    for person in range(400):
+        own = said[1] == person
+        place[own] = np.arange(own.sum())
+    early = place < 60
+    found = warnings_of(*(column[early] for column in said), n_classes=len(SHARES[kind]))
+    warned = {warning.annotator for warning in found}
+    assert len(warned & set(range(340, 400))) >= 54
+    assert len(warned - set(range(340, 400))) <= 4
+
+
+def test_a_warning_says_what_was_seen_and_what_was_expected() -> None:
+    rng = np.random.default_rng(3)
+    said = shift(SHARES["even"], n_people=100, spammers=4, rng=rng)
+    kinds = {warning.annotator: warning for warning in warnings_of(*said, n_classes=4)}
+    assert {kinds[person].kind for person in range(96, 100)} == {
+        "too fast",
+        "one key",
+        "pattern",
+        "many skips",
+    }
+    one_key = kinds[97]
+    assert one_key.count == one_key.answers
+    assert one_key.expected < one_key.answers / 2
+
+
+def test_answers_without_times_raise_nothing_about_speed() -> None:
+    rng = np.random.default_rng(4)
+    items, people, answers, seconds = shift(SHARES["even"], n_people=100, spammers=4, rng=rng)
+    found = warnings_of(items, people, answers, np.full(len(seconds), np.nan), n_classes=4)
+    assert "too fast" not in {warning.kind for warning in found}
+
+
+def test_nobody_is_judged_by_a_handful_of_answers() -> None:
+    assert (
+        warnings_of(
+            np.arange(10), np.zeros(10, int), np.zeros(10, int), np.full(10, 0.1), n_classes=2
+        )
+        == []
+    )
