@@ -181,6 +181,9 @@ class Annotation(models.Model):
         indexes = [
             # Where an annotator was last in a round (bench/annotate_load.py --answered).
             models.Index(fields=["annotator", "round", "id"], name="answer_by_annotator"),
+            # What a person said about an item, withdrawn or not; without it SQLite reads
+            # everything that they answered in the round.
+            models.Index(fields=["round", "item", "annotator"], name="answer_by_item"),
         ]
 
     def __str__(self) -> str:
