@@ -27,10 +27,17 @@ ANCHOR_SHARE = 0.2
 At .1 / .2 / .3, 0.4 / 0.6 / 1.2 % of CIFAR-10 with its true labels are marked."""
 
 ANCHOR_ROWS = 50_000
-"""Items, evenly spaced, among which anchors are looked for: a rate of .01 is known to .001."""
+ANCHOR_ROWS_A_CLASS = 100
+"""Items, evenly spaced, among which anchors are looked for: a rate of .01 is known to .001. More
+where there are many classes, so that each has anchors."""
 
 LEAST_KEPT = 0.1
 """Least share of the anchors' disagreement that is taken for wrong labels."""
+
+BELIEVED = 2 / 3
+"""How far the noise of a class is believed against that of all classes, in logarithms: a
+compromise between planted noise of a few kinds (1 would be best) and models that confuse classes
+when they meet new speakers (0 would be)."""
 
 CONCENTRATIONS = np.geomspace(1.0, 30_000.0, 16)
 """Weights tried, in items, of the noise of all classes together in that of each."""
@@ -301,12 +308,13 @@ def _noise(
     """Read from the surest items of each predicted class which labels its items are given.
 
     Returns the noise of each class, and what of it is believed of single items: a model's own
-    habit of confusing two classes looks like noise between them, so the geometric mean with the
+    habit of confusing two classes looks like noise between them, so a geometric mean with the
     noise of all classes together. Half a wrong label is added to the latter, so that a clean
     data set is never quite certain to be clean.
     """
     known = np.flatnonzero(labels >= 0)
-    known = known[:: max(1, -(-len(known) // ANCHOR_ROWS))]
+    most = max(ANCHOR_ROWS, ANCHOR_ROWS_A_CLASS * n_classes)
+    known = known[:: max(1, -(-len(known) // most))]
     given, believed = labels[known].astype(np.int64), suggested[known]
     places, sizes = _places(believed, confidence[known], n_classes)
     is_anchor = places < np.ceil(ANCHOR_SHARE * sizes)[believed]
@@ -324,7 +332,8 @@ def _noise(
     counts = np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
     noise = counts + _concentration(counts, pooled) * pooled
     kept = min(1.0, max(LEAST_KEPT, kept))
-    return _scaled(noise, kept), _scaled(np.sqrt(noise * pooled), kept)
+    noise /= noise.sum(axis=1, keepdims=True)
+    return _scaled(noise, kept), _scaled(noise**BELIEVED * pooled ** (1 - BELIEVED), kept)
 
 
 def _scaled(noise: np.ndarray, kept: float) -> np.ndarray:
