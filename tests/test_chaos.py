@@ -81,6 +81,16 @@ def kill_web_once(up: "subprocess.Popen[str]", request: Any) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def test_up_ends_all_parts_in_order_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    started = chaos.start(tmp_path, PORT + 1)
+    parts = [pid for pids in chaos.parts_of(started).values() for pid in pids]
+    assert started.stdout
+    started.stdout.close()
+    started.terminate()
+    assert started.wait(60) == 0
+    assert not any(map(is_running, parts))
+
+
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="what the kernel does on Linux only")
 def test_killing_up_leaves_no_part_behind(up: "subprocess.Popen[str]") -> None:
     until(lambda: all(chaos.parts_of(up).values()), seconds=90)

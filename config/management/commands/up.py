@@ -46,8 +46,9 @@ class Command(BaseCommand):
     def handle(self, *, port: int, no_demo: bool, **options: Any) -> None:
         self.parts: dict[str, Part] = {}
         with self.only_one() as _lock:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, _interrupt)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the last
+                    signal.signal(number, _interrupt)
             try:
                 self.start(port=port, no_demo=no_demo)
                 self.tend_until(lambda: False)
@@ -192,8 +193,9 @@ class Command(BaseCommand):
         self.say("Ended. Work that was under way goes on at the next start.")
 
     def say(self, words: str) -> None:
-        self.stdout.write(words)
-        self.stdout.flush()
+        with suppress(OSError):  # the terminal may be gone; Winnow goes on, or ends in order
+            self.stdout.write(words)
+            self.stdout.flush()
 
 
 def _interrupt(*_: Any) -> None:
