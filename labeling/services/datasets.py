@@ -18,6 +18,7 @@ from labeling.models import (
 )
 
 MOST_NAME_CHARACTERS = 100
+DIGITS = frozenset("0123456789")
 BACKGROUND_NAMES = frozenset({"_background_noise_", "background", "background_noise", "silence"})
 OTHER_NAMES = frozenset({"other", "others", "unknown", "_unknown_", "misc"})
 
@@ -77,26 +78,37 @@ def usual_role(name: str) -> str:
 
 @transaction.atomic
 def add_classes(*, dataset: Dataset, names: Iterable[str]) -> list[LabelClass]:
-    """Add the classes that are not there yet, each with the next free key."""
+    """Add the classes that are not there yet, each with the next free key.
+
+    A class that is named after a digit has that digit.
+    """
     there = list(dataset.classes.all())
     taken = {c.name for c in there}
     used = {c.key for c in there if not c.retired_at}
-    keys = (key for key in CLASS_KEYS if key not in used)
+    wanted = dict.fromkeys(n.strip()[:MOST_NAME_CHARACTERS] for n in names)
+    own = {f"Digit{name}" for name in wanted if name in DIGITS}
+    keys = (key for key in CLASS_KEYS if key not in used | own)
     position = (dataset.classes.aggregate(most=Max("position"))["most"] or 0) + bool(there)
     added: list[LabelClass] = []
-    for name in dict.fromkeys(n.strip()[:MOST_NAME_CHARACTERS] for n in names):
+    for name in wanted:
         if not name or name in taken:
             continue
         added.append(
             LabelClass(
                 dataset=dataset,
                 name=name,
-                key=next(keys, ""),
+                key=_own_key(name, used) or next(keys, ""),
                 role=usual_role(name),
                 position=position + len(added),
             )
         )
     return LabelClass.objects.bulk_create(added)
+
+
+def _own_key(name: str, used: set[str]) -> str:
+    """Return the digit that a class is named after: “3” on any other key would be a trap."""
+    key = f"Digit{name}"
+    return key if name in DIGITS and key not in used else ""
 
 
 @transaction.atomic

@@ -32,6 +32,7 @@ MOST_ANSWERS_A_REQUEST = 50
 RENEW_EVERY_SECONDS = 60
 CLAIMS_AHEAD = 5
 CLASSES_IN_ONE_COLUMN = 12  # more do not fit above the other answers
+SHORT_NAME = 10  # characters that can be read in half the width
 
 Sent = dict[str, Any]
 Endpoint = Callable[[Round, Annotator, Sent], JsonResponse]
@@ -51,7 +52,8 @@ def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
         "is_verify": asking.kind == RoundKind.VERIFY,
         "choices": choices,
         "is_searchable": any(not choice.code for choice in choices),
-        "is_dense": len(choices) > CLASSES_IN_ONE_COLUMN,
+        "is_long": len(choices) > CLASSES_IN_ONE_COLUMN,
+        "is_short_worded": all(len(choice.name) <= SHORT_NAME for choice in choices),
         "reasons": queries.UNUSABLE_REASONS[Media(asking.dataset.media)],
         "examples": guidelines_queries.examples_of(asking.guideline),
         "standing": standing,

@@ -80,7 +80,7 @@ function show() {
 
 function ask(asked) {
   find("question").textContent = say(words.textVerify, asked.name);
-  allowYes(settings.media !== "audio" || current.heard);
+  allowYes(settings.media !== "audio" || Boolean(current.heard));
   for (const button of find("classes").querySelectorAll("[data-class]")) button.disabled = Number(button.dataset.class) === asked.id;
 }
 

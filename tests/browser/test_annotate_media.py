@@ -62,11 +62,14 @@ def test_a_clip_is_accepted_only_after_it_was_heard(annotating: Any) -> None:
     page, _ = annotating(asking)
     expect(page.locator("#question")).to_have_text("Is this “seven”?")
     expect(page.locator("#yes")).to_be_disabled()
+    expect(page.locator("#yes-waits")).to_be_visible()
     page.keyboard.press("Digit1")  # refused and corrected at once
     page.keyboard.press("KeyN")  # refused at once, without saying what it is
     page.keyboard.press("KeyY")
+    expect(page.locator("#yes-waits")).to_be_visible()
     page.keyboard.press("Space")
     expect(page.locator("#yes")).to_be_enabled()
+    expect(page.locator("#yes-waits")).to_be_hidden()
     page.keyboard.press("KeyY")
     nothing_waits(page)
     rows = Annotation.objects.order_by("pk")

@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image
 
-from labeling.models import Dataset, Item, Job, Role, Upload, UploadEntry
-from labeling.services import jobs
+from labeling.models import Dataset, Item, Job, LabelClass, Role, Upload, UploadEntry
+from labeling.services import datasets, jobs
 from labeling.services.intake import differences, importing, receiving
 from tests.factories import make_dataset, make_item, make_member, make_user
 from tests.labeling.test_intake import PETS, packed, png
@@ -292,3 +292,10 @@ def test_files_of_a_read_table_are_kept_for_a_day(lead: Client, words: Dataset):
     assert 'name="column_text"' not in page
     again = reverse("labeling:read_upload_again", args=["words", upload.pk])
     assert "no longer kept" in lead.post(again, follow=True).text
+
+
+def test_a_class_named_after_a_digit_has_that_digit_as_its_key(dataset: Dataset) -> None:
+    LabelClass.objects.filter(dataset=dataset).delete()
+    datasets.add_classes(dataset=dataset, names=["other", "0", "1", "2"])
+    keys = dict(LabelClass.objects.filter(dataset=dataset).values_list("name", "key"))
+    assert keys == {"other": "Digit3", "0": "Digit0", "1": "Digit1", "2": "Digit2"}
