@@ -150,6 +150,7 @@ CELERY_BEAT_SCHEDULE = {
     "resend lost jobs": {"task": "winnow.resend_jobs", "schedule": 30.0},
     "free expired claims": {"task": "winnow.free_expired_claims", "schedule": 60.0},
     "remove old files": {"task": "winnow.remove_old_files", "schedule": 3600.0},
+    "measure crowds": {"task": "winnow.measure_crowds", "schedule": 60.0},
     "look for news": {"task": "winnow.look_for_news", "schedule": 60.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labeling.models import Dataset, Item, Job, Membership, Role, Round, Upload, User
+from labeling.models import Annotator, Dataset, Item, Job, Membership, Role, Round, Upload, User
 
 Viewer = User | AnonymousUser
 
@@ -128,6 +128,15 @@ def round_in(
     if row is None:
         raise Http404("no such round")
     row.dataset = dataset
+    return row
+
+
+def annotator_in(dataset: Dataset, annotator_id: int) -> Annotator:
+    """Return an annotator of a dataset that the user was admitted to."""
+    found = Annotator.objects.filter(dataset=dataset, pk=annotator_id).select_related("user")
+    row = found.first()
+    if row is None:
+        raise Http404("no such annotator")
     return row
 
 

@@ -1,6 +1,7 @@
 """What the workers of the labeling app do; messages carry ids only."""
 
 import logging
+from contextlib import suppress
 
 from celery import Task, current_app, shared_task
 from django.db import transaction
@@ -8,7 +9,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from labeling.models import Job
-from labeling.services import jobs, rounds
+from labeling.queries.crowd import KIND, crowds_to_measure
+from labeling.services import crowd, jobs, rounds
 from labeling.services.intake import answers, importing
 
 logger = logging.getLogger(__name__)
@@ -64,3 +66,17 @@ def import_upload(self: Task, job_id: int) -> None:
 def import_annotations(self: Task, job_id: int) -> None:
     """Import what people answered elsewhere."""
     jobs.carry_out(job_id, answers.import_answers, task_id=self.request.id or "")
+
+
+@shared_task(name=f"winnow.{KIND}", bind=True)
+def measure_crowd(self: Task, job_id: int) -> None:
+    """Find consensus, accuracies and agreement for the crowd's pages."""
+    jobs.carry_out(job_id, crowd.measure_crowd, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.measure_crowds")
+def measure_crowds() -> None:
+    """Measure the crowds that answered since they were measured last."""
+    for dataset in crowds_to_measure(now=timezone.now()):
+        with suppress(jobs.JobOpenError):  # it may have begun before the last answers came
+            send(jobs.open_job(kind=KIND, dataset=dataset))

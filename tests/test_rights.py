@@ -104,6 +104,12 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:reply": (LEADS, "post"),
     "labeling:use_as_example": (LEADS, "post"),
     "labeling:drop_example": (LEADS, "post"),
+    "labeling:crowd": (LEADS, "get"),
+    "labeling:measure_crowd": (LEADS, "post"),
+    "labeling:agreement": (LEADS, "get"),
+    "labeling:crowd_answers": (LEADS, "get"),
+    "labeling:work_record": (LEADS, "get"),
+    "labeling:crowd_person": (LEADS, "get"),
     "labeling:rounds": (REVIEWERS, "get"),
     "labeling:new_round": (LEADS, "get"),
     "labeling:round": (REVIEWERS, "get"),
@@ -232,13 +238,13 @@ def make_world(slug: str) -> World:
         "flag": flag.pk,
         "comparison": comparison.pk,
         "invitation": invitation.pk,
+        "annotator": Annotator.objects.create(dataset=dataset, name="outside").pk,
         "membership": membership.pk,
         "example": Example.objects.create(
             dataset=dataset, item=make_item(dataset), label=dataset.classes.first()
         ).pk,
     }
-    annotator = Annotator.objects.create(dataset=dataset, name="outside")
-    asked = Question.objects.create(round=asking, annotator=annotator, text="?")
+    asked = Question.objects.create(round=asking, annotator_id=objects["annotator"], text="?")
     arguments = {
         "slug": slug, "number": 1, "question": asked.pk, "token": token, "kind": "label_error",
         "what": "items",
@@ -269,6 +275,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "flag": "quality:flag quality:decide api-1:decide",
         "comparison": "quality:changed_items quality:compared",
         "invitation": "labeling:revoke_invitation",
+        "annotator": "labeling:crowd_person",
         "membership": "labeling:change_role labeling:remove_member",
     }
     return {name: objects[kind] for kind, names in kinds.items() for name in names.split()}

@@ -1,0 +1,399 @@
+"""Reads about a dataset's crowd: who answered how much, how well, and where they disagree."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+from django.db.models import Avg, Count, Max, Min, Q, QuerySet
+from django.urls import reverse
+
+from labeling import crowd_findings
+from labeling.crowd_findings import Findings
+from labeling.models import Annotation, Annotator, Answer, Dataset, Job, LabelClass
+
+KIND = "measure_crowd"
+PEOPLE_A_PAGE = 50
+ANSWERS_A_PAGE = 100
+QUIET = timedelta(minutes=2)  # without an answer, before a crowd is measured by itself
+OFTEN = timedelta(minutes=15)  # while answers keep coming
+SORTS = ("answers", "accuracy", "time", "unsure", "last")
+UNNAMED = (Answer.NO, Answer.UNSURE, Answer.UNUSABLE)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A figure with its 95 % limits."""
+
+    value: float
+    low: float
+    high: float
+
+
+def limits_at(rows: np.ndarray, row: int | None) -> Limits | None:
+    """Return a row of (value, low, high); None where there is none or nothing was measured."""
+    if row is None or np.isnan(rows[row, 0]):
+        return None
+    return Limits(*(float(each) for each in rows[row]))
+
+
+def classes_of(dataset: Dataset) -> list[LabelClass]:
+    """All classes, retired ones too: people named them when they answered."""
+    return list(dataset.classes.all())
+
+
+def answers_in(dataset: Dataset) -> QuerySet[Annotation]:
+    """Answers of any round that were not taken back; skipping is none."""
+    rows = Annotation.objects.filter(round__dataset=dataset, withdrawn_at__isnull=True)
+    return rows.exclude(answer=Answer.SKIP)
+
+
+def said_in(dataset: Dataset) -> Iterator[tuple[int, int, int]]:
+    """Yield item, annotator and class (by id) of every answer that names one, oldest first."""
+    rows = answers_in(dataset).filter(label__isnull=False).order_by("pk")
+    return rows.values_list("item_id", "annotator_id", "label_id").iterator(chunk_size=5_000)
+
+
+@dataclass(frozen=True)
+class Person:
+    """An annotator as the list of the crowd shows them."""
+
+    annotator: Annotator
+    answers: int
+    unsure: int
+    unusable: int
+    skipped: int
+    seconds: float | None
+    last: datetime | None
+    accuracy: Limits | None
+
+
+@dataclass(frozen=True)
+class People:
+    """A page of the crowd."""
+
+    rows: list[Person]
+    total: int
+    page: int
+
+    @property
+    def has_next(self) -> bool:
+        return self.page * PEOPLE_A_PAGE < self.total
+
+
+def people_of(dataset: Dataset, found: Findings | None, *, sort: str, page: int) -> People:
+    """Return a page of those who answered, in the order asked for."""
+    given = ~Q(answer=Answer.SKIP)
+    counts = (
+        Annotation.objects.filter(round__dataset=dataset, withdrawn_at__isnull=True)
+        .order_by()
+        .values("annotator")
+        .annotate(
+            answers=Count("pk", filter=given),
+            unsure=Count("pk", filter=Q(answer=Answer.UNSURE)),
+            unusable=Count("pk", filter=Q(answer=Answer.UNUSABLE)),
+            skipped=Count("pk", filter=Q(answer=Answer.SKIP)),
+            seconds=Avg("seconds", filter=given),
+            last=Max("created_at"),
+        )
+    )
+    rows: list[dict[str, Any]] = [
+        {**row, "accuracy": _accuracy(found, row["annotator"])} for row in counts
+    ]
+    rows.sort(key=lambda row: (_place(row, sort), row["annotator"]))
+    shown = rows[(page - 1) * PEOPLE_A_PAGE : page * PEOPLE_A_PAGE]
+    names = Annotator.objects.select_related("user").in_bulk([row["annotator"] for row in shown])
+    people = [Person(**{**row, "annotator": names[row["annotator"]]}) for row in shown]
+    return People(people, len(rows), page)
+
+
+def _accuracy(found: Findings | None, annotator: int) -> Limits | None:
+    row = found.people.get(annotator) if found else None
+    return limits_at(found.arrays["accuracy"], row) if found else None
+
+
+def _place(row: dict[str, Any], sort: str) -> float:
+    """What should be looked at first comes first; those without a figure come last."""
+    if sort == "accuracy":
+        return row["accuracy"].value if row["accuracy"] else 2.0
+    if sort == "time":
+        return float("inf") if row["seconds"] is None else float(row["seconds"])
+    if sort == "unsure":
+        doubtful = row["unsure"] + row["unusable"] + row["skipped"]
+        return -float(doubtful) / max(1, row["answers"] + row["skipped"])
+    if sort == "last":
+        return -float(row["last"].timestamp())
+    return -float(row["answers"])
+
+
+def answers_since(dataset: Dataset, found: Findings) -> int:
+    """Count the answers that came after the crowd was measured."""
+    return answers_in(dataset).filter(created_at__gt=found.at).count()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two classes that most annotators take for each other."""
+
+    first: LabelClass
+    second: LabelClass
+    rate: float
+    support: float
+    panels: int
+    first_as_second: int
+    second_as_first: int
+    first_url: str
+    second_url: str
+
+
+def pairs_of(dataset: Dataset, found: Findings) -> list[Pair]:
+    """Return the confused pairs with how often each way and where these answers are listed."""
+    wanted = found.facts["pairs"]
+    if not wanted:
+        return []
+    classes = {c.pk: c for c in classes_of(dataset)}
+    counts = _counts(answers_in(dataset), found)
+    pairs = []
+    for row in wanted:
+        first, second = (classes[pk] for pk in row["classes"])
+        pairs.append(
+            Pair(
+                first,
+                second,
+                row["rate"],
+                row["support"],
+                row["panels"],
+                counts[first.pk, second.pk],
+                counts[second.pk, first.pk],
+                answers_url(dataset, consensus=first.pk, said=second.pk),
+                answers_url(dataset, consensus=second.pk, said=first.pk),
+            )
+        )
+    return pairs
+
+
+def _counts(rows: QuerySet[Annotation], found: Findings) -> Counter[tuple[int, int]]:
+    """Count answers by consensus and class named (ids); consensus 0 where there is none."""
+    named = rows.filter(label__isnull=False).order_by()
+    pairs = np.array(list(named.values_list("item_id", "label_id")), np.int64).reshape(-1, 2)
+    agreed = found.labels_of(pairs[:, 0])
+    return Counter(zip(agreed.tolist(), pairs[:, 1].tolist()))
+
+
+def answers_url(dataset: Dataset, **wanted: Any) -> str:
+    """Return the address of the answers that a number counts."""
+    query = urlencode({name: value for name, value in wanted.items() if value})
+    return f"{reverse('labeling:crowd_answers', args=[dataset.slug])}?{query}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Answers that name one class about items for which the crowd settles on one."""
+
+    count: int
+    share: float
+    given: str
+    predicted: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was answered where the crowd settles on one class."""
+
+    name: str
+    cells: list[Cell]
+    total: int
+    url: str
+    recall: float | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One annotator's answers against the crowd's consensus."""
+
+    heads: list[tuple[str, str]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    unsettled: int = 0
+
+
+def confusion_of(dataset: Dataset, annotator: Annotator, found: Findings) -> Table:
+    """Return what one annotator answers for each class that the crowd settles on."""
+    classes = classes_of(dataset)
+    counts = _counts(answers_in(dataset).filter(annotator=annotator), found)
+    used = [c for c in classes if c.retired_at is None or any(c.pk in pair for pair in counts)]
+
+    def url(consensus: int, said: int) -> str:
+        return answers_url(dataset, annotator=annotator.pk, consensus=consensus, said=said)
+
+    rows = []
+    for settled in used:
+        total = sum(counts[settled.pk, said.pk] for said in used)
+        cells = [
+            Cell(
+                counts[settled.pk, said.pk],
+                counts[settled.pk, said.pk] / total if total else 0.0,
+                settled.name,
+                said.name,
+                url(settled.pk, said.pk),
+            )
+            for said in used
+        ]
+        recall = counts[settled.pk, settled.pk] / total if total else None
+        rows.append(Row(settled.name, cells, total, url(settled.pk, 0), recall))
+    unsettled = sum(count for (consensus, _said), count in counts.items() if not consensus)
+    return Table([(c.name, url(0, c.pk)) for c in used], rows, unsettled)
+
+
+def person_of(dataset: Dataset, annotator: Annotator) -> dict[str, Any]:
+    """Return one annotator's counts over all rounds, with when they began."""
+    rows = Annotation.objects.filter(round__dataset=dataset, annotator=annotator)
+    kept, given = Q(withdrawn_at__isnull=True), ~Q(answer=Answer.SKIP)
+    return rows.aggregate(
+        answers=Count("pk", filter=kept & given),
+        named=Count("pk", filter=kept & Q(label__isnull=False)),
+        unsure=Count("pk", filter=kept & Q(answer=Answer.UNSURE)),
+        unusable=Count("pk", filter=kept & Q(answer=Answer.UNUSABLE)),
+        no=Count("pk", filter=kept & Q(answer=Answer.NO)),
+        skipped=Count("pk", filter=kept & Q(answer=Answer.SKIP)),
+        surplus=Count("pk", filter=kept & given & Q(is_surplus=True)),
+        withdrawn=Count("pk", filter=Q(withdrawn_at__isnull=False)),
+        seconds=Avg("seconds", filter=kept & given),
+        first=Min("created_at"),
+        last=Max("created_at"),
+    )
+
+
+@dataclass(frozen=True)
+class AnswersWanted:
+    """Which answers a list shows; every part may be missing."""
+
+    annotator: Annotator | None = None
+    said: LabelClass | None = None
+    consensus: LabelClass | None = None
+    answer: str = ""
+    round: int | None = None
+    page: int = 1
+
+
+@dataclass(frozen=True)
+class ListedAnswer:
+    """An answer beside what the crowd settles on."""
+
+    given: Annotation
+    settled: str
+    is_other: bool
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A page of a list of answers."""
+
+    rows: list[ListedAnswer]
+    total: int
+    page: int
+
+    @property
+    def has_next(self) -> bool:
+        return self.page * ANSWERS_A_PAGE < self.total
+
+
+def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | None) -> Answers:
+    """Return a page of the answers wanted, newest first."""
+    rows = Annotation.objects.filter(round__dataset=dataset, withdrawn_at__isnull=True)
+    shown = Q(answer=wanted.answer) if wanted.answer else ~Q(answer=Answer.SKIP)
+    rows = rows.filter(shown)
+    if wanted.annotator:
+        rows = rows.filter(annotator=wanted.annotator)
+    if wanted.said:
+        rows = rows.filter(label=wanted.said)
+    if wanted.round:
+        rows = rows.filter(round=wanted.round)
+    start, end = (wanted.page - 1) * ANSWERS_A_PAGE, wanted.page * ANSWERS_A_PAGE
+    rows = rows.order_by("-pk")
+    if wanted.consensus and found:
+        named = rows.filter(label__isnull=False).values_list("pk", "item_id")
+        pairs = np.array(list(named), np.int64).reshape(-1, 2)
+        ids = pairs[found.labels_of(pairs[:, 1]) == wanted.consensus.pk, 0]
+        total, page = len(ids), rows.filter(pk__in=ids[start:end].tolist())
+    else:
+        total, page = rows.count(), rows[start:end]
+    listed = list(
+        page.select_related("label", "asked", "round", "annotator__user", "item__content")
+    )
+    return Answers(_beside_consensus(dataset, listed, found), total, wanted.page)
+
+
+def _beside_consensus(
+    dataset: Dataset, listed: list[Annotation], found: Findings | None
+) -> list[ListedAnswer]:
+    names = {c.pk: c.name for c in classes_of(dataset)}
+    items = np.array([row.item_id for row in listed], np.int64)
+    agreed = found.labels_of(items).tolist() if found else [0] * len(listed)
+    return [
+        ListedAnswer(row, names.get(label, ""), bool(label and row.label_id != label))
+        for row, label in zip(listed, agreed)
+    ]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How far answers agree in one class or with one annotator."""
+
+    name: str
+    alpha: Limits | None
+    url: str
+
+
+def agreement_of(dataset: Dataset, found: Findings) -> tuple[list[Shared], list[Shared]]:
+    """Return the agreement by class and by annotator, the lowest first."""
+    classes = {c.pk: c.name for c in classes_of(dataset)}
+    by_class = [
+        Shared(
+            classes[pk],
+            limits_at(found.arrays["classes_alpha"], row),
+            answers_url(dataset, said=pk),
+        )
+        for row, pk in enumerate(found.arrays["classes"].tolist())
+        if pk in classes
+    ]
+    people = Annotator.objects.filter(dataset=dataset).select_related("user").in_bulk()
+    by_person = [
+        Shared(
+            str(people[pk]),
+            limits_at(found.arrays["people_alpha"], row),
+            reverse("labeling:crowd_person", args=[dataset.slug, pk]),
+        )
+        for pk, row in found.people.items()
+        if pk in people
+    ]
+    return sorted(by_class, key=_lowest), sorted(by_person, key=_lowest)
+
+
+def _lowest(row: Shared) -> tuple[float, str]:
+    return (row.alpha.value if row.alpha else 2.0, row.name)
+
+
+def last_measuring(dataset: Dataset) -> Job | None:
+    """Return the newest job that measures or measured the crowd."""
+    return Job.objects.filter(dataset=dataset, kind=KIND).order_by("-pk").first()
+
+
+def crowds_to_measure(*, now: datetime) -> list[Dataset]:
+    """Return datasets with answers that no measuring has read: quiet by now, or for long."""
+    news: list[Dataset] = []
+    for dataset in Dataset.objects.annotate(last=Max("rounds__annotations__created_at")):
+        job = last_measuring(dataset)
+        if dataset.last is None or (job and job.created_at > dataset.last):
+            continue
+        if dataset.last < now - QUIET or (job and job.created_at < now - OFTEN):
+            news.append(dataset)
+    return news
+
+
+def findings_of(dataset: Dataset) -> Findings | None:
+    """Return what the last measuring found."""
+    return crowd_findings.last(dataset.pk)

@@ -1,0 +1,106 @@
+"""Measuring a crowd: consensus, accuracies, agreement and confused classes, in one job."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from labeling import crowd_findings
+from labeling.models import Dataset
+from labeling.queries.crowd import classes_of, said_in
+from labeling.services import jobs
+
+SEED = 20_111  # of the resampling behind the limits: the same answers give the same figures
+STAGES = 3
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Answers as `mlcore` takes them: counted from 0, one for each person and item."""
+
+    items: np.ndarray
+    people: np.ndarray
+    classes: np.ndarray
+    item: np.ndarray
+    person: np.ndarray
+    answer: np.ndarray
+
+
+def measure_crowd(work: jobs.Work) -> dict[str, Any]:
+    """Carry out the measuring that a job names; the pages read what it keeps."""
+    dataset = work.job.dataset
+    assert dataset is not None
+    at = timezone.now()
+    work.progress(0, STAGES, message="Reading answers", now=True)
+    said = _read(dataset)
+    if not len(said.item):
+        raise jobs.Refused("Nobody has named a class yet: there is nothing to measure.")
+    found = _find(said, work)
+    found.facts["at"] = at.isoformat()
+    work.progress(STAGES, STAGES, now=True)
+    crowd_findings.keep(dataset.pk, found)
+    return {name: found.facts[name] for name in ("answers", "method", "alpha", "meaning")}
+
+
+def _read(dataset: Dataset) -> _Said:
+    rows = np.array(list(said_in(dataset)), np.int64).reshape(-1, 3)
+    classes = np.array([c.pk for c in classes_of(dataset)], np.int64)
+    items, item = np.unique(rows[:, 0], return_inverse=True)
+    people, person = np.unique(rows[:, 1], return_inverse=True)
+    first = np.sort(np.unique(item * max(1, len(people)) + person, return_index=True)[1])
+    order = np.argsort(classes)
+    answer = order[np.searchsorted(classes[order], rows[:, 2])] if len(rows) else rows[:, 2]
+    return _Said(items, people, classes, item[first], person[first], answer[first])
+
+
+def _find(said: _Said, work: jobs.Work) -> crowd_findings.Findings:
+    from mlcore.agreement import agreement
+    from mlcore.class_pairs import confused_pairs
+    from mlcore.consensus import aggregate
+
+    triple, n_classes = (said.item, said.person, said.answer), len(said.classes)
+    work.progress(0, message="Looking for the consensus", now=True)
+    agreed = aggregate(*triple, n_classes=n_classes)
+    work.progress(1, message="Measuring agreement", now=True)
+    shared = agreement(*triple, n_classes=n_classes, rng=np.random.default_rng(SEED))
+    work.progress(2, message="Looking for confused classes", now=True)
+    pairs = confused_pairs(*triple, posterior=agreed.posterior)
+    facts = {
+        "method": agreed.method,
+        "why": agreed.why,
+        "answers": agreed.n_answers,
+        "items": len(said.items),
+        "compared": shared.n_items,
+        "alpha": _number(shared.alpha.value),
+        "alpha_low": _number(shared.alpha.low),
+        "alpha_high": _number(shared.alpha.high),
+        "meaning": shared.meaning,
+        "pairs": [
+            {
+                "classes": [int(said.classes[each]) for each in pair.classes],
+                "rate": pair.rate,
+                "support": pair.support,
+                "panels": pair.panels,
+            }
+            for pair in pairs
+        ],
+    }
+    arrays = {
+        "items": said.items,
+        "labels": np.where(agreed.label >= 0, said.classes[agreed.label], 0),
+        "people": said.people,
+        "accuracy": np.stack([agreed.accuracy, agreed.accuracy_low, agreed.accuracy_high], axis=1),
+        "people_alpha": _limits(shared.by_annotator),
+        "classes": said.classes,
+        "classes_alpha": _limits(shared.by_class),
+    }
+    return crowd_findings.Findings(facts, arrays)
+
+
+def _limits(intervals: Any) -> np.ndarray:
+    return np.array([[each.value, each.low, each.high] for each in intervals]).reshape(-1, 3)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

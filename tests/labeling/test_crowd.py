@@ -1,0 +1,160 @@
+"""The lead's pages of the crowd: who answers how well, and where people disagree."""
+
+import csv
+import io
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from labeling.models import Annotation, Annotator, Dataset, Role
+from labeling.queries import crowd as queries
+from labeling.services import crowd, jobs
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = pytest.mark.django_db
+CLASSES = ("cat", "dog", "fox")
+
+
+def make_crowd(path: Path, *, people: int = 8, items: int = 90, bad: int = 1) -> Dataset:
+    """Import a crowd in which the last `bad` people guess and all others take a fox for a dog."""
+    dataset = make_dataset("pets", classes=CLASSES)
+    rng = np.random.default_rng(3)
+    lines = ["item,annotator,answer"]
+    for number in range(items):
+        make_item(dataset, f"i{number}")
+        truth = number % 3
+        for person in range(people):
+            said = truth
+            if person >= people - bad:
+                said = int(rng.integers(3))
+            elif truth == 2 and rng.random() < 0.3:
+                said = 1
+            lines.append(f"i{number},p{person:03},{CLASSES[said]}")
+    (path / "answers.csv").write_text("\n".join(lines))
+    call_command("import_annotations", "pets", str(path / "answers.csv"), "--json")
+    return dataset
+
+
+def measure(dataset: Dataset) -> Any:
+    job = jobs.open_job(kind="measure_crowd", dataset=dataset)
+    done = jobs.carry_out(job.pk, crowd.measure_crowd)
+    assert done is not None
+    assert done.state == "done", done.error
+    return queries.findings_of(dataset)
+
+
+def test_who_guesses_stands_last_in_accuracy_and_the_limits_hold_the_value(
+    tmp_path: Path, client: Any
+):
+    dataset = make_crowd(tmp_path)
+    found = measure(dataset)
+    people = queries.people_of(dataset, found, sort="accuracy", page=1).rows
+    assert str(people[0].annotator) == "p007"
+    assert people[0].answers == 90
+    assert people[0].accuracy.value < 0.5 < people[1].accuracy.value
+    assert all(p.accuracy.low <= p.accuracy.value <= p.accuracy.high for p in people)
+    client.force_login(make_member(dataset, Role.LEAD))
+    page = client.get(reverse("labeling:crowd", args=["pets"]))
+    assert page.status_code == 200
+    assert "p007" in page.text
+    assert "Look at the guideline" in page.text
+
+
+def test_the_pair_that_most_confuse_is_told_and_its_numbers_lead_to_as_many_answers(
+    tmp_path: Path, client: Any
+):
+    dataset = make_crowd(tmp_path)
+    pairs = queries.pairs_of(dataset, measure(dataset))
+    assert [(str(p.first), str(p.second)) for p in pairs] == [("dog", "fox")]
+    client.force_login(make_member(dataset, Role.LEAD))
+    page = client.get(pairs[0].second_url)
+    assert page.context["answers"].total == pairs[0].second_as_first > 0
+
+
+def test_a_cell_of_an_annotators_confusion_leads_to_exactly_its_answers(
+    tmp_path: Path, client: Any
+):
+    dataset = make_crowd(tmp_path)
+    found = measure(dataset)
+    person = Annotator.objects.get(name="p007")
+    table = queries.confusion_of(dataset, person, found)
+    assert sum(row.total for row in table.rows) + table.unsettled == 90
+    client.force_login(make_member(dataset, Role.LEAD))
+    assert client.get(reverse("labeling:crowd_person", args=["pets", person.pk])).status_code == 200
+    for row in table.rows:
+        for cell in row.cells:
+            assert client.get(cell.url).context["answers"].total == cell.count
+        assert client.get(row.url).context["answers"].total == row.total
+
+
+@pytest.mark.parametrize("address", ["crowd", "crowd_answers"])
+def test_a_list_costs_as_many_queries_with_200_rows_as_with_20(
+    tmp_path: Path, client: Any, address: str
+):
+    dataset = make_crowd(tmp_path, people=20, items=2)
+    client.force_login(make_member(dataset, Role.LEAD))
+    measure(dataset)
+
+    def cost() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert client.get(reverse(f"labeling:{address}", args=["pets"])).status_code == 200
+        return len(captured)
+
+    few = cost()
+    asking, item = dataset.rounds.get(), dataset.items.first()
+    for number in range(180):
+        person = Annotator.objects.create(dataset=dataset, name=f"more{number}")
+        Annotation.objects.create(round=asking, item=item, annotator=person, answer="unsure")
+    assert cost() == few
+
+
+def test_answers_that_came_since_are_counted_and_measured_by_themselves(tmp_path: Path):
+    dataset = make_crowd(tmp_path, people=3, items=6)
+    now = timezone.now() + queries.QUIET + timedelta(seconds=1)
+    assert queries.crowds_to_measure(now=now) == [dataset]
+    found = measure(dataset)
+    assert queries.crowds_to_measure(now=now) == []
+    assert queries.answers_since(dataset, found) == 0
+    person = Annotator.objects.create(dataset=dataset, name="late")
+    Annotation.objects.create(
+        round=dataset.rounds.get(), item=dataset.items.first(), annotator=person, answer="unsure"
+    )
+    assert queries.answers_since(dataset, found) == 1
+    assert queries.crowds_to_measure(now=now) == [dataset]
+
+
+def test_nothing_to_measure_is_said_in_words(client: Any):
+    dataset = make_dataset("pets")
+    client.force_login(make_member(dataset, Role.LEAD))
+    assert "Nobody has answered yet" in client.get(reverse("labeling:crowd", args=["pets"])).text
+    job = jobs.carry_out(
+        jobs.open_job(kind="measure_crowd", dataset=dataset).pk, crowd.measure_crowd
+    )
+    assert job is not None
+    assert job.error.startswith("Nobody has named a class")
+
+
+def test_a_work_record_counts_the_answers_of_its_days_alone(tmp_path: Path, client: Any):
+    dataset = make_crowd(tmp_path, people=3, items=6)
+    first = Annotation.objects.filter(annotator__name="p000").first()
+    assert first is not None
+    Annotation.objects.filter(pk=first.pk).update(created_at=timezone.now() - timedelta(days=40))
+    client.force_login(make_member(dataset, Role.LEAD))
+    today = timezone.localdate()
+    address = reverse("labeling:work_record", args=["pets"])
+    text = b"".join(client.get(address, {"start": today, "end": today})).decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["annotator"], row["answers"]) for row in rows] == [
+        ("p000", "5"), ("p001", "6"), ("p002", "6"),
+    ]  # fmt: skip
+    assert client.get(address, {"start": "2026-02-03", "end": "2026-02-01"}).status_code == 422
