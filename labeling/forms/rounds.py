@@ -66,6 +66,16 @@ class RoundForm(forms.Form):
         required=False,
         help_text=_("A random tenth never shows any: so the page knows how much they pull people."),
     )
+    gold_every = forms.IntegerField(
+        label=_("One check item in"),
+        min_value=0,
+        max_value=100,
+        required=False,
+        help_text=_(
+            "Items whose answer is known, mixed in unseen to measure people: 10 is one in ten, "
+            "0 none. They are made on an item’s page, in Browse or on the page Check items."
+        ),
+    )
     purpose = forms.CharField(label=_("Purpose"), max_length=200, required=False)
     deadline = forms.DateTimeField(
         label=_("Due"),
@@ -85,6 +95,9 @@ class RoundForm(forms.Form):
         cleaned["keys"] = [
             key.strip() for key in cleaned.get("keys", "").splitlines() if key.strip()
         ]
+        cleaned["gold_every"] = cleaned.get("gold_every") or 0
+        if cleaned["gold_every"] == 1:
+            self.add_error("gold_every", _("2 or more: there must be something left to ask."))
         cleaned["suggesting"] = cleaned.get("suggesting") or Suggesting.OFF
         if cleaned.get("which") == "keys":
             self._check_keys(cleaned["keys"])

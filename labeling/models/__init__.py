@@ -11,6 +11,7 @@ from labeling.models.datasets import (
     Split,
     Version,
 )
+from labeling.models.gold import GoldItem, GoldSource
 from labeling.models.items import (
     Content,
     Item,
@@ -24,6 +25,7 @@ from labeling.models.items import (
 from labeling.models.jobs import Job, JobState
 from labeling.models.people import Annotator, ApiToken, Invitation, Membership, Role, User
 from labeling.models.rounds import (
+    NO_LIMIT,
     Annotation,
     Answer,
     Claim,
@@ -39,6 +41,7 @@ from labeling.models.rounds import (
 
 __all__ = [
     "CLASS_KEYS",
+    "NO_LIMIT",
     "Annotation",
     "Annotator",
     "Answer",
@@ -48,6 +51,8 @@ __all__ = [
     "Content",
     "Dataset",
     "Example",
+    "GoldItem",
+    "GoldSource",
     "Guideline",
     "Invitation",
     "Item",

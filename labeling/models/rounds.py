@@ -40,6 +40,9 @@ class Round(models.Model):
     suggesting = models.CharField(
         max_length=8, choices=Suggesting, default=Suggesting.OFF, help_text="what the model thinks"
     )
+    gold_every = models.PositiveSmallIntegerField(
+        default=0, help_text="one item in so many is a gold one; 0: none"
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -61,13 +64,18 @@ class RoundItemState(models.TextChoices):
     OPEN = "open", "Open"
     SETTLED = "settled", "Settled"
     DISPUTED = "disputed", "Disputed"
+    GOLD = "gold", "Gold: it measures people, and nobody's answer settles it"
+
+
+NO_LIMIT = 32_767  # answers that a gold place takes: the column's largest value
 
 
 class RoundItem(models.Model):
     """An item's place in a round; `taken` counts live claims and counted answers.
 
     Taking a place is a conditional update on `taken`, so two people can never
-    hold the last place of the same item.
+    hold the last place of the same item. An item that a round settled may also have a
+    gold place in it.
     """
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="round_items")
@@ -79,7 +87,12 @@ class RoundItem(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["round", "item"], name="an_item_once_a_round"),
+            models.UniqueConstraint(
+                fields=["round", "item"], condition=~Q(state="gold"), name="an_item_once_a_round"
+            ),
+            models.UniqueConstraint(
+                fields=["round", "item"], condition=Q(state="gold"), name="a_gold_item_once_a_round"
+            ),
             models.CheckConstraint(condition=Q(taken__lte=F("wanted")), name="taken_within_wanted"),
         ]
         indexes = [
@@ -88,6 +101,7 @@ class RoundItem(models.Model):
                 condition=Q(state="open", taken__lt=F("wanted")),
                 name="round_item_free",
             ),
+            models.Index(fields=["round", "item"], name="round_item_by_item"),
         ]
 
     def __str__(self) -> str:
@@ -158,6 +172,7 @@ class Annotation(models.Model):
     guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, null=True, blank=True)
     seconds = models.FloatField(null=True, blank=True, help_text="from shown to answered")
     is_surplus = models.BooleanField(default=False, help_text="came when enough were there")
+    is_gold = models.BooleanField(default=False, help_text="asked to measure who answers")
     created_at = models.DateTimeField(auto_now_add=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
@@ -184,6 +199,9 @@ class Annotation(models.Model):
             # What a person said about an item, withdrawn or not; without it SQLite reads
             # everything that they answered in the round.
             models.Index(fields=["round", "item", "annotator"], name="answer_by_item"),
+            models.Index(
+                fields=["annotator", "item"], condition=Q(is_gold=True), name="gold_answer"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from labeling.models import (
     LabelClass,
     Question,
     Round,
+    RoundItemState,
     RoundKind,
     Suggesting,
     Suggestion,
@@ -106,6 +107,7 @@ def _held_by_others(rounds: list[Round], user: User, *, now: datetime) -> dict[i
     rows = (
         Claim.objects.filter(round_item__round__in=rounds)
         .exclude(annotator__user=user)
+        .exclude(round_item__state=RoundItemState.GOLD)
         .values("round_item__round")
         .annotate(n=Count("round_item", distinct=True), soonest=Min("expires_at"))
         .values_list("round_item__round", "n", "soonest")

@@ -23,7 +23,9 @@ from labeling.models import (
     RoundItemState,
     RoundKind,
 )
+from labeling.queries import gold
 
+GOLD = RoundItemState.GOLD
 FREE = """
 SELECT place.id
 FROM labeling_rounditem place
@@ -49,17 +51,18 @@ NOT_THEIR_OWN = """
 FIRST = "ORDER BY place.position LIMIT %(count)s"
 LAST_ANSWERED = """
 SELECT position FROM labeling_rounditem
-WHERE round_id = %(round)s AND item_id = (
+WHERE round_id = %(round)s AND state <> 'gold' AND item_id = (
   SELECT item_id FROM labeling_annotation
-  WHERE annotator_id = %(annotator)s AND round_id = %(round)s
+  WHERE annotator_id = %(annotator)s AND round_id = %(round)s AND NOT is_gold
   ORDER BY id DESC LIMIT 1)
 """
 LEFT_BEHIND = """
 SELECT place.id
 FROM labeling_claim held JOIN labeling_rounditem place ON place.id = held.round_item_id
-WHERE held.annotator_id = %(annotator)s AND place.round_id = %(round)s AND place.state = 'open'
+WHERE held.annotator_id = %(annotator)s AND place.round_id = %(round)s
+  AND place.state IN ('open', 'gold')
   AND held.expires_at > %(now)s AND held.expires_at < %(gone)s
-ORDER BY place.position LIMIT %(count)s
+ORDER BY held.id LIMIT %(count)s
 """
 BEFORE_ALL, AFTER_ALL = -1, 2**31 - 1  # positions are 0 and up, in four bytes
 
@@ -97,12 +100,14 @@ def left_behind(
     return _column(LEFT_BEHIND, round, annotator, count=count, **moments)
 
 
-def shown_places(round: Round, places: Sequence[int]) -> list[RoundItem]:
+def shown_places(round: Round, places: Sequence[int], annotator: Annotator) -> list[RoundItem]:
     """Return places (by id) in this order, with what people are shown of their items."""
     rows = RoundItem.objects.filter(pk__in=places).select_related("item__content")
     if round.kind == RoundKind.VERIFY:
         rows = rows.select_related("item__content", "item__label")
     found = {row.pk: row for row in rows} if places else {}
+    if round.kind == RoundKind.VERIFY and round.gold_every:
+        gold.ask_about(round, annotator, [row for row in found.values() if row.state == GOLD])
     return [found[place] for place in places]
 
 

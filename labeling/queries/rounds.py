@@ -28,8 +28,9 @@ from labeling.models import (
     RoundItemState,
     User,
 )
-from labeling.queries import places
+from labeling.queries import gold, places
 
+DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
 PACE_OVER = timedelta(hours=1)
 DISPUTES_SHOWN = 100
 # Keys of the annotation screen itself; a class that asks for one of them gets another.
@@ -108,10 +109,10 @@ def items_to_ask(dataset: Dataset, *, which: str, keys: Sequence[str] = ()) -> l
 def rounds_of(dataset: Dataset) -> QuerySet[Round]:
     """Return a dataset's rounds, open ones first, with how far each is."""
     rows = dataset.rounds.annotate(
-        total=_count(RoundItem.objects.all()),
-        done=_count(RoundItem.objects.exclude(state=RoundItemState.OPEN)),
+        total=_count(RoundItem.objects.exclude(state=RoundItemState.GOLD)),
+        done=_count(RoundItem.objects.filter(state__in=DONE)),
         disputed=_count(RoundItem.objects.filter(state=RoundItemState.DISPUTED)),
-        answers=_count(_answers()),
+        answers=_count(_answers().filter(is_gold=False)),
     )
     return rows.order_by(F("closed_at").desc(nulls_first=True), "-pk")
 
@@ -209,11 +210,12 @@ class Progress:
 
 def progress(asking: Round, *, now: datetime) -> Progress:
     """Count items by state and answers, with the pace."""
-    rows = asking.round_items.order_by().values("state").annotate(n=Count("pk"))
+    asked = asking.round_items.exclude(state=RoundItemState.GOLD)
+    rows = asked.order_by().values("state").annotate(n=Count("pk"))
     states = dict(rows.values_list("state", "n"))
     total = sum(states.values())
     answers = _answers().filter(round=asking)
-    counted = answers.filter(is_surplus=False)
+    counted = answers.filter(is_surplus=False, is_gold=False)
     facts = counted.aggregate(
         n=Count("pk"),
         mean=Avg("seconds"),
@@ -331,10 +333,11 @@ def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
     """Say what is left of a round for an annotator to whom nothing can be handed out."""
     held = Claim.objects.filter(round_item__round=asking)
     held = held.exclude(Exists(places.said_about(asking, annotator, "round_item__item")))
-    others = ~Q(annotator=annotator)
+    others = ~Q(annotator=annotator) & ~Q(round_item__state=RoundItemState.GOLD)
+    yours = Q(annotator=annotator)
     facts = held.aggregate(
         others=Count("round_item", distinct=True, filter=others),
-        yours=Count("round_item", distinct=True, filter=~others),
+        yours=Count("round_item", distinct=True, filter=yours),
         soonest=Min("expires_at", filter=others),
     )
     skipped = asking.annotations.filter(
@@ -354,6 +357,8 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     mine = _answers().filter(round=asking, annotator=annotator)
     left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
     left += Claim.objects.filter(annotator=annotator, round_item__round=asking).count()
+    if left and asking.gold_every:
+        left += gold.still_to_come(asking, annotator, left=left)
     parked = asking.annotations.filter(
         annotator=annotator, is_parked=True, withdrawn_at__isnull=True
     )

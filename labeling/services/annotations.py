@@ -114,11 +114,9 @@ def _guideline_shown(round: Round, guideline: int | None) -> int | None:
 @transaction.atomic
 def _record(annotation: Annotation, now: datetime) -> Recorded:
     # The lock lets answers to one item arrive one after the other, so that the last sees all.
-    rows = RoundItem.objects.select_for_update(of=("self",))
-    row = rows.filter(round=annotation.round, item_id=annotation.item_id).first()
-    if row is None:
-        raise NotInRoundError(annotation.item_id)
+    row = _place_of(annotation)
     row.round = annotation.round
+    annotation.is_gold = row.state == RoundItemState.GOLD
     _refuse_own(annotation)
     given = Annotation.objects.filter(
         round=annotation.round, item_id=annotation.item_id, annotator=annotation.annotator
@@ -135,6 +133,20 @@ def _record(annotation: Annotation, now: datetime) -> Recorded:
     if _outcome(annotation) == "counted" and row.taken + (not had_place) >= row.wanted:
         _settle(row, last=annotation)
     return Recorded(annotation, _outcome(annotation))
+
+
+def _place_of(annotation: Annotation) -> RoundItem:
+    """Return the place that an answer is about, locked; of two, the one that is held or gold."""
+    rows = RoundItem.objects.select_for_update(of=("self",)).order_by("pk")
+    found = list(rows.filter(round=annotation.round, item_id=annotation.item_id))
+    if not found:
+        raise NotInRoundError(annotation.item_id)
+    if len(found) == 1:
+        return found[0]
+    held = Claim.objects.filter(round_item__in=found, annotator=annotation.annotator)
+    place = held.values_list("round_item", flat=True).first()
+    wanted = [row for row in found if row.pk == place] if place else []
+    return (wanted or [row for row in found if row.state == RoundItemState.GOLD])[0]
 
 
 def _refuse_own(annotation: Annotation) -> None:
@@ -174,12 +186,15 @@ def withdraw_annotation(
     annotation = mine.filter(withdrawn_at__isnull=True).first()
     if annotation is None:
         return False
-    rows = RoundItem.objects.select_for_update(of=("self",))
-    row = rows.get(round=round, item_id=annotation.item_id)
+    rows = RoundItem.objects.select_for_update(of=("self",)).filter(
+        round=round, item_id=annotation.item_id
+    )
+    gold = rows.filter(state=RoundItemState.GOLD)
+    row = (gold if annotation.is_gold else rows.exclude(state=RoundItemState.GOLD)).get()
     if not mine.filter(withdrawn_at__isnull=True).update(withdrawn_at=now):
         return False
     had_place = annotation.answer != Answer.SKIP and not annotation.is_surplus
-    if had_place and row.state != RoundItemState.OPEN:
+    if had_place and row.state in (RoundItemState.SETTLED, RoundItemState.DISPUTED):
         _reopen(row, by=annotator.user)
     if not had_place and not take_place(row.pk):
         return False

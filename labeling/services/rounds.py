@@ -5,6 +5,7 @@ row gives the place back, in the same transaction. So a place is never held twic
 never given back twice, whichever of answer, expiry and release comes first.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -24,13 +25,16 @@ from labeling.models import (
     Suggesting,
     User,
 )
+from labeling.queries import gold as gold_queries
 from labeling.queries import places as queries
+from labeling.services import gold
 
 LEASE = timedelta(minutes=5)  # renewed every minute by the page that holds the claim
 SILENT = timedelta(seconds=90)  # a page renews its claims each minute; longer, and it is gone
 MOST_CLAIMS_AT_ONCE = 20  # items; a page holds 5, a program may ask for more
 ROWS_A_STATEMENT = 2_000
 CLAIMS_A_TRANSACTION = 200
+CHANCE = random.SystemRandom()
 
 
 class NothingToAskError(Exception):
@@ -48,16 +52,20 @@ def make_round(
     people: Iterable[User] = (),
     purpose: str = "",
     suggesting: str = Suggesting.OFF,
+    gold_every: int = 0,
     by: User | None = None,
     deadline: datetime | None = None,
 ) -> Round:
     """Ask about these items (by id), in this order; nobody named means every member.
 
-    Excluded items are left out, and in a verify round those without a label to verify.
+    Excluded items are left out, and in a verify round those without a label to verify. One
+    item in `gold_every` that people are given is a gold one instead: nobody need say what is known.
     """
     usable = Item.objects.filter(dataset=dataset, excluded="")
     if kind == RoundKind.VERIFY:
         usable = usable.filter(label__isnull=False)
+    if gold_every:
+        usable = usable.exclude(pk__in=gold_queries.known(dataset).values("item"))
     there = set(usable.values_list("pk", flat=True))
     asked = [pk for pk in dict.fromkeys(items) if pk in there]
     if not asked:
@@ -68,6 +76,7 @@ def make_round(
         kind=kind,
         purpose=purpose,
         suggesting=suggesting,
+        gold_every=gold_every,
         answers_wanted=answers_wanted,
         guideline=dataset.guidelines.first(),
         deadline=deadline,
@@ -126,14 +135,26 @@ def reopen_round(*, asking: Round) -> None:
 
 @transaction.atomic
 def claim_items(
-    *, round: Round, annotator: Annotator, count: int, now: datetime
+    *,
+    round: Round,
+    annotator: Annotator,
+    count: int,
+    now: datetime,
+    rng: random.Random = CHANCE,
 ) -> list[RoundItem]:
-    """Reserve up to `count` items that this annotator has not answered and does not hold."""
+    """Reserve up to `count` items that this annotator has not answered and does not hold.
+
+    Gold items are among them by chance, in any place: nothing tells them from the others.
+    """
     count = min(count, MOST_CLAIMS_AT_ONCE)
     claimed = _left_behind(round, annotator, count, now=now)
     if len(claimed) < count:
-        free = queries.free_places(round, annotator, count=count - len(claimed))
-        taken = [place for place in free if take_place(place)]
+        missing = count - len(claimed)
+        free = queries.free_places(round, annotator, count=missing)
+        checks = gold.take_places(round, annotator, of=missing, beside=len(free), rng=rng)
+        taken = [place for place in free[: missing - len(checks)] if take_place(place)]
+        for check in checks:
+            taken.insert(rng.randrange(len(taken) + 1), check)
         Claim.objects.bulk_create(
             [
                 Claim(round_item_id=place, annotator=annotator, expires_at=now + LEASE)
@@ -141,12 +162,13 @@ def claim_items(
             ]
         )
         claimed += taken
-    return queries.shown_places(round, claimed)
+    return queries.shown_places(round, claimed, annotator)
 
 
 def take_place(place: int) -> bool:
     """Count one more person on a place (by id), if it still wants one."""
-    free = RoundItem.objects.filter(pk=place, state=RoundItemState.OPEN, taken__lt=F("wanted"))
+    asked = (RoundItemState.OPEN, RoundItemState.GOLD)
+    free = RoundItem.objects.filter(pk=place, state__in=asked, taken__lt=F("wanted"))
     return bool(free.update(taken=F("taken") + 1))
 
 

@@ -6,6 +6,7 @@ from django.shortcuts import render
 
 from labeling import access
 from labeling.forms.datasets import ExampleForm
+from labeling.forms.gold import GoldForm
 from quality.detectors import KINDS
 from quality.queries import browse, item_page
 from quality.queries.filters import Filter
@@ -29,6 +30,9 @@ def item(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "kinds": {name: kind.title for name, kind in KINDS.items()},
         "is_small": item_page.is_small(row),
         "example_form": ExampleForm(dataset=row.dataset, initial={"label": row.label_id}),
+        "gold_form": GoldForm(
+            dataset=row.dataset, initial={"label": row.label_id}, auto_id="gold_%s"
+        ),
         "may_lead": row.dataset.viewer_role in access.LEADS,
         **item_page.item_page(row),
         **for_actions(row.dataset, request.user),

@@ -280,9 +280,7 @@ def _place_items(
         for position, (pk, count) in enumerate(sorted(counted.items()))
     ]
     for start in range(0, len(rows), ANSWERS_A_TRANSACTION):
-        RoundItem.objects.bulk_create(
-            rows[start : start + ANSWERS_A_TRANSACTION],
-            update_conflicts=True,
-            unique_fields=["round", "item"],
-            update_fields=["wanted", "taken", "state", "position"],
-        )
+        piece = rows[start : start + ANSWERS_A_TRANSACTION]
+        with transaction.atomic():  # again after an import that was cut off
+            asking.round_items.filter(item__in=[row.item_id for row in piece]).delete()
+            RoundItem.objects.bulk_create(piece)

@@ -1,0 +1,257 @@
+"""Reads about gold items: which are known, what people answered to them, which are in doubt."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.fields import BooleanField
+
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Answer,
+    Claim,
+    Dataset,
+    GoldItem,
+    Item,
+    LabelClass,
+    Round,
+    RoundItem,
+    RoundItemState,
+    RoundKind,
+    User,
+)
+from mlcore.intervals import Interval, share_interval
+
+MEASURED = (Answer.CLASS, Answer.NO, Answer.UNUSABLE)  # unsure and skipped are no mistakes
+BATCH = 10  # gold answers after which their annotator sees how many were right
+AGREED_ANSWERS = 3  # from as many people, all the same: known well enough to measure others
+WRONG_ANSWERS = 4  # fewer than this fail an item by bad luck too often
+WRONG_SHARE = 0.2  # at most so many are right: the known answer is in doubt, not the people
+
+
+def known(dataset: Dataset) -> QuerySet[GoldItem]:
+    """Return the gold items of a dataset that are not retired."""
+    return GoldItem.objects.filter(item__dataset=dataset, retired_at__isnull=True)
+
+
+def known_labels(dataset: Dataset) -> dict[int, int]:
+    """Return the class (by id) of each gold item (by id), as consensus clamps them."""
+    return dict(known(dataset).values_list("item", "label"))
+
+
+# ---- handing out ----
+
+
+def unseen(asking: Round, annotator: Annotator) -> list[int]:
+    """Return gold items (by id) that tell something about an annotator: new to them, not theirs.
+
+    An item that the round still asks about as any other is left out.
+    """
+    answered = Annotation.objects.filter(
+        annotator=annotator, item=OuterRef("item"), withdrawn_at__isnull=True
+    )
+    held = Claim.objects.filter(annotator=annotator, round_item__item=OuterRef("item"))
+    asked = RoundItem.objects.filter(round=asking, item=OuterRef("item")).exclude(
+        state__in=(RoundItemState.GOLD, RoundItemState.SETTLED)
+    )
+    rows = GoldItem.objects.filter(
+        ~Exists(answered),
+        ~Exists(held),
+        ~Exists(asked),
+        item__dataset=asking.dataset_id,
+        item__excluded="",
+        label__retired_at__isnull=True,
+        retired_at__isnull=True,
+    )
+    if annotator.user_id:
+        rows = rows.exclude(made_by=annotator.user_id)
+    return list(rows.order_by("pk").values_list("item", flat=True))
+
+
+def given_back(asking: Round, annotator: Annotator) -> list[int]:
+    """Return gold items (by id) that an annotator skipped, parked or undid and wants again."""
+    rows = Annotation.objects.filter(annotator=annotator, round=asking, is_gold=True)
+    standing = rows.filter(item=OuterRef("item"), withdrawn_at__isnull=True)
+    held = Claim.objects.filter(annotator=annotator, round_item__item=OuterRef("item"))
+    back = rows.filter(~Exists(standing), ~Exists(held), withdrawn_at__isnull=False)
+    return list(back.filter(item__excluded="").values_list("item", flat=True).distinct())
+
+
+def still_to_come(asking: Round, annotator: Annotator, *, left: int) -> int:
+    """Return how many gold items to count among what is left, so that the total stays the same.
+
+    `left` holds what the annotator has reserved, gold or not. Were they counted only once
+    answered, the total would grow at each of them, and so tell.
+    """
+    mine = Annotation.objects.filter(round=asking, annotator=annotator, withdrawn_at__isnull=True)
+    done = Counter(mine.exclude(answer=Answer.SKIP).values_list("is_gold", flat=True))
+    held = Claim.objects.filter(
+        annotator=annotator, round_item__round=asking, round_item__state=RoundItemState.GOLD
+    ).count()
+    others = done[False] + left - held
+    expected = round(others / max(1, asking.gold_every - 1))
+    there = done[True] + held + len(unseen(asking, annotator))
+    return max(0, min(expected, there) - done[True] - held)
+
+
+def ask_about(asking: Round, annotator: Annotator, rows: Sequence[RoundItem]) -> None:
+    """Let a verify round ask of gold items as often about a wrong class as about the right one.
+
+    Chosen by hash: asked again, the question is the same.
+    """
+    items = [row.item_id for row in rows]
+    right = {gold.item_id: gold.label for gold in _labels_of(items)}
+    classes = list(LabelClass.objects.filter(dataset=asking.dataset_id, retired_at=None))
+    for row in rows:
+        label = right.get(row.item_id, row.item.label)
+        others = [each for each in classes if each != label]
+        text = f"{asking.pk}:{annotator.pk}:{row.item_id}".encode()
+        draw = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+        is_wrong = others and draw % 2
+        row.item.label = others[draw // 2 % len(others)] if is_wrong else label
+
+
+def _labels_of(items: Iterable[int]) -> QuerySet[GoldItem]:
+    rows = GoldItem.objects.filter(item__in=list(items), retired_at__isnull=True)
+    return rows.select_related("label")
+
+
+# ---- what was answered ----
+
+
+def answers(dataset: Dataset) -> QuerySet[Any]:
+    """Return the answers that measure, each with the known class and whether it is right.
+
+    Those to a gold item that was corrected are measured anew; to a retired one, no longer.
+    """
+    label = GoldItem.objects.filter(item=OuterRef("item"), retired_at__isnull=True)
+    rows = Annotation.objects.filter(
+        annotator__dataset=dataset, is_gold=True, withdrawn_at__isnull=True, answer__in=MEASURED
+    )
+    rows = rows.exclude(round__kind=RoundKind.QUALIFY)
+    rows = rows.annotate(known=Subquery(label.values("label")[:1])).filter(known__isnull=False)
+    refused = Q(answer=Answer.NO) & ~Q(asked=F("known"))
+    right = When(Q(label=F("known")) | refused, then=Value(True))
+    return rows.annotate(is_right=Case(right, default=False, output_field=BooleanField()))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many gold items somebody answered, and how many of them rightly."""
+
+    answered: int
+    right: int
+
+    @property
+    def accuracy(self) -> Interval:
+        """Return the share that is right, with its 95 % limits."""
+        return share_interval(self.right, self.answered)
+
+
+def by_annotator(dataset: Dataset) -> dict[int, Checked]:
+    """Return the gold result of each annotator (by id) who has one."""
+    rows = answers(dataset).order_by().values("annotator")
+    counted = rows.annotate(n=Count("pk"), right=Count("pk", filter=Q(is_right=True)))
+    return {row["annotator"]: Checked(row["n"], row["right"]) for row in counted}
+
+
+@dataclass(frozen=True)
+class OwnResult:
+    """What an annotator may know of a dataset: the last whole batch, and all batches together."""
+
+    dataset: Dataset
+    last: Checked
+    all: Checked
+
+
+def own_results(user: User) -> list[OwnResult]:
+    """Return somebody's results by dataset, in whole batches.
+
+    Never a single answer: it would tell which item was a gold one.
+    """
+    mine = Annotator.objects.filter(user=user).select_related("dataset").order_by("dataset__name")
+    asked = Annotation.objects.filter(annotator=OuterRef("pk"), is_gold=True)
+    results = (_own_result(annotator) for annotator in mine.filter(Exists(asked)))
+    return [result for result in results if result]
+
+
+def _own_result(annotator: Annotator) -> OwnResult | None:
+    mine = answers(annotator.dataset).filter(annotator=annotator).order_by("pk")
+    right = list(mine.values_list("is_right", flat=True))
+    whole = len(right) // BATCH * BATCH
+    if not whole:
+        return None
+    last = Checked(BATCH, sum(right[whole - BATCH : whole]))
+    return OwnResult(annotator.dataset, last, Checked(whole, sum(right[:whole])))
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A gold item with what people answered to it."""
+
+    gold: GoldItem
+    answered: int
+    right: int
+    said: str
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Return whether so many fail it that its answer is likelier wrong than they are."""
+        return self.answered >= WRONG_ANSWERS and self.right <= WRONG_SHARE * self.answered
+
+    @property
+    def share(self) -> float | None:
+        return self.right / self.answered if self.answered else None
+
+
+def tried(dataset: Dataset) -> list[Tried]:
+    """Return the gold items with their answers: doubtful ones first, then the hardest."""
+    said: dict[int, Counter[str]] = defaultdict(Counter)
+    right: Counter[int] = Counter()
+    rows = answers(dataset).values_list("item", "answer", "label__name", "asked__name", "is_right")
+    for item, answer, label, asked, is_right in rows:
+        said[item][label or _refusal(answer, asked)] += 1
+        right[item] += is_right
+    found = [
+        Tried(row, said[row.item_id].total(), right[row.item_id], _said(said[row.item_id]))
+        for row in known(dataset).select_related("item__content", "label", "made_by").order_by("pk")
+    ]
+    return sorted(found, key=lambda row: (not row.is_doubtful, row.share is None, row.share or 0))
+
+
+def _refusal(answer: str, asked: str | None) -> str:
+    words = Answer(answer).label
+    return f"not {asked}" if answer == Answer.NO and asked else words.lower()
+
+
+def _said(counts: Counter[str]) -> str:
+    return ", ".join(f"{n} x {words}" for words, n in counts.most_common())
+
+
+# ---- making gold of what people agree on ----
+
+
+def agreed(dataset: Dataset) -> list[tuple[int, int]]:
+    """Return items (by id) with the class (by id) that everybody gave them who was asked."""
+    rows = Annotation.objects.filter(
+        round__dataset=dataset, withdrawn_at__isnull=True, is_gold=False
+    ).exclude(answer=Answer.SKIP)
+    counted = (
+        rows.order_by()
+        .values("item")
+        .annotate(
+            people=Count("annotator", distinct=True),
+            classes=Count("label", distinct=True),
+            others=Count("pk", filter=Q(label__isnull=True)),
+        )
+        .filter(people__gte=AGREED_ANSWERS, classes=1, others=0)
+    )
+    usable = Item.objects.filter(dataset=dataset, excluded="", pk__in=counted.values("item"))
+    usable = usable.filter(label__isnull=False, label__retired_at__isnull=True)
+    same = rows.filter(item=OuterRef("pk"), label=OuterRef("label"))
+    free = usable.exclude(pk__in=known(dataset).values("item")).filter(Exists(same))
+    return list(free.order_by("pk").values_list("pk", "label"))
