@@ -64,7 +64,10 @@ class RoundForm(forms.Form):
         label=_("Suggestions of the model"),
         choices=SUGGESTING,
         required=False,
-        help_text=_("A random tenth never shows any: so the page knows how much they pull people."),
+        help_text=_(
+            "They come with the next training. A random tenth never shows any, so that their"
+            " pull can be measured."
+        ),
     )
     gold_every = forms.IntegerField(
         label=_("One check item in"),

@@ -17,8 +17,8 @@ ITEM_COLUMNS = (
 )  # fmt: skip
 LABEL_COLUMNS = ("key", "label", "source", "confidence", "by", "at", "reason")
 ANNOTATION_COLUMNS = (
-    "item", "annotator", "answer", "kind", "reason", "seconds", "round", "guideline",
-    "surplus", "at", "withdrawn_at",
+    "item", "annotator", "answer", "kind", "asked", "reason", "seconds", "round",
+    "guideline", "suggestion", "suggestion_shown", "surplus", "at", "withdrawn_at",
 )  # fmt: skip
 VERSION_COLUMNS = ("number", "digest", "items", "labelled", "at", "by", "note")
 
@@ -95,8 +95,8 @@ def annotation_rows(dataset: Dataset) -> Iterator[Sequence[Any]]:
     """Yield every answer, withdrawn ones included; `answer` is a class or what was said instead."""
     rows = Annotation.objects.filter(round__dataset=dataset).values_list(
         "pk", "item__key", "annotator__user__username", "annotator__name", "answer", "label__name",
-        "reason", "seconds", "round__name", "guideline__number", "is_surplus", "created_at",
-        "withdrawn_at",
+        "asked__name", "reason", "seconds", "round__name", "guideline__number",
+        "suggestion__name", "suggestion_shown", "is_surplus", "created_at", "withdrawn_at",
     )  # fmt: skip
     for _, key, user, name, kind, label, *rest, at, withdrawn in in_pieces(rows):
         yield key, user or name, label or kind, kind, *rest, moment(at), moment(withdrawn)

@@ -9,8 +9,9 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from labeling.models import Dataset, User, Version
+from labeling.models import Dataset, Round, Suggesting, User, Version
 from labeling.services.jobs import Refused, Work
+from labeling.services.suggestions import set_suggestions
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
@@ -36,6 +37,7 @@ def train(work: Work) -> dict[str, Any]:
     run, is_new = run_version(work, version)
     if work.options.get("open_test"):
         open_test(work, run)
+    refresh_suggestions(work, run)
     return {**summary(run), "unchanged": not is_new}
 
 
@@ -147,6 +149,34 @@ def predict_rows(
     probabilities = np.full((len(of.keys), len(learned.classes)), np.nan, dtype=np.float32)
     probabilities[rows] = head.predict(features_of(work, of, backbone=backbone, rows=rows))
     return probabilities
+
+
+def refresh_suggestions(work: Work, run: Run) -> int:
+    """Push the run's first class of each item, if an open round asks for it; returns how many.
+
+    Labelled items have their out-of-sample probabilities, the others those of a final head.
+    Test items stay sealed and get none.
+    """
+    asking = Round.objects.filter(dataset=run.dataset, closed_at__isnull=True)
+    if not asking.exclude(suggesting=Suggesting.OFF).exists():
+        return 0
+    material = read_material(run.version)
+    known = arrays.run_array(run, "probabilities")
+    probabilities = np.full((len(material.keys), len(run.classes)), np.nan, dtype=np.float32)
+    if known is not None:
+        probabilities[:] = known
+    fresh = (material.labels < 0) & ~material.is_test
+    if fresh.any():
+        work.progress(message="Suggesting labels for the rounds that show them", now=True)
+        found = predict_rows(work, run, learned=material, of=material, rows=fresh)
+        probabilities[fresh] = found[fresh]
+    sure = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
+    best = probabilities[sure].argmax(axis=1)
+    suggestions = {
+        material.keys[row]: (run.classes[place], float(probabilities[row, place]))
+        for row, place in zip(sure, best, strict=True)
+    }
+    return set_suggestions(dataset=run.dataset, suggestions=suggestions)
 
 
 def dataset_of(work: Work) -> Dataset:
