@@ -10,7 +10,18 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labeling.models import Annotator, Dataset, Item, Job, Membership, Role, Round, Upload, User
+from labeling.models import (
+    Annotator,
+    Dataset,
+    Item,
+    Job,
+    Membership,
+    Role,
+    Round,
+    RoundItem,
+    Upload,
+    User,
+)
 
 Viewer = User | AnonymousUser
 
@@ -137,6 +148,16 @@ def annotator_in(dataset: Dataset, annotator_id: int) -> Annotator:
     row = found.first()
     if row is None:
         raise Http404("no such annotator")
+    return row
+
+
+def place_in(dataset: Dataset, place_id: int) -> RoundItem:
+    """Return an item's place in a round of a dataset that the user was admitted to."""
+    rows = RoundItem.objects.filter(round__dataset=dataset, pk=place_id)
+    row = rows.select_related("round", "item").first()
+    if row is None:
+        raise Http404("no such place")
+    row.round.dataset = dataset
     return row
 
 

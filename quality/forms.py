@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext as _
 
-from labeling.models import Dataset, RoundKind, Split
+from labeling.models import Answer, Dataset, RoundKind, Split
 from quality.models import Action
 
 
@@ -123,3 +123,59 @@ class SelectionForm(forms.Form):
         elif name == "tag" and not sent.get("tag", "").strip():
             raise forms.ValidationError(_("Write the tag."))
         return sent
+
+
+class DisputesForm(forms.Form):
+    """Which dispute a page shows: of which round, which one, and what was put off."""
+
+    round = forms.IntegerField(required=False, min_value=1)
+    place = forms.IntegerField(required=False, min_value=1)
+    later = forms.CharField(required=False, max_length=5_000)
+
+    def clean_later(self) -> list[int]:
+        words = self.cleaned_data["later"].split(",")
+        return [int(word) for word in words if word.isascii() and word.isdigit()]
+
+
+class OwnAnswerForm(forms.Form):
+    """The lead's own answer about a disputed item: `class:7`, `unsure` or `unusable`."""
+
+    answer = forms.CharField(max_length=30)
+    seconds = forms.FloatField(required=False, min_value=0)
+
+    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.dataset = dataset
+
+    def clean(self) -> dict[str, Any]:
+        sent = super().clean() or {}
+        name, _sign, argument = sent.get("answer", "").partition(":")
+        if name not in (Answer.CLASS, Answer.UNSURE, Answer.UNUSABLE):
+            raise forms.ValidationError(_("There is no such answer."))
+        label = self.dataset.classes.filter(pk=argument).first() if argument.isdigit() else None
+        if name == Answer.CLASS and label is None:
+            raise forms.ValidationError(_("Choose a class of this dataset."))
+        return sent | {"answer": name, "label": label if name == Answer.CLASS else None}
+
+
+class DisputeForm(forms.Form):
+    """What a lead decides about a disputed item: `relabel:7`, `exclude:reason` or `round`."""
+
+    action = forms.CharField(max_length=250)
+    seconds = forms.FloatField(required=False, min_value=0)
+    test_confirmed = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.dataset = dataset
+
+    def clean(self) -> dict[str, Any]:
+        sent = super().clean() or {}
+        name, _sign, argument = sent.get("action", "").partition(":")
+        if name not in (Action.RELABEL, Action.EXCLUDE, Action.ROUND):
+            raise forms.ValidationError(_("There is no such action."))
+        usable = self.dataset.classes.filter(retired_at=None)
+        label = usable.filter(pk=argument).first() if argument.isdigit() else None
+        if name == Action.RELABEL and label is None:
+            raise forms.ValidationError(_("Choose a class of this dataset."))
+        return sent | {"name": name, "argument": argument, "label": label}

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from quality.views import browse, checks, compare, demo, export, items, overview, review, runs
+from quality.views import (
+    browse,
+    checks,
+    compare,
+    demo,
+    disputes,
+    export,
+    items,
+    overview,
+    review,
+    runs,
+)
 
 app_name = "quality"
 urlpatterns = [
@@ -14,6 +25,10 @@ urlpatterns = [
     path("d/<slug:slug>/review/<slug:kind>/undo/", review.undo, name="undo"),
     path("d/<slug:slug>/review/<slug:kind>/<int:pk>/", review.flag, name="flag"),
     path("d/<slug:slug>/review/<slug:kind>/<int:pk>/decide/", review.decide, name="decide"),
+    path("d/<slug:slug>/disputes/", disputes.disputes, name="disputes"),
+    path("d/<slug:slug>/disputes/undo/", disputes.undo, name="dispute_undo"),
+    path("d/<slug:slug>/disputes/<int:pk>/answer/", disputes.answer, name="dispute_answer"),
+    path("d/<slug:slug>/disputes/<int:pk>/decide/", disputes.decide, name="dispute_decide"),
     path("d/<slug:slug>/browse/", browse.browse, name="browse"),
     path("d/<slug:slug>/browse/selection/", browse.selection, name="selection"),
     path("d/<slug:slug>/browse/undo/", browse.undo, name="selection_undo"),

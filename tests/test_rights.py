@@ -25,6 +25,7 @@ from labeling.models import (
     Membership,
     Question,
     Role,
+    RoundItem,
     Upload,
     User,
 )
@@ -123,6 +124,10 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:freeze_version": (LEADS, "post"),
     "quality:overview": (REVIEWERS, "get"),
     "quality:browse": (REVIEWERS, "get"),
+    "quality:disputes": (LEADS, "get"),
+    "quality:dispute_undo": (LEADS, "post"),
+    "quality:dispute_answer": (LEADS, "post"),
+    "quality:dispute_decide": (LEADS, "post"),
     "quality:selection": (REVIEWERS, "post"),
     "quality:selection_undo": (REVIEWERS, "post"),
     "quality:histogram": (REVIEWERS, "get"),
@@ -229,6 +234,8 @@ def make_world(slug: str) -> World:
     )
     other = User.objects.create(username=f"{slug}-other")
     membership = Membership.objects.create(dataset=dataset, user=other, role=Role.ANNOTATOR)
+    disputed = asking.round_items.get()
+    RoundItem.objects.filter(pk=disputed.pk).update(state="disputed")
     objects = {
         "job": jobs.open_job(kind="other", dataset=dataset).pk,
         "round": asking.pk,
@@ -236,6 +243,7 @@ def make_world(slug: str) -> World:
         "upload": Upload.objects.create(dataset=dataset, name="u", path="/nowhere").pk,
         "class": dataset.classes.first().pk,
         "flag": flag.pk,
+        "dispute": disputed.pk,
         "comparison": comparison.pk,
         "invitation": invitation.pk,
         "annotator": Annotator.objects.create(dataset=dataset, name="outside").pk,
@@ -276,6 +284,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "comparison": "quality:changed_items quality:compared",
         "invitation": "labeling:revoke_invitation",
         "annotator": "labeling:crowd_person",
+        "dispute": "quality:dispute_answer quality:dispute_decide",
         "membership": "labeling:change_role labeling:remove_member",
     }
     return {name: objects[kind] for kind, names in kinds.items() for name in names.split()}

@@ -133,6 +133,18 @@ def reopen_round(*, asking: Round) -> None:
     Round.objects.filter(pk=asking.pk).update(closed_at=None)
 
 
+def settle_dispute(*, place: int) -> None:
+    """Note that a person decided about a disputed item (by id of its place)."""
+    disputed = RoundItem.objects.filter(pk=place, state=RoundItemState.DISPUTED)
+    disputed.update(state=RoundItemState.SETTLED)
+
+
+def dispute_again(*, places: Iterable[int]) -> None:
+    """Take such decisions back (by ids of their places)."""
+    settled = RoundItem.objects.filter(pk__in=list(places), state=RoundItemState.SETTLED)
+    settled.update(state=RoundItemState.DISPUTED)
+
+
 @transaction.atomic
 def claim_items(
     *,

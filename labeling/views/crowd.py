@@ -16,6 +16,7 @@ from labeling.forms.crowd import AnswersForm, CrowdForm, PeriodForm
 from labeling.models import Dataset
 from labeling.queries import annotators, job_outlook
 from labeling.queries import crowd as queries
+from labeling.queries.disputes import open_disputes
 from labeling.queries.work_record import COLUMNS, work_record
 from labeling.services import jobs
 from labeling.views.downloads import file_response
@@ -54,6 +55,7 @@ def _crowd_page(
         "found": found,
         "fresh": queries.answers_since(dataset, found) if found else 0,
         "pairs": queries.pairs_of(dataset, found) if found else [],
+        "disputed": open_disputes(dataset).count(),
         "period": period,
         **_measuring(dataset),
     }

@@ -245,6 +245,7 @@ def _take_back(
     else:
         earlier = [before for before, _after in pairs]
         plans.restore(earlier, by=by, reason="undo in browse")
+        rounds.dispute_again(places=[after["place"] for _, after in pairs if "place" in after])
 
 
 def _take_round_back(decision: Decision) -> None:
@@ -255,4 +256,5 @@ def _take_round_back(decision: Decision) -> None:
     items = [state["item"] for state in decision.after]
     if not rounds.take_out_items(asking=made, items=items):
         raise NothingToChangeError(_("People are answering this round already; close it instead."))
-    made.delete()
+    if not made.round_items.exists():
+        made.delete()

@@ -1,0 +1,118 @@
+"""Disputes: the lead answers before seeing the others, then decides; everything has a way back."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from labeling.models import Annotator, Dataset, Role, Round, RoundItem
+from labeling.queries.disputes import open_disputes
+from labeling.services.annotations import record_annotation
+from labeling.services.rounds import make_round
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = pytest.mark.django_db
+
+
+def make_dispute(*, split: str = "train", items: int = 1) -> tuple[Dataset, list[RoundItem]]:
+    dataset = make_dataset("pets")
+    rows = [make_item(dataset, split=split) for _each in range(items)]
+    asking = make_round(
+        dataset=dataset, name="r", kind="classify", items=[r.pk for r in rows], answers_wanted=2
+    )
+    for name, label in zip(("anna", "boris"), dataset.classes.all(), strict=True):
+        person = Annotator.objects.create(dataset=dataset, name=name)
+        for row in rows:
+            record_annotation(
+                round=asking, item=row.pk, annotator=person, client_id=uuid.uuid4(),
+                answer="class", label=label, now=timezone.now(),
+            )  # fmt: skip
+    return dataset, list(open_disputes(dataset))
+
+
+def page(client: Any) -> Any:
+    return client.get(reverse("quality:disputes", args=["pets"]))
+
+
+def send(client: Any, place: RoundItem, step: str, **fields: Any) -> Any:
+    return client.post(reverse(f"quality:dispute_{step}", args=["pets", place.pk]), fields)
+
+
+def test_everybodys_answers_show_only_after_ones_own(client: Any):
+    dataset, [place] = make_dispute()
+    client.force_login(make_member(dataset, Role.LEAD))
+    before = page(client).text
+    assert "anna" not in before
+    assert "boris" not in before
+    dog = dataset.classes.get(name="dog")
+    send(client, place, "answer", answer=f"class:{dog.pk}")
+    after = page(client).text
+    assert "anna" in after
+    assert "1 × cat" in after
+    assert "2 × dog" in after
+    assert open_disputes(dataset).count() == 1  # an answer is no decision
+
+
+def test_a_decision_ends_the_dispute_and_undo_opens_it_again(client: Any):
+    dataset, [place] = make_dispute()
+    client.force_login(make_member(dataset, Role.LEAD))
+    dog = dataset.classes.get(name="dog")
+    send(client, place, "decide", action=f"relabel:{dog.pk}")
+    item = dataset.items.get()
+    assert (item.label, item.label_source) == (dog, "review")
+    assert not open_disputes(dataset)
+    assert "No dispute is open" in page(client).text
+    client.post(reverse("quality:dispute_undo", args=["pets"]))
+    item.refresh_from_db()
+    assert item.label is None
+    assert [row.pk for row in open_disputes(dataset)] == [place.pk]
+
+
+def test_what_is_left_out_or_sent_on_waits_no_longer_and_comes_back_by_undo(client: Any):
+    dataset, [first, second] = make_dispute(items=2)
+    client.force_login(make_member(dataset, Role.LEAD))
+    send(client, first, "decide", action="exclude:broken")
+    assert [row.pk for row in open_disputes(dataset)] == [second.pk]
+    send(client, second, "decide", action="round")
+    assert not open_disputes(dataset)
+    asking = Round.objects.get(kind="adjudicate")
+    assert [row.item_id for row in asking.round_items.all()] == [second.item_id]
+    for _each in range(2):
+        client.post(reverse("quality:dispute_undo", args=["pets"]))
+    assert {row.pk for row in open_disputes(dataset)} == {first.pk, second.pk}
+    assert not Round.objects.filter(kind="adjudicate").exists()
+
+
+def test_undoing_one_item_sent_on_keeps_the_others_in_the_round(client: Any):
+    dataset, places = make_dispute(items=2)
+    client.force_login(make_member(dataset, Role.LEAD))
+    for place in places:
+        send(client, place, "decide", action="round")
+    client.post(reverse("quality:dispute_undo", args=["pets"]))
+    asking = Round.objects.get(kind="adjudicate")
+    assert [row.item_id for row in asking.round_items.all()] == [places[0].item_id]
+
+
+def test_a_test_item_changes_only_when_that_was_confirmed(client: Any):
+    dataset, [place] = make_dispute(split="test")
+    client.force_login(make_member(dataset, Role.LEAD))
+    dog = dataset.classes.get(name="dog")
+    send(client, place, "answer", answer=f"class:{dog.pk}")
+    asked = send(client, place, "decide", action=f"relabel:{dog.pk}")
+    assert asked.status_code == 409
+    assert "although it touches test" in asked.text
+    assert dataset.items.get().label is None
+    send(client, place, "decide", action=f"relabel:{dog.pk}", test_confirmed="on")
+    assert dataset.items.get().label == dog
+
+
+def test_a_second_lead_is_told_that_a_colleague_decided(client: Any):
+    dataset, [place] = make_dispute()
+    client.force_login(make_member(dataset, Role.LEAD))
+    cat, dog = dataset.classes.all()
+    send(client, place, "decide", action=f"relabel:{dog.pk}")
+    send(client, place, "decide", action=f"relabel:{cat.pk}")
+    assert dataset.items.get().label == dog
+    assert "decided meanwhile" in page(client).text
