@@ -21,6 +21,7 @@ from labeling.models import (
     Content,
     Dataset,
     Example,
+    GoldItem,
     Item,
     Membership,
     Question,
@@ -116,6 +117,12 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:round": (REVIEWERS, "get"),
     "labeling:close_round": (LEADS, "post"),
     "labeling:reopen_round": (LEADS, "post"),
+    "labeling:gold": (LEADS, "get"),
+    "labeling:use_labels_as_gold": (LEADS, "post"),
+    "labeling:promote_agreed": (LEADS, "post"),
+    "labeling:correct_gold": (LEADS, "post"),
+    "labeling:retire_gold": (LEADS, "post"),
+    "labeling:use_as_gold": (LEADS, "post"),
     "labeling:members": (LEADS, "get"),
     "labeling:change_role": (LEADS, "post"),
     "labeling:remove_member": (LEADS, "post"),
@@ -243,6 +250,7 @@ def make_world(slug: str) -> World:
         "upload": Upload.objects.create(dataset=dataset, name="u", path="/nowhere").pk,
         "class": dataset.classes.first().pk,
         "flag": flag.pk,
+        "gold": GoldItem.objects.create(item=item, label=dataset.classes.first()).pk,
         "dispute": disputed.pk,
         "comparison": comparison.pk,
         "invitation": invitation.pk,
@@ -275,7 +283,8 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "round": "labeling:round labeling:reply labeling:close_round labeling:reopen_round "
         "labeling:annotate api-1:renew api-1:release "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
-        "item": "labeling:media labeling:use_as_example quality:item quality:item_in_files",
+        "item": "labeling:media labeling:use_as_example labeling:use_as_gold quality:item "
+        "quality:item_in_files",
         "example": "labeling:drop_example",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
         "labeling:apply_upload labeling:upload_report labeling:read_upload_again",
@@ -284,6 +293,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "comparison": "quality:changed_items quality:compared",
         "invitation": "labeling:revoke_invitation",
         "annotator": "labeling:crowd_person",
+        "gold": "labeling:correct_gold labeling:retire_gold",
         "dispute": "quality:dispute_answer quality:dispute_decide",
         "membership": "labeling:change_role labeling:remove_member",
     }

@@ -26,6 +26,7 @@ class AnswersForm(forms.Form):
     consensus = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
     answer = forms.ChoiceField(required=False, choices=[("", ""), *Answer.choices])
     round = forms.IntegerField(required=False, min_value=1)
+    gold = forms.BooleanField(required=False)
     page = forms.IntegerField(required=False, min_value=1, max_value=100_000)
 
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:

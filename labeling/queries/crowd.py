@@ -14,10 +14,10 @@ from django.urls import reverse
 from labeling import crowd_findings
 from labeling.crowd_findings import Findings
 from labeling.models import Annotation, Annotator, Answer, Dataset, Job, LabelClass
+from labeling.queries.gold import Checked, by_annotator
 
 KIND = "measure_crowd"
 PEOPLE_A_PAGE = 50
-ANSWERS_A_PAGE = 100
 QUIET = timedelta(minutes=2)  # without an answer, before a crowd is measured by itself
 OFTEN = timedelta(minutes=15)  # while answers keep coming
 SORTS = ("answers", "accuracy", "time", "unsure", "last")
@@ -69,6 +69,7 @@ class Person:
     seconds: float | None
     last: datetime | None
     accuracy: Limits | None
+    gold: Checked | None
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,13 @@ def people_of(dataset: Dataset, found: Findings | None, *, sort: str, page: int)
     rows.sort(key=lambda row: (_place(row, sort), row["annotator"]))
     shown = rows[(page - 1) * PEOPLE_A_PAGE : page * PEOPLE_A_PAGE]
     names = Annotator.objects.select_related("user").in_bulk([row["annotator"] for row in shown])
-    people = [Person(**{**row, "annotator": names[row["annotator"]]}) for row in shown]
+    checked = by_annotator(dataset)
+    people = [
+        Person(
+            **{**row, "annotator": names[row["annotator"]], "gold": checked.get(row["annotator"])}
+        )
+        for row in shown
+    ]
     return People(people, len(rows), page)
 
 
@@ -265,78 +272,6 @@ def person_of(dataset: Dataset, annotator: Annotator) -> dict[str, Any]:
         first=Min("created_at"),
         last=Max("created_at"),
     )
-
-
-@dataclass(frozen=True)
-class AnswersWanted:
-    """Which answers a list shows; every part may be missing."""
-
-    annotator: Annotator | None = None
-    said: LabelClass | None = None
-    consensus: LabelClass | None = None
-    answer: str = ""
-    round: int | None = None
-    page: int = 1
-
-
-@dataclass(frozen=True)
-class ListedAnswer:
-    """An answer beside what the crowd settles on."""
-
-    given: Annotation
-    settled: str
-    is_other: bool
-
-
-@dataclass(frozen=True)
-class Answers:
-    """A page of a list of answers."""
-
-    rows: list[ListedAnswer]
-    total: int
-    page: int
-
-    @property
-    def has_next(self) -> bool:
-        return self.page * ANSWERS_A_PAGE < self.total
-
-
-def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | None) -> Answers:
-    """Return a page of the answers wanted, newest first."""
-    rows = Annotation.objects.filter(round__dataset=dataset, withdrawn_at__isnull=True)
-    shown = Q(answer=wanted.answer) if wanted.answer else ~Q(answer=Answer.SKIP)
-    rows = rows.filter(shown)
-    if wanted.annotator:
-        rows = rows.filter(annotator=wanted.annotator)
-    if wanted.said:
-        rows = rows.filter(label=wanted.said)
-    if wanted.round:
-        rows = rows.filter(round=wanted.round)
-    start, end = (wanted.page - 1) * ANSWERS_A_PAGE, wanted.page * ANSWERS_A_PAGE
-    rows = rows.order_by("-pk")
-    if wanted.consensus and found:
-        named = rows.filter(label__isnull=False).values_list("pk", "item_id")
-        pairs = np.array(list(named), np.int64).reshape(-1, 2)
-        ids = pairs[found.labels_of(pairs[:, 1]) == wanted.consensus.pk, 0]
-        total, page = len(ids), rows.filter(pk__in=ids[start:end].tolist())
-    else:
-        total, page = rows.count(), rows[start:end]
-    listed = list(
-        page.select_related("label", "asked", "round", "annotator__user", "item__content")
-    )
-    return Answers(_beside_consensus(dataset, listed, found), total, wanted.page)
-
-
-def _beside_consensus(
-    dataset: Dataset, listed: list[Annotation], found: Findings | None
-) -> list[ListedAnswer]:
-    names = {c.pk: c.name for c in classes_of(dataset)}
-    items = np.array([row.item_id for row in listed], np.int64)
-    agreed = found.labels_of(items).tolist() if found else [0] * len(listed)
-    return [
-        ListedAnswer(row, names.get(label, ""), bool(label and row.label_id != label))
-        for row, label in zip(listed, agreed)
-    ]
 
 
 @dataclass(frozen=True)

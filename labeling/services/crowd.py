@@ -9,6 +9,7 @@ from django.utils import timezone
 from labeling import crowd_findings
 from labeling.models import Dataset
 from labeling.queries.crowd import classes_of, said_in
+from labeling.queries.gold import known_labels
 from labeling.services import jobs
 
 SEED = 20_111  # of the resampling behind the limits: the same answers give the same figures
@@ -25,6 +26,7 @@ class _Said:
     item: np.ndarray
     person: np.ndarray
     answer: np.ndarray
+    gold: np.ndarray
 
 
 def measure_crowd(work: jobs.Work) -> dict[str, Any]:
@@ -51,7 +53,10 @@ def _read(dataset: Dataset) -> _Said:
     first = np.sort(np.unique(item * max(1, len(people)) + person, return_index=True)[1])
     order = np.argsort(classes)
     answer = order[np.searchsorted(classes[order], rows[:, 2])] if len(rows) else rows[:, 2]
-    return _Said(items, people, classes, item[first], person[first], answer[first])
+    row_of = {int(pk): row for row, pk in enumerate(classes)}
+    known = known_labels(dataset)
+    gold = np.array([row_of[known[pk]] if pk in known else -1 for pk in items.tolist()], np.int64)
+    return _Said(items, people, classes, item[first], person[first], answer[first], gold)
 
 
 def _find(said: _Said, work: jobs.Work) -> crowd_findings.Findings:
@@ -61,7 +66,7 @@ def _find(said: _Said, work: jobs.Work) -> crowd_findings.Findings:
 
     triple, n_classes = (said.item, said.person, said.answer), len(said.classes)
     work.progress(0, message="Looking for the consensus", now=True)
-    agreed = aggregate(*triple, n_classes=n_classes)
+    agreed = aggregate(*triple, n_classes=n_classes, gold=said.gold)
     work.progress(1, message="Measuring agreement", now=True)
     shared = agreement(*triple, n_classes=n_classes, rng=np.random.default_rng(SEED))
     work.progress(2, message="Looking for confused classes", now=True)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from labeling import access, export, tasks
 from labeling.forms.crowd import AnswersForm, CrowdForm, PeriodForm
 from labeling.models import Dataset
-from labeling.queries import annotators, job_outlook
+from labeling.queries import annotators, crowd_answers, job_outlook
 from labeling.queries import crowd as queries
 from labeling.queries.disputes import open_disputes
 from labeling.queries.work_record import COLUMNS, work_record
@@ -116,9 +116,9 @@ def answers(request: access.MemberRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         raise Http404("no such answers")
     chosen = form.cleaned_data
-    wanted = queries.AnswersWanted(**{**chosen, "page": chosen["page"] or 1})
+    wanted = crowd_answers.AnswersWanted(**{**chosen, "page": chosen["page"] or 1})
     found = queries.findings_of(dataset)
-    listed = queries.answers_listed(dataset, wanted, found)
+    listed = crowd_answers.answers_listed(dataset, wanted, found)
     query = request.GET.copy()
     query.pop("page", None)
     context = {
@@ -134,7 +134,7 @@ def answers(request: access.MemberRequest, slug: str) -> HttpResponse:
     return render(request, "labeling/crowd_answers.html", context)
 
 
-def _words(row: queries.ListedAnswer) -> str:
+def _words(row: crowd_answers.ListedAnswer) -> str:
     given = row.given
     return annotators.words_for(given.answer, label=given.label, asked=given.asked)
 

@@ -1,0 +1,88 @@
+"""Lists of answers: those that a number on the crowd's pages counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from django.db.models import Q
+
+from labeling.crowd_findings import Findings
+from labeling.models import Annotation, Annotator, Answer, Dataset, LabelClass
+from labeling.queries.crowd import classes_of
+from labeling.queries.gold import answers as measured
+
+ANSWERS_A_PAGE = 100
+
+
+@dataclass(frozen=True)
+class AnswersWanted:
+    """Which answers a list shows; every part may be missing."""
+
+    annotator: Annotator | None = None
+    said: LabelClass | None = None
+    consensus: LabelClass | None = None
+    answer: str = ""
+    round: int | None = None
+    gold: bool = False
+    page: int = 1
+
+
+@dataclass(frozen=True)
+class ListedAnswer:
+    """An answer beside what the crowd settles on."""
+
+    given: Annotation
+    settled: str
+    is_other: bool
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A page of a list of answers."""
+
+    rows: list[ListedAnswer]
+    total: int
+    page: int
+
+    @property
+    def has_next(self) -> bool:
+        return self.page * ANSWERS_A_PAGE < self.total
+
+
+def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | None) -> Answers:
+    """Return a page of the answers wanted, newest first."""
+    rows = Annotation.objects.filter(round__dataset=dataset, withdrawn_at__isnull=True)
+    shown = Q(answer=wanted.answer) if wanted.answer else ~Q(answer=Answer.SKIP)
+    rows = rows.filter(shown)
+    if wanted.annotator:
+        rows = rows.filter(annotator=wanted.annotator)
+    if wanted.said:
+        rows = rows.filter(label=wanted.said)
+    if wanted.gold:
+        rows = rows.filter(pk__in=measured(dataset).values("pk"))
+    if wanted.round:
+        rows = rows.filter(round=wanted.round)
+    start, end = (wanted.page - 1) * ANSWERS_A_PAGE, wanted.page * ANSWERS_A_PAGE
+    rows = rows.order_by("-pk")
+    if wanted.consensus and found:
+        named = rows.filter(label__isnull=False).values_list("pk", "item_id")
+        pairs = np.array(list(named), np.int64).reshape(-1, 2)
+        ids = pairs[found.labels_of(pairs[:, 1]) == wanted.consensus.pk, 0]
+        total, page = len(ids), rows.filter(pk__in=ids[start:end].tolist())
+    else:
+        total, page = rows.count(), rows[start:end]
+    listed = list(
+        page.select_related("label", "asked", "round", "annotator__user", "item__content")
+    )
+    return Answers(_beside_consensus(dataset, listed, found), total, wanted.page)
+
+
+def _beside_consensus(
+    dataset: Dataset, listed: list[Annotation], found: Findings | None
+) -> list[ListedAnswer]:
+    names = {c.pk: c.name for c in classes_of(dataset)}
+    items = np.array([row.item_id for row in listed], np.int64)
+    agreed = found.labels_of(items).tolist() if found else [0] * len(listed)
+    return [
+        ListedAnswer(row, names.get(label, ""), bool(label and row.label_id != label))
+        for row, label in zip(listed, agreed)
+    ]
