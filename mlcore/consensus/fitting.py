@@ -15,8 +15,9 @@ from mlcore.consensus.one_coin import OneCoin
 ROUNDS = 15
 """Rounds of expectation maximisation, from the votes.
 
-The likelihood still grows after them, but by giving classes another meaning than their name:
-on the real crowds 5 to 20 rounds are better than 100 (docs/crowd.md)."""
+The likelihood still grows after them, but by giving classes another meaning than their name.
+On the real crowds the mean accuracy is .835 after 5, .836 after 10, 15 or 20 and .835 after 100
+(docs/crowd.md); large crowds still gain between 10 and 15."""
 
 SHARED_ROUNDS = 2
 """Rounds that all strengths of shrinkage have in common, run at the middle one."""
