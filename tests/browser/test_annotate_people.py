@@ -22,8 +22,10 @@ def test_keyboard_alone_leads_from_the_first_item_to_the_last(annotating: Any) -
     page.keyboard.press("KeyA")
     page.keyboard.type("Is a poncho outerwear?")
     page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#annotate[data-item]")  # the sixth item came by a second claim
     page.keyboard.press("Digit2")
     page.wait_for_function("() => document.querySelector('#parked').textContent === ''")
+    page.wait_for_selector("#annotate[data-item]")
     page.keyboard.press("Digit4")  # what was parked came back
     nothing_waits(page)
     expect(page.locator("#blank")).to_contain_text("All done")
