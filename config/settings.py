@@ -149,6 +149,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULE = {
     "resend lost jobs": {"task": "winnow.resend_jobs", "schedule": 30.0},
     "free expired claims": {"task": "winnow.free_expired_claims", "schedule": 60.0},
+    "watch annotators": {"task": "winnow.watch_annotators", "schedule": 60.0},
     "remove old files": {"task": "winnow.remove_old_files", "schedule": 3600.0},
     "measure crowds": {"task": "winnow.measure_crowds", "schedule": 60.0},
     "look for news": {"task": "winnow.look_for_news", "schedule": 60.0},

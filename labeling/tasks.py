@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from labeling.models import Job
 from labeling.queries.crowd import KIND, crowds_to_measure
-from labeling.services import crowd, jobs, rounds
+from labeling.services import crowd, guards, jobs, rounds
 from labeling.services.intake import answers, importing
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,12 @@ def resend_jobs() -> None:
 def free_expired_claims() -> None:
     """Give back the items whose reservation ran out."""
     rounds.free_expired_claims(now=timezone.now())
+
+
+@shared_task(name="winnow.watch_annotators")
+def watch_annotators() -> None:
+    """Warn or pause those whose latest answers look odd."""
+    guards.watch(now=timezone.now())
 
 
 @shared_task(name="winnow.remove_old_files")

@@ -97,7 +97,7 @@ def warnings_of(
     """
     if not len(items):
         return []
-    shares, skips = _usual_answers(items, answers, n_classes)
+    shares, skips = _usual_answers(items, annotators, answers, n_classes)
     times = _usual_times(items, seconds)
     order = np.argsort(annotators, kind="stable")
     own = np.split(order, np.flatnonzero(np.diff(annotators[order])) + 1)
@@ -126,7 +126,7 @@ def warnings_of(
 
 
 def _usual_answers(
-    items: np.ndarray, answers: np.ndarray, n_classes: int
+    items: np.ndarray, annotators: np.ndarray, answers: np.ndarray, n_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what others answer to the item of each answer: class shares, and P(skip)."""
     columns = n_classes + 1  # the last one is the skip
@@ -135,9 +135,14 @@ def _usual_answers(
     votes = np.bincount(items * columns + code, minlength=n_items * columns)
     others = votes.reshape(n_items, columns)[items].astype(np.float64)
     others[np.arange(len(items)), code] -= 1.0
-    usual = np.bincount(code, minlength=columns) + 0.5
-    classes = (others[:, :-1] + OTHERS * usual[:-1] / usual[:-1].sum()) ** SHARPER
-    skips = (others[:, -1] + OTHERS * usual[-1] / usual.sum()) / (others.sum(axis=1) + OTHERS)
+    n_people = int(annotators.max()) + 1
+    own = np.bincount(annotators * columns + code, minlength=n_people * columns)
+    own = own.reshape(n_people, columns)
+    usual = own.sum(axis=0) - own + 0.5  # what everybody else answers, to whatever item
+    named = usual[:, :-1] / usual[:, :-1].sum(axis=1, keepdims=True)
+    classes = (others[:, :-1] + OTHERS * named[annotators]) ** SHARPER
+    skipped = (usual[:, -1] / usual.sum(axis=1))[annotators]
+    skips = (others[:, -1] + OTHERS * skipped) / (others.sum(axis=1) + OTHERS)
     return classes / classes.sum(axis=1, keepdims=True), skips
 
 

@@ -12,6 +12,7 @@ from labeling.models.datasets import (
     Version,
 )
 from labeling.models.gold import GoldItem, GoldSource
+from labeling.models.guards import GuardAct, GuardEvent
 from labeling.models.items import (
     Content,
     Item,
@@ -53,6 +54,8 @@ __all__ = [
     "Example",
     "GoldItem",
     "GoldSource",
+    "GuardAct",
+    "GuardEvent",
     "Guideline",
     "Invitation",
     "Item",

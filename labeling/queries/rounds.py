@@ -19,6 +19,7 @@ from labeling.models import (
     Answer,
     Claim,
     Dataset,
+    GuardAct,
     Item,
     LabelClass,
     Media,
@@ -28,7 +29,7 @@ from labeling.models import (
     RoundItemState,
     User,
 )
-from labeling.queries import gold, places
+from labeling.queries import gold, guards, places
 
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
 PACE_OVER = timedelta(hours=1)
@@ -296,10 +297,20 @@ class Waiting:
     next_free_seconds: int | None
     skipped: int
     for_others: int
+    reason: str = ""
 
     @property
     def words(self) -> str:
         """Say it in a sentence or two."""
+        if self.state == "ended":
+            return gettext("Your lead ended your work here: %s.") % self.reason
+        if self.state == "paused":
+            return (
+                gettext(
+                    "You are paused because %s. Your lead has been told; write to them in My work."
+                )
+                % self.reason
+            )
         if self.state == "closed":
             return gettext("This round is closed.")
         if self.state == "yours":
@@ -331,6 +342,10 @@ class Waiting:
 
 def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
     """Say what is left of a round for an annotator to whom nothing can be handed out."""
+    stop = guards.stop_of(annotator)
+    if stop:
+        state = "ended" if stop.act == GuardAct.END else "paused"
+        return Waiting(state, 0, 0, None, 0, 0, reason=guards.reason_of(stop))
     held = Claim.objects.filter(round_item__round=asking)
     held = held.exclude(Exists(places.said_about(asking, annotator, "round_item__item")))
     others = ~Q(annotator=annotator) & ~Q(round_item__state=RoundItemState.GOLD)

@@ -24,7 +24,7 @@ from labeling.models import (
     RoundKind,
     User,
 )
-from labeling.queries import places
+from labeling.queries import guards, places
 from labeling.services import labels
 from labeling.services.rounds import LEASE, take_place
 
@@ -128,11 +128,16 @@ def _record(annotation: Annotation, now: datetime) -> Recorded:
         annotation.withdrawn_at = now  # a person's second answer is kept; the first one counts
     had_place = _use_claim(row, annotation)
     if annotation.withdrawn_at is None and annotation.answer != Answer.SKIP:
-        annotation.is_surplus = not (had_place or take_place(row.pk))
+        annotation.is_surplus = not (had_place or _take_place(row, annotation.annotator))
     annotation.save(force_insert=True)
     if _outcome(annotation) == "counted" and row.taken + (not had_place) >= row.wanted:
         _settle(row, last=annotation)
     return Recorded(annotation, _outcome(annotation))
+
+
+def _take_place(row: RoundItem, annotator: Annotator) -> bool:
+    """Count an answer that has no reservation; from who is paused it is kept, not counted."""
+    return guards.stop_of(annotator) is None and take_place(row.pk)
 
 
 def _place_of(annotation: Annotation) -> RoundItem:

@@ -26,6 +26,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries import gold as gold_queries
+from labeling.queries import guards
 from labeling.queries import places as queries
 from labeling.services import gold
 
@@ -158,6 +159,8 @@ def claim_items(
 
     Gold items are among them by chance, in any place: nothing tells them from the others.
     """
+    if guards.stop_of(annotator):
+        return []
     count = min(count, MOST_CLAIMS_AT_ONCE)
     claimed = _left_behind(round, annotator, count, now=now)
     if len(claimed) < count:
@@ -207,6 +210,11 @@ def renew_claims(
 def release_items(*, round: Round, annotator: Annotator, items: Iterable[int]) -> int:
     """Give back items (by id) that this annotator holds; returns how many."""
     return _free(list(_claims(round, annotator, items).values_list("pk", flat=True)))
+
+
+def release_all(*, annotator: Annotator) -> int:
+    """Give back all that this annotator holds, in every round; returns how many."""
+    return _free(list(Claim.objects.filter(annotator=annotator).values_list("pk", flat=True)))
 
 
 def free_expired_claims(*, now: datetime) -> int:

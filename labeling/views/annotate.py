@@ -23,7 +23,7 @@ from labeling.forms.rounds import (
     WithdrawForm,
 )
 from labeling.models import Annotation, Annotator, Item, Media, Round, RoundKind
-from labeling.queries import annotators
+from labeling.queries import annotators, guards
 from labeling.queries import guidelines as guidelines_queries
 from labeling.queries import rounds as queries
 from labeling.services import annotations, guidelines, questions, rounds
@@ -155,6 +155,7 @@ def claims(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
         "items": shown,
         "guideline": asking.guideline_id,
         "returned": returned,
+        "notice": guards.warning_for(annotator, now=now),
     }
     if not rows:
         reply["waiting"] = vars(queries.waiting(asking, annotator, now=now))

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.forms.rounds import RoundForm
 from labeling.models import Dataset
-from labeling.queries import annotators
+from labeling.queries import annotators, guards
 from labeling.queries import rounds as queries
 from labeling.services import rounds
 
@@ -23,6 +23,7 @@ def round_list(request: access.MemberRequest, slug: str) -> HttpResponse:
         "dataset": dataset,
         "section": "annotate",
         "rounds": queries.rounds_of(dataset),
+        "stopped": len(guards.stopped_in(dataset)),
         "may_lead": dataset.viewer_role in access.LEADS,
     }
     return render(request, "labeling/rounds.html", context)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from labeling import access
 from labeling.forms.rounds import ReplyForm
-from labeling.queries import annotators, gold
+from labeling.queries import annotators, gold, guards
 from labeling.queries import rounds as queries
 from labeling.services import annotations, questions
 
@@ -26,6 +26,7 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
         "finished": [row for row in work if not row.left],
         "answers_today": sum(row.mine_today for row in work),
         "asked": asked,
+        "stops": guards.stopped_as(request.user),
         "checked": gold.own_results(request.user),
         "has_new": any(is_new for _question, is_new in asked),
     }

@@ -47,6 +47,8 @@ async function claimMore() {
       if (!kept.has(item.item) && !holds(item.item)) queue.push(showing.prepare({ ...item, until: lease() }));
     }
     guideline.noticed(reply.guideline);
+    find("warned").hidden = !reply.notice;
+    find("warned").textContent = say(words.textWarned, reply.notice);
     strip.returned(reply.returned);
     if (!current && queue.length) next();
     else if (!current && reply.waiting) nothingFree(reply.waiting);
@@ -101,7 +103,7 @@ function nothingFree(waiting) {
     waitTimer = setTimeout(claimMore, SOON_MS);
     return;
   }
-  blank(state, { busy: waiting.with_others, yours: waiting.with_you }[state] ?? strip.answered, left === null ? "" : duration(words, left));
+  blank(state, { busy: waiting.with_others, yours: waiting.with_you, paused: waiting.reason, ended: waiting.reason }[state] ?? strip.answered, left === null ? "" : duration(words, left));
   find("skipped-again").hidden = !waiting.skipped;
   if (state === "busy" || state === "yours") waitTimer = setTimeout(claimMore, Math.min(LOOK_AGAIN_MS, Math.max(1000, (left ?? 10) * 1000)));
 }
@@ -112,7 +114,7 @@ function blank(state, n = 0, time = "") {
   box.querySelector("[data-title]").textContent = words[`text${name}`];
   box.querySelector("[data-sentence]").textContent = say(sentence, n, time);
   if (state === "loginNeeded") sending.ask();
-  box.querySelector("[data-leave]").hidden = !["done", "closed", "busy", "yours"].includes(state);
+  box.querySelector("[data-leave]").hidden = !["done", "closed", "busy", "yours", "paused", "ended"].includes(state);
   find("skipped-again").hidden = true;
   box.hidden = false;
   box.dataset.state = state;

@@ -1,0 +1,88 @@
+"""Guards: people whose answers look odd are warned, then paused for a lead, who decides."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from labeling.models import Annotator, GuardAct, GuardEvent, User
+from labeling.queries import guards as queries
+from labeling.services.rounds import release_all
+
+LOOKED_BACK = timedelta(minutes=5)  # beat looks each minute; a worker may be away for a few
+
+
+def watch(*, now: datetime) -> int:
+    """Look at everybody who answered lately; returns how many were warned or paused."""
+    acted = 0
+    for annotator in queries.active(since=now - LOOKED_BACK):
+        odd = odd_about(annotator)
+        if odd:
+            warn_or_pause(annotator=annotator, kinds=odd, now=now)
+            acted += 1
+    return acted
+
+
+def odd_about(annotator: Annotator) -> list[str]:
+    """Return what is odd about an annotator's answers since they were last spoken to."""
+    import numpy as np
+
+    from mlcore.guards import SKIPPED, warnings_of
+
+    kinds = ["check items"] if queries.fails_gold(annotator) else []
+    own = queries.answers_to_judge(annotator)
+    if not own:
+        return kinds
+    rows = [*queries.answers_of_others(annotator, [row[0] for row in own]), *own]
+    classes = {label: place for place, label in enumerate(sorted({r[2] for r in rows if r[2]}))}
+    items, people = (
+        np.unique([row[column] for row in rows], return_inverse=True)[1] for column in (0, 1)
+    )
+    answers = np.array([classes[row[2]] if row[2] else SKIPPED for row in rows])
+    seconds = np.array([np.nan if row[3] is None else row[3] for row in rows])
+    found = warnings_of(items, people, answers, seconds, n_classes=max(2, len(classes)))
+    me = int(people[-1])
+    return [warning.kind for warning in found if warning.annotator == me] + kinds
+
+
+@transaction.atomic
+def warn_or_pause(*, annotator: Annotator, kinds: list[str], now: datetime) -> GuardEvent:
+    """Warn first; whoever goes on like that is paused until a lead decides."""
+    last = annotator.guard_events.exclude(act=GuardAct.REPLY).last()
+    is_second = last is not None and last.act == GuardAct.WARN
+    act = GuardAct.PAUSE if is_second else GuardAct.WARN
+    event = GuardEvent.objects.create(annotator=annotator, act=act, kinds=kinds, at=now)
+    if is_second:
+        release_all(annotator=annotator)
+    return event
+
+
+@transaction.atomic
+def pause(*, annotator: Annotator, text: str, by: User, now: datetime) -> None:
+    """Hand out nothing to somebody until a lead resumes it; what they hold goes to others."""
+    GuardEvent.objects.create(annotator=annotator, act=GuardAct.PAUSE, text=text, by=by, at=now)
+    release_all(annotator=annotator)
+
+
+def answer_pause(*, annotator: Annotator, text: str, by: User, now: datetime) -> bool:
+    """Keep what somebody says about their pause; False when nothing stops them any more."""
+    if queries.stop_of(annotator) is None:
+        return False
+    GuardEvent.objects.create(annotator=annotator, act=GuardAct.REPLY, text=text, by=by, at=now)
+    return True
+
+
+@transaction.atomic
+def decide(*, annotator: Annotator, act: str, by: User, now: datetime) -> None:
+    """Let somebody go on, or end their work; either can be changed later."""
+    stop = queries.stop_of(annotator)
+    if stop is None or stop.act == act:
+        return  # a colleague was faster
+    kept = stop if act == GuardAct.END else None
+    GuardEvent.objects.create(
+        annotator=annotator,
+        act=act,
+        by=by,
+        at=now,
+        kinds=kept.kinds if kept else [],
+        text=kept.text if kept else "",
+    )
