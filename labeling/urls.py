@@ -78,6 +78,7 @@ urlpatterns = [
     path("d/<slug:slug>/rounds/new/", rounds.new_round, name="new_round"),
     path("d/<slug:slug>/rounds/<int:pk>/", rounds.round_page, name="round"),
     path("d/<slug:slug>/rounds/<int:pk>/close/", rounds.close, name="close_round"),
+    path("d/<slug:slug>/rounds/<int:pk>/extend/", rounds.extend, name="extend_round"),
     path("d/<slug:slug>/rounds/<int:pk>/reopen/", rounds.reopen, name="reopen_round"),
     path(
         "d/<slug:slug>/rounds/<int:pk>/questions/<int:question>/reply/",

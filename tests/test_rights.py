@@ -117,6 +117,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:round": (REVIEWERS, "get"),
     "labeling:close_round": (LEADS, "post"),
     "labeling:reopen_round": (LEADS, "post"),
+    "labeling:extend_round": (LEADS, "post"),
     "labeling:gold": (LEADS, "get"),
     "labeling:use_labels_as_gold": (LEADS, "post"),
     "labeling:promote_agreed": (LEADS, "post"),
@@ -281,6 +282,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
     kinds = {
         "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job",
         "round": "labeling:round labeling:reply labeling:close_round labeling:reopen_round "
+        "labeling:extend_round "
         "labeling:annotate api-1:renew api-1:release "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
         "item": "labeling:media labeling:use_as_example labeling:use_as_gold quality:item "

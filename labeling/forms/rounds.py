@@ -35,6 +35,12 @@ WHICH = [
 ]
 
 
+ORDERS = [
+    ("random", _("Random")),
+    ("listed", _("As listed: by key, or in the order of the keys below")),
+]
+
+
 class RoundForm(forms.Form):
     """A new round of a dataset."""
 
@@ -45,8 +51,9 @@ class RoundForm(forms.Form):
         label=_("Keys"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=_("One a line, asked in this order. Only for items chosen by key."),
+        help_text=_("One a line. Only for items chosen by key."),
     )
+    order = forms.ChoiceField(label=_("Order"), choices=ORDERS, required=False)
     answers_wanted = forms.IntegerField(
         label=_("Answers for each item"),
         min_value=1,
@@ -86,6 +93,15 @@ class RoundForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
 
+    price = forms.DecimalField(
+        label=_("Price of an answer"),
+        required=False,
+        min_value=0,
+        max_digits=8,
+        decimal_places=4,
+        help_text=_("In your currency; the round's page then says what it costs."),
+    )
+
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
         super().__init__(*args, **options)
         self.dataset = dataset
@@ -113,6 +129,33 @@ class RoundForm(forms.Form):
         elif unknown:
             words = _("No item has the key %(keys)s.") % {"keys": ", ".join(unknown[:5])}
             self.add_error("keys", words)
+
+
+class ExtendForm(forms.Form):
+    """More items, or more time, for a round that is there."""
+
+    keys = forms.CharField(
+        label=_("Further items"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("Their keys, one a line; asked after the others."),
+    )
+    deadline = forms.DateTimeField(
+        label=_("Due"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.dataset = dataset
+
+    def clean_keys(self) -> list[str]:
+        keys = [key.strip() for key in self.cleaned_data["keys"].splitlines() if key.strip()]
+        if unknown := rounds.unknown_keys(self.dataset, keys):
+            words = _("No item has the key %(keys)s.") % {"keys": ", ".join(unknown[:5])}
+            raise forms.ValidationError(words)
+        return keys
 
 
 class AnswerForm(forms.Form):

@@ -37,6 +37,9 @@ class Round(models.Model):
         settings.AUTH_USER_MODEL, blank=True, help_text="nobody named: every member"
     )
     deadline = models.DateTimeField(null=True, blank=True)
+    price = models.DecimalField(
+        max_digits=8, decimal_places=4, null=True, blank=True, help_text="of an answer"
+    )
     suggesting = models.CharField(
         max_length=8, choices=Suggesting, default=Suggesting.OFF, help_text="what the model thinks"
     )

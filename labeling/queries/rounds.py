@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Avg, Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery
@@ -32,7 +32,6 @@ from labeling.models import (
 from labeling.queries import gold, guards, places
 
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
-PACE_OVER = timedelta(hours=1)
 DISPUTES_SHOWN = 100
 # Keys of the annotation screen itself; a class that asks for one of them gets another.
 RESERVED_KEYS = {f"Key{letter}" for letter in "AGMNPRSUXYZ"} | {
@@ -90,20 +89,25 @@ def _choice(row: LabelClass, code: str) -> Choice:
     return Choice(row.pk, row.name, code, code.removeprefix("Digit").removeprefix("Key"))
 
 
-def items_to_ask(dataset: Dataset, *, which: str, keys: Sequence[str] = ()) -> list[int]:
+def items_to_ask(
+    dataset: Dataset, *, which: str, keys: Sequence[str] = (), order: str = ""
+) -> list[int]:
     """Return the ids of a dataset's items `all`, `unlabelled` or with these `keys`.
 
-    Shuffled, always in the same way: in the order of an import, the item before would
-    hint at the answer. Keys keep the order in which they were named.
+    `random` order is always the same: in the order of an import, the item before would
+    hint at the answer. Without an order keys keep theirs, and all others are random.
     """
     rows = dataset.items.filter(excluded="")
     if which == "keys":
         ids = dict(rows.filter(key__in=keys).values_list("key", "pk"))
-        return [ids[key] for key in keys if key in ids]
-    if which == "unlabelled":
-        rows = rows.filter(label__isnull=True)
-    found = list(rows.order_by("pk").values_list("pk", flat=True))
-    random.Random(dataset.pk).shuffle(found)
+        found = [ids[key] for key in keys if key in ids]
+    else:
+        rows = rows.filter(label__isnull=True) if which == "unlabelled" else rows
+        found = list(
+            rows.order_by("key" if order == "listed" else "pk").values_list("pk", flat=True)
+        )
+    if (order or ("listed" if which == "keys" else "random")) == "random":
+        random.Random(dataset.pk).shuffle(found)
     return found
 
 
@@ -113,7 +117,7 @@ def rounds_of(dataset: Dataset) -> QuerySet[Round]:
         total=_count(RoundItem.objects.exclude(state=RoundItemState.GOLD)),
         done=_count(RoundItem.objects.filter(state__in=DONE)),
         disputed=_count(RoundItem.objects.filter(state=RoundItemState.DISPUTED)),
-        answers=_count(_answers().filter(is_gold=False)),
+        answers=_count(answers_given().filter(is_gold=False)),
     )
     return rows.order_by(F("closed_at").desc(nulls_first=True), "-pk")
 
@@ -125,7 +129,7 @@ def _count(rows: QuerySet[Any], field: str = "round") -> Any:
     return Coalesce(counted, 0)
 
 
-def _answers() -> QuerySet[Annotation]:
+def answers_given() -> QuerySet[Annotation]:
     return Annotation.objects.filter(withdrawn_at__isnull=True).exclude(answer=Answer.SKIP)
 
 
@@ -153,7 +157,7 @@ class Held:
 def work_for(user: User, *, today: datetime) -> list[Work]:
     """Return the open rounds that this user may answer, the most urgent first."""
     member = Membership.objects.filter(user=user, dataset=OuterRef("dataset"))
-    mine = _answers().filter(annotator__user=user)
+    mine = answers_given().filter(annotator__user=user)
     rows = Round.objects.filter(Exists(member), closed_at__isnull=True)
     named = Round.people.through.objects.filter(round=OuterRef("pk"))
     rows = rows.filter(~Exists(named) | Exists(named.filter(user=user)))
@@ -183,54 +187,6 @@ def work_for(user: User, *, today: datetime) -> list[Work]:
         )
         for row in rows
     ]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a round is, and how long the rest takes at the pace so far."""
-
-    total: int
-    settled: int
-    disputed: int
-    answers: int
-    answers_wanted: int
-    seconds_an_answer: float | None
-    answers_last_hour: int
-
-    @property
-    def done(self) -> int:
-        return self.settled + self.disputed
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Working time of one person for the answers that are missing."""
-        if self.seconds_an_answer is None:
-            return None
-        return max(0, self.answers_wanted - self.answers) * self.seconds_an_answer
-
-
-def progress(asking: Round, *, now: datetime) -> Progress:
-    """Count items by state and answers, with the pace."""
-    asked = asking.round_items.exclude(state=RoundItemState.GOLD)
-    rows = asked.order_by().values("state").annotate(n=Count("pk"))
-    states = dict(rows.values_list("state", "n"))
-    total = sum(states.values())
-    answers = _answers().filter(round=asking)
-    counted = answers.filter(is_surplus=False, is_gold=False)
-    facts = counted.aggregate(
-        n=Count("pk"),
-        mean=Avg("seconds"),
-        recent=Count("pk", filter=Q(created_at__gte=now - PACE_OVER)),
-    )
-    return Progress(
-        total=total,
-        settled=states.get(RoundItemState.SETTLED, 0),
-        disputed=states.get(RoundItemState.DISPUTED, 0),
-        answers=facts["n"],
-        answers_wanted=total * asking.answers_wanted,
-        seconds_an_answer=facts["mean"],
-        answers_last_hour=facts["recent"],
-    )
 
 
 def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
@@ -268,7 +224,7 @@ def disputes(asking: Round) -> list[Dispute]:
     rows = asking.round_items.filter(state=RoundItemState.DISPUTED).select_related("item__content")
     items = [row.item for row in rows.order_by("position")[:DISPUTES_SHOWN]]
     said: dict[int, list[str]] = {item.pk: [] for item in items}
-    answers = _answers().filter(round=asking, item__in=items, is_surplus=False)
+    answers = answers_given().filter(round=asking, item__in=items, is_surplus=False)
     for given in answers.select_related("label", "asked").order_by("pk"):
         said[given.item_id].append(_words(given))
     return [Dispute(item, ", ".join(said[item.pk])) for item in items]
@@ -369,7 +325,7 @@ def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
 
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     """Return what an annotator did in a round and what is left for them."""
-    mine = _answers().filter(round=asking, annotator=annotator)
+    mine = answers_given().filter(round=asking, annotator=annotator)
     left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
     left += Claim.objects.filter(annotator=annotator, round_item__round=asking).count()
     if left and asking.gold_every:

@@ -8,6 +8,7 @@ never given back twice, whichever of answer, expiry and release comes first.
 import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -56,6 +57,7 @@ def make_round(
     gold_every: int = 0,
     by: User | None = None,
     deadline: datetime | None = None,
+    price: Decimal | None = None,
 ) -> Round:
     """Ask about these items (by id), in this order; nobody named means every member.
 
@@ -81,6 +83,7 @@ def make_round(
         answers_wanted=answers_wanted,
         guideline=dataset.guidelines.first(),
         deadline=deadline,
+        price=price,
         created_by=by,
     )
     made.people.set(people)
@@ -132,6 +135,11 @@ def close_round(*, asking: Round, now: datetime) -> None:
 def reopen_round(*, asking: Round) -> None:
     """Hand out what is left again."""
     Round.objects.filter(pk=asking.pk).update(closed_at=None)
+
+
+def set_deadline(*, asking: Round, deadline: datetime) -> None:
+    """Let people take until then."""
+    Round.objects.filter(pk=asking.pk).update(deadline=deadline)
 
 
 def settle_dispute(*, place: int) -> None:

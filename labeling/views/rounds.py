@@ -1,5 +1,6 @@
 """Rounds as a lead sees them: all, one, a new one."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -8,10 +9,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access
-from labeling.forms.rounds import RoundForm
-from labeling.models import Dataset
+from labeling.forms.rounds import ExtendForm, RoundForm
+from labeling.models import Dataset, Round
 from labeling.queries import annotators, guards
 from labeling.queries import rounds as queries
+from labeling.queries.disputes import open_disputes
+from labeling.queries.progress import progress
 from labeling.services import rounds
 
 
@@ -37,7 +40,8 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
     if form.is_valid():
         chosen = dict(form.cleaned_data)
         which, keys = chosen.pop("which"), chosen.pop("keys")
-        items = queries.items_to_ask(dataset, which=which, keys=keys)
+        order = chosen.pop("order")
+        items = queries.items_to_ask(dataset, which=which, keys=keys, order=order)
         try:
             made = rounds.make_round(dataset=dataset, items=items, by=request.user, **chosen)
         except rounds.NothingToAskError as error:
@@ -62,18 +66,45 @@ def _usual(dataset: Dataset) -> dict[str, object]:
 def round_page(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Show one round: progress, pace, people, disputed items."""
     asking = access.round_in(request.user, slug, pk)
+    return _round_page(request, asking)
+
+
+def _round_page(
+    request: access.MemberRequest, asking: Round, *, form: ExtendForm | None = None
+) -> HttpResponse:
     now = timezone.now()
     context = {
         "dataset": asking.dataset,
         "section": "annotate",
         "round": asking,
-        "progress": queries.progress(asking, now=now),
+        "progress": progress(asking, now=now),
         "crowd": queries.crowd(asking, today=queries.start_of_day(now)),
         "disputes": queries.disputes(asking),
+        "undecided": open_disputes(asking.dataset, round=asking.pk).count(),
+        "extend_form": form or ExtendForm(dataset=asking.dataset),
         "questions": annotators.questions_of(asking),
         "may_lead": asking.dataset.viewer_role in access.LEADS,
     }
-    return render(request, "labeling/round.html", context)
+    status = 422 if form else 200
+    return render(request, "labeling/round.html", context, status=status)
+
+
+@login_required
+@require_POST
+def extend(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Ask about further items at the end, or give more time."""
+    asking = access.round_in(request.user, slug, pk, roles=access.LEADS)
+    form = ExtendForm(request.POST, dataset=asking.dataset)
+    if not form.is_valid():
+        return _round_page(request, asking, form=form)
+    keys, deadline = form.cleaned_data["keys"], form.cleaned_data["deadline"]
+    items = queries.items_to_ask(asking.dataset, which="keys", keys=keys)
+    wanted = asking.answers_wanted
+    added = rounds.extend_round(asking=asking, items=items, answers_wanted=wanted)
+    if deadline:
+        rounds.set_deadline(asking=asking, deadline=deadline)
+    messages.success(request, _("%(n)d further items are asked about.") % {"n": len(added)})
+    return redirect("labeling:round", slug, pk)
 
 
 @login_required

@@ -1,0 +1,97 @@
+"""How far a round is: its state, pace, forecast and cost."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Avg, Count, F, Q, Sum
+
+from labeling.models import Round, RoundItemState
+from labeling.queries.rounds import answers_given
+
+PACE_OVER = timedelta(hours=1)
+MOST_HOURS_AHEAD = 24 * 365  # a forecast beyond a year says nothing
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a round is, and how long the rest takes at the pace so far."""
+
+    total: int
+    settled: int
+    disputed: int
+    answers: int
+    answers_wanted: int
+    seconds_an_answer: float | None
+    answers_last_hour: int
+    answers_last_day: int
+    paid: int
+    missing: int
+    price: Decimal | None
+    now: datetime
+
+    @property
+    def done(self) -> int:
+        return self.settled + self.disputed
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Working time of one person for the answers that are missing."""
+        if self.seconds_an_answer is None:
+            return None
+        return max(0, self.answers_wanted - self.answers) * self.seconds_an_answer
+
+    @property
+    def pace(self) -> float:
+        """Answers an hour: of the last hour, or of the last day when that one was quiet."""
+        return self.answers_last_hour or self.answers_last_day / 24
+
+    @property
+    def done_at(self) -> datetime | None:
+        """When the last answer comes at the pace so far."""
+        if not self.missing or not self.pace:
+            return None
+        hours = self.missing / self.pace
+        return self.now + timedelta(hours=hours) if hours < MOST_HOURS_AHEAD else None
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What the answers so far cost; surplus ones and check items were work as well."""
+        return None if self.price is None else self.price * self.paid
+
+    @property
+    def cost_in_all(self) -> Decimal | None:
+        """What it will have cost with the answers that are missing."""
+        return None if self.price is None else self.price * (self.paid + self.missing)
+
+
+def progress(asking: Round, *, now: datetime) -> Progress:
+    """Count items by state and answers, with the pace."""
+    asked = asking.round_items.exclude(state=RoundItemState.GOLD)
+    rows = asked.order_by().values("state").annotate(n=Count("pk"))
+    states = dict(rows.values_list("state", "n"))
+    total = sum(states.values())
+    answers = answers_given().filter(round=asking)
+    counted = answers.filter(is_surplus=False, is_gold=False)
+    facts = counted.aggregate(
+        n=Count("pk"),
+        mean=Avg("seconds"),
+        recent=Count("pk", filter=Q(created_at__gte=now - PACE_OVER)),
+        day=Count("pk", filter=Q(created_at__gte=now - timedelta(days=1))),
+    )
+    open_places = asked.filter(state=RoundItemState.OPEN, item__excluded="")
+    left = open_places.aggregate(n=Sum(F("wanted") - F("taken")))
+    return Progress(
+        total=total,
+        settled=states.get(RoundItemState.SETTLED, 0),
+        disputed=states.get(RoundItemState.DISPUTED, 0),
+        answers=facts["n"],
+        answers_wanted=total * asking.answers_wanted,
+        seconds_an_answer=facts["mean"],
+        answers_last_hour=facts["recent"],
+        answers_last_day=facts["day"],
+        paid=answers.count(),
+        missing=left["n"] or 0,
+        price=asking.price,
+        now=now,
+    )
