@@ -124,6 +124,9 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:correct_gold": (LEADS, "post"),
     "labeling:retire_gold": (LEADS, "post"),
     "labeling:use_as_gold": (LEADS, "post"),
+    "labeling:pauses": (LEADS, "get"),
+    "labeling:decide_pause": (LEADS, "post"),
+    "labeling:reply_to_pause": ((), "post"),  # only to one's own; tests/labeling/test_guards.py
     "labeling:members": (LEADS, "get"),
     "labeling:change_role": (LEADS, "post"),
     "labeling:remove_member": (LEADS, "post"),
@@ -294,7 +297,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "flag": "quality:flag quality:decide api-1:decide",
         "comparison": "quality:changed_items quality:compared",
         "invitation": "labeling:revoke_invitation",
-        "annotator": "labeling:crowd_person",
+        "annotator": "labeling:crowd_person labeling:decide_pause labeling:reply_to_pause",
         "gold": "labeling:correct_gold labeling:retire_gold",
         "dispute": "quality:dispute_answer quality:dispute_decide",
         "membership": "labeling:change_role labeling:remove_member",

@@ -82,9 +82,12 @@ def stopped_as(user: User) -> list[Stopped]:
     return stopped(Annotator.objects.filter(user=user))
 
 
-def history(dataset: Dataset) -> list[tuple[GuardEvent, str]]:
-    """Return all that was said to the annotators of a dataset, newest first, in words."""
+def history(
+    dataset: Dataset, *, annotator: Annotator | None = None
+) -> list[tuple[GuardEvent, str]]:
+    """Return all that was said to the annotators of a dataset, or to one, newest first."""
     rows = GuardEvent.objects.filter(annotator__dataset=dataset)
+    rows = rows.filter(annotator=annotator) if annotator else rows
     rows = rows.select_related("annotator__user", "by").order_by("-pk")
     return [(row, reason_of(row)) for row in rows]
 

@@ -14,9 +14,10 @@ from django.views.decorators.http import require_POST
 from labeling import access, export, tasks
 from labeling.forms.crowd import AnswersForm, CrowdForm, PeriodForm
 from labeling.models import Dataset
-from labeling.queries import annotators, crowd_answers, job_outlook
+from labeling.queries import annotators, crowd_answers, guards, job_outlook
 from labeling.queries import crowd as queries
 from labeling.queries.disputes import open_disputes
+from labeling.queries.gold import by_annotator
 from labeling.queries.work_record import COLUMNS, work_record
 from labeling.services import jobs
 from labeling.views.downloads import file_response
@@ -100,6 +101,8 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "section": "crowd",
         "annotator": annotator,
         "facts": queries.person_of(dataset, annotator),
+        "gold": by_annotator(dataset).get(annotator.pk),
+        "history": guards.history(dataset, annotator=annotator),
         "found": found,
         "accuracy": queries.limits_at(found.arrays["accuracy"], row) if found else None,
         "alpha": queries.limits_at(found.arrays["people_alpha"], row) if found else None,

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Annotation, Annotator, Dataset, Role
+from labeling.models import Annotation, Annotator, Dataset, GuardEvent, Role
 from labeling.queries import crowd as queries
 from labeling.services import crowd, jobs
 from tests.factories import make_dataset, make_item, make_member
@@ -158,3 +158,18 @@ def test_a_work_record_counts_the_answers_of_its_days_alone(tmp_path: Path, clie
         ("p000", "5"), ("p001", "6"), ("p002", "6"),
     ]  # fmt: skip
     assert client.get(address, {"start": "2026-02-03", "end": "2026-02-01"}).status_code == 422
+
+
+def test_what_was_said_to_an_annotator_stands_on_their_page_alone(tmp_path: Path, client: Any):
+    dataset = make_crowd(tmp_path, people=3, items=6)
+    warned, other = Annotator.objects.order_by("name")[:2]
+    GuardEvent.objects.create(
+        annotator=warned, act="pause", kinds=["one key"], text="look again", at=timezone.now()
+    )
+    client.force_login(make_member(dataset, Role.LEAD))
+    pages = [
+        client.get(reverse("labeling:crowd_person", args=["pets", person.pk])).text
+        for person in (warned, other)
+    ]
+    assert "look again" in pages[0]
+    assert "Guard history" not in pages[1]

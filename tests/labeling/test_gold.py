@@ -10,6 +10,7 @@ from django.urls import reverse
 from labeling.models import Annotation, Annotator, GoldItem, Item, LabelClass, Round, RoundItem
 from labeling.queries import gold as queries
 from labeling.queries import rounds as round_queries
+from labeling.queries.progress import progress as progress_of
 from labeling.services import gold
 from labeling.services.annotations import return_skipped, withdraw_annotation
 from labeling.services.rounds import claim_items, make_round, release_items
@@ -95,7 +96,7 @@ def test_gold_takes_no_place_changes_no_label_and_wastes_no_answer():
     known = Item.objects.filter(key__startswith="known")
     assert set(known.values_list("label__name", "label_source")) == {("dog", "import")}
     assert {row.state for row in asking.round_items.filter(item__in=known)} == {"gold"}
-    progress = round_queries.progress(asking, now=NOW)
+    progress = progress_of(asking, now=NOW)
     assert (progress.total, progress.settled, progress.answers) == (6, 6, 12)
 
 
@@ -245,7 +246,7 @@ def test_items_on_which_everybody_agrees_become_gold_for_the_others_of_the_same_
     agreed.refresh_from_db()
     assert agreed.label
     assert agreed.label.name == "cat"
-    assert round_queries.progress(asking, now=NOW).total == 3
+    assert progress_of(asking, now=NOW).total == 3
 
 
 def test_a_verify_round_asks_about_wrong_classes_of_gold_too():
