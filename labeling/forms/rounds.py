@@ -60,6 +60,25 @@ class RoundForm(forms.Form):
         max_value=50,
         help_text=_("Different people; more than half must agree to give a label."),
     )
+    confident = forms.FloatField(
+        label=_("Ask until so sure"),
+        required=False,
+        min_value=0.5,
+        max_value=0.999,
+        widget=forms.NumberInput(attrs={"step": "any", "placeholder": "0.9"}),
+        help_text=_(
+            "Empty: always the number above. Else that is the most, and an item is settled as "
+            "soon as its answers make one class so probable, by how often each person is right "
+            "on check items and with the others."
+        ),
+    )
+    answers_least = forms.IntegerField(
+        label=_("But at least so many answers"),
+        required=False,
+        min_value=1,
+        max_value=50,
+        help_text=_("Only with the field above. Empty: two."),
+    )
     people = forms.ModelMultipleChoiceField(
         label=_("People"),
         queryset=User.objects.none(),
@@ -114,6 +133,7 @@ class RoundForm(forms.Form):
         cleaned["keys"] = [
             key.strip() for key in cleaned.get("keys", "").splitlines() if key.strip()
         ]
+        self._clean_least(cleaned)
         cleaned["gold_every"] = cleaned.get("gold_every") or 0
         if cleaned["gold_every"] == 1:
             self.add_error("gold_every", _("2 or more: there must be something left to ask."))
@@ -121,6 +141,14 @@ class RoundForm(forms.Form):
         if cleaned.get("which") == "keys":
             self._check_keys(cleaned["keys"])
         return cleaned
+
+    def _clean_least(self, cleaned: dict[str, Any]) -> None:
+        cleaned["confident"] = cleaned.get("confident") or 0.0
+        most = cleaned.get("answers_wanted") or 1
+        least = cleaned.get("answers_least") or min(2, most)
+        if cleaned["confident"] and least > most:
+            self.add_error("answers_least", _("The least is beyond the number of answers above."))
+        cleaned["answers_least"] = least if cleaned["confident"] else 1
 
     def _check_keys(self, keys: list[str]) -> None:
         unknown = rounds.unknown_keys(self.dataset, keys)

@@ -43,6 +43,12 @@ class Round(models.Model):
     suggesting = models.CharField(
         max_length=8, choices=Suggesting, default=Suggesting.OFF, help_text="what the model thinks"
     )
+    confident = models.FloatField(
+        default=0.0, help_text="ask until so sure, at most `answers_wanted`; 0: always so many"
+    )
+    answers_least = models.PositiveSmallIntegerField(
+        default=1, help_text="however sure; only where `confident` is set"
+    )
     gold_every = models.PositiveSmallIntegerField(
         default=0, help_text="one item in so many is a gold one; 0: none"
     )
@@ -57,10 +63,19 @@ class Round(models.Model):
             models.CheckConstraint(
                 condition=Q(answers_wanted__range=(1, 50)), name="round_answers_1_to_50"
             ),
+            models.CheckConstraint(
+                condition=Q(answers_least__gte=1, answers_least__lte=F("answers_wanted")),
+                name="round_least_within_wanted",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def wanted_first(self) -> int:
+        """Answers that an item wants at first; more are asked for one by one until sure."""
+        return self.answers_least if self.confident else self.answers_wanted
 
 
 class RoundItemState(models.TextChoices):

@@ -152,10 +152,14 @@ class Checked:
         return share_interval(self.right, self.answered)
 
 
-def by_annotator(dataset: Dataset) -> dict[int, Checked]:
-    """Return the gold result of each annotator (by id) who has one."""
-    rows = answers(dataset).order_by().values("annotator")
-    counted = rows.annotate(n=Count("pk"), right=Count("pk", filter=Q(is_right=True)))
+def by_annotator(dataset: Dataset, *, among: Iterable[int] | None = None) -> dict[int, Checked]:
+    """Return the gold result of each annotator (by id), of all or `among` some, who has one."""
+    rows = answers(dataset).order_by()
+    if among is not None:
+        rows = rows.filter(annotator__in=list(among))
+    counted = rows.values("annotator").annotate(
+        n=Count("pk"), right=Count("pk", filter=Q(is_right=True))
+    )
     return {row["annotator"]: Checked(row["n"], row["right"]) for row in counted}
 
 

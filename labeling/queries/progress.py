@@ -86,7 +86,7 @@ def progress(asking: Round, *, now: datetime) -> Progress:
         settled=states.get(RoundItemState.SETTLED, 0),
         disputed=states.get(RoundItemState.DISPUTED, 0),
         answers=facts["n"],
-        answers_wanted=total * asking.answers_wanted,
+        answers_wanted=asked.aggregate(n=Sum("wanted"))["n"] or 0,
         seconds_an_answer=facts["mean"],
         answers_last_hour=facts["recent"],
         answers_last_day=facts["day"],

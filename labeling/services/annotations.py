@@ -25,7 +25,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries import guards, places
-from labeling.services import labels
+from labeling.services import labels, stopping
 from labeling.services.rounds import LEASE, take_place
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
@@ -244,11 +244,23 @@ def _settle(row: RoundItem, *, last: Annotation) -> None:
     answers = [last] if row.wanted == 1 else _counted(row)
     if len(answers) < row.wanted or row.state != RoundItemState.OPEN:
         return
-    agreed, confidence = agree(answers)
+    agreed, confidence, is_enough = _agreed(row.round, answers)
+    if not is_enough:  # one place more, and nobody is asked in vain
+        RoundItem.objects.filter(pk=row.pk).update(wanted=F("wanted") + 1)
+        return
     state = RoundItemState.SETTLED if agreed else RoundItemState.DISPUTED
     RoundItem.objects.filter(pk=row.pk).update(state=state)
     if agreed and row.round.kind != RoundKind.QUALIFY:
         _give_label(row, agreed, confidence)
+
+
+def _agreed(asking: Round, answers: Sequence[Annotation]) -> tuple[LabelClass | None, float, bool]:
+    """Return class, confidence and whether nobody else need be asked."""
+    if asking.confident:
+        label, confidence, is_enough = stopping.sure_label(asking, answers)
+        if label or not is_enough:
+            return label, confidence, is_enough
+    return *agree(answers), True
 
 
 def _counted(row: RoundItem) -> list[Annotation]:

@@ -55,6 +55,8 @@ def make_round(
     purpose: str = "",
     suggesting: str = Suggesting.OFF,
     gold_every: int = 0,
+    confident: float = 0.0,
+    answers_least: int = 1,
     by: User | None = None,
     deadline: datetime | None = None,
     price: Decimal | None = None,
@@ -80,6 +82,8 @@ def make_round(
         purpose=purpose,
         suggesting=suggesting,
         gold_every=gold_every,
+        confident=confident,
+        answers_least=answers_least,
         answers_wanted=answers_wanted,
         guideline=dataset.guidelines.first(),
         deadline=deadline,
@@ -89,7 +93,7 @@ def make_round(
     made.people.set(people)
     RoundItem.objects.bulk_create(
         [
-            RoundItem(round=made, item_id=pk, position=position, wanted=answers_wanted)
+            RoundItem(round=made, item_id=pk, position=position, wanted=made.wanted_first)
             for position, pk in enumerate(asked)
         ],
         batch_size=ROWS_A_STATEMENT,
@@ -104,10 +108,11 @@ def extend_round(*, asking: Round, items: Iterable[int], answers_wanted: int) ->
     known = set(there.values_list("item_id", flat=True))
     last = there.order_by("-position").values_list("position", flat=True).first()
     start = 0 if last is None else last + 1
+    wanted = asking.wanted_first if asking.confident else answers_wanted
     fresh = [pk for pk in dict.fromkeys(items) if pk not in known]
     RoundItem.objects.bulk_create(
         [
-            RoundItem(round=asking, item_id=pk, position=start + place, wanted=answers_wanted)
+            RoundItem(round=asking, item_id=pk, position=start + place, wanted=wanted)
             for place, pk in enumerate(fresh)
         ],
         batch_size=ROWS_A_STATEMENT,
