@@ -28,6 +28,9 @@ class ImportOptionsForm(forms.Form):
     replace = forms.BooleanField(
         required=False, label=_("Replace items whose key is there with other bytes")
     )
+    add_copies = forms.BooleanField(
+        required=False, label=_("Add files that are here already under another key all the same")
+    )
     column_key = forms.CharField(required=False, label=_("Column of the file or key"))
     column_label = forms.CharField(required=False, label=_("Column of the label"))
     column_split = forms.CharField(required=False, label=_("Column of the split"))
@@ -47,6 +50,7 @@ class ImportOptionsForm(forms.Form):
             "columns": {role: name for role, name in columns.items() if name},
             "split_from": found["split_from"],
             "replace": found["replace"],
+            "add_copies": found["add_copies"],
         }
 
 

@@ -152,6 +152,7 @@ class Outcome(models.TextChoices):
     DIFFERENT = "different", "Other label or metadata"
     REPLACED = "replaced", "Replaced"
     UPDATED = "updated", "Updated"
+    PRESENT = "present", "Here under another key"
 
 
 class UploadEntry(models.Model):

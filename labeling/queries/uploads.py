@@ -12,6 +12,7 @@ from labeling.models import Dataset, Outcome, Upload, UploadEntry
 PAGE = 100
 PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
 TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
+IS_ELSEWHERE = Q(proposed__has_key="new")
 FIELDS = ("label", "split", "group", "captured_at")
 
 
@@ -63,6 +64,11 @@ def page_after(upload: Upload, shown: Shown, after: int) -> tuple[list[UploadEnt
 def has_items(upload: Upload) -> bool:
     """Tell whether an upload brought items, or met some that were there."""
     return upload.entries.filter(item__isnull=False).exists()
+
+
+def elsewhere(upload: Upload) -> int:
+    """Count the members whose bytes are here under another key and were not added."""
+    return upload.entries.filter(IS_ELSEWHERE).count()
 
 
 def unknown_classes(upload: Upload) -> list[dict[str, Any]]:

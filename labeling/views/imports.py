@@ -144,6 +144,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "first_url": _address(row, shown, 0) if after else "",
         "csv_url": f"{reverse('labeling:upload_report', args=[slug, pk])}?{_query(shown)}",
         "counts": importing.counts(row),
+        "elsewhere": reads.elsewhere(row),
         "unknown": reads.unknown_classes(row),
     }
     if row.job is not None:
@@ -252,6 +253,9 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     elif what == "conflicts":
         count = differences.replace_conflicts(upload=row, by=request.user)
         messages.success(request, _("%s items replaced.") % count)
+    elif what == "copies":
+        count = differences.add_copies(upload=row, by=request.user)
+        messages.success(request, _("%s items added.") % count)
     elif what == "split":
         count = splitting.remove_proposed(upload=row)
         messages.success(request, _("%s items are in no split now.") % count)

@@ -106,6 +106,36 @@ def test_a_folder_and_a_zip_of_it_give_the_same_items(tmp_path: Path, capsys: An
     assert Item.objects.count() == Content.objects.count() == 5
 
 
+def test_the_same_bytes_under_new_keys_are_matched_and_not_added(tmp_path: Path, capsys: Any):
+    files = {"cat/1.png": png(1), "cat/2.png": png(2), "dog/3.png": png(3), "dog/copy.png": png(3)}
+    assert run(folder(tmp_path / "a", files), capsys)["imported"] == 4  # copies within one import
+    moved = {f"clips/{name}": content for name, content in files.items()}
+    root = folder(tmp_path / "b", moved | {"clips/cat/4.png": png(4)})
+    table = "file,label,speaker\n" + "".join(f"{n},cat,anna\n" for n in moved)
+    (root / "labels.csv").write_text(table + "clips/cat/4.png,cat,anna\n")
+    again = run(root, capsys)
+    assert (again["imported"], again["elsewhere"], Item.objects.count()) == (1, 4, 5)
+    met = entry("clips/dog/copy.png")
+    assert (met.outcome, met.code) == ("different", "other_key")
+    assert met.item is not None
+    assert met.item.key == "dog/copy.png"
+    assert met.item.key in met.reason
+    upload = Upload.objects.latest("pk")
+    assert differences.add_copies(upload=upload) == 4
+    assert differences.add_copies(upload=upload) == 0
+    added = Item.objects.get(key="clips/dog/copy.png")
+    assert (str(added.label), added.source_group, added.split) == ("cat", "anna", met.item.split)
+    assert run(root, capsys)["unchanged"] == 5
+
+
+def test_an_import_may_say_that_copies_are_meant(tmp_path: Path, capsys: Any):
+    run(folder(tmp_path / "a", {"cat/1.png": png(1)}), capsys)
+    other = folder(tmp_path / "b", {"cat/one.png": png(1)})
+    met = run(other, capsys)
+    assert (met["present"], met["imported"]) == (1, 0)
+    assert run(other, capsys, "--add-copies")["imported"] == 1
+
+
 def test_every_content_lies_in_storage_under_its_hash(tmp_path: Path, capsys: Any):
     run(packed(tmp_path / "pets.zip", PETS), capsys)
     for content in Content.objects.all():

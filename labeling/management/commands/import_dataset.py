@@ -42,6 +42,11 @@ class Command(JobCommand):
             action="store_true",
             help="put new items of sources that are tested on into the test split, too",
         )
+        parser.add_argument(
+            "--add-copies",
+            action="store_true",
+            help="add files whose bytes are here under another key all the same",
+        )
         parser.add_argument("--owner", metavar="USER", help="who owns a dataset made here")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -62,6 +67,7 @@ class Command(JobCommand):
                     split_from=options["split_from"],
                     replace=options["replace"],
                     grow_test=options["grow_test"],
+                    add_copies=options["add_copies"],
                     by=owner,
                 )
         except (jobs.Refused, jobs.JobOpenError, datasets.NameTakenError) as refusal:
@@ -120,6 +126,11 @@ def _guessed_media(path: Path) -> str:
 def _words(dataset: Dataset, result: dict[str, Any]) -> str:
     named = [f"{result[name]} {name}" for name in importing.OUTCOMES if result[name]]
     lines = [f"{dataset.slug}: {', '.join(named) or 'nothing new'}; {result['odd']} odd."]
+    if result["elsewhere"]:
+        lines.append(
+            f"{result['elsewhere']} are here already under another key and were not added. "
+            "Add them on the report's page, or import with --add-copies."
+        )
     if result["split"].get("reason"):
         lines.append(f"Split: {result['split']['reason']}")
     if result["split"].get("for_test"):

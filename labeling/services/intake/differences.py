@@ -6,7 +6,17 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from labeling.models import Content, Item, LabelSource, Outcome, Upload, UploadEntry, User
+from labeling.models import (
+    Content,
+    Item,
+    LabelClass,
+    LabelSource,
+    Outcome,
+    Upload,
+    UploadEntry,
+    User,
+)
+from labeling.queries.uploads import IS_ELSEWHERE
 from labeling.services import datasets, labels
 from labeling.services.intake.recording import classes_by_name, moment_of
 
@@ -26,6 +36,12 @@ def replace_conflicts(*, upload: Upload, by: User | None = None) -> int:
     """Take the new bytes, label and metadata for keys that were there with other bytes."""
     waiting = upload.entries.filter(outcome=Outcome.CONFLICT, item__isnull=False)
     return sum(_replace(upload, batch, by) for batch in _batches(waiting))
+
+
+def add_copies(*, upload: Upload, by: User | None = None) -> int:
+    """Add what is here under another key all the same; returns how many items came."""
+    waiting = upload.entries.filter(IS_ELSEWHERE, item__isnull=False)
+    return sum(_add(upload, batch, by) for batch in _batches(waiting))
 
 
 @transaction.atomic
@@ -77,6 +93,44 @@ def _apply(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
     _move_and_label(upload, entries, by)
     UploadEntry.objects.bulk_update(entries, ["outcome"])
     return len(entries)
+
+
+@transaction.atomic
+def _add(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
+    """Make items of entries, in the split of their copy where nothing says another."""
+    keys = [entry.proposed["new"]["key"] for entry in entries]
+    taken = set(upload.dataset.items.filter(key__in=keys).values_list("key", flat=True))
+    classes = classes_by_name(upload, [e.proposed["new"]["label"] or "" for e in entries])
+    made: list[Item] = []
+    for entry in entries:
+        new = entry.proposed.pop("new")
+        if entry.item is None or new["key"] in taken:  # another import brought it meanwhile
+            continue
+        taken.add(new["key"])
+        entry.item = _copy(entry.item, new, classes.get(new["label"] or ""))
+        made.append(entry.item)
+        entry.outcome, entry.proposed = Outcome.IMPORTED, {}
+    Item.objects.bulk_create(made)
+    labels.begin_history(items=made, by=by, reason=_reason(upload))
+    for entry in entries:
+        entry.item_id = entry.item.pk if entry.item else None
+    UploadEntry.objects.bulk_update(entries, ["outcome", "proposed", "item"])
+    return len(made)
+
+
+def _copy(there: Item, new: dict[str, Any], label: LabelClass | None) -> Item:
+    return Item(
+        dataset_id=there.dataset_id,
+        key=new["key"],
+        content_id=there.content_id,
+        split=new["split"] or there.split,
+        source_group=new["group"],
+        captured_at=moment_of(new["captured_at"]) or there.captured_at,
+        metadata=new["metadata"],
+        odd=new["odd"],
+        label=label,
+        label_source=LabelSource.IMPORT if label else LabelSource.NONE,
+    )
 
 
 @transaction.atomic

@@ -42,11 +42,13 @@ def open_import(
     split_from: str = "",
     replace: bool = False,
     grow_test: bool = False,
+    add_copies: bool = False,
     by: User | None = None,
 ) -> tuple[Upload, Job]:
     """Note an import of a folder, zip or table and its waiting job; the caller sends the job.
 
-    With `grow_test`, new items of sources that are tested on join the test split at once.
+    With `grow_test`, new items of sources that are tested on join the test split at once; with
+    `add_copies`, bytes that are here under another key become items once more.
     """
     upload = Upload.objects.create(
         dataset=dataset,
@@ -58,6 +60,7 @@ def open_import(
             "split_from": split_from,
             "replace": replace,
             "grow_test": grow_test,
+            "add_copies": add_copies,
         },
         by=by,
     )
@@ -94,6 +97,7 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
         else {}
     )
     result = {**counts(upload), "ignored": reading.ignored, "manifest": reading.manifest}
+    result["elsewhere"] = uploads.elsewhere(upload)
     result |= {"upload": upload.pk, "split": split, "columns": reading.columns[:MOST_COLUMNS]}
     with transaction.atomic():
         work.hold()
@@ -206,6 +210,7 @@ def _import_candidates(upload: Upload, reading: Reading, work: jobs.Work) -> Non
     done = set(upload.entries.values_list("name", "line"))
     waiting = [c for c in reading.candidates if (c.name, c.line) not in done]
     classes = classes_by_name(upload, [c.label for c in reading.candidates if c.label])
+    keys = frozenset(c.key for c in reading.candidates)
     total, finished = len(reading.candidates), len(reading.candidates) - len(waiting)
     tally = counts(upload)
     with ThreadPoolExecutor(storage.THREADS, thread_name_prefix="intake") as pool:
@@ -213,19 +218,22 @@ def _import_candidates(upload: Upload, reading: Reading, work: jobs.Work) -> Non
             work.progress(finished, total, message="Importing", detail=tally)
             work.check()
             opened = open_all(batch, media=upload.dataset.media, pool=pool)
-            _save(opened, upload, classes, work, tally)
+            _save(opened, _ledger(upload, classes, keys), work, tally)
             finished += len(batch)
     work.progress(finished, total, message="Importing", detail=tally, now=True)
 
 
-def _save(
-    opened: Sequence[Opened],
-    upload: Upload,
-    classes: Mapping[str, LabelClass],
-    work: jobs.Work,
-    tally: dict[str, int],
-) -> None:
-    ledger = Ledger(upload, classes, replace=bool(upload.options.get("replace")))
+def _ledger(upload: Upload, classes: Mapping[str, LabelClass], keys: frozenset[str]) -> Ledger:
+    return Ledger(
+        upload,
+        classes,
+        replace=bool(upload.options.get("replace")),
+        keys=keys,
+        add_copies=bool(upload.options.get("add_copies")),
+    )
+
+
+def _save(opened: Sequence[Opened], ledger: Ledger, work: jobs.Work, tally: dict[str, int]) -> None:
     with transaction.atomic():
         work.keep()
         record(opened, ledger)
@@ -248,7 +256,16 @@ def batches(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
         yield batch
 
 
-OUTCOMES = ("imported", "unchanged", "rejected", "conflict", "different", "replaced", "updated")
+OUTCOMES = (
+    "imported",
+    "unchanged",
+    "present",
+    "rejected",
+    "conflict",
+    "different",
+    "replaced",
+    "updated",
+)
 
 
 def counts(upload: Upload) -> dict[str, int]:

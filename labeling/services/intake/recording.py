@@ -1,8 +1,9 @@
 """From opened candidates to rows: contents, items, their labels and the report, in one go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -33,6 +34,9 @@ class Ledger:
     upload: Upload
     classes: Mapping[str, LabelClass]
     replace: bool
+    keys: Collection[str] = ()  # of the whole import: copies within it are added, and found later
+    add_copies: bool = False
+    elsewhere: dict[str, list[Item]] = field(default_factory=dict)  # by sha256, of other keys
     new: list[Item] = field(default_factory=list)
     replaced: list[Item] = field(default_factory=list)
     entries: list[UploadEntry] = field(default_factory=list)
@@ -65,6 +69,9 @@ def record(opened: Sequence[Opened], ledger: Ledger) -> None:
     keys = [o.candidate.key for o in opened if o.content]
     there = Item.objects.select_related("label").filter(dataset=dataset, key__in=keys)
     items = {item.key: item for item in there}
+    if not ledger.add_copies:
+        new = [o.content.sha256 for o in opened if o.content and o.candidate.key not in items]
+        ledger.elsewhere = _elsewhere(new, ledger)
     for one in opened:
         _place(one, items, ledger)
     Item.objects.bulk_create(ledger.new)
@@ -77,13 +84,28 @@ def record(opened: Sequence[Opened], ledger: Ledger) -> None:
     UploadEntry.objects.bulk_create(ledger.entries)
 
 
+def _elsewhere(hashes: Sequence[str], ledger: Ledger) -> dict[str, list[Item]]:
+    """Return the dataset's items with these bytes whose keys are not in the import itself."""
+    found: dict[str, list[Item]] = {}
+    there = Item.objects.select_related("label").filter(
+        dataset=ledger.upload.dataset, content__in=hashes
+    )
+    for item in there.order_by("pk"):
+        if item.key not in ledger.keys:
+            found.setdefault(item.content_id, []).append(item)
+    return found
+
+
 def _place(one: Opened, items: dict[str, Item], ledger: Ledger) -> None:
     if one.content is None:
         code, reason = one.problem or ("unreadable", "The file cannot be read.")
         _enter(one, ledger, Outcome.REJECTED, notes=[(code, reason)])
         return
     item = items.get(one.candidate.key)
-    if item is None:
+    elsewhere = ledger.elsewhere.get(one.content.sha256) if item is None else None
+    if elsewhere:
+        _place_elsewhere(one, elsewhere, ledger)
+    elif item is None:
         items[one.candidate.key] = item = _new_item(one, ledger)
         ledger.new.append(item)
         proposed, note = _unknown_class(one.candidate, ledger)
@@ -108,6 +130,33 @@ def _place_other_bytes(one: Opened, item: Item, ledger: Ledger) -> None:
     words = "This key is there already with other bytes; they are kept until you replace them."
     conflict = [("other_bytes", words), *note]
     _enter(one, ledger, Outcome.CONFLICT, item=item, proposed=proposed, notes=conflict)
+
+
+def _place_elsewhere(one: Opened, there: Sequence[Item], ledger: Ledger) -> None:
+    """Match a new key to the item that has its bytes; what it would be is kept for a lead."""
+    name = PurePosixPath(one.candidate.key).name
+    item = next((item for item in there if PurePosixPath(item.key).name == name), there[0])
+    proposed, notes = differences(one.candidate, item, ledger.classes)
+    outcome = Outcome.DIFFERENT if proposed else Outcome.PRESENT
+    candidate = one.candidate
+    as_new = {
+        "key": candidate.key,
+        "label": candidate.label,
+        "split": candidate.split,
+        "group": candidate.group,
+        "captured_at": candidate.captured_at.isoformat() if candidate.captured_at else None,
+        "metadata": dict(candidate.metadata),
+        "odd": one.odd,
+    }
+    words = f"The same bytes are here already as {item.key}; not added once more."
+    _enter(
+        one,
+        ledger,
+        outcome,
+        item=item,
+        proposed={**proposed, "new": as_new},
+        notes=[("other_key", words), *notes],
+    )
 
 
 def _new_item(one: Opened, ledger: Ledger) -> Item:
@@ -202,7 +251,7 @@ def _enter(
             outcome=outcome,
             code=all_notes[0][0] if all_notes else "",
             reason=" ".join(words for _, words in all_notes)[:MOST_REASON_CHARACTERS],
-            is_odd=bool(one.odd) and outcome != Outcome.UNCHANGED,
+            is_odd=bool(one.odd) and outcome not in (Outcome.UNCHANGED, Outcome.PRESENT),
             proposed=dict(proposed or {}),
             item=item,
         )
