@@ -17,6 +17,12 @@ def is_anybody_there() -> bool:
     return User.objects.exists()
 
 
+def only_annotates(user: User) -> bool:
+    """Tell whether a person is an annotator wherever they are a member."""
+    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
+    return not user.is_staff and roles == {Role.ANNOTATOR}
+
+
 def members_of(dataset: Dataset) -> QuerySet[Membership]:
     """Members, owners first."""
     members = Membership.objects.filter(dataset=dataset).select_related("user")

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import access
 from labeling.forms.members import TokenForm
+from labeling.models import User
 from labeling.queries import people as queries
 from labeling.services import members
 
@@ -22,6 +24,13 @@ class LogInView(LoginView):
     """The log-in; on a server without an account it says where the first one comes from."""
 
     redirect_authenticated_user = True
+
+    def get_success_url(self) -> str:
+        """Return the page that was asked for; who only annotates has no use for the list."""
+        wanted, user = super().get_success_url(), self.request.user
+        if wanted != reverse("labeling:datasets") or not isinstance(user, User):
+            return wanted
+        return reverse("labeling:my_work") if queries.only_annotates(user) else wanted
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         return super().get_context_data(nobody_yet=not queries.is_anybody_there(), **context)

@@ -221,6 +221,21 @@ def test_repeated_failures_lock_the_log_in_and_the_page_says_how_to_get_in_again
     assert log_in(client, password).status_code == 302
 
 
+def test_who_only_annotates_lands_on_their_work_after_log_in(client):
+    dataset = make_dataset()
+    make_member(dataset, Role.ANNOTATOR, "ada")
+    assert log_in(client, "correct horse").url == reverse("labeling:my_work")
+    client.logout()
+    asked = {"username": "ada", "password": "correct horse", "next": "/account/"}
+    assert client.post(reverse("login"), asked).url == "/account/"
+    client.logout()
+    asked["next"] = "/"
+    assert client.post(reverse("login"), asked).url == reverse("labeling:my_work")
+    client.logout()
+    make_member(dataset, Role.LEAD, "eve")
+    assert client.post(reverse("login"), {**asked, "username": "eve"}).url == "/"
+
+
 def test_a_reset_password_ends_every_session(client):
     user = make_user("ada")
     client.force_login(user)
