@@ -4,7 +4,9 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from labeling.forms.rounds import RoundForm
 from labeling.models import Answer, Dataset, RoundKind, Split
 from quality.models import Action
 
@@ -179,3 +181,20 @@ class DisputeForm(forms.Form):
         if name == Action.RELABEL and label is None:
             raise forms.ValidationError(_("Choose a class of this dataset."))
         return sent | {"name": name, "argument": argument, "label": label}
+
+
+class ShownRoundForm(RoundForm):
+    """A round of all items that Browse shows."""
+
+    ORDERS = (
+        ("random", gettext_lazy("Random")),
+        ("listed", gettext_lazy("By key")),
+        ("worst", gettext_lazy("Worst doubts first")),
+    )
+
+    def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
+        super().__init__(*args, dataset=dataset, **options)
+        del self.fields["which"], self.fields["keys"]
+        order = self.fields["order"]
+        assert isinstance(order, forms.ChoiceField)
+        order.choices = self.ORDERS

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from quality.views import (
+    asking,
     browse,
     checks,
     compare,
@@ -30,6 +31,7 @@ urlpatterns = [
     path("d/<slug:slug>/disputes/<int:pk>/answer/", disputes.answer, name="dispute_answer"),
     path("d/<slug:slug>/disputes/<int:pk>/decide/", disputes.decide, name="dispute_decide"),
     path("d/<slug:slug>/browse/", browse.browse, name="browse"),
+    path("d/<slug:slug>/browse/round/", asking.ask, name="ask"),
     path("d/<slug:slug>/browse/selection/", browse.selection, name="selection"),
     path("d/<slug:slug>/browse/undo/", browse.undo, name="selection_undo"),
     path("d/<slug:slug>/browse/counts/", browse.counts, name="browse_counts"),

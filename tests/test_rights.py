@@ -135,6 +135,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:freeze_version": (LEADS, "post"),
     "quality:overview": (REVIEWERS, "get"),
     "quality:browse": (REVIEWERS, "get"),
+    "quality:ask": (LEADS, "get"),
     "quality:disputes": (LEADS, "get"),
     "quality:dispute_undo": (LEADS, "post"),
     "quality:dispute_answer": (LEADS, "post"),

@@ -132,6 +132,21 @@ def _suspicious_page(shown: Shown, *, after: str, before: str) -> Page:
     return Page(_in_order(shown, ids), first if has_previous else "", last if has_next else "")
 
 
+def ids_to_ask(shown: Shown, *, order: str) -> list[int]:
+    """Return all items shown (by id): `worst` doubts first, `listed` by key, else at random."""
+    if shown.filter.random is not None:
+        return _drawn(shown, seed=shown.filter.random)
+    if order == "worst":
+        doubted = [pk for pk, _score in suspicious_order(shown)]
+        rest = shown.items().order_by("key").values_list("pk", flat=True)
+        return list(dict.fromkeys([*doubted, *rest]))
+    column = "key" if order == "listed" else "pk"
+    found = list(shown.items().order_by(column).values_list("pk", flat=True))
+    if order != "listed":
+        random.Random(shown.dataset.pk).shuffle(found)
+    return found
+
+
 def suspicious_order(shown: Shown) -> list[tuple[int, float]]:
     """Return flagged items of the filter with their worst score, most suspicious first."""
     scores: dict[int, float] = {}
