@@ -16,7 +16,7 @@ class GoldForm(forms.Form):
         required=False,
         max_length=200,
         label=_("Because"),
-        help_text=_("Whoever answers it wrongly in a qualification reads this."),
+        help_text=_("For other leads: it stands beside the item on the page Check items."),
     )
 
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:

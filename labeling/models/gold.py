@@ -19,7 +19,7 @@ class GoldItem(models.Model):
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="gold")
     label = models.ForeignKey(LabelClass, on_delete=models.PROTECT, related_name="+")
     source = models.CharField(max_length=8, choices=GoldSource, default=GoldSource.EXPERT)
-    why = models.CharField(max_length=200, blank=True, help_text="shown to who was wrong")
+    why = models.CharField(max_length=200, blank=True, help_text="how one knows")
     made_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

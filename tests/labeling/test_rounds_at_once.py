@@ -9,6 +9,7 @@ from django.db import connections
 
 from labeling.models import Annotation, Annotator, Claim, Item
 from labeling.services.rounds import LEASE, free_expired_claims, release_items
+from tests.labeling.test_gold import make_mixed
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
 
 pytestmark = pytest.mark.both_databases
@@ -64,6 +65,39 @@ def test_eight_people_at_once_waste_no_answer(wanted):
     states = set(asking.round_items.values_list("state", "taken"))
     assert states == {("settled", wanted)}
     assert Claim.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_gold_mixed_in_for_everybody_at_once_wastes_no_answer_and_is_asked_once_each():
+    asking = make_mixed(40, golds=8, every=3, wanted=2)
+    people = [make_annotator(asking) for _ in range(CLIENTS)]
+    start, errors = threading.Barrier(CLIENTS), []
+
+    def work(annotator: Annotator) -> None:
+        start.wait()
+        try:
+            while items := claim(asking, annotator, 3):
+                for item in items:
+                    answer(asking, item, annotator)
+        except Exception as error:
+            errors.append(error)
+            raise
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(annotator,)) for annotator in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert errors == []
+    assert not Annotation.objects.filter(is_surplus=True).exists()
+    ordinary = Annotation.objects.filter(is_gold=False)
+    assert set(Counter(ordinary.values_list("item_id", flat=True)).values()) == {2}
+    assert Annotation.objects.filter(is_gold=True).exists()
+    assert Claim.objects.count() == 0
+    for place in asking.round_items.filter(state="gold"):
+        assert place.taken == Annotation.objects.filter(item=place.item).count()
 
 
 @pytest.mark.django_db(transaction=True)
