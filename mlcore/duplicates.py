@@ -53,6 +53,9 @@ SOUND_COPY_SHARE = 0.1
 LEAST_SCORE = 0.5
 """From here a pair is called a copy."""
 
+EXACT = ("bytes", "pixels")
+"""Evidence that needs no judgment: what equals the same thing is equal among itself."""
+
 SEED = 20261121
 """Seed of the background sample where the caller gives no generator."""
 
@@ -318,74 +321,3 @@ def _join_embedded(
     for (i, j), score in zip(pairs, scores, strict=True):
         words = "The model sees nearly the same picture, far closer than other neighbours."
         _add(found, i, j, score, why=("embedding", words))
-
-
-def copy_sets(n_items: int, pairs: Sequence[Pair]) -> list[list[int]]:
-    """Return the sets of items joined by pairs, directly or through others.
-
-    Parameters
-    ----------
-    n_items : int
-        Number of items.
-    pairs : sequence of Pair
-        What `find_copies` found.
-
-    Returns
-    -------
-    list of list of int
-        Each set sorted, with at least two items; sets in order of their first item.
-
-    Examples
-    --------
-    >>> copy_sets(5, [Pair(0, 3, 1.0, "bytes", ""), Pair(3, 4, 1.0, "bytes", "")])
-    [[0, 3, 4]]
-    """
-    root = list(range(n_items))
-
-    def find(item: int) -> int:
-        while root[item] != item:
-            root[item] = root[root[item]]
-            item = root[item]
-        return item
-
-    for pair in pairs:
-        one, other = sorted((find(pair.first), find(pair.second)))
-        root[other] = one
-    members: dict[int, list[int]] = {}
-    for item in range(n_items):
-        members.setdefault(find(item), []).append(item)
-    return [items for items in members.values() if len(items) > 1]
-
-
-def keep_one(
-    items: Sequence[int],
-    *,
-    is_test: Sequence[bool],
-    is_labelled: Sequence[bool],
-    sizes: Sequence[float],
-    sharpness: Sequence[float] | None = None,
-) -> int:
-    """Propose which item of a copy set stays.
-
-    Never the test copy while another is left; then a labelled one, the largest, the
-    sharpest, the earliest.
-
-    Parameters
-    ----------
-    items : sequence of int
-        Row numbers of the set; the other sequences are indexed by them.
-    is_test, is_labelled : sequences of bool
-    sizes, sharpness : sequences of float
-        Larger is better, e.g. pixels or seconds.
-
-    Examples
-    --------
-    >>> keep_one([0, 1], is_test=[True, False], is_labelled=[True, True], sizes=[9, 1])
-    1
-    """
-
-    def merit(item: int) -> tuple[bool, bool, float, float, int]:
-        sharp = 0.0 if sharpness is None else sharpness[item]
-        return (not is_test[item], is_labelled[item], sizes[item], sharp, -item)
-
-    return max(items, key=merit)

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlcore.duplicates import Pair, copy_sets
+from mlcore.copy_sets import copy_sets
+from mlcore.duplicates import Pair
 
 NO_SPLIT = frozenset({"", "none"})
 """Splits that leak nothing: items that take part in no measurement yet."""

@@ -1,6 +1,9 @@
 """Sets of items that are the same thing, and those that stand in two splits."""
 
-from mlcore.duplicates import LEAST_SCORE, Pair, copy_sets, keep_one
+from functools import partial
+
+from mlcore.copy_sets import Proposal, copy_sets, propose
+from mlcore.duplicates import LEAST_SCORE
 from mlcore.leakage import NO_SPLIT, find_leaks
 from quality.doubts import Doubt
 from quality.queries.survey import Survey
@@ -10,15 +13,15 @@ PAIRS_SHOWN = 30  # of a copy set, in the evidence: more than a page can draw
 
 def find_copy_sets(survey: Survey) -> list[Doubt]:
     """Sets of items that are the same thing; below them, pairs that are only suspected."""
-    return [_copy_doubt(survey, items, pairs) for items, pairs in _sets(survey)]
+    return [_copy_doubt(survey, found) for found in _proposals(survey)]
 
 
 def find_leakage(survey: Survey) -> list[Doubt]:
     """Copy sets that stand in two splits, and sources that do."""
     across = [
-        _copy_doubt(survey, items, pairs, across=True)
-        for items, pairs in _sets(survey)
-        if len({str(survey.splits[row]) for row in items} - NO_SPLIT) > 1
+        _copy_doubt(survey, found, across=True)
+        for found in _proposals(survey, splits=survey.splits.tolist())
+        if len({str(survey.splits[row]) for row in found.items} - NO_SPLIT) > 1
     ]
     torn = [
         leak
@@ -38,24 +41,28 @@ def find_leakage(survey: Survey) -> list[Doubt]:
     ]
 
 
-def _sets(survey: Survey) -> list[tuple[list[int], list[Pair]]]:
+def _proposals(survey: Survey, *, splits: list[str] | None = None) -> list[Proposal]:
     sure = [pair for pair in survey.copies if pair.score >= LEAST_SCORE]
-    sets = copy_sets(len(survey), sure)
-    of_row = {row: place for place, items in enumerate(sets) for row in items}
-    pairs: list[list[Pair]] = [[] for _ in sets]
-    for pair in sure:
-        pairs[of_row[pair.first]].append(pair)
+    joined = copy_sets(len(survey), sure)
+    of_row = {row: place for place, items in enumerate(joined) for row in items}
     suspected = [
-        ([pair.first, pair.second], [pair])
+        pair
         for pair in survey.copies
         if pair.score < LEAST_SCORE and of_row.get(pair.first, -1) != of_row.get(pair.second, -2)
     ]
-    return list(zip(sets, pairs, strict=True)) + suspected
+    by_worth = partial(
+        propose,
+        is_test=survey.is_test.tolist(),
+        is_labelled=(survey.labels >= 0).tolist(),
+        sizes=survey.extents,
+        splits=splits,
+    )
+    alone = [found for pair in suspected for found in by_worth([pair])]
+    return by_worth(sure) + alone
 
 
-def _copy_doubt(
-    survey: Survey, items: list[int], pairs: list[Pair], *, across: bool = False
-) -> Doubt:
+def _copy_doubt(survey: Survey, found: Proposal, *, across: bool = False) -> Doubt:
+    items, pairs = found.items, found.pairs
     best = max(pairs, key=lambda pair: pair.score)
     labels = sorted(
         {survey.classes[survey.labels[row]] for row in items if survey.labels[row] >= 0}
@@ -66,10 +73,9 @@ def _copy_doubt(
         reason = f"The same thing is in {' and in '.join(splits)}. {reason}"
     if len(labels) > 1:
         reason += f" The copies disagree about the label: {', '.join(labels)}."
-    kept = _kept(survey, items)
     return Doubt(
-        rows=tuple(items),
-        roles=tuple("keep" if row in kept else "copy" for row in items),
+        rows=items,
+        roles=tuple("keep" if row in found.kept else "copy" for row in items),
         score=float(min(1.0, best.score)),
         reason=reason,
         is_likely=best.score >= LEAST_SCORE,
@@ -82,17 +88,3 @@ def _copy_doubt(
             ],
         },
     )
-
-
-def _kept(survey: Survey, items: list[int]) -> set[int]:
-    """Propose what stays: every test copy, so that scores stay comparable; else the best one."""
-    in_test = {row for row in items if survey.is_test[row]}
-    if in_test and len(in_test) < len(items):
-        return in_test
-    best = keep_one(
-        range(len(items)),
-        is_test=[False] * len(items),
-        is_labelled=[bool(survey.labels[row] >= 0) for row in items],
-        sizes=[survey.extents[row] for row in items],
-    )
-    return {items[best]}

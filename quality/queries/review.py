@@ -134,7 +134,10 @@ def upcoming(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> list[
 def evidence_of(flag: Flag) -> Evidence:
     """Collect what a person needs to decide a flag; a fixed number of queries."""
     rows = FlagItem.objects.filter(flag=flag).select_related("item__content", "item__label")
-    parts = sorted(rows.order_by("item__key"), key=lambda row: row.item.split != "test")
+    # What stays comes first: it is what the others are compared with.
+    parts = sorted(
+        rows.order_by("item__key"), key=lambda row: (row.role != "keep", row.item.split != "test")
+    )
     notes = _notes(flag, parts[0].item_id if parts else 0)
     items = [
         _shown(flag.dataset, row.item, role=row.role, **notes.get(row.item_id, {}))

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labeling.services.jobs import Work
-from mlcore.duplicates import LEAST_SCORE, copy_sets
+from mlcore.copy_sets import copy_sets
+from mlcore.duplicates import LEAST_SCORE
 from mlcore.folds import join_groups
 from quality import arrays
 from quality.models import Run
