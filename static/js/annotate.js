@@ -23,7 +23,8 @@ const uuid = () => crypto.randomUUID?.() ?? "10000000-1000-4000-8000-10000000000
 const lease = () => Date.now() + settings.lease * 1000;
 
 const queue = [], history = [];
-let current = null, claiming = false, waitTimer = null, lastSign = performance.now(), shownAt = 0, looked = 0;
+const returned = new Map(); // handed out again before it was known here that their answers had arrived
+let current = null, claiming = false, isAskedMeanwhile = false, waitTimer = null, lastSign = performance.now(), shownAt = 0, looked = 0;
 
 const outbox = new Outbox(settings);
 const showing = new Showing(find("stage"), settings.media, words);
@@ -37,27 +38,52 @@ const held = () => [current, ...queue].filter(Boolean);
 const holds = (id) => held().some((entry) => entry.item === id);
 
 async function claimMore() {
+  isAskedMeanwhile = claiming;
   if (claiming || queue.length >= REFILL_AT) return;
   claiming = true;
   clearTimeout(waitTimer);
+  const isAllSaid = !outbox.keys().length;
   try {
-    const reply = await post(settings.urls.claims, { user: settings.user, count: settings.ahead - queue.length });
-    const kept = outbox.items(); // answered here, not yet known there
-    for (const item of reply.items) {
-      if (!kept.has(item.item) && !holds(item.item)) queue.push(showing.prepare({ ...item, until: lease() }));
-    }
-    guideline.noticed(reply.guideline);
-    find("warned").hidden = !reply.notice;
-    find("warned").textContent = say(words.textWarned, reply.notice);
-    strip.returned(reply.returned);
-    if (!current && queue.length) next();
-    else if (!current && reply.waiting) nothingFree(reply.waiting);
+    take(await post(settings.urls.claims, { user: settings.user, count: settings.ahead - queue.length }), isAllSaid);
   } catch (error) {
     outbox.noticed(error);
     if (!current) blank(outbox.state === "login" ? "loginNeeded" : "away");
   } finally {
     claiming = false;
   }
+}
+
+function take(reply, isAllSaid) {
+  const kept = outbox.items(); // answered here, not yet known there
+  for (const item of reply.items) {
+    if (kept.has(item.item)) returned.set(item.item, item);
+    else hold(item);
+  }
+  guideline.noticed(reply.guideline);
+  find("warned").hidden = !reply.notice;
+  find("warned").textContent = say(words.textWarned, reply.notice);
+  strip.returned(reply.returned);
+  if (!current && queue.length) next();
+  else if (!current && reply.waiting) nothingFree(reply.waiting, isAllSaid && !isAskedMeanwhile);
+}
+
+function hold(item) { if (!holds(item.item)) queue.push(showing.prepare({ ...item, until: lease() })); }
+
+/* An answer that arrived late has used its item's claim up; what was parked and given back is still held. */
+async function holdReturned() {
+  if (!returned.size) return;
+  const asked = [...returned.values()];
+  returned.clear();
+  try {
+    const still = await post(settings.urls.renew, { user: settings.user, items: asked.map(({ item }) => item) });
+    const kept = outbox.items();
+    for (const item of asked) if (still.held.includes(item.item) && !kept.has(item.item)) hold(item);
+  } catch (error) {
+    for (const item of asked) returned.set(item.item, item);
+    outbox.noticed(error);
+  }
+  if (!current && queue.length) next();
+  else if (!current) claimMore();
 }
 
 function next() {
@@ -97,9 +123,9 @@ function suggest(suggestion) {
   if (line) line.textContent = suggestion?.shown === "before" ? say(words.textModelSays, suggestion.name) : "";
 }
 
-function nothingFree(waiting) {
+function nothingFree(waiting, isAllSaid) {
   const { state, next_free_seconds: left } = waiting;
-  if (outbox.keys().length && outbox.state === "ok") { // the last answers are still on their way
+  if (outbox.state === "ok" && (!isAllSaid || outbox.keys().length)) { // the last answers were still on their way
     waitTimer = setTimeout(claimMore, SOON_MS);
     return;
   }
@@ -174,6 +200,7 @@ function undo() {
 }
 
 outbox.addEventListener("back", claimMore);
+outbox.addEventListener("drained", holdReturned);
 outbox.addEventListener("answered", ({ detail }) => {
   const row = history.find(({ given }) => given.client_id === detail.client_id);
   if (row) row.state = detail.outcome;

@@ -113,6 +113,7 @@ export class Outbox extends EventTarget {
       for (let kept = this.entries(); kept.length; kept = this.entries()) await this.#sendSome(kept);
       this.#failures = 0;
       this.#enter("ok");
+      this.#tell("drained");
     } catch (error) {
       await this.#failed(error);
     } finally {

@@ -37,6 +37,35 @@ def test_keyboard_alone_leads_from_the_first_item_to_the_last(annotating: Any) -
     assert Annotation.objects.filter(is_parked=True, withdrawn_at__isnull=False).count() == 1
 
 
+def test_what_was_parked_comes_back_although_its_answer_is_acknowledged_late(
+    annotating: Any,
+) -> None:
+    page, _ = annotating(make_asking(items=1))
+    first = shown(page)
+    replies: list[Any] = []
+    handed_out: list[int] = []
+
+    def note(route: Any) -> None:
+        response = route.fetch()
+        handed_out.extend(item["item"] for item in response.json()["items"])
+        route.fulfill(response=response)
+
+    page.route("**/answers/", lambda route: replies.append((route, route.fetch())))
+    page.route("**/claims/", note)
+    page.keyboard.press("KeyP")
+    while first not in handed_out:
+        page.wait_for_timeout(50)
+    (route, response), *_ = replies
+    route.fulfill(response=response)
+    page.unroute_all()
+    page.wait_for_selector("#annotate[data-item]")
+    assert shown(page) == first
+    page.keyboard.press("Digit4")
+    nothing_waits(page)
+    expect(page.locator("#blank")).to_contain_text("All done")
+    assert Annotation.objects.get(withdrawn_at__isnull=True).label.name == "Outerwear"
+
+
 def test_an_input_method_that_composes_answers_nothing_and_swallows_nothing(
     annotating: Any,
 ) -> None:
