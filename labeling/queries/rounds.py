@@ -327,13 +327,20 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     """Return what an annotator did in a round and what is left for them."""
     mine = answers_given().filter(round=asking, annotator=annotator)
     left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
-    left += Claim.objects.filter(annotator=annotator, round_item__round=asking).count()
+    left += _held_and_full(asking, annotator)
     if left and asking.gold_every:
         left += gold.still_to_come(asking, annotator, left=left)
     parked = asking.annotations.filter(
         annotator=annotator, is_parked=True, withdrawn_at__isnull=True
     )
     return {"answered": mine.count(), "left": left, "parked": parked.count()}
+
+
+def _held_and_full(asking: Round, annotator: Annotator) -> int:
+    """Count what an annotator holds where nobody else fits: a free place is counted as such."""
+    held = Claim.objects.filter(annotator=annotator, round_item__round=asking)
+    free = Q(round_item__state=RoundItemState.OPEN, round_item__taken__lt=F("round_item__wanted"))
+    return held.exclude(free).count()
 
 
 def start_of_day(now: datetime) -> datetime:

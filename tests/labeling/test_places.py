@@ -9,7 +9,7 @@ from django.db.models import Q
 from labeling.models import Annotator, Item, Round, User
 from labeling.queries import places
 from labeling.queries import rounds as queries
-from labeling.services.annotations import OwnAnswerError, record_annotation
+from labeling.services.annotations import OwnAnswerError, record_annotation, withdraw_annotation
 from labeling.services.labels import exclude_items
 from labeling.services.rounds import LEASE, claim_items, make_round
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
@@ -91,6 +91,28 @@ def test_what_is_left_agrees_with_what_is_handed_out_when_answers_are_shared():
     for person in (one, two):
         left = places.left_in([asking], Q(annotator=person))[asking.pk]
         assert left == len(claim(asking, person, 20))
+
+
+def test_the_total_of_a_round_stays_while_items_are_held_answered_and_taken_back():
+    asking = make_asking(6, wanted=2)
+    one, two = make_annotator(asking), make_annotator(asking)
+    answer(asking, claim(asking, two)[0], two)
+    totals = []
+
+    def count() -> None:
+        standing = queries.standing(asking, one)
+        totals.append(standing["answered"] + standing["left"] + standing["parked"])
+
+    count()
+    first, second, _third = claim(asking, one, 3)
+    count()
+    given = answer(asking, first, one)
+    count()
+    withdraw_annotation(round=asking, annotator=one, client_id=given.annotation.client_id, now=NOW)
+    count()
+    answer(asking, second, one, "skip", is_parked=True)
+    count()
+    assert set(totals) == {6}
 
 
 def test_someone_who_answered_thousands_goes_on_behind_the_last_one():
