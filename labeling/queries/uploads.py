@@ -71,6 +71,13 @@ def elsewhere(upload: Upload) -> int:
     return upload.entries.filter(IS_ELSEWHERE).count()
 
 
+def keys_come_of_files(upload: Upload) -> bool:
+    """Tell whether items came of an upload by the names of files alone, without any table."""
+    result = upload.options.get("result") or {}
+    alone = bool(result.get("unused")) and not result.get("manifest")
+    return (alone or bool(upload.options.get("keeps_keys"))) and has_items(upload)
+
+
 def unknown_classes(upload: Upload) -> list[dict[str, Any]]:
     """Return the class names of an upload that its dataset does not have, with their items."""
     waiting = upload.entries.filter(code="unknown_class", item__label__isnull=True)

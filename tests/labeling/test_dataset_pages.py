@@ -123,6 +123,7 @@ def test_the_report_shows_reasons_and_downloads_them(
 def test_new_items_of_a_tested_source_wait_for_a_leads_word(
     lead: Client, dataset: Dataset, tmp_path: Path
 ):
+    datasets.add_classes(dataset=dataset, names=["cat"])
     tested = packed(tmp_path / "a.zip", {f"test/cat/{n}.png": png(n) for n in (1, 2)})
     first, _ = importing.open_import(dataset=dataset, path=tested)
     carry_out(first)
@@ -253,7 +254,7 @@ def test_a_failed_import_is_read_again_without_sending_the_files_again(
 ):
     failed = sent_table(lead, TABLE)
     page = lead.get(reverse("labeling:upload", args=["words", failed.pk])).text
-    assert "which column holds the texts?" in page
+    assert "no column is known to hold the texts" in page
     assert 'name="column_text"' in page
     again = reverse("labeling:read_upload_again", args=["words", failed.pk])
     lead.post(again, {"column_text": "words", "column_label": "meaning"})

@@ -516,3 +516,71 @@ def test_an_import_of_which_nothing_could_be_used_ends_with_status_1(tmp_path: P
     with pytest.raises(CommandError, match="Nothing could be used: 2 rejected"):
         run(folder(tmp_path / "root", {"cat/1.png": b"", "cat/2.png": b"nothing"}), capsys)
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["rejected"] == 2
+
+
+GERMAN = b"Datei;Wort;Sprecher\n" + b"".join(
+    f"{n}.png;{'ja' if n % 2 else 'nein'};p{n // 2}\n".encode() for n in range(1, 7)
+)
+CLIPS = {f"clips/{n}.png": png(n) for n in range(1, 7)}
+
+
+def test_a_table_without_known_headers_is_read_by_its_content(tmp_path: Path, capsys: Any):
+    result = run(packed(tmp_path / "a.zip", CLIPS | {"daten.csv": GERMAN}), capsys)
+    assert (result["imported"], result["by_content"]) == (6, "Datei")
+    assert not Item.objects.filter(label__isnull=False).exists()
+    assert not LabelClass.objects.exists()
+    assert result["label_choices"] == ["Wort"]
+
+
+def test_a_table_that_names_nothing_stops_the_import_and_asks(tmp_path: Path, capsys: Any):
+    table = b"Nummer;Wort\n" + b"".join(f"x{n};{n % 2}\n".encode() for n in range(8))
+    path = packed(tmp_path / "a.zip", CLIPS | {"daten.csv": table})
+    with pytest.raises(CommandError, match=r"Nummer, Wort\. The first line: Nummer=x0"):
+        run(path, capsys)
+    assert not Item.objects.exists()
+    question = Upload.objects.get().options["question"]
+    assert question["guess"] == {"label": "Wort"}
+    assert len(question["rows"]) == 5
+    result = run(path, capsys, "--without-table")
+    assert (result["imported"], result["one_folder"]) == (6, "clips")
+    assert [unused["table"] for unused in result["unused"]] == ["daten.csv"]
+    assert entry("daten.csv").code == "table_not_used"
+
+
+def test_one_folder_alone_is_no_class_but_a_known_one_is(tmp_path: Path, capsys: Any):
+    files = {"train/pictures/1.png": png(1), "val/pictures/2.png": png(2)}
+    assert run(folder(tmp_path / "root", files), capsys)["one_folder"] == "pictures"
+    assert not Item.objects.filter(label__isnull=False).exists()
+    dataset = Item.objects.first().dataset
+    LabelClass.objects.create(dataset=dataset, name="pictures")
+    run(folder(tmp_path / "more", {"train/pictures/3.png": png(3), "a.txt": b""}), capsys)
+    assert Item.objects.get(key="train/pictures/3.png").label.name == "pictures"
+
+
+def test_labels_come_later_from_a_table_alone(tmp_path: Path, capsys: Any):
+    run(packed(tmp_path / "a.zip", CLIPS | {"b/9.png": png(9)}), capsys, "--split-from", "none")
+    Item.objects.update(label=None, label_source=LabelSource.NONE)
+    table = tmp_path / "later.csv"
+    table.write_text("key,label,group\nclips/1.png,b,ann\n2.png,clips,bob\n77.png,b,eve\n")
+    result = run(table, capsys)
+    assert (result["different"], result["rejected"], result["imported"]) == (2, 1, 0)
+    assert not Item.objects.filter(label__isnull=False).exists()
+    differences.apply_differences(upload=Upload.objects.latest("pk"))
+    said = Item.objects.filter(label__isnull=False).order_by("key")
+    assert [(i.key, i.label.name, i.source_group) for i in said] == [
+        ("clips/1.png", "b", "ann"),
+        ("clips/2.png", "clips", "bob"),
+    ]
+    assert run(table, capsys)["unchanged"] == 2
+
+
+def test_texts_get_labels_from_a_table_without_texts(tmp_path: Path, capsys: Any):
+    (tmp_path / "t.csv").write_text(
+        "id,message,topic,customer\n"
+        + "".join(f"m{n},words {n},{n % 2},c{n // 2}\n" for n in range(8))
+    )
+    result = run(tmp_path / "t.csv", capsys, name="mails")
+    assert result["label_choices"] == ["topic", "customer"]
+    (tmp_path / "later.csv").write_text("id,label\nm1,late\nm2,early\n")
+    assert run(tmp_path / "later.csv", capsys, name="mails")["different"] == 2
+    assert Item.objects.count() == 8

@@ -47,6 +47,11 @@ class Command(JobCommand):
             action="store_true",
             help="add files whose bytes are here under another key all the same",
         )
+        parser.add_argument(
+            "--without-table",
+            action="store_true",
+            help="import the files though a table lies beside them that cannot be used",
+        )
         parser.add_argument("--owner", metavar="USER", help="who owns a dataset made here")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -68,6 +73,7 @@ class Command(JobCommand):
                     replace=options["replace"],
                     grow_test=options["grow_test"],
                     add_copies=options["add_copies"],
+                    without_table=options["without_table"],
                     by=owner,
                 )
         except (jobs.Refused, jobs.JobOpenError, datasets.NameTakenError) as refusal:
@@ -137,6 +143,18 @@ def _words(dataset: Dataset, result: dict[str, Any]) -> str:
         lines.append(
             f"{result['split']['for_test']} are in no split: their sources or copies are tested "
             "on. Put them there on the report's page, or import with --grow-test."
+        )
+    if result.get("by_content"):
+        lines.append(f"Column {result['by_content']!r} names the files; its content tells.")
+    if result.get("one_folder"):
+        lines.append(
+            f"All files lie in one folder, {result['one_folder']!r}: it is taken for no class."
+        )
+    choices = " or ".join(repr(name) for name in result.get("label_choices", []))
+    if choices:
+        lines.append(
+            f"No label column was recognised: is it {choices}? Import again with "
+            "--column label=NAME, then apply the changes on the report's page."
         )
     lines.append(f"Report: /d/{dataset.slug}/uploads/{result['upload']}/")
     return "\n".join(lines)

@@ -21,11 +21,11 @@ from labeling.models import Dataset, Job, JobState, LabelClass, Split, Upload, U
 from labeling.queries import uploads
 from labeling.services import datasets, jobs
 from labeling.services.intake import splitting
+from labeling.services.intake.manifest import MOST_COLUMNS, ColumnsNeededError
 from labeling.services.intake.measuring import Opened, open_all
 from labeling.services.intake.reading import Asked, Candidate, Reading, read_upload
 from labeling.services.intake.recording import Ledger, classes_by_name, record
 
-MOST_COLUMNS = 100  # shown where columns are chosen again
 TABLES_KEPT = timedelta(days=1)  # time to see that a column was meant otherwise
 BATCH_MEMBERS = 100  # rows of a transaction stay below 200 with their label history
 BATCH_BYTES = 64 * 2**20  # of files held in memory at once
@@ -43,6 +43,7 @@ def open_import(
     replace: bool = False,
     grow_test: bool = False,
     add_copies: bool = False,
+    without_table: bool = False,
     by: User | None = None,
 ) -> tuple[Upload, Job]:
     """Note an import of a folder, zip or table and its waiting job; the caller sends the job.
@@ -61,6 +62,7 @@ def open_import(
             "replace": replace,
             "grow_test": grow_test,
             "add_copies": add_copies,
+            "without_table": without_table,
         },
         by=by,
     )
@@ -87,7 +89,11 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
     if "result" in upload.options:  # everything was done before the last attempt was lost
         return dict(upload.options["result"])
     work.progress(message="Reading the list of files", now=True)
-    reading = read_upload(_asked(upload))
+    try:
+        reading = read_upload(_asked(upload))
+    except ColumnsNeededError as needed:
+        _ask(upload, needed.question, work)
+        raise
     _refuse_full_disk(reading)
     plan = _plan(upload, reading, work)
     _import_candidates(upload, reading, work)
@@ -99,13 +105,24 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
     result = {**counts(upload), "ignored": reading.ignored, "manifest": reading.manifest}
     result["elsewhere"] = uploads.elsewhere(upload)
     result |= {"upload": upload.pk, "split": split, "columns": reading.columns[:MOST_COLUMNS]}
+    result |= reading.notes
     with transaction.atomic():
         work.hold()
         upload.options["result"] = result
         upload.save(update_fields=["options"])
-    if not reading.columns:  # its contents lie in storage now, and no table is to be read again
+    if not reading.columns and not reading.notes.get(
+        "unused"
+    ):  # its contents lie in storage now, and no table is to be read again
         remove_files(upload)
     return result
+
+
+@transaction.atomic
+def _ask(upload: Upload, question: Mapping[str, Any], work: jobs.Work) -> None:
+    """Keep what a person has to say before anything is imported."""
+    work.hold()
+    upload.options["question"] = dict(question)
+    upload.save(update_fields=["options"])
 
 
 def remove_files(upload: Upload) -> None:
@@ -119,7 +136,7 @@ def can_read_again(upload: Upload) -> bool:
     """Tell whether an ended import failed or had a table, and its files are still there."""
     ended = upload.job is not None and not upload.job.is_open
     result = upload.options.get("result")
-    had_table = result is None or bool(result.get("columns"))
+    had_table = result is None or bool(result.get("columns") or result.get("unused"))
     return ended and had_table and Path(upload.path).exists()
 
 
@@ -134,9 +151,16 @@ def read_again(*, upload: Upload, options: Mapping[str, Any], by: User) -> tuple
     if not Path(upload.path).exists():
         raise jobs.Refused("The files of this import are no longer kept; send them again.")
     asked = {**upload.options, **options}
-    for name in ("plan", "result"):
+    for name in ("plan", "result", "question"):
         asked.pop(name, None)
-    if uploads.has_items(upload):
+    if "question" in upload.options:  # nothing came of it yet: it goes on
+        upload.options = asked
+        upload.save(update_fields=["options"])
+        return upload, open_job_of(upload=upload, by=by)
+    if uploads.keys_come_of_files(upload):
+        asked["keeps_keys"] = True
+        asked["top"] = upload.options["plan"]["top"]
+    elif uploads.has_items(upload):
         chosen = {role: name for role, name in asked["columns"].items() if role != "key"}
         was = {role: name for role, name in upload.options["columns"].items() if role == "key"}
         asked["columns"] = chosen | was
@@ -171,7 +195,10 @@ def _asked(upload: Upload) -> Asked:
         split_from=options.get("split_from") or "",
         open_archives=path.is_relative_to(uploads_folder()),
         known_classes=tuple(upload.dataset.classes.values_list("name", flat=True)),
-        top=options.get("plan", {}).get("top"),
+        known_keys=lambda: upload.dataset.items.values_list("key", flat=True),
+        without_table=bool(options.get("without_table")),
+        top=options.get("plan", options).get("top"),
+        keeps_keys=bool(options.get("keeps_keys")),
     )
 
 

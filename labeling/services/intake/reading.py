@@ -8,14 +8,17 @@ from typing import Any
 
 from labeling.models import Media
 from labeling.services.intake import tables
-from labeling.services.intake.members import (
-    Listing,
-    Member,
-    MemberError,
-    Problem,
-    is_table,
-    list_members,
+from labeling.services.intake.manifest import (
+    MOST_CLASS_CHARACTERS,
+    Manifest,
+    Names,
+    Target,
+    ask_columns,
+    bytes_of,
+    find_manifest,
+    label_choices,
 )
+from labeling.services.intake.members import Listing, Member, Problem, is_table, list_members
 from labeling.services.intake.placing import (
     NO_SPLIT_WORDS,
     UNLABELLED,
@@ -28,7 +31,6 @@ from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.jobs import Refused
 
 MOST_KEY_CHARACTERS = 400  # of Item.key and UploadEntry.name
-MOST_CLASS_CHARACTERS = 100  # of LabelClass.name
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Candidate:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[Problem, ...] = ()
     problem: Problem | None = None
+    is_known: bool = False  # a line about an item that is there; it brings no bytes
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Reading:
     top: str
     ignored: int
     columns: list[str] = field(default_factory=list)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
@@ -86,7 +90,10 @@ class Asked:
     split_from: str = ""
     open_archives: bool = False
     known_classes: tuple[str, ...] = ()
+    known_keys: Callable[[], Iterable[str]] = tuple
+    without_table: bool = False
     top: str | None = None
+    keeps_keys: bool = False  # the items are there already, under the names of their files
 
 
 def read_upload(asked: Asked) -> Reading:
@@ -96,22 +103,65 @@ def read_upload(asked: Asked) -> Reading:
     if top is None:
         whole = [member.name for member in listing.members if not member.problem]
         top = top_folder(whole, classes=asked.known_classes) if len(whole) > 1 else ""
-    if asked.media == Media.TEXT and any(is_table(m.name) for m in listing.members):
-        columns: dict[str, None] = {}
-        candidates, manifest = list(_of_text_tables(asked, listing, columns)), ""
+    has_tables = any(is_table(member.name) for member in listing.members)
+    if asked.media == Media.TEXT and has_tables:
+        reading = _of_texts(asked, listing, top)
     else:
-        table, unused = _manifest(asked, listing, top)
-        if asked.split_from == "column" and (table is None or not table.has("split")):
-            raise Refused("Splits are to come from a column, but no table has a split column.")
-        manifest = table.name if table else ""
-        columns = dict.fromkeys(table.columns if table else [])
-        if table and top and any(_key(table, row).startswith(top) for row in table.rows):
-            top = ""  # the table counts the folder among the names
-        found = _of_files(asked, listing, table, top)
-        candidates = [_without_table(c, unused) for c in found]
-    if not any(c.problem is None for c in candidates) and not candidates:
+        reading = _of_members(asked, listing, top)
+    if not reading.candidates:
         raise Refused(f"There is nothing to import in {asked.path.name}.")
-    return Reading(list(_distinct(candidates)), manifest, top, listing.ignored, list(columns))
+    return replace(reading, candidates=list(_distinct(reading.candidates)))
+
+
+def _of_members(asked: Asked, listing: Listing, top: str) -> Reading:
+    """Read files, and lines of a table that names them or items that are there."""
+    manifest = _manifest(asked, listing, top)
+    table = manifest.table
+    if asked.split_from == "column" and (table is None or not table.has("split")):
+        raise Refused("Splits are to come from a column, but no table has a split column.")
+    counts_top = table and top and any(_key(table, row).startswith(top) for row in table.rows)
+    if counts_top and not asked.keeps_keys:
+        top = ""  # the table counts the folder among the names
+    found = [_without_table(c, manifest.unused) for c in _of_files(asked, listing, manifest, top)]
+    says_labels = table is not None and table.has("label")
+    wrapper = "" if says_labels else _only_folder(found, asked.known_classes)
+    if wrapper:
+        found = [replace(c, label=None) for c in found]
+    elif not says_labels and not any(c.label for c in found):
+        wrapper = top.rstrip("/")
+    notes = {"one_folder": wrapper, "unused": manifest.samples, "by_content": manifest.by_content}
+    if table is not None and not any(c.label for c in found):
+        notes["label_choices"] = label_choices(table)
+    return Reading(
+        found,
+        table.name if table else "",
+        top,
+        listing.ignored,
+        list(table.columns if table else []),
+        notes,
+    )
+
+
+def _only_folder(candidates: Iterable[Candidate], known: Iterable[str]) -> str:
+    """Return the one folder that all files lie in; there is nothing that it could be told from."""
+    labels = {c.label for c in candidates if not c.problem and not c.is_known}
+    only = labels.pop() if len(labels) == 1 else None
+    return "" if not only or only.casefold() in {k.casefold() for k in known} else only
+
+
+def _manifest(asked: Asked, listing: Listing, top: str) -> Manifest:
+    if asked.labels is None and not any(is_table(m.name) for m in listing.members):
+        if asked.columns:
+            raise Refused("Columns are named, but there is no table that they could be in.")
+        return Manifest()
+    return find_manifest(
+        listing,
+        Names(listing, top, asked.known_keys),
+        top=top,
+        labels=asked.labels,
+        columns=asked.columns,
+        may_ask=not asked.without_table,
+    )
 
 
 def _natural(name: str) -> tuple[int, int, str, str]:
@@ -155,80 +205,11 @@ def _without_table(candidate: Candidate, unused: Mapping[str, str]) -> Candidate
     return replace(candidate, problem=("table_not_used", reason))
 
 
-def _manifest(asked: Asked, listing: Listing, top: str) -> tuple[Table | None, dict[str, str]]:
-    """Return the table that names the files, and why each other one is not used.
-
-    It is the one asked for, else the one that names most files.
-    """
-    if asked.labels is not None:
-        try:
-            content = asked.labels.read_bytes()
-        except OSError as error:
-            raise Refused(f"{asked.labels} cannot be read ({error.strerror}).") from error
-        table = read_table(asked.labels.name, content, columns=asked.columns)
-        if not (table.has("key") or table.has("file")):
-            raise Refused(
-                f"{table.name}: no column names the files. Say which one does "
-                f"(key); there are: {', '.join(table.columns[:30])}."
-            )
-        return table, {}
-    found, unused = [], {}
-    for member in listing.members:
-        inside = member.name.removeprefix(top)
-        if member.problem is None and is_table(inside) and "/" not in inside:
-            table = read_table(member.name, _bytes_of(member), columns=asked.columns)
-            if table.has("key") or table.has("file"):
-                found.append((len(_members_of_rows(table, listing, top)), table))
-                unused[member.name] = "No line of this table names a file of the import."
-            else:
-                there = ", ".join(table.columns[:30])
-                unused[member.name] = f"No column names the files (key, file, …): {there}."
-    count, best = max(found, key=lambda pair: pair[0], default=(0, None))
-    if asked.columns and best is None:
-        raise Refused("Columns are named, but there is no table that they could be in.")
-    if not best or not count:
-        return None, unused
-    for fits, table in found:
-        if fits and table is not best:
-            unused[table.name] = f"{best.name} names more files, so it is used."
-    return best, unused
-
-
-def _bytes_of(member: Member) -> bytes:
-    """Return the bytes of a table; without them the import cannot begin."""
-    try:
-        return member.read()
-    except MemberError as error:
-        raise Refused(f"{member.name}: {error.problem[1]}") from error
-
-
-def _members_of_rows(table: Table, listing: Listing, top: str) -> dict[int, Member]:
-    """Return the file of each row (by its line): by path, else by a file name that is unique."""
-    by_path: dict[str, Member] = {}
-    by_name: dict[str, list[Member]] = {}
-    for member in listing.members:
-        if is_table(member.name) or (member.problem and member.problem[0] == "duplicate_member"):
-            continue
-        path = PurePosixPath(member.name)
-        by_path.setdefault(member.name, member)
-        by_path.setdefault(member.name.removeprefix(top), member)
-        for name in {path.name, path.stem}:
-            by_name.setdefault(name, []).append(member)
-    found = {}
-    for row in table.rows:
-        for cell in filter(None, (table.cell(row, "file"), table.cell(row, "key"))):
-            name = plain_name(cell)
-            alike = by_name.get(PurePosixPath(name).name, []) if name not in by_path else []
-            if name in by_path or len(alike) == 1:
-                found[row.line] = by_path.get(name) or alike[0]
-                break
-    return found
-
-
-def _of_files(asked: Asked, listing: Listing, table: Table | None, top: str) -> Iterator[Candidate]:
+def _of_files(asked: Asked, listing: Listing, manifest: Manifest, top: str) -> Iterator[Candidate]:
+    table = manifest.table
     rows: dict[str, Row] = {}
     if table is not None:
-        rows = yield from _lines(table, _members_of_rows(table, listing, top))
+        rows = yield from _lines(asked, table, manifest.targets)
     taken = {_key(table, row) for row in rows.values()} if table else set()
     labels = {_label_of(table, row) for row in table.rows} if table else set()
     for member in listing.members:
@@ -252,37 +233,48 @@ def _of_files(asked: Asked, listing: Listing, table: Table | None, top: str) -> 
             label = placed.label if is_class else None
             yield replace(placed, label=label, notes=(("no_row", reason),))
         else:
-            yield _with_row(asked, _placed(asked, base), table, row)
+            named = _with_row(asked, _placed(asked, base), table, row)
+            yield replace(named, key=key) if asked.keeps_keys else named
 
 
 def _key(table: Table, row: Row) -> str:
     return plain_name(table.cell(row, "key") or table.cell(row, "file"))
 
 
-def _lines(table: Table, members: Mapping[int, Member]) -> Any:
-    """Yield the lines that cannot become items; return the rows by the name of their member."""
+def _lines(asked: Asked, table: Table, targets: Mapping[int, Target]) -> Any:
+    """Yield the lines that bring no file; return the others by the name of their member."""
     for line, unread in table.problems:
         yield Candidate(table.name, "", line=line, problem=unread)
     rows: dict[str, Row] = {}
     first: dict[str, Row] = {}
     for row in table.rows:
         key = _key(table, row)
-        member = members.get(row.line)
+        member = targets.get(row.line)
+        name = member if isinstance(member, str) else member.name if member else ""
         earlier = first.setdefault(key, row)
         if not key:
             problem: Problem = ("bad_row", "This line names no file.")
         elif earlier is not row:
             problem = _twice(table, row, earlier)
         elif member is None:
-            problem = ("no_file", f"There is no file {key} in the import.")
-        elif member.name in rows:
-            other = rows[member.name].line
+            problem = ("no_file", f"There is no file {key} in the import, and no such item.")
+        elif name in rows:
+            other = rows[name].line
             problem = ("duplicate_key", f"Line {other} names the same file; it counts.")
+        elif isinstance(member, str):
+            rows[name] = row
+            yield _about_item(asked, table, row, name)
+            continue
         else:
-            rows[member.name] = row
+            rows[name] = row
             continue
         yield Candidate(key or table.name, key, line=row.line, problem=problem)
     return rows
+
+
+def _about_item(asked: Asked, table: Table, row: Row, key: str) -> Candidate:
+    base = Candidate(key, key, line=row.line, is_known=True)
+    return replace(_with_row(asked, base, table, row), key=key)
 
 
 def _twice(table: Table, row: Row, earlier: Row) -> Problem:
@@ -339,16 +331,28 @@ def _split_of(asked: Asked, table: Table, row: Row) -> tuple[str, tuple[Problem,
 # --- texts -------------------------------------------------------------------------------------
 
 
+def _of_texts(asked: Asked, listing: Listing, top: str) -> Reading:
+    names = Names(replace(listing, members=[]), top, asked.known_keys)
+    found = [_text_table(asked, m, names) for m in listing.members if is_table(m.name)]
+    candidates = list(_of_text_tables(asked, listing, found, names))
+    columns = list(dict.fromkeys(c for table in found for c in table.columns))
+    notes: dict[str, Any] = {}
+    if not any(c.label for c in candidates):
+        notes["label_choices"] = label_choices(max(found, key=lambda table: len(table.rows)))
+    return Reading(candidates, "", top, listing.ignored, columns, notes)
+
+
 def _of_text_tables(
-    asked: Asked, listing: Listing, columns: dict[str, None]
+    asked: Asked, listing: Listing, found: list[Table], names: Names
 ) -> Iterator[Candidate]:
     """One item a line; where lines have no key, the table's name and the row number are it."""
     members = [m for m in listing.members if is_table(m.name)]
     seen: dict[str, tuple[str, int]] = {}
-    for member in members:
+    for member, table in zip(members, found):
         stem = PurePosixPath(member.name.removesuffix(".gz")).stem
-        table = _text_table(asked, member)
-        columns.update(dict.fromkeys(table.columns))
+        if not table.has("text"):  # labels and the like of items that are there
+            yield from _lines(asked, table, names.of_rows(table))
+            continue
         for line, problem in table.problems:
             yield Candidate(member.name, "", line=line, problem=problem)
         for row in table.rows:
@@ -375,21 +379,17 @@ def _stem_split(asked: Asked, stem: str) -> str:
     return split_named(stem) if asked.split_from in ("", "folder") else ""
 
 
-def _text_table(asked: Asked, member: Member) -> Table:
+def _text_table(asked: Asked, member: Member, names: Names) -> Table:
+    """Read a table of texts; without a column of texts it may speak of items that are there."""
     if member.problem:
         raise Refused(f"{member.name}: {member.problem[1]}")
-    content = _bytes_of(member)
+    content = bytes_of(member)
     table = read_table(member.name, content, columns=asked.columns)
-    if not table.has("text"):
+    if not table.has("text") and not names.of_rows(table):
         rest = [c for c in table.columns if c not in table.roles.values()]
         if len(rest) != 1:
-            raise Refused(
-                f"{member.name}: which column holds the texts? Name it (text); there are: "
-                f"{', '.join(table.columns[:30])}."
-            )
-        table = read_table(
-            member.name, _bytes_of(member), columns={**asked.columns, "text": rest[0]}
-        )
+            raise ask_columns(table, "no column is known to hold the texts", role="text")
+        table = read_table(member.name, content, columns={**asked.columns, "text": rest[0]})
     if asked.split_from == "column" and not table.has("split"):
         raise Refused(f"{member.name} has no split column.")
     return table

@@ -66,7 +66,7 @@ def record(opened: Sequence[Opened], ledger: Ledger) -> None:
     Content.objects.bulk_create(
         [content for content in contents.values() if content._state.adding], ignore_conflicts=True
     )
-    keys = [o.candidate.key for o in opened if o.content]
+    keys = [o.candidate.key for o in opened if o.content or o.candidate.is_known]
     there = Item.objects.select_related("label").filter(dataset=dataset, key__in=keys)
     items = {item.key: item for item in there}
     if not ledger.add_copies:
@@ -97,6 +97,10 @@ def _elsewhere(hashes: Sequence[str], ledger: Ledger) -> dict[str, list[Item]]:
 
 
 def _place(one: Opened, items: dict[str, Item], ledger: Ledger) -> None:
+    known = items.get(one.candidate.key) if one.candidate.is_known else None
+    if known is not None:
+        _compare(one, known, ledger)
+        return
     if one.content is None:
         code, reason = one.problem or ("unreadable", "The file cannot be read.")
         _enter(one, ledger, Outcome.REJECTED, notes=[(code, reason)])
@@ -113,9 +117,13 @@ def _place(one: Opened, items: dict[str, Item], ledger: Ledger) -> None:
     elif item.content_id != one.content.sha256:
         _place_other_bytes(one, item, ledger)
     else:
-        proposed, note = differences(one.candidate, item, ledger.classes)
-        outcome = Outcome.DIFFERENT if proposed else Outcome.UNCHANGED
-        _enter(one, ledger, outcome, item=item, proposed=proposed, notes=note)
+        _compare(one, item, ledger)
+
+
+def _compare(one: Opened, item: Item, ledger: Ledger) -> None:
+    proposed, note = differences(one.candidate, item, ledger.classes)
+    outcome = Outcome.DIFFERENT if proposed else Outcome.UNCHANGED
+    _enter(one, ledger, outcome, item=item, proposed=proposed, notes=note)
 
 
 def _place_other_bytes(one: Opened, item: Item, ledger: Ledger) -> None:
