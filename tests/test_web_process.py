@@ -40,9 +40,10 @@ megabytes = int(resident[1]) / 1024 if resident else 0
 print(json.dumps({"seen": seen, "loaded": loaded, "megabytes": megabytes}))
 """
 PAGES = ("", "browse/", "browse/?sort=suspicious", "browse/?flag=any", "browse/counts/",
-         "browse/histogram/", "items/1/", "rounds/new/", "import/", "settings/", "members/",
-         "rounds/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/", "runs/", "checks/",
-         "review/", "review/label_error/", "versions/", "before-after/")  # fmt: skip
+         "browse/round/", "browse/histogram/", "items/1/", "rounds/new/", "import/", "settings/",
+         "members/", "rounds/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/",
+         "runs/", "checks/", "review/", "review/label_error/", "versions/",
+         "before-after/")  # fmt: skip
 MOST_MEGABYTES = 150  # resident, after every page was asked for
 ADDRESSES = ["/", "/account/", "/work/", "/system/", "/healthz", "/datasets/new/", "/api/docs",
              *(f"/d/pets/{page}" for page in PAGES)]  # fmt: skip

@@ -70,7 +70,8 @@ def _find(said: _Said, work: jobs.Work) -> crowd_findings.Findings:
     work.progress(1, message="Measuring agreement", now=True)
     shared = agreement(*triple, n_classes=n_classes, rng=np.random.default_rng(SEED))
     work.progress(2, message="Looking for confused classes", now=True)
-    pairs = confused_pairs(*triple, posterior=agreed.posterior)
+    # Of two classes every mistake takes one for the other: that says nothing about the guideline.
+    pairs = confused_pairs(*triple, posterior=agreed.posterior) if n_classes > 2 else []
     facts = {
         "method": agreed.method,
         "why": agreed.why,
