@@ -8,7 +8,7 @@ from django.utils import timezone
 from labeling import tasks
 from labeling.services import jobs
 from quality.queries.runs import datasets_to_check, datasets_with_news
-from quality.services import compare, flags, present_system, runs
+from quality.services import compare, flags, present_system, runs, taking_back
 
 
 @shared_task(name="winnow.train", bind=True)
@@ -39,6 +39,12 @@ def detect(self: Task, job_id: int) -> None:
 def prove(self: Task, job_id: int) -> None:
     """Compare two versions."""
     jobs.carry_out(job_id, compare.prove, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.take_back", bind=True)
+def take_back(self: Task, job_id: int) -> None:
+    """Take an import back."""
+    jobs.carry_out(job_id, taking_back.take_back, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.import_predictions", bind=True)

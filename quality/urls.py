@@ -14,11 +14,13 @@ from quality.views import (
     overview,
     review,
     runs,
+    ways_back,
 )
 
 app_name = "quality"
 urlpatterns = [
     path("d/<slug:slug>/", overview.overview, name="overview"),
+    path("d/<slug:slug>/uploads/<int:pk>/take-back/", ways_back.take_back, name="take_back"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),
     path("d/<slug:slug>/review/", review.review, name="review"),

@@ -83,6 +83,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:upload_files": (LEADS, "post"),
     "labeling:start_upload": (LEADS, "post"),
     "labeling:apply_upload": (LEADS, "post"),
+    "quality:take_back": (LEADS, "get"),
     "labeling:read_upload_again": (LEADS, "post"),
     "labeling:upload_report": (LEADS, "get"),
     "labeling:media": (MEMBERS, "get"),
@@ -293,7 +294,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "quality:item_in_files",
         "example": "labeling:drop_example",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
-        "labeling:apply_upload labeling:upload_report labeling:read_upload_again",
+        "labeling:apply_upload labeling:upload_report labeling:read_upload_again quality:take_back",
         "class": "labeling:retire_class",
         "flag": "quality:flag quality:decide api-1:decide",
         "comparison": "quality:changed_items quality:compared",

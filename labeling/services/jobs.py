@@ -77,6 +77,14 @@ def open_job(
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 
+def refuse_while_busy(dataset: Dataset) -> None:
+    """Refuse what must not go on beside other work on a dataset, and say which work."""
+    busy = Job.objects.filter(dataset=dataset, state__in=OPEN_STATES).order_by("pk")
+    named = ", ".join(f"{job.title} (job {job.pk})" for job in busy)
+    if named:
+        raise Refused(f"Let this end or cancel it, then ask again: {named}.")
+
+
 class Work:
     """One attempt at a job, as the code that does the work sees it."""
 

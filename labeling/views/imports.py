@@ -247,6 +247,8 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     what = request.POST.get("what", "")
     if row.job is not None and row.job.is_open:
         messages.warning(request, _("The import still runs; wait for its end."))
+    elif row.options.get("taken_back"):
+        messages.warning(request, _("This import was taken back; import the files again."))
     elif what == "differences":
         count = differences.apply_differences(upload=row, by=request.user)
         messages.success(request, _("%s items changed.") % count)

@@ -18,7 +18,7 @@ from labeling.models import (
 )
 from labeling.queries.uploads import IS_ELSEWHERE
 from labeling.services import datasets, labels
-from labeling.services.intake.recording import classes_by_name, moment_of
+from labeling.services.intake.recording import classes_by_name, moment_of, swapped
 
 ROWS_A_TRANSACTION = 100
 
@@ -144,13 +144,14 @@ def _replace(upload: Upload, entries: list[UploadEntry], by: User | None) -> int
     items = [entry.item for entry in replaced if entry.item]
     for entry in replaced:
         if entry.item:
+            entry.proposed |= swapped(entry.item, entry.proposed["content"])
             entry.item.content_id = entry.proposed["content"]
             entry.item.odd = entry.proposed.get("odd", [])
             _take_over(entry.item, entry.proposed)
         entry.outcome = Outcome.REPLACED
     Item.objects.bulk_update(items, ["content", "odd", "source_group", "captured_at", "metadata"])
     _move_and_label(upload, replaced, by)
-    UploadEntry.objects.bulk_update(replaced, ["outcome"])
+    UploadEntry.objects.bulk_update(replaced, ["outcome", "proposed"])
     return len(replaced)
 
 

@@ -130,6 +130,7 @@ def _place_other_bytes(one: Opened, item: Item, ledger: Ledger) -> None:
     proposed, note = differences(one.candidate, item, ledger.classes)
     assert one.content is not None
     if ledger.replace:
+        proposed |= swapped(item, one.content.sha256)
         item.content, item.odd = one.content, one.odd
         ledger.replaced.append(item)
         _enter(one, ledger, Outcome.REPLACED, item=item, proposed=proposed, notes=note)
@@ -138,6 +139,11 @@ def _place_other_bytes(one: Opened, item: Item, ledger: Ledger) -> None:
     words = "This key is there already with other bytes; they are kept until you replace them."
     conflict = [("other_bytes", words), *note]
     _enter(one, ledger, Outcome.CONFLICT, item=item, proposed=proposed, notes=conflict)
+
+
+def swapped(item: Item, sha256: str) -> dict[str, Any]:
+    """Return what an entry keeps of bytes that it replaces, so that it can be taken back."""
+    return {"content": sha256, "was": {"content": item.content_id, "odd": item.odd}}
 
 
 def _place_elsewhere(one: Opened, there: Sequence[Item], ledger: Ledger) -> None:

@@ -1,0 +1,60 @@
+"""Bytes that nothing refers to any more, removed for good."""
+
+import time
+from collections.abc import Iterable
+
+from django.core.files.storage import storages
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from labeling import storage
+from labeling.models import Content, Item, Job, JobState, Outcome, UploadEntry, Version
+from labeling.services import jobs
+from labeling.services.versions import read_manifest
+
+POLL_SECONDS = 1.0
+
+
+def hashes_kept(*, leaving: QuerySet[UploadEntry]) -> set[str]:
+    """Return the contents that versions hold, or an import may still swap that does not leave."""
+    kept: set[str] = set()
+    for version in Version.objects.order_by("digest"):
+        kept.update(line["sha256"] for line in read_manifest(version))
+    swapped = UploadEntry.objects.filter(outcome__in=[Outcome.CONFLICT, Outcome.REPLACED])
+    swapped = swapped.exclude(pk__in=leaving.values("pk"))
+    for proposed in swapped.values_list("proposed", flat=True).iterator(chunk_size=2_000):
+        kept.update(filter(None, (proposed.get("content"), proposed.get("was", {}).get("content"))))
+    return kept
+
+
+def wait_for_imports(work: jobs.Work) -> None:
+    """Wait while an import of any dataset runs: it may be about to use the same bytes again."""
+    running = Job.objects.filter(kind="import", state=JobState.RUNNING)
+    while running.filter(lease_until__gte=timezone.now()).exists():
+        work.progress(message="Waiting for an import to end", now=True)
+        time.sleep(POLL_SECONDS)
+        work.check()
+
+
+def remove_unused(hashes: Iterable[str]) -> int:
+    """Remove the rows of contents that no item has; their bytes follow with the transaction.
+
+    The caller holds the transaction and leaves out what versions hold.
+    """
+    rows = Content.objects.filter(sha256__in=list(hashes))
+    rows = rows.filter(~Exists(Item.objects.filter(content=OuterRef("pk"))))
+    named = list(rows.values_list("sha256", "preview", "display"))
+    Content.objects.filter(sha256__in=[sha256 for sha256, _, _ in named]).delete()
+    names = {name for row in named for name in row if name}
+    for field in ("sha256", "preview", "display"):  # two contents may look alike when small
+        still = Content.objects.filter(**{f"{field}__in": names})
+        names -= set(still.values_list(field, flat=True))
+    transaction.on_commit(lambda: remove_files(names))
+    return len(named)
+
+
+def remove_files(names: Iterable[str]) -> None:
+    """Remove stored bytes; what is gone already is left alone."""
+    for sha256 in names:
+        storages["default"].delete(storage.name_of(sha256))

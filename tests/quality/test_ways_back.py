@@ -1,0 +1,143 @@
+"""Ways back: an import taken back."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+
+from labeling import storage
+from labeling.models import Content, Item, Job, Role, Upload
+from labeling.services import jobs
+from labeling.services.intake import differences
+from labeling.services.rounds import make_round
+from labeling.services.versions import freeze_version
+from quality.models import Flag, FlagItem
+from quality.services import taking_back
+from tests.factories import make_member
+from tests.labeling.test_intake import folder, png
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def data_folder(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.DATA_DIR = tmp_path
+
+
+def bring(root: Path, files: dict[str, bytes], *arguments: str, name: str = "pets") -> Upload:
+    call_command("import_dataset", name, str(folder(root, files)), *arguments)
+    return Upload.objects.latest("pk")
+
+
+def carry_back(upload: Upload) -> dict[str, Any]:
+    owner = make_member(upload.dataset)
+    job = taking_back.open_taking_back(upload=upload, by=owner)
+    done = jobs.carry_out(job.pk, taking_back.take_back)
+    assert done is not None
+    assert done.state == "done", done.error
+    upload.refresh_from_db()
+    return done.result
+
+
+def bytes_of(colour: int) -> Content | None:
+    return Content.objects.filter(sha256=hashlib.sha256(png(colour)).hexdigest()).first()
+
+
+def test_untouched_items_go_with_their_bytes_and_worked_on_ones_stay(tmp_path: Path):
+    bring(tmp_path / "other", {"cat/same.png": png(1)}, name="other")
+    files = {f"cat/{n}.png": png(n) for n in range(1, 6)} | {"dog/6.png": png(6)}
+    upload = bring(tmp_path / "a", files)
+    asked, flagged = Item.objects.get(key="cat/2.png"), Item.objects.get(key="cat/3.png")
+    make_round(
+        dataset=upload.dataset, name="r", kind="classify", items=[asked.pk], answers_wanted=1
+    )
+    doubt = Flag.objects.create(
+        dataset=upload.dataset, kind="odd_file", subject="s", score=0.5, reason="odd"
+    )
+    FlagItem.objects.create(flag=doubt, item=flagged)
+    gone = bytes_of(4)
+    assert gone is not None
+    result = carry_back(upload)
+    assert (result["removed"], result["kept_keys"]) == (5, ["cat/2.png"])
+    assert list(upload.dataset.items.values_list("key", flat=True)) == ["cat/2.png"]
+    assert not Flag.objects.exists()
+    assert bytes_of(4) is None
+    assert not storage.path_of(gone.sha256).exists()
+    assert not storage.path_of(gone.preview).exists()
+    shared = bytes_of(1)  # another dataset has it
+    assert shared is not None
+    assert len(storage.read_bytes(shared.sha256)) == shared.size
+    with pytest.raises(jobs.Refused):
+        taking_back.open_taking_back(upload=upload, by=make_member(upload.dataset))
+
+
+def test_what_a_version_holds_stays(tmp_path: Path):
+    upload = bring(tmp_path / "a", {"a/cat/1.png": png(1), "a/dog/2.png": png(2)})
+    freeze_version(dataset=upload.dataset)
+    result = carry_back(upload)
+    assert (result["removed"], result["kept"]) == (0, 2)
+
+
+def test_an_import_of_nothing_else_takes_its_classes_along(tmp_path: Path):
+    upload = bring(tmp_path / "a", {"cat/1.png": png(1), "dog/2.png": png(2)})
+    assert upload.dataset.classes.count() == 2
+    carry_back(upload)
+    assert not upload.dataset.classes.exists()
+    assert not upload.dataset.items.exists()
+
+
+def test_changes_of_labels_metadata_and_bytes_go_back(tmp_path: Path):
+    bring(tmp_path / "a", {"cat/1.png": png(1), "dog/2.png": png(2), "dog/3.png": png(3)})
+    was = Item.objects.get(key="cat/1.png")
+    table = b"file,label,speaker,room,split\ncat/1.png,dog,anna,hall,test\n"
+    files = {"cat/1.png": png(1), "dog/2.png": png(9), "dog/4.png": png(4)}
+    second = bring(tmp_path / "b", files | {"labels.csv": table}, "--replace")
+    assert differences.apply_differences(upload=second) == 1
+    changed = Item.objects.get(key="cat/1.png")
+    assert (str(changed.label), changed.source_group) == ("dog", "anna")
+    assert changed.split == "test"
+    assert bytes_of(9) is not None
+    result = carry_back(second)
+    assert (result["removed"], result["restored"]) == (1, 2)
+    item = Item.objects.get(key="cat/1.png")
+    assert (str(item.label), item.source_group, item.metadata) == ("cat", "", {})
+    assert item.split == was.split
+    assert Item.objects.get(key="dog/2.png").content == bytes_of(2)
+    assert bytes_of(9) is None
+    assert sorted(Item.objects.values_list("key", flat=True)) == [
+        "cat/1.png", "dog/2.png", "dog/3.png",
+    ]  # fmt: skip
+
+
+def test_a_later_change_is_not_undone_with_an_earlier_import(tmp_path: Path):
+    first = bring(tmp_path / "a", {"1.png": png(1), "2.png": png(2)})
+    second = bring(tmp_path / "b", {"1.png": png(3)}, "--replace")
+    assert carry_back(first)["kept_keys"] == ["1.png"]
+    assert carry_back(second)["restored"] == 1
+    assert Item.objects.get().content == bytes_of(1)
+
+
+def test_the_page_asks_with_counts_and_the_report_says_what_was_done(
+    client: Client, tmp_path: Path
+):
+    upload = bring(tmp_path / "a", {"cat/1.png": png(1), "cat/2.png": png(2)})
+    client.force_login(make_member(upload.dataset, Role.LEAD))
+    report = reverse("labeling:upload", args=["pets", upload.pk])
+    page = reverse("quality:take_back", args=["pets", upload.pk])
+    assert page in client.get(report).content.decode()
+    assert "2 items go" in client.get(page).content.decode()
+    busy = jobs.open_job(kind="train", dataset=upload.dataset)
+    assert client.post(page).url == report
+    assert not Job.objects.filter(kind="take_back").exists()
+    jobs.cancel_job(job=busy)
+    client.post(page)
+    jobs.carry_out(Job.objects.get(kind="take_back").pk, taking_back.take_back)
+    words = client.get(report).content.decode()
+    assert "This import was taken back" in words
+    assert page not in words
+    assert "taken back" in client.get(reverse("labeling:import", args=["pets"])).content.decode()
