@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from mlcore.intervals import Interval, bounds, draws_of
+from mlcore.intervals import COVERAGE, NUMBERS_AT_ONCE, Interval
 
 Level = Literal["nominal", "ordinal"]
 
@@ -121,13 +122,13 @@ def agreement(
     value, by_class = _alphas(how_many[None], patterns, agreed, pairs)
     drawn = [
         _alphas(draws, patterns, agreed, pairs)
-        for draws in draws_of(how_many, rng=rng, resamples=resamples)
+        for draws in _draws_of(how_many, rng=rng, resamples=resamples)
     ]
     found, found_by_class = (np.concatenate(each) for each in zip(*drawn))
     distances = _disagreements(votes, items, answers, level)
     return Agreement(
-        bounds(float(value[0]), found),
-        [bounds(float(v), each) for v, each in zip(by_class[0], found_by_class.T)],
+        _bounds(float(value[0]), found),
+        [_bounds(float(v), each) for v, each in zip(by_class[0], found_by_class.T)],
         [
             _of_one(distances[(annotators == person) & compared[items]], rng, resamples)
             for person in range(n_annotators)
@@ -208,5 +209,26 @@ def _of_one(distances: np.ndarray, rng: np.random.Generator, resamples: int) -> 
     if not len(distances) or np.isnan(distances).any():
         return NOTHING
     kinds, how_many = np.unique(distances, return_counts=True)
-    drawn = [draws @ kinds for draws in draws_of(how_many, rng=rng, resamples=resamples)]
-    return bounds(1.0 - float(distances.mean()), 1.0 - np.concatenate(drawn) / len(distances))
+    drawn = [draws @ kinds for draws in _draws_of(how_many, rng=rng, resamples=resamples)]
+    return _bounds(1.0 - float(distances.mean()), 1.0 - np.concatenate(drawn) / len(distances))
+
+
+def _draws_of(
+    how_many: np.ndarray, *, rng: np.random.Generator, resamples: int
+) -> Iterator[np.ndarray]:
+    """Yield, in blocks, how often each kind of item is drawn in each resample."""
+    n_items = int(how_many.sum())
+    block = max(NUMBERS_AT_ONCE // len(how_many), 1)
+    for start in range(0, resamples, block):
+        yield rng.multinomial(n_items, how_many / n_items, size=min(block, resamples - start))
+
+
+def _bounds(value: float, found: np.ndarray) -> Interval:
+    """Return the value with the limits that hold most of what resampling found.
+
+    Resamples in which it is not defined (nan) are left out.
+    """
+    defined = found[~np.isnan(found)]
+    tail = (1 - COVERAGE) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail]) if len(defined) else (np.nan, np.nan)
+    return Interval(value, float(low), float(high))

@@ -19,9 +19,9 @@ from quality.queries.runs import arrange
 NAMED_CLASSES = 2
 CHANGED = ("newly_right", "newly_wrong")
 SIDES = ("before", "after")
-# Resampling few groups gives intervals that are too narrow, badly so with 5 to 10
+# Groups, counted as if they were of equal size, below which limits are wide and rough
 # (Cameron, Gelbach and Miller 2008, doi:10.1162/rest.90.3.414).
-FEW_GROUPS = 10
+FEW_GROUPS = 5
 SCALE_MARGIN = 1.15  # the interval's own reach, and some room
 
 
@@ -68,11 +68,16 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
         "difference_rows": _linked(
             comparison, difference_rows(classes, before, after, order=seen), before, after
         ),
-        "few_groups": result.get("groups", FEW_GROUPS) < FEW_GROUPS,
+        "few_groups": are_few(result),
         "recalls": recalls,
         "most_recall": max((abs(row["value"]) for row in recalls), default=1) or 1,
         "words": in_words(result, recalls),
     }
+
+
+def are_few(score: dict[str, Any]) -> bool:
+    """Whether a score rests on too few groups, or nearly all on one, to have firm limits."""
+    return bool(score.get("worth", FEW_GROUPS) < FEW_GROUPS)
 
 
 def keys_in_cell(

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from labeling.services.versions import read_manifest
-from mlcore.intervals import Interval, accuracy_interval
+from mlcore.intervals import Interval, difference_interval
 from quality import arrays
 from quality.models import Run
 from quality.queries.comparisons import difference_rows
 from quality.queries.runs import items_url
 
 EARLIER_SHOWN = 20
-RESAMPLING_SEED = 0  # the same two runs have the same interval each time
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,13 @@ def difference_to(run: Run, other: Run) -> RunDifference | None:
     before = np.array([then[key].is_right for key in shared], dtype=float)
     after = np.array([now[key].is_right for key in shared], dtype=float)
     groups = np.array([now[key].group for key in shared])
-    rng = np.random.default_rng(RESAMPLING_SEED)
     return RunDifference(
         other=other,
         n=len(shared),
         relabelled=sum(now[key].given != then[key].given for key in shared),
         before=float(before.mean()),
         after=float(after.mean()),
-        change=accuracy_interval(after - before, groups, rng=rng),
+        change=difference_interval(after - before, groups),
         matrix=_matrix(run, other, now=[now[k] for k in shared], then=[then[k] for k in shared]),
     )
 

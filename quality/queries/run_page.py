@@ -5,6 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from quality.models import Run
+from quality.queries.comparisons import are_few
 from quality.queries.runs import (
     Matrix,
     arrange,
@@ -28,6 +29,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "state": state_of(run),
         "metrics": metrics,
         "facts": _facts(run, known),
+        "few_groups": are_few(metrics.get("accuracy", {})),
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
         "scores": _scores(run) if metrics else _scores_so_far(detail),

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from mlcore.intervals import Interval
     from mlcore.training import CrossValidation
 
-RESAMPLING_SEED = 0  # intervals of the same predictions are the same each time
 CENTROID = "Nearest centroid"
 MAJORITY = "Majority class"
 
@@ -30,7 +29,7 @@ def metrics_of(
     predicted = found.probabilities.argmax(axis=1)
     centroid = nearest_centroid_baseline(features, labels, found.folds) == labels
     majority = majority_baseline(labels, found.folds) == labels
-    macro_f1 = macro_f1_interval(labels, predicted, groups, n_classes=n_classes, rng=_rng())
+    macro_f1 = macro_f1_interval(labels, predicted, groups, n_classes=n_classes)
     counts = count_matrix(labels, predicted, n_classes=n_classes)
     return {
         "accuracy": accuracy(predicted == labels, groups),
@@ -55,7 +54,7 @@ def metrics_of_predictions(
     from mlcore.intervals import macro_f1_interval
 
     commonest = np.bincount(labels, minlength=n_classes).argmax()
-    macro_f1 = macro_f1_interval(labels, predicted, groups, n_classes=n_classes, rng=_rng())
+    macro_f1 = macro_f1_interval(labels, predicted, groups, n_classes=n_classes)
     counts = count_matrix(labels, predicted, n_classes=n_classes)
     return {
         "accuracy": accuracy(predicted == labels, groups),
@@ -71,16 +70,17 @@ def metrics_of_predictions(
 
 def accuracy(correct: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Return the share of right items with its interval over groups."""
-    from mlcore.intervals import accuracy_interval
+    from mlcore.intervals import accuracy_interval, groups_worth
 
-    return {**_as_json(accuracy_interval(correct, groups, rng=_rng())), "n": len(correct)}
+    found = _as_json(accuracy_interval(correct, groups))
+    return {**found, "n": len(correct), "worth": groups_worth(groups)}
 
 
 def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Return how much more is right, on the same items, with its interval over groups."""
-    from mlcore.intervals import paired_difference
+    from mlcore.intervals import groups_worth, paired_difference
 
-    change = paired_difference(before, after, groups, rng=_rng())
+    change = paired_difference(before, after, groups)
     return {
         "before": float(before.mean()),
         "after": float(after.mean()),
@@ -91,6 +91,7 @@ def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> dict[st
         "gained": change.gained,
         "lost": change.lost,
         "n": len(before),
+        "worth": groups_worth(groups),
     }
 
 
@@ -137,7 +138,3 @@ def _reports_by_fold(found: "CrossValidation") -> list[list[Any]]:
 
 def _as_json(interval: "Interval") -> dict[str, float]:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
-
-
-def _rng() -> np.random.Generator:
-    return np.random.default_rng(RESAMPLING_SEED)

@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from mlcore.confusion import confusion, similarity_order
 from mlcore.intervals import (
     accuracy_interval,
+    groups_worth,
     macro_f1_interval,
     majority_baseline,
     nearest_centroid_baseline,
@@ -22,7 +23,7 @@ def rng():
 
 def test_the_interval_of_single_items_is_that_of_the_binomial():
     correct = np.arange(400) < 300
-    found = accuracy_interval(correct, np.arange(400), rng=rng())
+    found = accuracy_interval(correct, np.arange(400))
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
     assert (found.value, found.low, found.high) == pytest.approx(
         (0.75, 0.75 - half, 0.75 + half), abs=0.006
@@ -31,33 +32,90 @@ def test_the_interval_of_single_items_is_that_of_the_binomial():
 
 def test_items_of_one_group_are_no_independent_evidence():
     correct = np.arange(400) < 300
-    alone = accuracy_interval(correct, np.arange(400), rng=rng())
-    tens = accuracy_interval(correct, np.arange(400) // 10, rng=rng())
+    alone = accuracy_interval(correct, np.arange(400))
+    tens = accuracy_interval(correct, np.arange(400) // 10)
     assert tens.high - tens.low > 2.5 * (alone.high - alone.low)
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says():
+@pytest.mark.parametrize("n_groups", [10, 60])
+@pytest.mark.parametrize("accuracy", [0.6, 0.85, 0.95])
+@pytest.mark.parametrize("like", [0.0, 0.3, 1.0])
+def test_limits_hold_the_truth_where_one_group_holds_a_third(n_groups, accuracy, like):
     source = np.random.default_rng(1)
     held = 0
-    for _ in range(200):
+    for _ in range(300):
+        sizes = source.geometric(0.3, size=n_groups - 1)
+        groups = np.repeat(np.arange(n_groups), [max(1, sizes.sum() // 2), *sizes])
+        rate = _rates(accuracy, like, n_groups, source)[groups]
+        found = accuracy_interval(source.random(len(groups)) < rate, groups)
+        assert found.low <= found.value <= found.high
+        held += found.low <= accuracy <= found.high
+    assert held >= 0.9 * 300
+
+
+def _rates(accuracy, like, n_groups, source):
+    if like in (0.0, 1.0):
+        return source.random(n_groups) < accuracy if like else np.full(n_groups, accuracy)
+    weight = (1 - like) / like
+    return source.beta(accuracy * weight, (1 - accuracy) * weight, size=n_groups)
+
+
+def test_limits_are_no_wider_than_they_need_to_be():
+    source = np.random.default_rng(1)
+    held = 0
+    for _ in range(300):
         rate = np.repeat(source.beta(8, 2, size=60), 5)
-        found = accuracy_interval(
-            source.random(300) < rate, np.arange(300) // 5, rng=source, resamples=500
-        )
+        found = accuracy_interval(source.random(300) < rate, np.arange(300) // 5)
         held += found.low <= 0.8 <= found.high
-    assert held >= 178
+    assert 0.92 * 300 <= held <= 0.98 * 300
+
+
+def test_the_value_is_not_at_the_edge_where_one_large_group_differs():
+    """A third of the items come from one source, and those are harder."""
+    correct = np.concatenate([np.arange(70) < 50, np.arange(140) < 130])
+    groups = np.concatenate([np.zeros(70), np.arange(140) // 4 + 1])
+    found = accuracy_interval(correct, groups)
+    assert found.value == pytest.approx(180 / 210)
+    assert found.value - found.low > 0.5 * (found.high - found.low) / 2
+    assert found.high - found.value > 0.3 * (found.high - found.low) / 2
+
+
+def test_all_right_is_not_taken_for_certain():
+    assert accuracy_interval(np.ones(400), np.arange(400)).low == pytest.approx(0.99, abs=0.002)
+    assert accuracy_interval(np.ones(400), np.arange(400) // 100).low < 0.5
+
+
+def test_one_group_tells_next_to_nothing():
+    found = accuracy_interval(np.arange(50) < 40, np.zeros(50))
+    assert found.low < 0.01
+    assert found.high > 0.99
+    assert groups_worth(np.zeros(50)) == 1.0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 5)), min_size=1),
+)
+def test_every_value_lies_inside_its_limits(rows):
+    labels, predicted, groups = np.array(rows).T
+    right, other = labels == predicted, labels == 0
+    for found in (
+        accuracy_interval(right, groups),
+        macro_f1_interval(labels, predicted, groups, n_classes=4),
+        paired_difference(right, other, groups),
+    ):
+        assert -1 <= found.low <= found.value <= found.high <= 1
 
 
 def test_nothing_changed_gives_exactly_zero():
     correct = rng().random(50) < 0.7
-    found = paired_difference(correct, correct, np.arange(50), rng=rng())
+    found = paired_difference(correct, correct, np.arange(50))
     assert (found.value, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_a_gain_is_counted_and_tested_exactly():
     before = np.zeros(40, dtype=bool)
     after = np.arange(40) < 8
-    found = paired_difference(before, after, np.arange(40), rng=rng())
+    found = paired_difference(before, after, np.arange(40))
     assert (found.gained, found.lost) == (8, 0)
     assert found.value == pytest.approx(0.2)
     assert found.p_value == pytest.approx(2 * 0.5**8)
@@ -67,9 +125,7 @@ def test_a_gain_is_counted_and_tested_exactly():
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_macro_f1_and_confusion_agree_with_scikit_learn(pairs):
     labels, predicted = np.array(pairs).T
-    found = macro_f1_interval(
-        labels, predicted, np.arange(len(labels)), n_classes=4, rng=rng(), resamples=20
-    )
+    found = macro_f1_interval(labels, predicted, np.arange(len(labels)), n_classes=4)
     assert found.value == pytest.approx(f1_score(labels, predicted, average="macro"))
     ours = confusion(labels, predicted, n_classes=4)
     assert (ours == confusion_matrix(labels, predicted, labels=range(4))).all()

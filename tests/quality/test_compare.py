@@ -210,4 +210,4 @@ def test_each_cell_of_a_comparison_leads_to_the_items_that_it_counts(client):
     shown = client.get(address, {"given": first}).content.decode()
     assert f"After: labelled {first}" in " ".join(shown.split())
     assert comparison.result["groups"] == 1
-    assert "All judged items come from 1 source: the interval is too narrow" in page
+    assert "All judged items come from 1 source: the interval says next to nothing" in page
