@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,3 +35,18 @@ def test_starting_again_ends_the_children_of_what_was_killed(tmp_path: Path) -> 
     until(lambda: not is_running(child), seconds=10)
     os.killpg(part.process.pid, signal.SIGKILL)
     part.process.wait()
+
+
+def test_an_interrupt_ends_what_a_shell_started_in_the_background(tmp_path: Path) -> None:
+    up = subprocess.Popen(
+        ["sh", "-c", f"trap '' INT; exec {sys.executable} manage.py up --no-demo --port 8793"],
+        env={**os.environ, "WINNOW_DATA": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert up.stdout
+    said = iter(up.stdout.readline, "")
+    assert any("Starting Redis" in line for line in said)
+    up.send_signal(signal.SIGINT)
+    assert any("Ended." in line for line in said)
+    assert up.wait(timeout=60) == 0

@@ -46,9 +46,11 @@ class Command(BaseCommand):
     def handle(self, *, port: int, no_demo: bool, **options: Any) -> None:
         self.parts: dict[str, Part] = {}
         with self.only_one() as _lock:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the last
-                    signal.signal(number, _interrupt)
+            # A shell lets what it starts in the background ignore Ctrl-C; asked by name, it ends.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _interrupt)
+            if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+                signal.signal(signal.SIGHUP, _interrupt)
             try:
                 self.start(port=port, no_demo=no_demo)
                 self.tend_until(lambda: False)
