@@ -1,6 +1,7 @@
 """How files that come through the browser are to be read."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -42,6 +43,14 @@ class ImportOptionsForm(forms.Form):
     column_captured_at = forms.CharField(required=False, label=_("Column of the date"))
     column_text = forms.CharField(required=False, label=_("Column of the text"))
 
+    without_table = forms.BooleanField(required=False)
+
+    def offer_columns(self, columns: Sequence[str]) -> None:
+        """Let columns be chosen among those that the table has."""
+        choices = [("", _("as its name says, if it is there")), *((c, c) for c in columns)]
+        for role in COLUMN_ROLES:
+            self.fields[f"column_{role}"].widget = forms.Select(choices=choices)
+
     def options(self) -> dict[str, Any]:
         """Return the options that the upload keeps."""
         found = self.cleaned_data
@@ -50,6 +59,7 @@ class ImportOptionsForm(forms.Form):
             "columns": {role: name for role, name in columns.items() if name},
             "split_from": found["split_from"],
             "replace": found["replace"],
+            "without_table": found["without_table"],
             "add_copies": found["add_copies"],
         }
 
@@ -86,3 +96,10 @@ class ReportFilterForm(forms.Form):
     all = forms.BooleanField(required=False)
     q = forms.CharField(required=False, max_length=200)
     after = forms.IntegerField(required=False, min_value=0)
+
+
+class MergeClassesForm(forms.Form):
+    """Which class is meant as which other one."""
+
+    old = forms.IntegerField()
+    new = forms.IntegerField(required=False)

@@ -1,5 +1,6 @@
 """What became of an upload, read for its report page and its download."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 from django.db.models.fields.json import KT
 
-from labeling.models import Dataset, Outcome, Upload, UploadEntry
+from labeling.models import Dataset, LabelClass, Media, Outcome, Upload, UploadEntry
+from mlcore.files import IMAGE_TYPES, SOUND_TYPES, expected_types
 
 PAGE = 100
 PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
@@ -71,11 +73,43 @@ def elsewhere(upload: Upload) -> int:
     return upload.entries.filter(IS_ELSEWHERE).count()
 
 
+def has_any_item(dataset: Dataset) -> bool:
+    """Tell whether a dataset holds anything."""
+    return dataset.items.exists()
+
+
 def keys_come_of_files(upload: Upload) -> bool:
     """Tell whether items came of an upload by the names of files alone, without any table."""
     result = upload.options.get("result") or {}
     alone = bool(result.get("unused")) and not result.get("manifest")
     return (alone or bool(upload.options.get("keeps_keys"))) and has_items(upload)
+
+
+def alike_classes(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return classes in use that differ by case, spaces or underscores alone.
+
+    Each is `old`, with its `n` items, beside the one of them that has most, `new`.
+    """
+    groups: dict[str, list[LabelClass]] = {}
+    used = dataset.classes.filter(retired_at__isnull=True).annotate(n=Count("items"))
+    for row in used.order_by("-n", "position"):
+        folded = "".join(c for c in row.name.casefold() if not c.isspace() and c not in "_-")
+        groups.setdefault(folded, []).append(row)
+    alike = [(rest, rows[0]) for rows in groups.values() for rest in rows[1:]]
+    return [{"old": old, "new": new, "n": getattr(old, "n", 0)} for old, new in alike]
+
+
+def other_media(upload: Upload) -> tuple[str, int]:
+    """Return which other medium most refused files are, by their names, and how many."""
+    refused = upload.entries.filter(outcome=Outcome.REJECTED, code="not_media")
+    seen: Counter[str] = Counter()
+    for name in refused.values_list("name", flat=True):
+        types = expected_types(name)
+        seen[Media.IMAGE] += bool(types & IMAGE_TYPES)
+        seen[Media.AUDIO] += bool(types & SOUND_TYPES)
+    del seen[upload.dataset.media]
+    media, count = seen.most_common(1)[0] if seen else ("", 0)
+    return (media, count) if count else ("", 0)
 
 
 def unknown_classes(upload: Upload) -> list[dict[str, Any]]:

@@ -153,6 +153,19 @@ def change_classes(*, dataset: Dataset, changes: Mapping[int, Mapping[str, str]]
     return len(changed)
 
 
+class HasItemsError(Exception):
+    """Items are there already; they would be of the wrong kind."""
+
+
+@transaction.atomic
+def change_media(*, dataset: Dataset, media: str) -> None:
+    """Let a dataset without items hold another medium."""
+    if dataset.items.exists():
+        raise HasItemsError("This dataset has items already; make another one for these files.")
+    dataset.media = media
+    dataset.save(update_fields=["media"])
+
+
 def retire_class(*, label_class: LabelClass, retired: bool) -> None:
     """Take a class out of use (its labels and versions stay) or back into use, without a key."""
     label_class.retired_at = timezone.now() if retired else None

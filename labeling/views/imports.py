@@ -17,13 +17,14 @@ from django.views.decorators.http import require_POST
 from labeling import access, queries, tasks
 from labeling.forms.imports import (
     ImportOptionsForm,
+    MergeClassesForm,
     OpenUploadForm,
     ReportFilterForm,
     SentFilesForm,
 )
-from labeling.models import Dataset, Outcome, Upload
+from labeling.models import Dataset, Media, Outcome, Upload
 from labeling.queries import uploads as reads
-from labeling.services import jobs
+from labeling.services import datasets, jobs
 from labeling.services.intake import differences, importing, receiving, splitting
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
@@ -146,10 +147,15 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "counts": importing.counts(row),
         "elsewhere": reads.elsewhere(row),
         "unknown": reads.unknown_classes(row),
+        "alike": reads.alike_classes(row.dataset),
+        "other": _other_media(row),
     }
+    if not request.GET:
+        context |= _folded(context["entries"], context["totals"])
     if row.job is not None:
         context |= queries.job_outlook(row.job)
         context["again"] = _again_form(row)
+        context["sample"] = _sample(row)
     return render(request, "labeling/upload.html", context)
 
 
@@ -158,10 +164,47 @@ def _again_form(row: Upload) -> ImportOptionsForm | None:
     if not importing.can_read_again(row):
         return None
     named = {f"column_{role}": name for role, name in row.options.get("columns", {}).items()}
-    form = ImportOptionsForm(initial={**row.options, **named})
-    if reads.has_items(row):  # by their keys items are known
+    shown = _sample(row)
+    guessed = {f"column_{role}": name for role, name in shown.get("guess", {}).items()}
+    form = ImportOptionsForm(initial={**row.options, **guessed, **named})
+    result = row.options.get("result", {})
+    columns = shown.get("columns") or result.get("columns")
+    if columns:
+        form.offer_columns(columns)
+    if reads.has_items(row) and not reads.keys_come_of_files(row):  # items are known by keys
         del form.fields["column_key"]
     return form
+
+
+def _sample(row: Upload) -> dict[str, Any]:
+    """Return the first lines of the table whose columns a person should name, if there is one."""
+    if "question" in row.options:
+        return dict(row.options["question"])
+    result = row.options.get("result", {})
+    unused = result.get("unused") if not result.get("manifest") else None
+    return dict(unused[0]) if unused else {}
+
+
+def _other_media(row: Upload) -> dict[str, Any]:
+    media, count = reads.other_media(row)
+    words = dict(Media.choices)
+    may_change = bool(count) and not reads.has_any_item(row.dataset)
+    return {"media": media, "words": words.get(media, ""), "n": count, "may_change": may_change}
+
+
+def _folded(entries: list[Any], totals: list[dict[str, Any]]) -> dict[str, Any]:
+    """Show lines that say the same only once; the others stand behind their total."""
+    seen: set[tuple[str, str, str]] = set()
+    kept, folded = [], set()
+    for entry, changes in entries:
+        says = (entry.outcome, entry.code, entry.reason)
+        if entry.reason and not changes and says in seen:
+            folded.add((entry.outcome, entry.code))
+        else:
+            kept.append((entry, changes))
+        seen.add(says)
+    more = [row for row in totals if (row["outcome"], row["code"]) in folded]
+    return {"entries": kept, "folded": more}
 
 
 @login_required
@@ -172,8 +215,14 @@ def read_upload_again(request: access.MemberRequest, slug: str, pk: int) -> Http
     form = ImportOptionsForm(request.POST)
     form.is_valid()
     try:
-        again, job = importing.read_again(upload=row, options=form.options(), by=request.user)
-    except (jobs.Refused, jobs.JobOpenError) as refusal:
+        options = form.options()
+        if request.POST.get("what") == "label":  # the one choice; the rest stays as it was
+            options = {"columns": {**row.options.get("columns", {}), **options["columns"]}}
+        if request.POST.get("what") == "media":
+            media = reads.other_media(row)[0] or row.dataset.media
+            datasets.change_media(dataset=row.dataset, media=media)
+        again, job = importing.read_again(upload=row, options=options, by=request.user)
+    except (jobs.Refused, jobs.JobOpenError, datasets.HasItemsError) as refusal:
         messages.error(request, str(refusal))
         return redirect("labeling:upload", slug, pk)
     tasks.send(job)
@@ -264,6 +313,8 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     elif what == "test":
         count = splitting.join_test(upload=row)
         messages.success(request, _("%s items are in the test split now.") % count)
+    elif what in ("merge", "unmerge"):
+        _merge(request, row)
     elif what == "class" and request.POST.get("name"):
         name = request.POST["name"][:100]
         count = differences.add_class(upload=row, name=name, by=request.user)
@@ -272,3 +323,17 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
             _("Class “%(name)s”: %(count)s items labelled.") % {"name": name, "count": count},
         )
     return redirect("labeling:upload", slug, pk)
+
+
+def _merge(request: access.MemberRequest, row: Upload) -> None:
+    form = MergeClassesForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Which classes? Load the page again."))
+        return
+    old, new = form.cleaned_data["old"], form.cleaned_data["new"]
+    if request.POST.get("what") == "merge" and new:
+        count = differences.merge_class(upload=row, old=old, new=new, by=request.user)
+        messages.success(request, _("%s items relabelled.") % count)
+    else:
+        count = differences.split_class(upload=row, old=old, by=request.user)
+        messages.success(request, _("Taken back: %s items.") % count)

@@ -64,6 +64,58 @@ def add_class(*, upload: Upload, name: str, by: User | None = None) -> int:
     return count
 
 
+@transaction.atomic
+def merge_class(*, upload: Upload, old: int, new: int, by: User | None = None) -> int:
+    """Give all items of one class the label of another that is meant as well; take it out of use.
+
+    What it did is kept with the upload, so that `split_class` can take it back.
+    """
+    chosen = upload.dataset.classes.in_bulk([old, new])
+    if len(chosen) < 2 or chosen[old].retired_at:
+        return 0
+    reason = _merged(upload, old)
+    pks = list(Item.objects.filter(label_id=old).values_list("pk", flat=True))
+    count = 0
+    for start in range(0, len(pks), ROWS_A_TRANSACTION):
+        some = dict.fromkeys(pks[start : start + ROWS_A_TRANSACTION], chosen[new])
+        count += labels.set_labels(labels=some, source=LabelSource.REVIEW, by=by, reason=reason)
+    key = chosen[old].key
+    datasets.retire_class(label_class=chosen[old], retired=True)
+    done = {"old": old, "from": chosen[old].name, "to": chosen[new].name, "n": count, "key": key}
+    upload.options["merged"] = [*upload.options.get("merged", []), done]
+    upload.save(update_fields=["options"])
+    return count
+
+
+@transaction.atomic
+def split_class(*, upload: Upload, old: int, by: User | None = None) -> int:
+    """Undo `merge_class`; labels that were changed since stay as they are."""
+    merged = upload.options.get("merged", [])
+    done = next((row for row in merged if row["old"] == old), None)
+    if done is None:
+        return 0
+    label = upload.dataset.classes.get(pk=old)
+    datasets.retire_class(label_class=label, retired=False)
+    if not upload.dataset.classes.filter(key=done["key"]).exists():
+        label.key = done["key"]
+        label.save(update_fields=["key"])
+    reason = _merged(upload, old)
+    items = Item.objects.filter(dataset=upload.dataset, label_changes__reason=reason).distinct()
+    upload.options["merged"] = [row for row in merged if row is not done]
+    upload.save(update_fields=["options"])
+    return labels.take_back_labels(
+        items=items.values_list("pk", flat=True),
+        source=LabelSource.REVIEW,
+        given_for=reason,
+        by=by,
+        reason=f"{reason}: taken back",
+    )
+
+
+def _merged(upload: Upload, old: int) -> str:
+    return f"class {old} merged after import {upload.pk}"
+
+
 def _settle(entry: UploadEntry, part: str) -> None:
     entry.proposed.pop(part, None)
     if entry.code == "unknown_class":

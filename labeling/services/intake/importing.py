@@ -110,9 +110,9 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
         work.hold()
         upload.options["result"] = result
         upload.save(update_fields=["options"])
-    if not reading.columns and not reading.notes.get(
-        "unused"
-    ):  # its contents lie in storage now, and no table is to be read again
+    # The contents lie in storage now; files are kept where they may be read in another way.
+    had_table = reading.columns or reading.notes.get("unused")
+    if not had_table and upload.dataset.items.exists():
         remove_files(upload)
     return result
 
@@ -133,11 +133,12 @@ def remove_files(upload: Upload) -> None:
 
 
 def can_read_again(upload: Upload) -> bool:
-    """Tell whether an ended import failed or had a table, and its files are still there."""
+    """Tell whether an ended import failed, brought nothing or had a table, and has its files."""
     ended = upload.job is not None and not upload.job.is_open
     result = upload.options.get("result")
     had_table = result is None or bool(result.get("columns") or result.get("unused"))
-    return ended and had_table and Path(upload.path).exists()
+    may_differ = had_table or not upload.dataset.items.exists()
+    return ended and may_differ and Path(upload.path).exists()
 
 
 @transaction.atomic
@@ -151,7 +152,7 @@ def read_again(*, upload: Upload, options: Mapping[str, Any], by: User) -> tuple
     if not Path(upload.path).exists():
         raise jobs.Refused("The files of this import are no longer kept; send them again.")
     asked = {**upload.options, **options}
-    for name in ("plan", "result", "question"):
+    for name in ("plan", "result", "question", "taken_back", "merged"):
         asked.pop(name, None)
     if "question" in upload.options:  # nothing came of it yet: it goes on
         upload.options = asked
