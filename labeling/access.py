@@ -35,6 +35,7 @@ class MemberRequest(HttpRequest):
 EVERYONE = (Role.OWNER, Role.LEAD, Role.REVIEWER, Role.ANNOTATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.REVIEWER)
 LEADS = (Role.OWNER, Role.LEAD)
+OWNERS = (Role.OWNER,)
 JOBS_OF_REVIEWERS = ("detect",)
 NAMED = 5
 
@@ -99,11 +100,14 @@ def item_for(user: Viewer, slug: str, item_id: int, *, roles: tuple[str, ...] = 
 
 
 def job_for(user: Viewer, job_id: int) -> Job:
-    """Return a job that a reviewer, lead or owner of its dataset may watch."""
+    """Return a job that a reviewer, lead or owner of its dataset, or who asked for it may watch."""
     job = Job.objects.filter(pk=job_id).select_related("dataset", "by").first()
     if job is None:
         raise Http404("no such job")
-    allowed = user.is_staff if job.dataset is None else admit(user, job.dataset) in REVIEWERS
+    if job.dataset is None:
+        allowed = user.is_authenticated and (user.is_staff or job.by == user)
+    else:
+        allowed = admit(user, job.dataset) in REVIEWERS
     if not allowed:
         raise Http404("no such job")
     return job

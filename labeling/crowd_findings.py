@@ -66,6 +66,11 @@ def keep(dataset: int, found: Findings) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
+def remove(dataset: int) -> None:
+    """Remove what was found about a dataset (by id)."""
+    _path(dataset).unlink(missing_ok=True)
+
+
 def last(dataset: int) -> Findings | None:
     """Return what was found about a dataset (by id) last; None before the first time."""
     try:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,27 @@ def save_features(backbone: str, hashes: Sequence[str], *, vectors: np.ndarray) 
         name = hashlib.sha256("\n".join(part).encode()).hexdigest()[:16]
         save_array(folder / f"{name}.npy", vectors[start : start + SHARD_ROWS].astype(np.float32))
         save_text(folder / f"{name}.json", json.dumps(part))
+
+
+def drop_vectors(which: Callable[[list[str]], set[str]]) -> int:
+    """Drop the vectors of the contents that `which` picks of each shard; returns how many.
+
+    What is left of a shard is a new one; it is there before the old one goes.
+    """
+    count = 0
+    for listing in sorted((Path(settings.DATA_DIR) / "features").glob("*/*.json")):
+        hashes = json.loads(listing.read_text())
+        dropped = which(hashes)
+        if not dropped:
+            continue
+        rows = [row for row, sha256 in enumerate(hashes) if sha256 not in dropped]
+        vectors = np.load(listing.with_suffix(".npy"), mmap_mode="r")
+        kept = [hashes[row] for row in rows]
+        save_features(listing.parent.name, kept, vectors=vectors[rows])
+        listing.unlink()
+        listing.with_suffix(".npy").unlink(missing_ok=True)
+        count += len(dropped)
+    return count
 
 
 def known_contents(backbone: str) -> dict[str, tuple[str, int]]:

@@ -29,6 +29,13 @@ def save_graph(
             old.unlink(missing_ok=True)
 
 
+def remove_graphs(dataset_id: int) -> None:
+    """Remove what was built for a dataset."""
+    folder = arrays.features_folder("any").parent
+    for path in folder.glob(f"*/graphs/{dataset_id}-*"):
+        path.unlink(missing_ok=True)
+
+
 def load_graph(dataset_id: int, *, backbone: str, hashes: Sequence[str]) -> NeighbourGraph | None:
     """Return the graph over exactly these contents in this order, if it was built."""
     path = _folder(backbone) / f"{_name(dataset_id, hashes)}.npz"

@@ -8,7 +8,7 @@ from django.utils import timezone
 from labeling import tasks
 from labeling.services import jobs
 from quality.queries.runs import datasets_to_check, datasets_with_news
-from quality.services import compare, flags, present_system, runs, taking_back
+from quality.services import compare, deleting, flags, present_system, runs, taking_back
 
 
 @shared_task(name="winnow.train", bind=True)
@@ -45,6 +45,12 @@ def prove(self: Task, job_id: int) -> None:
 def take_back(self: Task, job_id: int) -> None:
     """Take an import back."""
     jobs.carry_out(job_id, taking_back.take_back, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.delete_dataset", bind=True)
+def delete_dataset(self: Task, job_id: int) -> None:
+    """Delete a dataset and what belongs to it alone."""
+    jobs.carry_out(job_id, deleting.delete_dataset, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.import_predictions", bind=True)

@@ -42,6 +42,7 @@ PEOPLE = ANYBODY[1:]
 MEMBERS = ANYBODY[2:]
 REVIEWERS = ANYBODY[3:]
 LEADS = ANYBODY[4:]
+OWNERS = ANYBODY[5:]
 STAFF = ANYBODY[6:]
 
 # Who may, and how the address is asked.
@@ -84,6 +85,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:start_upload": (LEADS, "post"),
     "labeling:apply_upload": (LEADS, "post"),
     "quality:take_back": (LEADS, "get"),
+    "quality:delete_dataset": (OWNERS, "get"),
     "labeling:read_upload_again": (LEADS, "post"),
     "labeling:upload_report": (LEADS, "get"),
     "labeling:media": (MEMBERS, "get"),

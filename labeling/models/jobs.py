@@ -22,6 +22,7 @@ WORDS = {
     "train": _("Training"),
     "detect": _("Checks"),
     "prove": _("Before/After"),
+    "delete_dataset": _("Deleting a dataset"),
     "take_back": _("Taking an import back"),
     "measure_crowd": _("Measuring the crowd"),
 }

@@ -16,10 +16,10 @@ from labeling.services.versions import read_manifest
 POLL_SECONDS = 1.0
 
 
-def hashes_kept(*, leaving: QuerySet[UploadEntry]) -> set[str]:
+def hashes_kept(*, versions: QuerySet[Version], leaving: QuerySet[UploadEntry]) -> set[str]:
     """Return the contents that versions hold, or an import may still swap that does not leave."""
     kept: set[str] = set()
-    for version in Version.objects.order_by("digest"):
+    for version in versions:
         kept.update(line["sha256"] for line in read_manifest(version))
     swapped = UploadEntry.objects.filter(outcome__in=[Outcome.CONFLICT, Outcome.REPLACED])
     swapped = swapped.exclude(pk__in=leaving.values("pk"))

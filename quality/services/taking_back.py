@@ -16,6 +16,7 @@ from labeling.models import (
     Upload,
     UploadEntry,
     User,
+    Version,
 )
 from labeling.services import contents, jobs, labels
 from labeling.services.intake import importing
@@ -42,7 +43,7 @@ def take_back(work: jobs.Work) -> dict[str, Any]:
     if upload.options.get("taken_back"):
         return dict(upload.options["taken_back"])
     work.progress(message="Looking for what versions hold", now=True)
-    kept, keys = contents.hashes_kept(leaving=upload.entries.all()), keys_held(upload)
+    kept, keys = _kept(upload), keys_held(upload)
     contents.wait_for_imports(work)
     restored, staying = _restore_all(upload, work)
     removed = _remove_all(upload, work, keys=keys, kept=kept)
@@ -63,6 +64,10 @@ def take_back(work: jobs.Work) -> dict[str, Any]:
         upload.save(update_fields=["options"])
     importing.remove_files(upload)
     return result
+
+
+def _kept(upload: Upload) -> set[str]:
+    return contents.hashes_kept(versions=Version.objects.all(), leaving=upload.entries.all())
 
 
 def _batches(pks: list[int]) -> Iterator[tuple[int, list[int]]]:

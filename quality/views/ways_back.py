@@ -1,4 +1,4 @@
-"""Ways back from what brought items: an import taken back."""
+"""Ways back from what brought items: an import taken back, a dataset deleted."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -7,8 +7,9 @@ from django.shortcuts import redirect, render
 
 from labeling import access, tasks
 from labeling.services import jobs
+from quality.queries.deleting import what_goes
 from quality.queries.taking_back import outlook
-from quality.services import taking_back
+from quality.services import deleting, taking_back
 
 
 @login_required
@@ -26,3 +27,23 @@ def take_back(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse
         return redirect("labeling:upload", slug, pk)
     tasks.send(job)
     return redirect(job)
+
+
+@login_required
+def delete_dataset(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Say what would go; delete it when its owner types its name."""
+    dataset = access.dataset_for(request.user, slug, roles=access.OWNERS)
+    refusal = ""
+    if request.method == "POST":
+        try:
+            job = deleting.open_deletion(
+                dataset=dataset, typed=request.POST.get("typed", ""), by=request.user
+            )
+        except jobs.Refused as error:
+            refusal = str(error)
+        else:
+            tasks.send(job)
+            return redirect(job)
+    context = {"dataset": dataset, "section": "settings", "goes": what_goes(dataset)}
+    context["refusal"] = refusal
+    return render(request, "quality/delete_dataset.html", context, status=422 if refusal else 200)

@@ -1,24 +1,27 @@
-"""Ways back: an import taken back."""
+"""Ways back: an import taken back, a dataset deleted."""
 
 import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
 from labeling import storage
-from labeling.models import Content, Item, Job, Role, Upload
+from labeling.models import Annotation, Content, Dataset, Item, Job, Role, Upload, User
 from labeling.services import jobs
 from labeling.services.intake import differences
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
+from quality import arrays
 from quality.models import Flag, FlagItem
-from quality.services import taking_back
-from tests.factories import make_member
+from quality.services import deleting, taking_back
+from tests.factories import make_member, make_user
 from tests.labeling.test_intake import folder, png
+from tests.test_rights import make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,7 +48,11 @@ def carry_back(upload: Upload) -> dict[str, Any]:
 
 
 def bytes_of(colour: int) -> Content | None:
-    return Content.objects.filter(sha256=hashlib.sha256(png(colour)).hexdigest()).first()
+    return Content.objects.filter(sha256=hash_of(colour)).first()
+
+
+def hash_of(colour: int) -> str:
+    return hashlib.sha256(png(colour)).hexdigest()
 
 
 def test_untouched_items_go_with_their_bytes_and_worked_on_ones_stay(tmp_path: Path):
@@ -141,3 +148,71 @@ def test_the_page_asks_with_counts_and_the_report_says_what_was_done(
     assert "This import was taken back" in words
     assert page not in words
     assert "taken back" in client.get(reverse("labeling:import", args=["pets"])).content.decode()
+
+
+def delete(dataset: Dataset, *, by: User) -> Job:
+    job = deleting.open_deletion(dataset=dataset, typed=dataset.slug, by=by)
+    done = jobs.carry_out(job.pk, deleting.delete_dataset)
+    assert done is not None
+    assert done.state == "done", done.error
+    return done
+
+
+def test_a_deleted_dataset_leaves_nothing_and_touches_no_other(tmp_path: Path):
+    other = bring(tmp_path / "o", {"a/1.png": png(1), "b/2.png": png(2)}, name="other").dataset
+    freeze_version(dataset=other)
+    Item.objects.filter(dataset=other, key="b/2.png").delete()  # its version holds the bytes
+    world = make_world("gone")
+    Job.objects.filter(dataset=world.dataset).update(state="done")
+    files = {"a/1.png": png(1), "b/2.png": png(2), "b/3.png": png(3)}
+    upload = bring(tmp_path / "g", files, name="gone")
+    asking, who = world.dataset.rounds.get(), world.dataset.annotators.get()
+    Annotation.objects.create(
+        round=asking, item=asking.round_items.get().item, annotator=who, answer="unsure"
+    )
+    run = world.dataset.runs.first()
+    assert run is not None
+    arrays.save_run(run, {"probabilities": np.zeros((1, 2))})
+    hashes = {n: hash_of(n) for n in (1, 2, 3)}
+    arrays.save_features("net", list(hashes.values()), vectors=np.eye(3))
+    manifests = [version.digest for version in world.dataset.versions.all()]
+    delete(world.dataset, by=make_member(world.dataset))
+    assert not Dataset.objects.filter(pk=world.dataset.pk).exists()
+    assert not Upload.objects.filter(pk=upload.pk).exists()
+    assert not arrays.run_folder(run).exists()
+    assert not any(storage.path_of(digest).exists() for digest in manifests)
+    assert bytes_of(3) is None
+    assert not storage.path_of(hashes[3]).exists()
+    for kept in (1, 2):
+        assert bytes_of(kept) is not None
+        assert storage.read_bytes(hashes[kept]) == png(kept)
+    assert set(arrays.known_contents("net")) == {hashes[1], hashes[2]}
+    assert arrays.load_features("net", [hashes[2]]).tolist() == [[0, 1, 0]]
+    assert other.items.count() == 1
+
+
+def test_only_an_owner_who_types_the_name_deletes_and_not_while_work_goes_on(
+    client: Client, tmp_path: Path
+):
+    dataset = bring(tmp_path / "a", {"a/1.png": png(1), "b/2.png": png(2)}).dataset
+    page = reverse("quality:delete_dataset", args=["pets"])
+    client.force_login(make_member(dataset, Role.LEAD))
+    assert client.post(page, {"typed": "pets"}).status_code == 403
+    owner = make_member(dataset)
+    client.force_login(owner)
+    assert page in client.get(reverse("labeling:settings", args=["pets"])).content.decode()
+    assert "2 items with their bytes" in client.get(page).content.decode()
+    assert client.post(page, {"typed": "cats"}).status_code == 422
+    busy = jobs.open_job(kind="train", dataset=dataset)
+    assert f"Training (job {busy.pk})" in client.post(page, {"typed": "pets"}).content.decode()
+    jobs.cancel_job(job=busy)
+    response = client.post(page, {"typed": "pets"})
+    job = Job.objects.get(kind="delete_dataset")
+    assert response.url == job.get_absolute_url()
+    assert client.get(job.get_absolute_url()).status_code == 200
+    assert client.get(page).status_code == 404
+    jobs.carry_out(job.pk, deleting.delete_dataset)
+    assert not Dataset.objects.exists()
+    assert client.get(job.get_absolute_url()).status_code == 200
+    client.force_login(make_user())
+    assert client.get(job.get_absolute_url()).status_code == 404
