@@ -60,21 +60,26 @@ def _filled(survey: Survey, labels: np.ndarray) -> np.ndarray | None:
 
 def _label_doubt(survey: Survey, row: int, suggested: int, found: LabelErrors) -> Doubt:
     given = int(survey.labels[row])
-    near = _nearest_voters(survey, row)
+    voters = _voters(survey, row)
+    near = voters[:NEIGHBOURS_SHOWN]
     agree = sum(survey.labels[other] == given for other, _ in near)
     told = None if survey.probabilities is None else survey.probabilities[row]
     if told is not None and np.isnan(told).any():
         told = None
+    apart = _apart(survey, suggested, told=told, voters=[other for other, _ in voters])
     return Doubt(
         rows=(row,),
         score=float(found.score[row]),
-        reason=_label_reason(survey, given, suggested, told=told, agree=agree, near=len(near)),
+        reason=_label_reason(
+            survey, given, suggested, told=told, agree=agree, near=len(near), apart=apart
+        ),
         given=survey.classes[given],
         suggested=survey.classes[suggested],
         is_likely=bool(found.is_error[row]),
         evidence={
             "probabilities": [] if told is None else _largest(survey, told, keep=given),
             "neighbours": [[survey.ids[other], round(value, 3)] for other, value in near],
+            **({"apart": apart} if apart else {}),
         },
     )
 
@@ -87,6 +92,7 @@ def _label_reason(
     told: np.ndarray | None,
     agree: int,
     near: int,
+    apart: dict[str, str],
 ) -> str:
     names = survey.classes
     noun = {Media.IMAGE: "image", Media.AUDIO: "clip"}.get(Media(survey.dataset.media), "text")
@@ -97,9 +103,27 @@ def _label_reason(
     if told is None:
         return f"{votes[0].upper()}{votes[1:]}; most say “{names[suggested]}”."
     gives = " and ".join(
-        f"“{names[at]}” {told[at]:.2f}".replace(" 0.", " .") for at in (given, suggested)
+        f"“{names[at]}” {told[at]:.2f}".replace(" 0.", " .")
+        for at in dict.fromkeys((given, int(told.argmax()) if apart else suggested))
     )
-    return f"The model, which never saw this {noun}, gives {gives}, and {votes}."
+    end = ". They name different classes." if apart else "."
+    return f"The model, which never saw this {noun}, gives {gives}, and {votes}{end}"
+
+
+def _apart(
+    survey: Survey, suggested: int, *, told: np.ndarray | None, voters: list[int]
+) -> dict[str, str]:
+    """Return what model and neighbours say where they name different classes.
+
+    A tie among the neighbours is settled by what was suggested.
+    """
+    if told is None or not voters:
+        return {}
+    votes = np.bincount(survey.doubted_labels[voters], minlength=len(survey.classes))
+    named = suggested if votes[suggested] == votes.max() else int(votes.argmax())
+    if (by_model := int(told.argmax())) == named:
+        return {}
+    return {"model": survey.classes[by_model], "neighbours": survey.classes[named]}
 
 
 def _largest(survey: Survey, told: np.ndarray, *, keep: int) -> list[list[Any]]:
@@ -108,10 +132,9 @@ def _largest(survey: Survey, told: np.ndarray, *, keep: int) -> list[list[Any]]:
     return [[survey.classes[place], round(float(told[place]), 4)] for place in shown]
 
 
-def _nearest_voters(survey: Survey, row: int) -> list[tuple[int, float]]:
+def _voters(survey: Survey, row: int) -> list[tuple[int, float]]:
     """Nearest labelled items outside the test split."""
     if survey.graph is None:
         return []
     near = zip(survey.graph.indices[row].tolist(), survey.graph.similarities[row].tolist())
-    voters = [(other, value) for other, value in near if survey.doubted_labels[other] >= 0]
-    return voters[:NEIGHBOURS_SHOWN]
+    return [(other, value) for other, value in near if survey.doubted_labels[other] >= 0]

@@ -171,10 +171,14 @@ class _Builder:
         return [_fate(item, leaves=item.pk in plan.exclude) for item in self.items]
 
     def of_item(self, classes: Any, people: int) -> Choices:
-        label = next((one for one, _cap in classes if one.name == self.flag.suggested), None)
+        by_name = {one.name: one for one, _cap in classes}
+        apart = self.flag.evidence.get("apart", {})
+        label = by_name.get(self.flag.suggested)
         item = self.items[0]
         given = self.flag.given
-        if label is not None:
+        if apart:
+            main, keep = None, _("Keep %(label)s") % {"label": given}
+        elif label is not None:
             words = _("Relabel as %(label)s") % {"label": label.name}
             main = self.relabel(label, words, "Enter NumpadEnter")
             keep = _("Keep %(label)s") % {"label": given}
@@ -196,12 +200,26 @@ class _Builder:
         return Choices(
             main=main,
             keep=self.keep(keep),
-            others=_there([self.choice(Action.ROUND, ask, "KeyD")]),
+            others=_there([*self.as_named(apart, by_name), self.choice(Action.ROUND, ask, "KeyD")]),
             small=_there(small),
             classes=[one for one in known if one.code],
             more_classes=[one for one in known if not one.code],
             what_happens=[],
         )
+
+    def as_named(
+        self, apart: dict[str, str], by_name: dict[str, LabelClass]
+    ) -> list[Choice | None]:
+        """Return a button for what the model says and one for what the neighbours say."""
+        told = (
+            ("model", "KeyM", _("Relabel as %(label)s, as the model says")),
+            ("neighbours", "KeyN", _("Relabel as %(label)s, as the neighbours say")),
+        )
+        return [
+            self.relabel(by_name[apart[who]], words % {"label": apart[who]}, code)
+            for who, code, words in told
+            if apart.get(who) in by_name and apart[who] != self.flag.given
+        ]
 
     def relabel(self, label: LabelClass, words: str, code: str) -> Choice | None:
         return self.choice(Action.RELABEL, words, code, argument=str(label.pk), label=label)

@@ -111,7 +111,9 @@ def plan_for(
 def _relabelling(
     flag: Flag, items: Sequence[Item], label: LabelClass | None
 ) -> dict[int, LabelClass]:
-    chosen = label or flag.dataset.classes.filter(name=flag.suggested).first()
+    chosen = label
+    if chosen is None and "apart" not in flag.evidence:
+        chosen = flag.dataset.classes.filter(name=flag.suggested).first()
     if chosen is None or chosen.dataset_id != flag.dataset_id or chosen.retired_at:
         raise DecisionRefusedError(_("Choose a class of this dataset."))
     return {item.pk: chosen for item in items}

@@ -1,5 +1,7 @@
 """Raising flags: what is found stands in the queue, what was settled stays settled."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,13 +117,36 @@ def test_planted_wrong_labels_are_found_by_neighbours_alone_before_any_run():
     wrong = Item.objects.get(key="07.png")
     labels.set_labels(labels={wrong.pk: dataset.classes.get(name="cat")}, source="import")
     survey = survey_of(dataset)
-    from dataclasses import replace
-
     survey = replace(survey, graph=nearest(np.array(points)))
     found = KINDS["label_error"].find(survey)
     best = max(found, key=lambda one: one.score)
     assert survey.keys[best.rows[0]] == "07.png"
     assert (best.given, best.suggested, best.is_likely) == ("cat", "dog", True)
+
+
+def test_a_doubt_says_where_model_and_neighbours_name_different_classes():
+    """Two photos given "cup": all near them are forks; the model says plate of the first."""
+    dataset = make_dataset(classes=("cup", "fork", "plate"))
+    names = ["cup"] * 2 + ["fork"] * 14 + ["plate"] * 12 + ["cup"] * 12
+    for number, label in enumerate(names):
+        make_item(dataset, f"{number:02}.png", label)
+    survey = survey_of(dataset)
+    place = {name: survey.classes.index(name) for name in ("cup", "fork", "plate")}
+    at = np.array([0, 0, *[["cup", "fork", "plate"].index(name) for name in names[2:]]])
+    points = np.eye(3)[np.where(np.arange(len(names)) < 2, 1, at)]
+    points = points + np.random.default_rng(4).normal(0, 0.05, points.shape)
+    probabilities = np.full((len(names), 3), 0.1)
+    probabilities[np.arange(len(names)), [place[name] for name in names]] = 0.8
+    probabilities[0, [place["cup"], place["fork"], place["plate"]]] = 0.16, 0.24, 0.60
+    probabilities[1, [place["cup"], place["fork"], place["plate"]]] = 0.02, 0.90, 0.08
+    survey = replace(survey, graph=nearest(points), probabilities=probabilities)
+    found = {survey.keys[one.rows[0]]: one for one in KINDS["label_error"].find(survey)}
+    apart, joined = found["00.png"], found["01.png"]
+    assert apart.evidence["apart"] == {"model": "plate", "neighbours": "fork"}
+    assert "gives “cup” .16 and “plate” .60" in apart.reason
+    assert "name different classes" in apart.reason
+    assert joined.suggested == "fork"
+    assert "apart" not in joined.evidence
 
 
 def test_the_queue_goes_on_below_the_expected_errors_with_a_bounded_number_of_candidates():

@@ -5,7 +5,8 @@ from django.test import Client
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, Role
-from quality.models import Decision, Flag, FlagItem, FlagState
+from quality.models import Action, Decision, Flag, FlagItem, FlagState
+from quality.services.decisions import DecisionRefusedError, decide_flag
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +67,23 @@ def test_the_queue_shows_the_worst_flag_first_with_its_keys(client):
     assert "Relabel as dog" in page
     assert "Keep cat" in page
     assert "3 left" in page
+
+
+def test_nothing_is_suggested_where_model_and_neighbours_name_different_classes(client):
+    dataset = make_dataset(classes=("cat", "dog", "fox"))
+    make_item(dataset, "dog.png", "dog")
+    make_item(dataset, "fox.png", "fox")
+    (flag,) = make_flags(dataset, 1)
+    flag.evidence["apart"] = {"model": "fox", "neighbours": "dog"}
+    flag.save()
+    log_in(client, dataset)
+    page = client.get(address("queue", dataset, "label_error")).content.decode()
+    assert "model: fox, neighbours: dog" in page
+    assert "Relabel as fox, as the model says" in page
+    assert "Relabel as dog, as the neighbours say" in page
+    assert 'data-key="Enter' not in page
+    with pytest.raises(DecisionRefusedError, match="Choose a class"):
+        decide_flag(flag=flag, reviewer=make_member(dataset), action=Action.RELABEL, seconds=1.0)
 
 
 @pytest.mark.parametrize("name", ["checks", "review"])
