@@ -2,13 +2,14 @@
 
     python bench/annotate_load.py [--items 50000] [--wanted 1] [--clients 1,8] [--seconds 20]
         [--think 0.2] [--order random|key|newest] [--filter split=train] [--kill 3]
-        [--answered 50000] [--import-items 10000] [--export] [--postgres] [--door api|screen]
+        [--answered 50000] [--until-done] [--import-items 10000] [--export] [--postgres]
+        [--kind classify] [--door api|screen]
 
 Starts a Winnow of its own as `manage.py up` does (web, workers, beat, Redis), on SQLite or on a
 private PostgreSQL, makes N text items, a round, people with tokens, and lets clients claim and
 answer. `--kill N`: that many clients lose their connection now and then in the middle of a
-request, and come back; half of them send their last answer again. `--spec FILE --base URL
---token T ...` drives any other server whose addresses the file describes (see SPEC). Prints JSON.
+request, and come back; half of them send their last answer again. `--door screen` asks as the
+annotation screen does instead of the API. Prints JSON.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ PEOPLE_A_PAGE = 50
 QUIET = timedelta(minutes=2)  # without an answer, before a crowd is measured by itself
 OFTEN = timedelta(minutes=15)  # while answers keep coming
 SORTS = ("answers", "accuracy", "time", "unsure", "last")
-UNNAMED = (Answer.NO, Answer.UNSURE, Answer.UNUSABLE)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ FOLDERS = {
     "features": "Vectors and neighbours",
     "runs": "Predictions of runs",
     "comparisons": "Before/After",
+    "crowd": "What was measured of crowds",
     "uploads": "Uploads not imported yet",
     "demo": "Planted files of the demo",
     "redis": "Queue",
