@@ -266,7 +266,8 @@ def ask_columns(
 def _why_unused(other: Manifest, best: Manifest) -> str:
     assert other.table is not None
     if other.targets and best.table is not None:
-        return f"{best.table.name} names more files, so it is used."
+        used = f"{best.table.name} names more files, so it is used."
+        return f"{used} Send this table alone to add what it says."
     if other.table.has("key") or other.table.has("file"):
         return "No line of this table names a file of the import."
     there = ", ".join(other.table.columns[:30])

@@ -30,6 +30,9 @@ from labeling.services.intake.placing import (
 from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.jobs import Refused
 
+TABLE_INSIDE = (
+    "Tables are read only where the import begins. Send this one alone to add what it says."
+)
 MOST_KEY_CHARACTERS = 400  # of Item.key and UploadEntry.name
 
 
@@ -201,7 +204,7 @@ def _without_table(candidate: Candidate, unused: Mapping[str, str]) -> Candidate
     """Say of a table why it is not the one that names the files; it is no file to open either."""
     if candidate.line or candidate.problem or not is_table(candidate.name):
         return candidate
-    reason = unused.get(candidate.name, "Tables are read only where the import begins.")
+    reason = unused.get(candidate.name, TABLE_INSIDE)
     return replace(candidate, problem=("table_not_used", reason))
 
 
