@@ -1,6 +1,6 @@
 /* One key answers, the next item is there already: a few items are held ahead, answers leave in the background. */
 import { GuidelinePanel } from "./guideline.js";
-import { csrfToken, post } from "./http.js";
+import { csrfToken, getJson, post } from "./http.js";
 import { Outbox } from "./outbox.js";
 import { Sending } from "./sending.js";
 import { Showing } from "./showing.js";
@@ -18,6 +18,7 @@ const words = document.getElementById("words").dataset;
 const settings = JSON.parse(document.getElementById("settings").textContent);
 const find = (id) => document.getElementById(id);
 const say = (text, n, t) => text.replace("{n}", n).replace("{t}", t);
+const look = () => getJson(settings.urls.status).catch((error) => { outbox.noticed(error); throw error; });
 const uuid = () => crypto.randomUUID?.() ?? "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (c) =>
   (+c ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (+c / 4)))).toString(16));
 const lease = () => Date.now() + settings.lease * 1000;
@@ -27,7 +28,7 @@ const returned = new Map(); // handed out again before it was known here that th
 let current = null, claiming = false, isAskedMeanwhile = false, waitTimer = null, lastSign = performance.now(), shownAt = 0, looked = 0;
 
 const outbox = new Outbox(settings);
-const showing = new Showing(find("stage"), settings.media, words);
+const showing = new Showing({ stage: find("stage"), media: settings.media, words, look });
 const strip = new Strip({ words, history, standing: settings });
 const sending = new Sending({ outbox, words, settings, ahead: () => held().length });
 const guideline = new GuidelinePanel({ page, settings, seen: (id) => outbox.add("seen", { client_id: uuid(), guideline: id }) });
@@ -42,7 +43,7 @@ async function claimMore() {
   if (claiming || queue.length >= REFILL_AT) return;
   claiming = true;
   clearTimeout(waitTimer);
-  const isAllSaid = !outbox.keys().length;
+  const isAllSaid = !outbox.toSend().length;
   try {
     take(await post(settings.urls.claims, { user: settings.user, count: settings.ahead - queue.length }), isAllSaid);
   } catch (error) {
@@ -125,7 +126,7 @@ function suggest(suggestion) {
 
 function nothingFree(waiting, isAllSaid) {
   const { state, next_free_seconds: left } = waiting;
-  if (outbox.state === "ok" && (!isAllSaid || outbox.keys().length)) { // the last answers were still on their way
+  if (outbox.state === "ok" && (!isAllSaid || outbox.toSend().length)) { // the last answers were still on their way
     waitTimer = setTimeout(claimMore, SOON_MS);
     return;
   }
@@ -199,7 +200,7 @@ function undo() {
   strip.show();
 }
 
-outbox.addEventListener("back", claimMore);
+outbox.addEventListener("back", () => { showing.retry(); claimMore(); });
 outbox.addEventListener("drained", holdReturned);
 outbox.addEventListener("answered", ({ detail }) => {
   const row = history.find(({ given }) => given.client_id === detail.client_id);
@@ -276,6 +277,7 @@ const ACTS = {
   unusable: () => current && find("reasons").showModal(),
   ask: () => find("ask-lead").showModal(),
   undo,
+  login: () => sending.ask(),
   zoom: () => showing.zoom.closer(),
   play: () => showing.toggle(),
   replay: () => showing.replay(),

@@ -4,6 +4,8 @@
 import { HttpError, LoginNeeded, getJson, post } from "./http.js";
 
 const MOST_AT_ONCE = 50, RETRY_MS = [1000, 2000, 4000, 8000, 15_000], ANSWER_WITHIN_MS = 20_000;
+const TRIES = 3, ASIDE_MS = 60_000; // an answer on which the server fails so often waits, and the others go on
+const FAILS = 500; // the server's own mistake; 502 to 504 say that there is no server
 const BUNDLED = "answer"; // answers go many at once; withdrawals and notes one by one
 
 const settled = (request) => new Promise((resolve, reject) => {
@@ -22,6 +24,9 @@ export class Outbox extends EventTarget {
   #unsaved = new Set();
   #dropped = new Set(); // acknowledged or taken back here: another read must not bring them back
   #inFlight = new Set();
+  #tries = new Map(); // key: how often the server failed on it
+  #aside = new Set();
+  #asideTimer = null;
   #database = null;
   #busy = false;
   #failures = 0;
@@ -49,8 +54,19 @@ export class Outbox extends EventTarget {
 
   entries() { return this.keys().map((key) => [key, this.#kept.get(key)]); }
 
+  /* What is to be sent; the rest was set aside. */
+  toSend() { return this.entries().filter(([key]) => !this.#aside.has(key)); }
+
   /* How much of what was said waits: that a guideline was seen is not told to anybody. */
   get waiting() { return this.entries().filter(([, entry]) => entry.kind !== "seen").length; }
+
+  get aside() { return this.#aside.size; }
+
+  sendAside() {
+    this.#aside.clear();
+    this.#tell("change");
+    this.flush();
+  }
 
   /* Answers that are kept here and not taken back: item ids. */
   items() {
@@ -96,6 +112,8 @@ export class Outbox extends EventTarget {
 
   #drop(key) {
     this.#kept.delete(key);
+    this.#tries.delete(key);
+    this.#aside.delete(key);
     this.#dropped.add(key);
     this.ready.then(() => this.#database && settled(this.#store("readwrite").delete(key)))
       .then(() => this.#unsaved.delete(key), () => {}); // still there: sent once more, counted once
@@ -110,7 +128,8 @@ export class Outbox extends EventTarget {
     try {
       await this.ready;
       await this.#read().catch(() => {});
-      for (let kept = this.entries(); kept.length; kept = this.entries()) await this.#sendSome(kept);
+      if (this.state !== "ok" && !this.toSend().length) await this.#look();
+      for (let kept = this.toSend(); kept.length; kept = this.toSend()) await this.#sendSome(kept);
       this.#failures = 0;
       this.#enter("ok");
       this.#tell("drained");
@@ -122,11 +141,44 @@ export class Outbox extends EventTarget {
     }
   }
 
+  /* With nothing to send, ask whether the connection and the person are back. */
+  async #look() {
+    const { user } = await getJson(this.urls.status);
+    if (user !== this.user) throw new HttpError(409, null);
+  }
+
   async #sendSome(kept) {
-    const [, { kind, body }] = kept[0];
-    const end = kind === BUNDLED ? kept.findIndex(([, entry]) => entry.kind !== BUNDLED) : 1;
+    const [first, { kind }] = kept[0];
+    const end = kind === BUNDLED && !this.#tries.has(first) ? kept.findIndex(([, entry]) => entry.kind !== BUNDLED) : 1;
     const some = kept.slice(0, Math.min(end < 0 ? kept.length : end, MOST_AT_ONCE));
     for (const [key] of some) this.#inFlight.add(key);
+    try {
+      await this.#deliver(kind, some);
+    } catch (error) {
+      if (!(error instanceof HttpError) || error.status !== FAILS || !this.#setAside(some)) throw error;
+      return;
+    }
+    for (const [key] of some) { this.#drop(key); this.#inFlight.delete(key); }
+    this.#failures = 0;
+    this.#enter("ok");
+    this.#tell("change");
+  }
+
+  /* Whether one alone was set aside; of several, each is tried alone from now on. */
+  #setAside(some) {
+    for (const [key] of some) this.#tries.set(key, (this.#tries.get(key) ?? 0) + 1);
+    const [[key]] = some;
+    if (some.length > 1 || this.#tries.get(key) < TRIES) return false;
+    this.#inFlight.delete(key);
+    this.#aside.add(key);
+    clearTimeout(this.#asideTimer);
+    this.#asideTimer = setTimeout(() => this.sendAside(), ASIDE_MS);
+    this.#tell("change");
+    return true;
+  }
+
+  async #deliver(kind, some) {
+    const [[, { body }]] = some;
     const signal = AbortSignal.timeout?.(ANSWER_WITHIN_MS);
     if (kind === BUNDLED) {
       const answers = some.map(([, entry]) => entry.body);
@@ -135,10 +187,6 @@ export class Outbox extends EventTarget {
     } else {
       this.#tell(`sent:${kind}`, { ...body, ...await this.#sendOne(kind, body, signal) });
     }
-    for (const [key] of some) { this.#drop(key); this.#inFlight.delete(key); }
-    this.#failures = 0;
-    this.#enter("ok");
-    this.#tell("change");
   }
 
   async #sendOne(kind, body, signal) {

@@ -13,18 +13,20 @@ export class Sending {
     this.dialog = document.getElementById("login");
     this.dialog.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); this.#logIn(); });
     document.getElementById("login-again").addEventListener("click", () => this.ask());
+    document.getElementById("send-again").addEventListener("click", () => outbox.sendAside());
     outbox.addEventListener("change", () => this.show());
     this.show();
   }
 
   show() {
-    const { outbox, words } = this, n = outbox.waiting;
+    const { outbox, words } = this, aside = outbox.aside, n = outbox.state === "ok" && aside ? aside : outbox.waiting;
     const text = { offline: words.textOffline, login: words.textLogin, another: words.textAnother, gone: words.textGone }[outbox.state]
-      ?? (outbox.keptInMemory && !outbox.isOpen ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
+      ?? (aside ? (n === 1 ? words.textAsideOne : words.textAside) : outbox.keptInMemory && !outbox.isOpen ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
     this.pill.className = `pill ${outbox.state === "ok" ? "warn" : "bad"}`;
     this.pill.textContent = say(text, { n });
     this.pill.hidden = !text;
     document.getElementById("login-again").hidden = !["login", "another"].includes(outbox.state);
+    document.getElementById("send-again").hidden = outbox.state !== "ok" || !aside;
     this.#sentence();
   }
 

@@ -1,5 +1,6 @@
 /* The item on the stage: picture, sound or text, loaded before its turn. */
 import { Sound } from "./sound.js";
+import { LoginNeeded } from "./http.js";
 import { attach, draw, play, player, stop, toggle } from "./wave.js";
 import { Zoom } from "./zoom.js";
 
@@ -9,11 +10,10 @@ const HEARD_SHARE = 0.95; // of the clip: decoders end some milliseconds early o
 export class Showing {
   #started = false; // browsers play sound only after somebody pressed something
   #entry = null;
+  #hasFailed = false;
 
-  constructor(stage, media, words) {
-    this.stage = stage;
-    this.media = media;
-    this.words = words;
+  constructor({ stage, media, words, look }) {
+    Object.assign(this, { stage, media, words, look });
     if (media === "image") this.zoom = new Zoom(stage);
     if (media === "audio") { this.sound = new Sound(words); this.#followSound(); }
   }
@@ -69,6 +69,7 @@ export class Showing {
 
   show(entry) {
     this.#entry = entry;
+    this.#hasFailed = false;
     this.zoom?.whole();
     if (this.media === "audio") stop();
     const { element } = this.prepare(entry);
@@ -104,12 +105,31 @@ export class Showing {
   #failed(entry) {
     const box = document.createElement("p");
     box.className = "notice bad";
+    this.#hasFailed = true;
+    const said = document.createElement("span");
     const button = (text) => Object.assign(document.createElement("button"), { type: "button", className: "btn-w btn-sm", textContent: text });
     const again = button(this.words.textRetry), unusable = button(this.words.textUnusable);
-    again.addEventListener("click", () => { entry.element = null; this.show(entry); });
+    again.addEventListener("click", () => this.retry());
     unusable.dataset.reasonNow = this.words.textFailedReason;
-    box.append(`${this.words.textFailed} `, again, " ", unusable);
+    unusable.hidden = true; // until it is known that the file is to blame
+    said.textContent = `${this.words.textFailed} `;
+    box.append(said, again, " ", unusable);
     this.stage.replaceChildren(box);
+    this.look().then(() => { unusable.hidden = false; }, (error) => {
+      if (!(error instanceof LoginNeeded)) return;
+      said.textContent = `${this.words.textFailedLogin} `;
+      const login = button(this.words.textLoginAgain);
+      login.dataset.act = "login";
+      again.replaceWith(login);
+    });
+  }
+
+  /* Fetch once more what did not load. */
+  retry() {
+    const entry = this.#entry;
+    if (!entry || !this.#hasFailed) return;
+    entry.element = null;
+    this.show(entry);
   }
 
   /* ---- sound ---- */

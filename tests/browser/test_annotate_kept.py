@@ -177,6 +177,50 @@ def test_a_file_that_does_not_load_can_be_tried_again_or_called_unusable(annotat
     assert Annotation.objects.get(answer="unusable").reason == "the file does not load"
 
 
+def test_one_answer_on_which_the_server_fails_holds_up_no_other(annotating: Any) -> None:
+    page, _ = annotating(make_asking(items=5))
+    first = shown(page)
+
+    def fail(route: Any) -> None:
+        sent = [answer["item"] for answer in route.request.post_data_json["answers"]]
+        route.fulfill(status=500) if first in sent else route.continue_()
+
+    page.route("**/answers/", fail)
+    for key in ("Digit1", "Digit2", "Digit3"):
+        page.keyboard.press(key)
+    aside = "1 answer kept aside: the server failed on it"
+    expect(page.locator("#sending")).to_have_text(aside, timeout=30_000)
+    assert Annotation.objects.count() == 2
+    page.unroute_all()
+    page.click("#send-again")
+    nothing_waits(page)
+    assert set(Annotation.objects.values_list("label__name", flat=True)) == {
+        *("Dress", "Hat", "Long sleeve"),
+    }
+
+
+def test_a_picture_that_a_logged_out_phone_cannot_load_asks_for_the_log_in(
+    annotating: Any,
+) -> None:
+    page, _ = annotating(make_asking(items=3))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.route("**/media/**", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#stage")).to_contain_text("This file did not load.")
+    Session.objects.all().delete()
+    page.click("text=Try again")
+    expect(page.locator("#stage")).to_contain_text("log in to see it")
+    expect(page.locator("#stage >> text=Unusable")).to_be_hidden()
+    button = page.locator("#login-again").bounding_box()
+    assert button["x"] + button["width"] <= 390
+    page.unroute_all()
+    page.click("#stage >> text=Log in again")
+    page.locator("[name=password]").fill("correct horse")
+    page.keyboard.press("Enter")
+    expect(page.locator("#stage img")).to_be_visible()
+    nothing_waits(page)
+
+
 def test_a_closing_tab_gives_its_items_back(annotating: Any) -> None:
     asking = make_asking(items=8)
     page, _ = annotating(asking)
