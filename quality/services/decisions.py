@@ -57,7 +57,7 @@ def decide_flag(
     state = FlagState.DISMISSED if action == Action.KEEP else FlagState.DECIDED
     still_open = Flag.objects.filter(pk=flag.pk, state=FlagState.OPEN)
     if not still_open.update(state=state):
-        raise FlagClosedError(_("A colleague has decided this already."))
+        raise FlagClosedError(_closed_by(flag, reviewer))
     items = _items(flag)
     _check_unchanged(flag, items)
     plan = plan_for(flag, items, action=action, label=label, keep=keep, split=split, reason=reason)
@@ -215,6 +215,13 @@ def _ask(flag: Flag, items: Sequence[int], *, by: User | None) -> dict[str, Any]
     except rounds.NothingToAskError as nothing:
         raise DecisionRefusedError(str(nothing)) from nothing
     return {"round": made.pk, "asked": list(items)}
+
+
+def _closed_by(flag: Flag, reviewer: User | None) -> str:
+    newest = flag.decisions.order_by("-pk").first()
+    if newest and reviewer and newest.by_id == reviewer.pk:
+        return _("You decided this in another tab.")
+    return _("A colleague has decided this already.")
 
 
 @transaction.atomic

@@ -6,6 +6,8 @@ import { loginNeeded, toast } from "./toast.js";
 import { attach, stop, toggle } from "./wave.js";
 import { compare } from "./copies.js";
 
+const UNSEEN_MS = 250; // what was painted this short ago nobody has seen: its decision would be the last one's second key
+const LOADS_WITHIN_MS = 4000; // pictures that take longer are decided about by what else is shown
 const AHEAD = 4, RETRY_MS = [1000, 2000, 5000, 10_000];
 const root = document.getElementById("review");
 const view = document.getElementById("flag"), rail = document.getElementById("rail"), counts = document.getElementById("counts");
@@ -46,6 +48,7 @@ function put(content, pk) {
   view.replaceChildren(content);
   current = pk;
   shownAt = performance.now();
+  paint();
   view.dispatchEvent(new CustomEvent("htmx:load", { bubbles: true }));
   view.querySelector(".panel")?.scrollTo(0, 0);
   if (matchMedia("(max-width: 820px)").matches) root.scrollTo(0, 0);
@@ -53,6 +56,17 @@ function put(content, pk) {
   markRail();
   history.replaceState(null, "", pk ? `?flag=${pk}` : location.pathname);
   prefetch();
+}
+
+/* Open the decisions once what is on the screen has been there for a moment. */
+async function paint() {
+  const panel = view.firstElementChild;
+  delete view.dataset.seen;
+  const loaded = [...view.querySelectorAll(".stage img, [data-copy-image]")].map((image) => image.decode().catch(() => {}));
+  await Promise.race([Promise.all(loaded), pause(LOADS_WITHIN_MS)]);
+  await new Promise(requestAnimationFrame);
+  await pause(UNSEEN_MS);
+  if (view.firstElementChild === panel) view.dataset.seen = "";
 }
 
 function markRail() {
@@ -136,6 +150,7 @@ function send(form, fields) {
 }
 
 function decide(form, action, more = {}) {
+  delete view.dataset.seen; // until the next one is there
   decided.add(form.dataset.decide);
   send(form, { action, ...more });
   goOn();
@@ -180,7 +195,10 @@ view.addEventListener("submit", (event) => {
   const form = event.target.closest("[data-decide]");
   if (!form || !event.submitter) return;
   event.preventDefault();
-  press(form, event.submitter);
+  if ("seen" in view.dataset) press(form, event.submitter);
+});
+view.addEventListener("keydown", (event) => { // a held key presses the focused button again and again
+  if (event.repeat && event.target.closest("[data-decide] button")) event.preventDefault();
 });
 
 view.addEventListener("click", (event) => {
@@ -228,5 +246,6 @@ document.getElementById("undo").addEventListener("submit", async (event) => {
 window.addEventListener("beforeunload", (event) => { if (waiting) event.preventDefault(); });
 
 compare(view);
+paint();
 markRail();
 if (later.has(current)) goOn(); else prefetch();

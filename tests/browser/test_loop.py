@@ -135,6 +135,7 @@ def test_a_cell_of_the_matrix_opens_its_items(lead: Any, winnow: Winnow) -> None
 def test_doubts_are_reviewed_undone_and_never_decided_twice(lead: Any, winnow: Winnow) -> None:
     lead.goto(f"{winnow.url}d/digits/review/label_error/")
     for key in ("Enter", "Enter", "KeyK", "KeyZ", "Enter", "Enter", "Enter"):
+        lead.wait_for_selector("#flag[data-seen]", state="attached")
         shown = lead.locator("[data-decide]").get_attribute("data-decide")
         lead.keyboard.press(key)
         expect(lead.locator("[data-decide]")).not_to_have_attribute("data-decide", shown)
@@ -142,6 +143,7 @@ def test_doubts_are_reviewed_undone_and_never_decided_twice(lead: Any, winnow: W
     lead.reload()
     expect(lead.locator(".pagehead")).to_contain_text("5 decided")
     lead.goto(f"{winnow.url}d/digits/review/near_duplicate/")
+    lead.wait_for_selector("#flag[data-seen]", state="attached")
     shown = lead.locator("[data-decide]").get_attribute("data-decide")
     lead.keyboard.press("Enter")
     expect(lead.locator("[data-decide]")).not_to_have_attribute("data-decide", shown)

@@ -79,7 +79,13 @@ def open_queue(page: Any, live_server: Any, dataset: Dataset, kind: str = "label
     log_in(page, live_server, user)
     page.goto(f"{live_server.url}/d/{dataset.slug}/review/{kind}/")
     page.wait_for_load_state("networkidle")
+    seen(page)
     return user
+
+
+def seen(page: Any) -> None:
+    """Wait until the flag has been on the screen long enough to be decided about."""
+    page.wait_for_selector("#flag[data-seen]", state="attached")
 
 
 def test_one_key_decides_and_the_next_flag_is_there_at_once(page, live_server):
@@ -87,7 +93,10 @@ def test_one_key_decides_and_the_next_flag_is_there_at_once(page, live_server):
     flags = [make_flag(dataset, number) for number in range(4)]
     open_queue(page, live_server, dataset)
     expect(page.get_by_text("doubt number 0")).to_be_visible()
-    times = [page.evaluate(TIME_OF_KEY, code) for code in ("Enter", "KeyK")]
+    times = []
+    for code in ("Enter", "KeyK"):
+        seen(page)
+        times.append(page.evaluate(TIME_OF_KEY, code))
     expect(page.get_by_text("doubt number 2")).to_be_visible()
     assert max(times) < AT_ONCE_MS, times
     expect(page.locator("#counts")).to_contain_text("2 decided, 2 left")
@@ -118,6 +127,7 @@ def test_a_reason_is_asked_for_leaving_out_and_later_puts_off(page, live_server)
     expect(page.get_by_text("doubt number 1")).to_be_visible()
     page.keyboard.press("KeyS")
     expect(page.get_by_text("doubt number 2")).to_be_visible()
+    seen(page)
     page.keyboard.press("KeyK")
     expect(page.get_by_text("Nothing left to review here")).to_be_visible()
     expect(page.locator("#counts")).to_contain_text("2 decided, 1 left")
@@ -134,6 +144,34 @@ def test_a_colleague_who_was_faster_is_said_calmly_and_review_goes_on(page, live
     expect(page.get_by_text("doubt number 1")).to_be_visible()
     expect(page.locator("#toasts")).to_contain_text("A colleague has decided this already.")
     assert Decision.objects.count() == 1
+
+
+def test_a_second_key_decides_nothing_that_nobody_has_seen(page, live_server):
+    dataset = make_dataset()
+    for number in range(3):
+        make_flag(dataset, number)
+    open_queue(page, live_server, dataset)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("doubt number 1")).to_be_visible()
+    expect(page.locator("#counts")).to_contain_text("1 decided, 2 left")
+    seen(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("#counts")).to_contain_text("2 decided, 1 left")
+    assert Decision.objects.count() == 2
+
+
+def test_what_was_decided_in_another_tab_is_said_to_be_ones_own(page, live_server):
+    dataset = make_dataset()
+    first = make_flag(dataset, 0)
+    make_flag(dataset, 1)
+    user = open_queue(page, live_server, dataset)
+    decide_flag(flag=first, reviewer=user, action="keep", seconds=1.0)
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("You decided this in another tab.")
+    toast = page.locator("#toasts .notice").bounding_box()
+    decisions = page.locator("#flag .panel").bounding_box()
+    assert toast["x"] + toast["width"] <= decisions["x"]
 
 
 def test_a_decision_is_sent_again_until_the_server_answers(page, live_server):
