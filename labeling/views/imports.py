@@ -310,6 +310,15 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     elif what == "split":
         count = splitting.remove_proposed(upload=row)
         messages.success(request, _("%s items are in no split now.") % count)
+    elif what == "split_again":
+        count = splitting.propose_again(upload=row)
+        if count:
+            messages.success(request, _("A split of %s items was proposed anew.") % count)
+        else:
+            messages.warning(
+                request,
+                _("Nothing was changed: some items are in a split that was not proposed here."),
+            )
     elif what == "test":
         count = splitting.join_test(upload=row)
         messages.success(request, _("%s items are in the test split now.") % count)

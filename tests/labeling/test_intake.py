@@ -25,6 +25,7 @@ from labeling.models import (
 )
 from labeling.services import jobs, labels
 from labeling.services.intake import differences, importing, splitting
+from labeling.services.versions import freeze_version
 from mlcore.riff import pcm16_wav
 from tests.factories import make_dataset, make_user
 from tests.shared import shared_path
@@ -310,6 +311,53 @@ def test_a_split_is_proposed_once_and_can_be_taken_back(tmp_path: Path, capsys: 
     assert splitting.remove_proposed(upload=Upload.objects.get()) == 40
     assert set(Item.objects.values_list("split", flat=True)) == {"none"}
     assert run(tmp_path / "a", capsys, "--split-from", "none", name="bare")["split"] == {}
+
+
+def name_sources(tmp_path: Path, capsys: Any) -> Upload:
+    """Import 40 clips of 10 people without saying so, then a table that names the people."""
+    files = {f"{'cat' if n % 2 else 'dog'}/{n}.png": png(n) for n in range(40)}
+    root = folder(tmp_path / "a", files)
+    run(root, capsys)
+    table = tmp_path / "people.csv"
+    lines = [f"{name},p{place // 4}" for place, name in enumerate(files)]
+    table.write_text("\n".join(["file,speaker", *lines]))
+    assert run(root, capsys, "--labels", str(table))["different"] == 40
+    return Upload.objects.latest("pk")
+
+
+def divided() -> set[str]:
+    """Return the sources whose items are in several splits."""
+    splits: dict[str, set[str]] = {}
+    for source, split in Item.objects.values_list("source_group", "split"):
+        splits.setdefault(source, set()).add(split)
+    return {source for source, found in splits.items() if len(found) > 1}
+
+
+def test_a_proposed_split_follows_sources_that_are_named_later(tmp_path: Path, capsys: Any):
+    upload = name_sources(tmp_path, capsys)
+    assert differences.apply_differences(upload=upload) == 40
+    assert not divided()
+    assert set(Item.objects.values_list("split", flat=True)) >= {"train", "test"}
+    assert upload.options["split_again"] == "done"
+    first = Upload.objects.earliest("pk")
+    assert sum(first.options["result"]["split"]["counts"].values()) == 40
+
+
+@pytest.mark.parametrize("what", ["version", "move"])
+def test_a_split_that_was_built_on_waits_for_a_leads_word(tmp_path: Path, capsys: Any, what: str):
+    upload = name_sources(tmp_path, capsys)
+    if what == "version":
+        freeze_version(dataset=upload.dataset)
+    else:
+        moved = Item.objects.filter(split="train").values_list("pk", flat=True)[:1]
+        labels.move_items(items=moved, split="test")
+    before = dict(Item.objects.values_list("pk", "split"))
+    differences.apply_differences(upload=upload)
+    assert dict(Item.objects.values_list("pk", "split")) == before
+    assert upload.options["split_again"] == "ignores"
+    assert divided()
+    assert splitting.propose_again(upload=upload) == 40
+    assert not divided()
 
 
 def later(tmp_path: Path, capsys: Any, *arguments: str) -> dict[str, Any]:

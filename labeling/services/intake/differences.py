@@ -18,6 +18,7 @@ from labeling.models import (
 )
 from labeling.queries.uploads import IS_ELSEWHERE
 from labeling.services import datasets, labels
+from labeling.services.intake import splitting
 from labeling.services.intake.recording import classes_by_name, moment_of, swapped
 
 ROWS_A_TRANSACTION = 100
@@ -29,7 +30,11 @@ def apply_differences(*, upload: Upload, by: User | None = None) -> int:
     A label that people gave stays; a class that is not there is not made.
     """
     waiting = upload.entries.filter(outcome=Outcome.DIFFERENT, item__isnull=False)
-    return sum(_apply(upload, batch, by) for batch in _batches(waiting))
+    names_sources = waiting.filter(proposed__has_key="group").exists()
+    count = sum(_apply(upload, batch, by) for batch in _batches(waiting))
+    if names_sources:
+        splitting.follow_sources(upload=upload)
+    return count
 
 
 def replace_conflicts(*, upload: Upload, by: User | None = None) -> int:

@@ -33,12 +33,8 @@ def propose(*, upload: Upload, work: jobs.Work) -> dict[str, Any]:
     `grow_test`.
     """
     work.progress(message="Proposing a split", now=True)
-    items = sorted(
-        Item.objects.filter(dataset=upload.dataset).select_related("content").only(*COLUMNS),
-        key=lambda item: item.key,
-    )
     brought = set(_brought(upload))
-    items = [item for item in items if item.pk in brought or item.split != Split.NONE]
+    items = [item for item in _items(upload) if item.pk in brought or item.split != Split.NONE]
     old = {item.pk: item.split for item in items if item.pk not in brought}
     names, reason = _names(items, old)
     is_sealed = bool(old) and not upload.options.get("grow_test")
@@ -48,6 +44,73 @@ def propose(*, upload: Upload, work: jobs.Work) -> dict[str, Any]:
     upload.options[WAITING] = sorted(waiting)
     counts = dict(Counter(chosen.values()))
     return {"proposed": True, "reason": reason, "counts": counts, "for_test": len(waiting)}
+
+
+@transaction.atomic
+def follow_sources(*, upload: Upload) -> bool:
+    """Propose the split again where new sources ask for it and nobody has built on it yet.
+
+    Otherwise the upload notes that the split ignores its sources; a lead decides.
+    """
+    dataset = upload.dataset
+    proposing = _proposing(upload)
+    untouched = not dataset.versions.exists() and all(_is_as_proposed(row) for row in proposing)
+    if proposing and untouched and propose_again(upload=upload):
+        return True
+    has_splits = dataset.items.exclude(split=Split.NONE).exists()
+    _note(upload, "ignores" if has_splits else "")
+    return False
+
+
+@transaction.atomic
+def propose_again(*, upload: Upload) -> int:
+    """Make all proposed splits of a dataset anew, from the sources as they are; returns how many.
+
+    Nothing is done where some items have a split that was not proposed.
+    """
+    proposing = _proposing(upload)
+    brought = {row.pk: set(_brought(row)) for row in proposing}
+    everyone = set().union(*brought.values())
+    items = [item for item in _items(upload) if item.pk in everyone or item.split != Split.NONE]
+    if not items or any(item.pk not in everyone for item in items):
+        return 0
+    names, reason = _names(items, {})
+    for split in sorted(set(names.values())):
+        pks = [pk for pk, name in names.items() if name == split]
+        for start in range(0, len(pks), IDS_A_STATEMENT):
+            labels.move_items(items=pks[start : start + IDS_A_STATEMENT], split=split)
+    for row in proposing:
+        counts = dict(Counter(names[pk] for pk in brought[row.pk]))
+        row.options["result"]["split"] |= {"reason": reason, "counts": counts, "for_test": 0}
+        row.options[WAITING] = []
+        row.save(update_fields=["options"])
+    upload.refresh_from_db(fields=["options"])
+    _note(upload, "done")
+    return len(names)
+
+
+def _note(upload: Upload, what: str) -> None:
+    upload.options["split_again"] = what
+    upload.save(update_fields=["options"])
+
+
+def _proposing(upload: Upload) -> list[Upload]:
+    """Return the imports of the dataset whose proposed splits still stand."""
+    rows = upload.dataset.uploads.order_by("pk")
+    return [row for row in rows if row.options.get("result", {}).get("split", {}).get("proposed")]
+
+
+def _is_as_proposed(upload: Upload) -> bool:
+    """Tell whether the items of an import are in the splits that were proposed, by their counts."""
+    brought = upload.entries.filter(outcome=Outcome.IMPORTED, item__isnull=False)
+    splits = brought.values_list("item__split", flat=True)
+    now = Counter(split for split in splits if split != Split.NONE)
+    return dict(now) == upload.options["result"]["split"].get("counts", {})
+
+
+def _items(upload: Upload) -> list[Item]:
+    rows = Item.objects.filter(dataset=upload.dataset).select_related("content").only(*COLUMNS)
+    return sorted(rows, key=lambda item: item.key)
 
 
 def _names(items: Sequence[Item], old: Mapping[int, str]) -> tuple[dict[int, str], str]:
