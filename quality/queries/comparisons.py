@@ -69,6 +69,7 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
             comparison, difference_rows(classes, before, after, order=seen), before, after
         ),
         "few_groups": are_few(result),
+        "is_same": not result["newly_right"] + result["newly_wrong"] and before == after,
         "recalls": recalls,
         "most_recall": max((abs(row["value"]) for row in recalls), default=1) or 1,
         "words": in_words(result, recalls),

@@ -41,6 +41,7 @@ from quality.queries.runs import newest_done
 EXAMPLES = 4
 ROUNDS_SHOWN = 3
 CLASSES_SHOWN = 14
+LABELLED_ENOUGH = 0.9  # share of labelled items from which a model learns as well as from all
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
         "comparison": comparison,
         "reach": _reach(comparison.result) if comparison else 0.0,
         "run": run,
+        "may_train": run is None and len({label for label, *_rest in spread if label}) > 1,
         "jobs": jobs,
         "rounds": list(rounds_of(dataset).filter(closed_at=None)[:ROUNDS_SHOWN]),
         "waiting": _waiting(dataset, queues),
@@ -237,7 +239,7 @@ def _steps(
             _("Label"),
             _("Ask people in a round where labels are missing or not to be trusted."),
             reverse("labeling:rounds", args=slug),
-            labelled > 0 and (labelled == n or rounds),
+            labelled > 0 and (labelled >= LABELLED_ENOUGH * n or rounds or has_run),
         ),
         Step(
             _("Train"),

@@ -297,7 +297,7 @@ def _cross_validate(
     live = LiveTraining(
         work, labels=labels, n_classes=n_classes, n_folds=protocol.n_folds, epochs=protocol.epochs
     )
-    work.progress(message="Starting TensorFlow", now=True)
+    work.progress(0, 0, message="Starting TensorFlow", now=True)
     try:
         return cross_validate(
             features,

@@ -15,12 +15,15 @@ def overview(request: access.MemberRequest, slug: str) -> HttpResponse:
     dataset = access.dataset_for(request.user, slug)
     kinds = {name: str(kind.title) for name, kind in KINDS.items()}
     found = overview_of(dataset, request.user, kinds=kinds)
+    next_step = next((step for step in found["steps"] if not step.is_done), None)
+    may_lead = dataset.viewer_role in access.LEADS
     context = {
         "dataset": dataset,
         "section": "overview",
-        "may_lead": dataset.viewer_role in access.LEADS,
+        "may_lead": may_lead,
+        "may_train_first": may_lead and found["may_train"],
         "checks": {name: kind.checks for name, kind in KINDS.items()},
-        "next_step": next((step for step in found["steps"] if not step.is_done), None),
+        "next_step": next_step,
         **found,
     }
     return render(request, "quality/overview.html", context)

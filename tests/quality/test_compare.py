@@ -211,3 +211,19 @@ def test_each_cell_of_a_comparison_leads_to_the_items_that_it_counts(client):
     assert f"After: labelled {first}" in " ".join(shown.split())
     assert comparison.result["groups"] == 1
     assert "All judged items come from 1 source: the interval says next to nothing" in page
+
+
+def test_where_no_prediction_changed_the_page_says_so_first(client):
+    dataset = make_words(items=60, test_items=30)
+    freeze_version(dataset=dataset)
+    dataset.items.filter(split=Split.TRAIN).first().delete()
+    freeze_version(dataset=dataset)
+    prove(dataset, 1, 2)
+    comparison = Comparison.objects.get()
+    result = comparison.result | {"newly_right": [], "newly_wrong": []}
+    Comparison.objects.update(result=result | {"matrix_after": result["matrix_before"]})
+    client.force_login(make_member(dataset, Role.REVIEWER))
+    page = client.get(reverse("quality:before_after", args=[dataset.slug])).content.decode()
+    assert f"Not one of {result['n']} predictions changed" in page
+    assert "McNemar" not in page
+    assert "Recall by class" not in page

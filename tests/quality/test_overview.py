@@ -75,6 +75,30 @@ def test_a_fresh_dataset_is_led_around_the_loop() -> None:
     assert "No version yet" in page.content.decode()
 
 
+def test_own_items_lead_to_one_button_that_trains_and_to_no_round_for_one_label() -> None:
+    dataset = factories.make_dataset("own")
+    for n in range(20):
+        factories.make_item(dataset, f"{n}.png", ("cat", "dog")[n % 2])
+    factories.make_item(dataset, "new.png")
+    page = client_of(dataset).get(url(dataset))
+    assert page.context["next_step"].title == "Train"
+    assert "Train the first model" in page.content.decode()
+    assert "freezes the items and labels" in page.content.decode()
+    shown = client_of(dataset, Role.REVIEWER).get(url(dataset)).content.decode()
+    assert "Train the first model" not in shown
+
+
+def test_a_doubted_text_is_one_line_of_it() -> None:
+    dataset = factories.make_dataset("words", media="text")
+    item = factories.make_item(dataset, "a", "cat")
+    item.content.text = "two cats sat on one mat"
+    item.content.save()
+    doubt(item, "label_error")
+    page = client_of(dataset).get(url(dataset)).content.decode()
+    assert page.count("two cats sat on one mat</a>") == 1
+    assert "thumb-sm" not in page
+
+
 def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Dataset) -> None:
     client = client_of(pets)
     counts = []

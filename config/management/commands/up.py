@@ -100,9 +100,20 @@ class Command(BaseCommand):
         if wants_demo:
             self.demo(environment, address=address)
         connections.close_all()
+        self.weights()
         self.say(
             f"\nWinnow is ready: {address}\nLogs: {settings.DATA_DIR}/logs\nCtrl-C ends everything."
         )
+
+    def weights(self) -> None:
+        """Say which pretrained weights were found where WINNOW_WEIGHTS names a folder."""
+        if settings.WEIGHTS_DIR is None:
+            return
+        from mlcore.features.weights import MOBILENET_FILE, YAMNET_FILE, find_weights
+
+        for media, name in (("images", MOBILENET_FILE), ("sounds", YAMNET_FILE)):
+            found = find_weights(name, (settings.WEIGHTS_DIR,))
+            self.say(f"Weights for {media}: {found or f'{name} is not in WINNOW_WEIGHTS'}")
 
     def migrate(self) -> None:
         """Migrate when something waits; looking takes a tenth of the time."""
