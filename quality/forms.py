@@ -6,6 +6,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from labeling.forms.ids import MOST_ID, ids_of
 from labeling.forms.rounds import RoundForm
 from labeling.models import Answer, Dataset, RoundKind, Split
 from quality.models import Action
@@ -107,7 +108,7 @@ class SelectionForm(forms.Form):
         if name not in self.ACTIONS:
             raise forms.ValidationError(_("There is no such action."))
         values = self.data.getlist("items") if hasattr(self.data, "getlist") else []
-        items = [int(value) for value in values if value.isascii() and value.isdigit()]
+        items = ids_of(values)
         if not items:
             raise forms.ValidationError(_("Select items first."))
         sent |= {"action": name, "items": list(dict.fromkeys(items))}
@@ -130,13 +131,12 @@ class SelectionForm(forms.Form):
 class DisputesForm(forms.Form):
     """Which dispute a page shows: of which round, which one, and what was put off."""
 
-    round = forms.IntegerField(required=False, min_value=1)
-    place = forms.IntegerField(required=False, min_value=1)
+    round = forms.IntegerField(required=False, min_value=1, max_value=MOST_ID)
+    place = forms.IntegerField(required=False, min_value=1, max_value=MOST_ID)
     later = forms.CharField(required=False, max_length=5_000)
 
     def clean_later(self) -> list[int]:
-        words = self.cleaned_data["later"].split(",")
-        return [int(word) for word in words if word.isascii() and word.isdigit()]
+        return ids_of(self.cleaned_data["later"].split(","))
 
 
 class OwnAnswerForm(forms.Form):

@@ -1,7 +1,7 @@
 """The API of answering: claim items of a round, answer them."""
 
 import uuid
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,16 +12,18 @@ from ninja.errors import HttpError
 from labeling import access
 from labeling.api.callers import Refusal, speaker
 from labeling.api.datasets import ClassOut
+from labeling.forms.ids import MOST_ID
 from labeling.forms.rounds import MOST_CLAIMS, AnswerForm
 from labeling.models import Annotator, Dataset, Round, RoundItem, RoundKind, User
 from labeling.queries import rounds as queries
 from labeling.services import annotations, rounds
 
 router = Router()
+RowId = Annotated[int, Field(ge=0, le=MOST_ID)]
 
 
 class Claiming(Schema):
-    round: int | None = Field(None, description="else the first open round that waits for you")
+    round: RowId | None = Field(None, description="else the first open round that waits for you")
     count: int = Field(5, ge=1, le=MOST_CLAIMS)
 
 
@@ -99,7 +101,7 @@ def _claimed(asking: Round, row: RoundItem) -> dict[str, Any]:
 
 
 class Held(Schema):
-    items: list[int] = Field(max_length=MOST_CLAIMS, description="as named by the claim")
+    items: list[RowId] = Field(max_length=MOST_CLAIMS, description="as named by the claim")
 
 
 @router.post("/rounds/{pk}/renew", response=Held, summary="Hold items longer")
@@ -130,8 +132,8 @@ def _asked_of(request: HttpRequest, pk: int) -> tuple[Round, Annotator]:
 
 class NewAnnotation(Schema):
     client_id: uuid.UUID = Field(description="made by you; sending it again changes nothing")
-    round: int
-    item: int
+    round: RowId
+    item: RowId
     answer: Literal["class", "unsure", "unusable", "skip"]
     label: int | str | None = Field(None, description="id or name of a class, for answer “class”")
     reason: str = Field("", max_length=200)
@@ -171,8 +173,8 @@ def annotate(request: HttpRequest, given: NewAnnotation) -> Any:
 def _as_form(dataset: Dataset, given: NewAnnotation) -> dict[str, Any]:
     sent = given.dict()
     if isinstance(given.label, str):
-        named = dataset.classes.filter(name=given.label).first()
-        if named is None:
+        named = dict(dataset.classes.values_list("name", "pk"))
+        if given.label not in named:
             raise HttpError(422, f"{dataset.slug} has no class named {given.label!r}.")
-        sent["label"] = named.pk
+        sent["label"] = named[given.label]
     return sent

@@ -1,12 +1,13 @@
 """What the pages about a crowd accept in their addresses."""
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from labeling.forms.ids import MOST_ID
 from labeling.models import Annotator, Answer, Dataset, LabelClass
 from labeling.queries.crowd import SORTS
 
@@ -25,7 +26,7 @@ class AnswersForm(forms.Form):
     said = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
     consensus = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
     answer = forms.ChoiceField(required=False, choices=[("", ""), *Answer.choices])
-    round = forms.IntegerField(required=False, min_value=1)
+    round = forms.IntegerField(required=False, min_value=1, max_value=MOST_ID)
     gold = forms.BooleanField(required=False)
     page = forms.IntegerField(required=False, min_value=1, max_value=100_000)
 
@@ -53,6 +54,8 @@ class PeriodForm(forms.Form):
         start, end = cleaned.get("start"), cleaned.get("end")
         if start and end and end < start:
             self.add_error("end", _("The last day comes before the first."))
+        elif end == date.max:  # no day comes after it
+            cleaned["end"] = date.max - timedelta(days=1)
         return cleaned
 
     def moments(self) -> tuple[datetime, datetime]:

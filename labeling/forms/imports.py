@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from labeling.forms.ids import MOST_ID
 from labeling.services.intake.tables import ROLES
 
 COLUMN_ROLES = ("key", "label", "split", "group", "captured_at", "text")
@@ -86,6 +87,17 @@ class SentFilesForm(forms.Form):
         return paths
 
 
+class ClassForm(forms.Form):
+    """A class that an import names, as its table writes it."""
+
+    name = forms.CharField(max_length=100, strip=False)
+
+    def clean_name(self) -> str:
+        if not self.cleaned_data["name"].strip():
+            raise forms.ValidationError("A class has a name.")
+        return str(self.cleaned_data["name"])
+
+
 class ReportFilterForm(forms.Form):
     """Which lines of a report are shown."""
 
@@ -95,7 +107,7 @@ class ReportFilterForm(forms.Form):
     look = forms.BooleanField(required=False)
     all = forms.BooleanField(required=False)
     q = forms.CharField(required=False, max_length=200)
-    after = forms.IntegerField(required=False, min_value=0)
+    after = forms.IntegerField(required=False, min_value=0, max_value=MOST_ID)
 
 
 class MergeClassesForm(forms.Form):

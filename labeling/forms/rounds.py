@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from labeling.forms.ids import MOST_ID
 from labeling.models import (
     Answer,
     Dataset,
@@ -190,7 +191,7 @@ class AnswerForm(forms.Form):
     """One answer as the screen or a program sends it."""
 
     client_id = forms.UUIDField()
-    item = forms.IntegerField()
+    item = forms.IntegerField(min_value=0, max_value=MOST_ID)
     answer = forms.ChoiceField(choices=Answer)
     label = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
     asked = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
@@ -227,7 +228,9 @@ class ItemsForm(forms.Form):
 
     def clean_items(self) -> list[int]:
         items = self.cleaned_data["items"]
-        if not isinstance(items, list) or not all(type(pk) is int for pk in items):
+        if not isinstance(items, list) or not all(
+            type(pk) is int and 0 <= pk <= MOST_ID for pk in items
+        ):
             raise forms.ValidationError(_("A list of item numbers is expected."))
         return items
 

@@ -55,11 +55,11 @@ def last_answers(asking: Round, annotator: Annotator) -> list[Annotation]:
     return list(own_answers(asking, annotator)[:UNDO_MOST])
 
 
-def answer_to_change(asking: Round, annotator: Annotator, item: str) -> Annotation | None:
-    """Return the own answer about an item (its id as the address says it)."""
-    if not item.isdecimal():
+def answer_to_change(asking: Round, annotator: Annotator, item: int | None) -> Annotation | None:
+    """Return the own answer about an item (by id)."""
+    if item is None:
         return None
-    return own_answers(asking, annotator).filter(item_id=int(item)).first()
+    return own_answers(asking, annotator).filter(item_id=item).first()
 
 
 def replies_for(user: User) -> list[Question]:

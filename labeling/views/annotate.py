@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from labeling import access
+from labeling.forms.ids import id_of
 from labeling.forms.rounds import (
     AnswerForm,
     ClaimForm,
@@ -58,7 +59,7 @@ def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
         "examples": guidelines_queries.examples_of(asking.guideline),
         "standing": standing,
     }
-    changing = annotators.answer_to_change(asking, annotator, request.GET.get("item", ""))
+    changing = annotators.answer_to_change(asking, annotator, id_of(request.GET.get("item", "")))
     context["settings"] = {
         **_settings(asking, annotator),
         **standing,
@@ -129,8 +130,10 @@ def _sent(request: HttpRequest) -> Sent | None:
         return request.POST.dict()
     try:
         sent = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
+    if b"\\u" in request.body:  # half an emoji, as a cut text ends with, fits in no database
+        sent = json.loads(json.dumps(sent, ensure_ascii=False).encode(errors="replace"))
     return sent if isinstance(sent, dict) else None
 
 

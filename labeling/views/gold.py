@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import access
 from labeling.forms.gold import GoldForm, PromoteForm
+from labeling.forms.ids import ids_of
 from labeling.queries import gold as queries
 from labeling.services import gold
 
@@ -59,7 +60,7 @@ def use_item(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
 def use_labels(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Make gold items of those selected in Browse, with the labels that they have."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    items = [int(pk) for pk in request.POST.getlist("items") if pk.isdecimal()]
+    items = ids_of(request.POST.getlist("items"))
     made = gold.use_labels_as_gold(
         items=items, dataset=dataset, by=request.user, now=timezone.now()
     )

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import access, queries, tasks
 from labeling.forms.imports import (
+    ClassForm,
     ImportOptionsForm,
     MergeClassesForm,
     OpenUploadForm,
@@ -324,8 +325,8 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
         messages.success(request, _("%s items are in the test split now.") % count)
     elif what in ("merge", "unmerge"):
         _merge(request, row)
-    elif what == "class" and request.POST.get("name"):
-        name = request.POST["name"][:100]
+    elif what == "class" and (form := ClassForm(request.POST)).is_valid():
+        name = form.cleaned_data["name"]
         count = differences.add_class(upload=row, name=name, by=request.user)
         messages.success(
             request,

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from labeling import access
+from labeling.forms.ids import id_of
 from labeling.forms.rounds import ReplyForm
 from labeling.queries import annotators, gold, guards
 from labeling.queries import rounds as queries
@@ -47,12 +48,11 @@ def mine(request: access.MemberRequest, pk: int) -> HttpResponse:
     """List all that this person answered in a round; each answer can be changed."""
     asking = access.round_for(request.user, pk)
     annotator = annotations.annotator_for(dataset=asking.dataset, user=request.user)
-    before = request.GET.get("before", "")
-    if before and not before.isdecimal():
+    asked = request.GET.get("before", "")
+    before = id_of(asked)
+    if asked and before is None:
         raise Http404("no such page")
-    rows, following = annotators.own_answers_page(
-        asking, annotator, before=int(before) if before else None
-    )
+    rows, following = annotators.own_answers_page(asking, annotator, before=before)
     context = {
         "dataset": asking.dataset,
         "section": "my_work",
@@ -63,7 +63,7 @@ def mine(request: access.MemberRequest, pk: int) -> HttpResponse:
         ],
         "standing": queries.standing(asking, annotator),
         "next_url": f"?before={following}" if following else "",
-        "is_later_page": bool(before),
+        "is_later_page": before is not None,
     }
     return render(request, "labeling/my_answers.html", context)
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access
+from labeling.forms.ids import id_of, ids_of
 from labeling.models import Dataset
 from labeling.queries import job_outlook
 from quality.detectors import KINDS, Kind
@@ -55,9 +56,9 @@ def queue(request: access.MemberRequest, slug: str, kind: str) -> HttpResponse:
     """One queue: the flag that the address names, else the worst one that is open."""
     dataset, row = _queue(request, slug, kind)
     later = _later(request.GET.get("later", ""))
-    asked = request.GET.get("flag", "")
-    if asked.isdigit():
-        flag = queries.flag_in(dataset, row.name, int(asked))
+    asked = id_of(request.GET.get("flag", ""))
+    if asked is not None:
+        flag = queries.flag_in(dataset, row.name, asked)
         if flag is None:
             raise Http404("no such flag")
     else:
@@ -133,7 +134,7 @@ def _queue(request: access.MemberRequest, slug: str, kind: str) -> tuple[Dataset
 
 
 def _later(text: str) -> list[int]:
-    return [int(part) for part in text.split(",") if part.isdigit()]
+    return ids_of(text.split(","))
 
 
 def _is_script(request: access.MemberRequest) -> bool:
