@@ -52,7 +52,7 @@ def answers_to(place: RoundItem) -> list[Annotation]:
 
 
 def _said(place: RoundItem) -> QuerySet[Annotation]:
-    rows = Annotation.objects.filter(round=place.round_id, item=place.item_id)
+    rows = Annotation.objects.filter(round=place.round_id, item=place.item_id, is_gold=False)
     return rows.filter(withdrawn_at__isnull=True).exclude(answer=Answer.SKIP)
 
 

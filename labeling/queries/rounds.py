@@ -224,7 +224,7 @@ def disputes(asking: Round) -> list[Dispute]:
     rows = asking.round_items.filter(state=RoundItemState.DISPUTED).select_related("item__content")
     items = [row.item for row in rows.order_by("position")[:DISPUTES_SHOWN]]
     said: dict[int, list[str]] = {item.pk: [] for item in items}
-    answers = answers_given().filter(round=asking, item__in=items, is_surplus=False)
+    answers = answers_given().filter(round=asking, item__in=items, is_surplus=False, is_gold=False)
     for given in answers.select_related("label", "asked").order_by("pk"):
         said[given.item_id].append(_words(given))
     return [Dispute(item, ", ".join(said[item.pk])) for item in items]

@@ -265,7 +265,11 @@ def _agreed(asking: Round, answers: Sequence[Annotation]) -> tuple[LabelClass | 
 
 def _counted(row: RoundItem) -> list[Annotation]:
     rows = Annotation.objects.filter(
-        round_id=row.round_id, item_id=row.item_id, withdrawn_at__isnull=True, is_surplus=False
+        round_id=row.round_id,
+        item_id=row.item_id,
+        withdrawn_at__isnull=True,
+        is_surplus=False,
+        is_gold=False,
     )
     return list(rows.exclude(answer=Answer.SKIP).select_related("label").order_by("pk"))
 

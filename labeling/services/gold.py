@@ -107,7 +107,7 @@ def take_places(
     if drawn:
         fresh = [pk for pk in queries.unseen(round, annotator) if pk not in items]
         items += rng.sample(fresh, min(drawn, len(fresh)))
-    return [_place(round, item) for item in items]
+    return [_place(round, item) for item in sorted(items)]  # all lock them in one order
 
 
 def _place(round: Round, item: int) -> int:

@@ -174,6 +174,8 @@ def claim_items(
     """
     if guards.stop_of(annotator):
         return []
+    # One person may ask from many programs at once; each must see what the others were given.
+    list(Annotator.objects.select_for_update(no_key=True).filter(pk=annotator.pk).values("pk"))
     count = min(count, MOST_CLAIMS_AT_ONCE)
     claimed = _left_behind(round, annotator, count, now=now)
     if len(claimed) < count:

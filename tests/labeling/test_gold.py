@@ -281,3 +281,27 @@ def test_pages_of_check_items_are_for_leads_and_bad_input_is_told(client):
     assert GoldItem.objects.get(item=item).why == "it barks"
     page = client.get(reverse("labeling:new_round", args=[slug])).content.decode()
     assert "One check item in" in page
+
+
+def test_an_answer_to_a_check_item_settles_no_item_that_opened_again():
+    asking = make_mixed(1, golds=0, wanted=2)
+    one, two, three = (make_annotator(asking) for _ in range(3))
+    item = asking.round_items.get().item
+    client_id = uuid.uuid4()
+    answer(asking, item, one, "cat", client_id=client_id)
+    answer(asking, item, two, "cat")
+    owner = asking.dataset.memberships.get(role="owner").user
+    gold.use_labels_as_gold(items=[item.pk], dataset=asking.dataset, by=owner, now=NOW)
+    assert claim(asking, three, 1) == []  # gold alone is never asked
+    place = RoundItem.objects.create(
+        round=asking, item=item, state="gold", position=0, wanted=32_767
+    )
+    assert answer(asking, item, three, "dog").outcome == "counted"
+    assert Annotation.objects.get(annotator=three).is_gold
+    withdraw_annotation(round=asking, annotator=one, client_id=client_id, now=NOW)
+    assert answer(asking, item, one, "cat").outcome == "counted"
+    place.refresh_from_db()
+    ordinary = RoundItem.objects.get(round=asking, item=item, state="settled")
+    assert (place.taken, ordinary.taken) == (1, 2)
+    history = item.label_changes.order_by("-pk").values_list("confidence", flat=True)
+    assert history[0] == 1.0

@@ -138,3 +138,31 @@ def test_answers_expiry_and_release_at_once_give_a_place_back_once():
     counts = Counter(Annotation.objects.values_list("item_id", flat=True))
     for row in asking.round_items.all():
         assert row.taken == counts[row.item_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_person_who_asks_from_many_programs_at_once_holds_each_item_once():
+    asking = make_mixed(30, golds=8, every=2, wanted=3)
+    annotator = make_annotator(asking)
+    start, errors = threading.Barrier(CLIENTS), []
+
+    def work() -> None:
+        start.wait()
+        try:
+            for _ in range(4):
+                claim(asking, annotator, 1)
+        except Exception as error:
+            errors.append(error)
+            raise
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert errors == []
+    assert Claim.objects.count() == 4 * CLIENTS
+    for place in asking.round_items.all():
+        assert place.taken == place.claims.count()
