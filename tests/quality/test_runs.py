@@ -8,8 +8,6 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -21,8 +19,8 @@ from quality import arrays, tasks
 from quality.models import Run, TestOpening
 from quality.queries.run_page import run_page
 from quality.queries.runs import datasets_to_check, datasets_with_news
-from quality.services import figures, runs
-from tests.factories import make_dataset, make_member, make_user
+from quality.services import runs
+from tests.factories import make_dataset, make_member
 from tests.quality.words import add_text, make_words
 
 pytestmark = pytest.mark.django_db
@@ -228,130 +226,6 @@ def test_predictions_leave_test_items_empty(client):
         for row in rows
         if row["split"] != "test"
     )
-
-
-def finished_run(dataset, number=1, **metrics):
-    """A run as a training leaves it, without training."""
-    version, _ = freeze_version(dataset=dataset)
-    interval = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 4}
-    shown = {
-        "accuracy": interval,
-        "macro_f1": interval,
-        "baselines": [{"title": figures.MAJORITY, **interval}],
-        "confusion": [[1, 2, 0], [0, 1, 0], [0, 0, 0]],
-        "order": [1, 0, 2],
-        "folds": [{"accuracy": 0.5, "n": 4, "epochs": 3}],
-        "curves": [{"loss": [1.0], "accuracy": [0.5], "val_loss": [None], "val_accuracy": [None]}],
-        "groups": 4,
-        "n": 4,
-        "sealed": 0,
-        "backbone": {"name": "b", "title": "Words", "note": "", "is_fallback": False},
-        "seconds": 1.0,
-        "seed": 0,
-    }
-    return Run.objects.create(
-        dataset=dataset,
-        number=number,
-        version=version,
-        protocol={"n_folds": 5, "seed": 0},
-        backbone="b",
-        classes=["money", "sea", "sky"],
-        metrics={**shown, **metrics},
-        finished_at=timezone.now(),
-    )
-
-
-def test_the_list_costs_the_same_for_many_runs(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.LEAD))
-    address = reverse("quality:runs", args=[dataset.slug])
-    for number in range(1, 11):
-        finished_run(dataset, number)
-    with CaptureQueriesContext(connection) as ten:
-        client.get(address)
-    for number in range(11, 21):
-        finished_run(dataset, number)
-    with CaptureQueriesContext(connection) as twenty:
-        assert client.get(address).status_code == 200
-    assert len(twenty) == len(ten)
-
-
-def test_the_page_of_a_run_says_version_figures_and_leads_to_items(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.REVIEWER))
-    finished_run(dataset)
-    page = client.get(reverse("quality:run", args=[dataset.slug, 1])).content.decode()
-    assert "version v1, 4 items to learn from" in page
-    assert "given=money&amp;predicted=sea" in page
-    assert "2 of 4 right, out of sample" in page
-    assert "style=" not in page.replace("table-style", "")
-
-
-def test_before_the_first_run_the_page_offers_to_train_and_sends_a_job(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.LEAD))
-    page = client.get(reverse("quality:runs", args=[dataset.slug])).content.decode()
-    assert "No run yet" in page
-    client.post(reverse("quality:train", args=[dataset.slug]))
-    client.post(reverse("quality:train", args=[dataset.slug]))
-    job = Job.objects.get(kind="train")
-    assert (job.state, job.queue, job.dataset) == (JobState.QUEUED, "train", dataset)
-
-
-def test_a_run_that_trains_shows_what_its_job_says(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.LEAD))
-    run = finished_run(dataset)
-    job = jobs.open_job(kind="train", dataset=dataset, queue="train")
-    detail = {
-        "run": 1,
-        "fold": 2,
-        "folds": 5,
-        "epoch": 3,
-        "epochs": 60,
-        "fold_scores": [{"accuracy": 0.75, "n": 4, "epochs": 9}],
-        "confusion": [[3, 1, 0], [0, 0, 0], [0, 0, 0]],
-        "right": 3,
-        "predicted": 4,
-        "curves": {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.1], "val_accuracy": [0.4]},
-        "n": 6,
-        "sealed": 0,
-    }
-    Job.objects.filter(pk=job.pk).update(state=JobState.RUNNING, detail=detail)
-    Run.objects.filter(pk=run.pk).update(job=job, metrics={}, finished_at=None)
-    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
-    assert "Training fold 2 of 5" in page
-    assert 'hx-trigger="every 1s"' in page
-    assert "4 of 6 predicted so far" in page
-    assert ".750" in page
-
-
-def test_runs_are_not_there_for_strangers_and_refused_to_annotators(client):
-    dataset = make_words(items=6)
-    finished_run(dataset)
-    for person, status in ((make_user(), 404), (make_member(dataset, Role.ANNOTATOR), 403)):
-        client.force_login(person)
-        for name, args in (("runs", []), ("run", [1]), ("run_live", [1]), ("predictions", [1])):
-            address = reverse(f"quality:{name}", args=[dataset.slug, *args])
-            assert client.get(address).status_code == status
-    client.force_login(make_member(dataset, Role.REVIEWER))
-    assert client.post(reverse("quality:train", args=[dataset.slug])).status_code == 403
-
-
-def test_a_cell_lists_exactly_the_items_that_it_counts(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.REVIEWER))
-    run = finished_run(dataset)
-    probabilities = np.full((6, 3), 0.1, dtype=np.float32)
-    probabilities[:, 1] = 0.8
-    probabilities[0] = np.nan
-    arrays.save_run(run, {"probabilities": probabilities})
-    assert arrays.keys_where(run, given="money", predicted="sea") == ["0003"]
-    assert arrays.keys_where(run, predicted="sea") == ["0001", "0002", "0003", "0004", "0005"]
-    assert arrays.keys_where(run, given="money", predicted="sky") == []
-    address = reverse("quality:run_cell", args=[dataset.slug, 1])
-    page = client.get(address, {"given": "money", "predicted": "sea"}).content.decode()
-    assert "money read as sea: 1 item" in page
 
 
 # ---- checks follow a training ----
