@@ -122,7 +122,6 @@ def _of_kind(row: KindRow) -> str:
     """Of those decided so far only: the rest is less suspicious, so nothing is extrapolated."""
     facts = {
         "title": row.title,
-        "kind": row.kind,
         "open": row.open,
         "likely": row.likely,
         "right": row.decided,
@@ -138,10 +137,10 @@ def _of_kind(row: KindRow) -> str:
             "of %(settled)s decided so far, the most suspicious ones, %(right)s were right "
             "(%(value)s, 95 %% interval %(low)s to %(high)s)"
         )
-    took = _("the queue %(kind)s takes about %(time)s")
+    took = _("its queue takes about %(time)s")
     if row.seconds is None:
-        took = _("how long the queue %(kind)s takes is not known yet")
-    sentence = _("%(title)s: %(open)s flags are open, %(likely)s of them likely;")
+        took = _("how long its queue takes is not known yet")
+    sentence = _("%(title)s: %(open)s open, %(likely)s of them likely;")
     return f"{sentence} {known}; {took}." % facts
 
 

@@ -74,9 +74,9 @@ def test_what_was_decided_is_told_with_its_interval_and_the_time(tmp_path: Path)
         )
     said, _page = report(dataset.slug, tmp_path / "report.html")
     assert len(said) == 1
-    assert "2 flags are open" in said[0]
+    assert "2 open" in said[0]
     assert "3 were right (75.0 %, 95 % interval 30.1 % to 95.4 %)" in said[0]
-    assert "queue file_fault takes about 1 min" in said[0]
+    assert "its queue takes about 1 min" in said[0]
     assert Flag.objects.filter(state=FlagState.DECIDED).count() == 3
 
 
