@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcore.alignment import (
+    BACKGROUND_RANK,
+    BACKGROUND_SAMPLE,
     SIDE,
+    crowd_exponent,
     mirrored,
     shapes,
     unexplained,
     unrelated_level,
 )
 from mlcore.hamming import close_pairs
-from mlcore.neighbours import NeighbourGraph, nearest
+from mlcore.neighbours import NeighbourGraph, nearest, tail_exponent
 
 HASH_BITS = 10
 """Differing bits of 64 up to which hashes make a candidate (imagededup's default)."""
@@ -28,6 +31,12 @@ COPY_SHARE = 1 / 3
 
 Planted copies of three demo sets reach at most .30, their natural look-alikes start at .44;
 in the clothing photos the one true copy has .001, the next pair .73 (docs/detectors.md)."""
+
+CHANCE_COPIES = 0.01
+"""Share of items that may have, by chance, an unrelated one as close as a copy is.
+
+Where items differ in few ways, such as drawings of simple shapes, chance puts some very close
+together; a copy has to be closer still there. Digits and photos keep COPY_SHARE."""
 
 LEAST_UNRELATED = 0.006
 """Unexplained share that a copy may have anyway: a brighter copy saved as JPEG leaves .006."""
@@ -231,14 +240,45 @@ def _join_sounds(
     if graph is None or has_hashes:
         return
     pairs, cosine, similarities = graph
-    farthest = 1.0 - similarities[:, -1].astype(np.float64)
-    level = np.minimum(farthest[pairs[:, 0]], farthest[pairs[:, 1]])
+    distances = np.maximum(1.0 - similarities.astype(np.float64), 0.0)
+    exponent = tail_exponent(distances)
+    limit = _chance_limit(SOUND_COPY_SHARE, rank=distances.shape[1], exponent=exponent)
+    level = np.minimum(distances[pairs[:, 0], -1], distances[pairs[:, 1], -1])
     share = (1.0 - cosine) / np.maximum(level, 1e-9)
-    for (i, j), value in zip(pairs, share, strict=True):
-        if value < 2 * SOUND_COPY_SHARE and level[0] > 0:
-            words = f"They are {1 / max(value, 0.01):.0f} times closer than their other neighbours."
-            score = max(0.0, 0.95 - 0.45 * value / SOUND_COPY_SHARE)
-            _add(found, i, j, score, why=("embedding", words))
+    close = (share < 2 * limit) & (level > 0)
+    for (i, j), value in zip(pairs[close], share[close], strict=True):
+        words = f"They are {1 / max(value, 0.01):.0f} times closer than their other neighbours."
+        score = max(0.0, 0.95 - 0.45 * value / limit)
+        _add(found, i, j, score, why=("embedding", words))
+
+
+def _chance_limit(most: float, *, rank: float, exponent: float) -> float:
+    """Return the share of the distance to the `rank`-th neighbour below which copies are.
+
+    Of `rank` neighbours within that distance, `rank * share ** exponent` lie within the share.
+    """
+    if exponent <= 0:
+        return 0.0
+    return float(min(most, (CHANCE_COPIES / rank) ** (1 / exponent)))
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """What unrelated pictures leave, per picture, and the share of it that a copy may leave."""
+
+    level: np.ndarray
+    limit: float
+
+
+def _yardstick(pictures: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> _Yardstick:
+    seen = pictures[rows]
+    level = np.full(len(pictures), np.inf)
+    unrelated = unrelated_level(seen, rng=rng)
+    rank = BACKGROUND_RANK * max(1.0, len(rows) / BACKGROUND_SAMPLE)
+    limit = _chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
+    limit = max(limit, 1e-3)
+    level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
+    return _Yardstick(level, limit)
 
 
 def _join_pictures(
@@ -252,12 +292,11 @@ def _join_pictures(
 ) -> None:
     if len(rows) < 2:
         return
-    level = np.full(len(pictures), np.inf)
-    level[rows] = np.maximum(unrelated_level(pictures[rows], rng=rng), LEAST_UNRELATED)
+    yardstick = _yardstick(pictures, rows, rng)
     if mirror_phashes is not None and phashes is not None:
         one, other = np.asarray(phashes)[rows], np.asarray(mirror_phashes)[rows]
         pairs = rows[close_pairs(one, other, most_bits=HASH_BITS)]
-        _join_aligned(found, pairs, pictures, mirrored(pictures), level, evidence="mirror")
+        _join_aligned(found, pairs, pictures, mirrored(pictures), yardstick, evidence="mirror")
     candidates = [np.zeros((0, 2), np.int64)]
     if phashes is not None:
         hashes = np.asarray(phashes)[rows]
@@ -267,9 +306,9 @@ def _join_pictures(
         own = np.repeat(rows, shaped.shape[1])
         candidates.append(np.sort(np.stack([own, rows[shaped.ravel()]], axis=1), axis=1))
     pairs = np.unique(np.concatenate(candidates), axis=0)
-    _join_aligned(found, pairs, pictures, pictures, level, evidence="hash")
+    _join_aligned(found, pairs, pictures, pictures, yardstick, evidence="hash")
     if graph is not None:
-        _join_embedded(found, graph, pictures, level)
+        _join_embedded(found, graph, pictures, yardstick)
 
 
 def _join_aligned(
@@ -277,17 +316,26 @@ def _join_aligned(
     pairs: np.ndarray,
     pictures: np.ndarray,
     others: np.ndarray,
-    level: np.ndarray,
+    yardstick: _Yardstick,
     *,
     evidence: str,
 ) -> None:
-    share = _relative_share(pairs, pictures, others, level)
-    for (i, j), value in zip(
-        pairs[share < 2 * COPY_SHARE], share[share < 2 * COPY_SHARE], strict=True
-    ):
-        start = "Mirrored, the two" if evidence == "mirror" else "Aligned, the two"
-        words = f"{start} differ by {100 * value:.0f} % of what unrelated pictures here do."
-        _add(found, i, j, 0.98 - 0.48 * value / COPY_SHARE, why=(evidence, words))
+    share = _relative_share(pairs, pictures, others, yardstick.level)
+    close = share < 2 * yardstick.limit
+    for (i, j), value in zip(pairs[close], share[close], strict=True):
+        words = (
+            f"{_how_alike(value)}, once one is mirrored."
+            if evidence == "mirror"
+            else (f"{_how_alike(value)}.")
+        )
+        _add(found, i, j, 0.98 - 0.48 * value / yardstick.limit, why=(evidence, words))
+
+
+def _how_alike(share: float) -> str:
+    """Say what a share of the difference of unrelated pictures means."""
+    times = 1 / max(share, 0.01)
+    count = "over 100" if times >= 100 else f"{times:.0f}" if times >= 3 else f"{times:.1f}"
+    return f"The most alike unrelated pictures here differ {count} times as much as these two"
 
 
 def _relative_share(
@@ -302,7 +350,7 @@ def _join_embedded(
     found: dict[tuple[int, int], Pair],
     graph: tuple[np.ndarray, np.ndarray, np.ndarray],
     pictures: np.ndarray,
-    level: np.ndarray,
+    yardstick: _Yardstick,
 ) -> None:
     """Join what the backbone sees as the same shot, with the pixels as second witness.
 
@@ -315,7 +363,8 @@ def _join_embedded(
     promising = margin + 0.5 > EMBEDDING_COPY - 4 * EMBEDDING_SCALE
     pairs, places = np.unique(pairs[promising], axis=0, return_index=True)
     margin = margin[promising][places]
-    share = np.minimum(_relative_share(pairs, pictures, pictures, level), 1.0)
+    relative = _relative_share(pairs, pictures, pictures, yardstick.level)
+    share = np.minimum(relative * COPY_SHARE / yardstick.limit, 1.0)
     strength = margin + 0.5 * (1.0 - share)
     scores = 0.97 / (1.0 + np.exp((EMBEDDING_COPY - strength) / EMBEDDING_SCALE))
     for (i, j), score in zip(pairs, scores, strict=True):

@@ -16,6 +16,18 @@ NEIGHBOURS = 20
 BLOCK_BYTES = 64 * 2**20
 """Bytes of one block of similarities (rows of a block x all columns, float32)."""
 
+LIKELY_COPIES = 2
+"""Nearest neighbours that may be copies and tell nothing about chance."""
+
+TAIL_RANK = 6
+"""Neighbour that the nearer ones are measured by to learn how they thin out."""
+
+TAIL_ITEMS = 30
+"""With fewer items the estimate would be chance itself."""
+
+TAIL_LEAST = 1e-4
+"""Distances below are equal but for rounding."""
+
 
 @dataclass(frozen=True)
 class NeighbourGraph:
@@ -122,3 +134,33 @@ def _nearest_of_block(unit: np.ndarray, block: slice, k: int) -> tuple[np.ndarra
         np.take_along_axis(found, order, axis=1).astype(np.int32),
         np.clip(np.take_along_axis(values, order, axis=1), -1.0, 1.0),
     )
+
+
+def tail_exponent(distances: np.ndarray) -> float:
+    """Return the power with which the share of items within a distance falls towards zero.
+
+    Half the intrinsic dimension for squared distances, the dimension itself for plain ones
+    (Levina and Bickel 2005, the median over items in place of the mean, since some have copies).
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_items, k)
+        To the k nearest, ascending. The two nearest are left out: they may be copies.
+
+    Returns
+    -------
+    float
+        Infinite where fewer than TAIL_RANK neighbours or TAIL_ITEMS items tell nothing.
+
+    Examples
+    --------
+    >>> line = np.arange(1, 9) / 10  # the tenth part of the distance holds the tenth part of all
+    >>> tail_exponent(np.tile(line, (40, 1))) < tail_exponent(np.tile(line**0.5, (40, 1)))
+    True
+    """
+    if distances.shape[1] < TAIL_RANK or len(distances) < TAIL_ITEMS:
+        return float("inf")
+    reach = np.maximum(distances[:, TAIL_RANK - 1 : TAIL_RANK], TAIL_LEAST)
+    inner = np.maximum(distances[:, LIKELY_COPIES : TAIL_RANK - 1], TAIL_LEAST)
+    depth = float(np.median(np.log(reach / inner).mean(axis=1)))
+    return 1.0 / depth if depth > 0 else 0.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from mlcore.alignment import SIDE
 from mlcore.copy_sets import Proposal, copy_sets, keep_one, propose
@@ -102,6 +102,36 @@ def test_different_scans_of_one_digit_are_not_called_copies(
     false = {pair for pair in found if pair not in planted}
     # The scans hold a few natural twins: 1 % of the items is the most that may be called copies.
     assert len(false) <= 6, [(original.get(one, one), original.get(two, two)) for one, two in false]
+
+
+def drawings(count: int) -> list[Image.Image]:
+    """Plain shapes of random kind, place, size and colour: few parameters, so many near twins."""
+    rng = np.random.default_rng(7)
+    pictures = []
+    for _ in range(count):
+        paper, ink = rng.integers(140, 250, 3), rng.integers(0, 130, 3)
+        page = Image.new("RGB", (160, 160), tuple(paper.tolist()))
+        x, y, size = rng.integers(50, 110), rng.integers(50, 110), rng.integers(18, 42)
+        draw = ImageDraw.Draw(page)
+        box, colour = [x - size, y - size, x + size, y + size], tuple(ink.tolist())
+        if rng.random() < 0.5:
+            draw.ellipse(box, fill=colour)
+        else:
+            draw.rectangle(box, fill=colour)
+        noisy = np.asarray(page) + rng.normal(0, 5, (160, 160, 3))
+        pictures.append(Image.fromarray(np.uint8(np.clip(noisy, 0, 255))))
+    return pictures
+
+
+def test_simple_drawings_that_chance_makes_alike_are_not_copies() -> None:
+    pictures = drawings(200)
+    contents = [jpeg(picture) for picture in pictures]
+    planted = {(place, 200 + place) for place in range(20)}
+    contents += [CHANGES["re-encoded"](picture) for picture in pictures[:10]]
+    contents += [CHANGES["brightened"](picture) for picture in pictures[10:20]]
+    found = {(pair.first, pair.second) for pair in copies_among(contents)}
+    assert len(planted & found) >= 17
+    assert len(found - planted) <= 10
 
 
 def test_blank_pages_do_not_match_each_other_unless_they_are_equal() -> None:
