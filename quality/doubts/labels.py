@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from labeling.models import Media
 from mlcore.label_errors import LabelErrors, find_label_errors
 from quality.doubts import CannotRunError, Doubt
+from quality.doubts.sounds import find_bad_sound
 from quality.queries.survey import Survey
 
 LEAST_CLASSES = 2
@@ -19,7 +20,7 @@ PROBABILITIES_SHOWN = 12
 
 def find_wrong_labels(survey: Survey) -> list[Doubt]:
     """Labels outside the test split that model and neighbours doubt, worst first."""
-    labels = survey.doubted_labels
+    labels = np.where(_shows_nothing(survey), -1, survey.doubted_labels)
     if survey.graph is None and survey.probabilities is None:
         raise CannotRunError(_("It needs a finished run, or vectors of the items."))
     if len(set(labels[labels >= 0].tolist())) < LEAST_CLASSES:
@@ -36,6 +37,15 @@ def find_wrong_labels(survey: Survey) -> list[Doubt]:
         _label_doubt(survey, row, int(found.suggested[row]), found)
         for row in worst_labels(found, labels).tolist()
     ]
+
+
+def _shows_nothing(survey: Survey) -> np.ndarray:
+    """Tell the items whose import found them blank or silent: other queues ask about those."""
+    blank = [any(code == "blank" for code, *_reason in odd) for odd in survey.odd]
+    if survey.dataset.media == Media.AUDIO:
+        for doubt in find_bad_sound(survey, kind="silent_audio"):
+            blank[doubt.rows[0]] = True
+    return np.array(blank, dtype=bool)
 
 
 def worst_labels(found: LabelErrors, labels: np.ndarray) -> np.ndarray:

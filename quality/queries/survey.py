@@ -20,6 +20,7 @@ ROWS_A_READ = 2_000
 # list in view. The longer tail is 115 pairs among its 15,000 pictures, 2 among 1,074 digits and
 # none in clothing.
 SUSPECTED_COPY = 0.05
+FEWEST_WORDS = 8  # one word more or less is over an eighth of a shorter text: no sign of a copy
 HEX_DIGITS = 16  # of a 64-bit perceptual hash
 
 
@@ -91,11 +92,17 @@ class Survey:
             pixel_hashes=self.column("pixel_hash"),
             phashes=self.hash_column("phash") if has_hash else None,
             mirror_phashes=self.hash_column("mirror_phash") if has_hash else None,
-            flat=self.without_hash if has_hash else None,
+            flat=self.without_hash if has_hash else self.is_brief,
             neighbours=self.graph,
             thumbnails=self.thumbnails,
             least_score=SUSPECTED_COPY,
         )
+
+    @cached_property
+    def is_brief(self) -> np.ndarray:
+        """Texts too short for likeness to mean anything; equal words still join them."""
+        words = [self.facts(row).get("words", FEWEST_WORDS) for row in range(len(self))]
+        return np.array([count < FEWEST_WORDS for count in words], dtype=bool)
 
     @cached_property
     def without_hash(self) -> np.ndarray:

@@ -11,7 +11,7 @@ from mlcore.label_errors import LabelErrors
 from mlcore.neighbours import nearest
 from quality.detectors import KINDS
 from quality.doubts import Doubt
-from quality.doubts.labels import worst_labels
+from quality.doubts.labels import find_wrong_labels, worst_labels
 from quality.models import Flag, FlagState
 from quality.queries.flags import flag_rows
 from quality.queries.survey import Survey, survey_of
@@ -261,3 +261,30 @@ def test_excluded_items_are_not_looked_at():
     make_item(dataset, "a", "cat", excluded="a copy")
     assert len(survey_of(dataset)) == 0
     assert Content.objects.count() == 1
+
+
+def test_items_that_show_nothing_are_not_doubted_for_their_label():
+    dataset = make_dataset()
+    make_item(dataset, "a.png", "cat", odd=[["blank", "Nothing is to be seen."]])
+    for number in range(60):
+        make_item(dataset, f"b{number:02d}.png", ("cat", "dog")[number % 2])
+    survey = survey_of(dataset)
+    vectors = np.array([[0.0, 1.0]] + [[1.0, 0.0], [0.0, 1.0]] * 30)  # the blank one is like dogs
+    vectors += np.random.default_rng(0).normal(0, 0.01, vectors.shape)
+    seen = replace(survey, graph=nearest(vectors))
+    shown = replace(seen, odd=[[] for _ in survey.odd])
+    blank = survey.keys.index("a.png")
+    assert blank in {doubt.rows[0] for doubt in find_wrong_labels(shown)}
+    assert blank not in {doubt.rows[0] for doubt in find_wrong_labels(seen)}
+
+
+@pytest.mark.parametrize(("words", "found"), [(4, 0), (30, 1)])
+def test_only_texts_of_some_length_are_copies_by_likeness(words: int, found: int):
+    dataset = make_dataset(media="text")
+    for number in range(30):
+        make_item(dataset, f"{number:02d}")
+    Content.objects.update(facts={"words": words})
+    vectors = np.random.default_rng(3).normal(size=(30, 20))
+    vectors[1] = vectors[0] + 0.001
+    survey = replace(survey_of(dataset), graph=nearest(vectors))
+    assert len([pair for pair in survey.copies if pair.score > 0.5]) == found
