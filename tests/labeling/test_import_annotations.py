@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
-from labeling.models import Annotation, Annotator, Item, Round
+from labeling.models import Annotation, Annotator, Item, LabelSource, Round, RoundItem
+from labeling.queries.progress import progress
+from labeling.services.labels import set_labels
+from labeling.services.rounds import settle_dispute
 from tests.factories import make_dataset, make_item
 from tests.shared import shared_path
 
@@ -77,3 +81,22 @@ def test_consensus_on_real_birds_beats_the_majority(capsys: Any):
     right = sum(labels[key] == label for key, label in truth.items()) / len(truth)
     assert result["settled"] == len(truth)
     assert right > 0.85  # majority: .76
+
+
+def test_a_decided_dispute_stays_decided_when_further_answers_come(tmp_path: Path, capsys: Any):
+    dataset = make_dataset("birds")
+    for key in ("1", "2"):
+        make_item(dataset, key)
+    first = ("1,ann,cat", "1,bob,dog", "2,ann,cat", "2,bob,dog", "2,eve,skip")
+    run(table(tmp_path / "a.csv", *first), capsys)
+    disputed = RoundItem.objects.filter(state="disputed").order_by("item__key")
+    assert [place.item.key for place in disputed] == ["1", "2"]
+    place = disputed[0]
+    cat = {place.item_id: dataset.classes.get(name="cat")}
+    set_labels(labels=cat, source=LabelSource.REVIEW, reason="decided")
+    settle_dispute(place=place.pk)
+    run(table(tmp_path / "b.csv", *first, "2,joe,unsure"), capsys)
+    states = RoundItem.objects.order_by("item__key").values_list("state", flat=True)
+    assert list(states) == ["settled", "disputed"]
+    found = progress(Round.objects.get(), now=timezone.now())
+    assert (found.answers, found.answers_wanted) == (5, 5)

@@ -216,9 +216,9 @@ def _settle(asking: Round, work: jobs.Work) -> int:
     """Give the items without a label what their answers agree on; note every item's state."""
     work.progress(message="Looking for agreement", now=True)
     answers = list(
-        asking.annotations.filter(withdrawn_at__isnull=True).values_list(
-            "item_id", "annotator_id", "label_id"
-        )
+        asking.annotations.filter(withdrawn_at__isnull=True)
+        .exclude(answer=Answer.SKIP)  # no answer, so that it makes no dispute and is not wanted
+        .values_list("item_id", "annotator_id", "label_id")
     )
     agreed = _agreed([(i, a, label) for i, a, label in answers if label])
     _place_items(asking, [item for item, _, _ in answers], agreed)
@@ -265,6 +265,10 @@ def _agreed(answers: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, flo
 def _place_items(
     asking: Round, answered: Sequence[int], agreed: Mapping[int, tuple[int, float]]
 ) -> None:
+    decided = asking.round_items.filter(
+        state=RoundItemState.SETTLED, item__label_source=LabelSource.REVIEW
+    )
+    settled = set(agreed).union(decided.values_list("item_id", flat=True))
     counted: dict[int, int] = {}
     for pk in answered:
         counted[pk] = counted.get(pk, 0) + 1
@@ -275,7 +279,7 @@ def _place_items(
             position=position,
             wanted=count,
             taken=count,
-            state=RoundItemState.SETTLED if pk in agreed else RoundItemState.DISPUTED,
+            state=RoundItemState.SETTLED if pk in settled else RoundItemState.DISPUTED,
         )
         for position, (pk, count) in enumerate(sorted(counted.items()))
     ]
