@@ -46,10 +46,17 @@ def test_the_same_bytes_under_new_keys_are_matched_and_not_added(tmp_path: Path,
 
 def test_an_import_may_say_that_copies_are_meant(tmp_path: Path, capsys: Any):
     run(folder(tmp_path / "a", {"cat/1.png": png(1)}), capsys)
-    other = folder(tmp_path / "b", {"cat/one.png": png(1)})
+    other = folder(tmp_path / "b", {"pets/cat/1.png": png(1), "pets/dog/2.png": png(2)})
     met = run(other, capsys)
-    assert (met["present"], met["imported"]) == (1, 0)
+    assert (met["elsewhere"], met["imported"]) == (1, 1)
     assert run(other, capsys, "--add-copies")["imported"] == 1
+
+
+def test_a_renamed_copy_and_a_leak_into_another_split_become_items(tmp_path: Path, capsys: Any):
+    run(folder(tmp_path / "a", {"train/cat/1.png": png(1), "train/dog/2.png": png(2)}), capsys)
+    later = {"test/cat/1.png": png(1), "train/cat/other.png": png(2), "test/dog/3.png": png(3)}
+    assert run(folder(tmp_path / "b", later), capsys)["imported"] == 3
+    assert Item.objects.get(key="test/cat/1.png").split == "test"
 
 
 def test_other_bytes_under_a_key_are_a_conflict_until_replaced(tmp_path: Path, capsys: Any):

@@ -106,9 +106,9 @@ def _place(one: Opened, items: dict[str, Item], ledger: Ledger) -> None:
         _enter(one, ledger, Outcome.REJECTED, notes=[(code, reason)])
         return
     item = items.get(one.candidate.key)
-    elsewhere = ledger.elsewhere.get(one.content.sha256) if item is None else None
-    if elsewhere:
-        _place_elsewhere(one, elsewhere, ledger)
+    moved = _under_another_folder(one, ledger) if item is None else None
+    if moved:
+        _place_elsewhere(one, moved, ledger)
     elif item is None:
         items[one.candidate.key] = item = _new_item(one, ledger)
         ledger.new.append(item)
@@ -146,10 +146,20 @@ def swapped(item: Item, sha256: str) -> dict[str, Any]:
     return {"content": sha256, "was": {"content": item.content_id, "odd": item.odd}}
 
 
-def _place_elsewhere(one: Opened, there: Sequence[Item], ledger: Ledger) -> None:
+def _under_another_folder(one: Opened, ledger: Ledger) -> Item | None:
+    """Return the item that this file is: same bytes, same file name, and no other split named.
+
+    Another name, or another split, makes it a copy or a leak: the checks must see those.
+    """
+    assert one.content is not None
+    name, split = PurePosixPath(one.candidate.key).name, one.candidate.split
+    there = ledger.elsewhere.get(one.content.sha256, ())
+    same = (item for item in there if PurePosixPath(item.key).name == name)
+    return next((item for item in same if split in ("", None, item.split)), None)
+
+
+def _place_elsewhere(one: Opened, item: Item, ledger: Ledger) -> None:
     """Match a new key to the item that has its bytes; what it would be is kept for a lead."""
-    name = PurePosixPath(one.candidate.key).name
-    item = next((item for item in there if PurePosixPath(item.key).name == name), there[0])
     proposed, notes = differences(one.candidate, item, ledger.classes)
     outcome = Outcome.DIFFERENT if proposed else Outcome.PRESENT
     candidate = one.candidate
