@@ -46,7 +46,7 @@ def test_the_same_bytes_under_new_keys_are_matched_and_not_added(tmp_path: Path,
 
 def test_an_import_may_say_that_copies_are_meant(tmp_path: Path, capsys: Any):
     run(folder(tmp_path / "a", {"cat/1.png": png(1)}), capsys)
-    other = folder(tmp_path / "b", {"pets/cat/1.png": png(1), "pets/dog/2.png": png(2)})
+    other = folder(tmp_path / "b", {"pets/cat/1.png": png(1), "more/dog/2.png": png(2)})
     met = run(other, capsys)
     assert (met["elsewhere"], met["imported"]) == (1, 1)
     assert run(other, capsys, "--add-copies")["imported"] == 1
