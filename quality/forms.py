@@ -10,6 +10,7 @@ from labeling.forms.ids import MOST_ID, ids_of
 from labeling.forms.rounds import RoundForm
 from labeling.models import Answer, Dataset, RoundKind, Split
 from quality.models import Action
+from quality.queries.browse import MOST_AT_ONCE
 
 
 class VersionsForm(forms.Form):
@@ -79,7 +80,7 @@ class DecideForm(forms.Form):
 
 
 class SelectionForm(forms.Form):
-    """What the bar below Browse sends about the items selected."""
+    """What the bar below Browse sends about the items selected, or about all of its filter."""
 
     ACTIONS = ("relabel", "exclude", "include", "move", "tag", "flag", "round", "like")
 
@@ -97,9 +98,12 @@ class SelectionForm(forms.Form):
     )
     answers_wanted = forms.IntegerField(required=False, min_value=1, max_value=50)
 
-    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
+    def __init__(
+        self, *args: Any, dataset: Dataset, every: list[int] | None = None, **fields: Any
+    ) -> None:
         super().__init__(*args, **fields)
         self.dataset = dataset
+        self.every = every
 
     def clean(self) -> dict[str, Any]:
         """Take the button apart (`relabel:7`, `move:train`) and read the items beside it."""
@@ -108,9 +112,12 @@ class SelectionForm(forms.Form):
         if name not in self.ACTIONS:
             raise forms.ValidationError(_("There is no such action."))
         values = self.data.getlist("items") if hasattr(self.data, "getlist") else []
-        items = ids_of(values)
+        items = ids_of(values) if self.every is None else self.every
         if not items:
             raise forms.ValidationError(_("Select items first."))
+        if len(items) > MOST_AT_ONCE:
+            words = _("At most %(n)s items are changed at once: narrow the filter.")
+            raise forms.ValidationError(words, params={"n": f"{MOST_AT_ONCE:,}"})
         sent |= {"action": name, "items": list(dict.fromkeys(items))}
         if name == "relabel":
             usable = self.dataset.classes.filter(retired_at=None)

@@ -16,6 +16,7 @@ from quality.queries.filters import Shown, doubts_about, one_of
 
 ITEMS_A_PAGE = 120
 RANDOM_ITEMS = 100
+MOST_AT_ONCE = 10_000  # items; a decision keeps the state of each before and after in one row
 TAGS_SHOWN = 30
 SMALL_ORIGINAL = 100  # px; smaller pictures are shown with their pixels, not smeared
 END = "end"
@@ -209,6 +210,13 @@ def _drawn(shown: Shown, *, seed: int) -> list[int]:
 def _in_order(shown: Shown, ids: list[int]) -> list[Item]:
     found = {item.pk: item for item in _with_parts(shown).filter(one_of("pk", ids))}
     return [found[pk] for pk in ids if pk in found]
+
+
+def ids_of(shown: Shown) -> list[int]:
+    """Return all items that a filter shows; of too many, one more than may be changed."""
+    if shown.filter.random is not None:
+        return _drawn(shown, seed=shown.filter.random)
+    return list(shown.items().order_by("pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
 
 
 def ids_around(shown: Shown, item: Item) -> tuple[int | None, int | None]:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset, Item, ItemTag, LabelClass, Round, Split, User
 from labeling.services import rounds
 from quality.models import Action, Decision, Flag, FlagState
+from quality.queries.filters import one_of
 from quality.services import flags, plans
 from quality.services.decisions import LONGEST_SECONDS
 from quality.services.plans import STATE, Plan, state_of
@@ -49,7 +50,7 @@ class Selection:
     def locked(self) -> list[Item]:
         """Return the items, held until the transaction ends."""
         rows = Item.objects.select_for_update(of=("self",)).filter(
-            dataset=self.dataset, pk__in=self.items
+            one_of("pk", self.items), dataset=self.dataset
         )
         if self.without_test:
             rows = rows.exclude(split=Split.TEST)
@@ -173,13 +174,13 @@ def flag(selection: Selection, *, note: str, by: User) -> Decision:
 def ask(selection: Selection, *, name: str, kind: str, answers_wanted: int) -> Decision:
     """Make a round of the items."""
     rows = selection.locked()
-    chosen = [item.pk for item in rows]
+    there = {item.pk for item in rows}
     try:
         made = rounds.make_round(
             dataset=selection.dataset,
             name=name,
             kind=kind,
-            items=[pk for pk in selection.items if pk in set(chosen)],
+            items=[pk for pk in selection.items if pk in there],
             answers_wanted=answers_wanted,
             purpose="browse",
             by=selection.by,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -125,12 +125,20 @@ def shown_for(request: access.MemberRequest, dataset: Dataset) -> Shown:
     return look_up(dataset, chosen, run=queries.run_of(dataset, chosen.run))
 
 
+def _every(request: access.MemberRequest, dataset: Dataset) -> list[int] | None:
+    """Return all items of the page's filter, when they were selected instead of single ones."""
+    if "all" not in request.POST:
+        return None
+    chosen = read_filter(QueryDict(request.POST.get("back", "")), media=dataset.media)
+    return queries.ids_of(look_up(dataset, chosen, run=queries.run_of(dataset, chosen.run)))
+
+
 @login_required
 @require_POST
 def selection(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Do something to the items selected; the answer names what happened and how to undo it."""
     dataset = access.dataset_for(request.user, slug)
-    form = SelectionForm(request.POST, dataset=dataset)
+    form = SelectionForm(request.POST, dataset=dataset, every=_every(request, dataset))
     if not form.is_valid():
         return _answer(request, slug, " ".join(map(str, form.non_field_errors())), status=422)
     sent = form.cleaned_data

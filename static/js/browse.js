@@ -37,20 +37,28 @@ document.addEventListener("focusin", carry);
 const checks = () => [...document.querySelectorAll("#grid .tile-check")];
 const chosen = () => checks().filter((check) => check.checked);
 let anchor = null;      // where a range begins
+let isEvery = false;    // all items of the filter are selected, not only those of this page
 let shownAt = performance.now();  // since when the person has looked at this selection
 
 function tell() {
   const bar = document.getElementById("actions");
   if (!bar?.querySelector("[data-selected-count]")) return;
   const tiles = chosen().map((check) => check.closest(".tile"));
+  const total = Number(document.getElementById("browse-count")?.dataset.total), isAll = tiles.length === checks().length;
+  isEvery &&= isAll;
   const words = (name, n) => bar.dataset[name].replace("{n}", n);
   const flagged = tiles.filter((tile) => tile.hasAttribute("data-flagged")).length;
   const inTest = tiles.filter((tile) => tile.dataset.split === "test").length;
-  bar.querySelector("[data-selected-count]").textContent = words("textSelected", tiles.length);
-  bar.querySelector("[data-selected-flagged]").textContent = flagged ? words("textFlagged", flagged) : "";
+  bar.querySelector("[data-selected-count]").textContent = isEvery ? words("textEvery", total) : words("textSelected", tiles.length);
+  bar.querySelector("[data-selected-flagged]").textContent = flagged && !isEvery ? words("textFlagged", flagged) : "";
   const pill = bar.querySelector("[data-selected-test]");
-  pill.hidden = !inTest;
+  pill.hidden = !inTest || isEvery; // of all, the server asks before test items change
   pill.textContent = words("textTest", inTest);
+  const take = bar.querySelector("[data-select-every]");
+  take.hidden = !isAll || isEvery || !(total > tiles.length);
+  take.textContent = words("textTake", total);
+  bar.querySelector("[name=all]").disabled = !isEvery;
+  for (const button of bar.querySelectorAll("[data-only-shown]")) button.disabled = isEvery;
 }
 
 function set(check, checked) {
@@ -88,6 +96,7 @@ document.addEventListener("click", (event) => {
   }
   if (target.closest?.("[data-clear]")) clearSelection();
   if (target.closest?.("[data-select-all]")) { for (const one of checks()) set(one, true); tell(); }
+  if (target.closest?.("[data-select-every]")) { isEvery = true; tell(); }
   if (target.closest?.("[data-undo], a[href='#undo']")) { event.preventDefault(); undo(); }
 });
 document.addEventListener("mousedown", (event) => {
@@ -149,6 +158,7 @@ async function refresh() {
   await window.htmx.ajax("GET", location.href, { target: "#browse", select: "#browse", swap: "outerHTML" });
   setSize(rememberedSize());
   anchor = null;
+  isEvery = false;
   tell();
   window.scrollTo(0, scroll);
   if (place >= 0) links()[Math.min(place, links().length - 1)]?.focus({ preventScroll: true });
@@ -232,6 +242,7 @@ document.addEventListener("pointerup", (event) => {
 });
 
 tell();
+document.addEventListener("htmx:oobAfterSwap", tell); // the count comes after the items
 
 /* ---- the item page: a click on the picture enlarges it there ---- */
 const ENLARGED = 3;

@@ -96,3 +96,24 @@ def test_a_flag_with_a_note_is_written_by_keyboard_alone(grid: Any) -> None:
     grid.keyboard.press("Enter")
     expect(grid.locator("#toasts")).to_contain_text("1 item flagged.")
     assert Item.objects.get(key="00.png").flags.get().reason == "What is this?"
+
+
+def test_all_of_a_filter_are_selected_beyond_the_page_and_undone(grid: Any, pets: Dataset) -> None:
+    for n in range(30, 130):
+        factories.make_item(pets, f"{n:03}.png", "cat", split="train")
+    factories.make_item(pets, "other.png", "dog", split="train")
+    grid.goto(grid.url + "&class=cat")
+    grid.wait_for_function("document.documentElement.dataset.keysStarted && window.htmx")
+    grid.keyboard.press("Control+KeyA")
+    expect(grid.locator("[data-selected-count]")).to_have_text("120 selected")
+    grid.click("text=Select all 130 of this filter")
+    expect(grid.locator("[data-selected-count]")).to_have_text("All 130 of this filter selected")
+    grid.keyboard.press("KeyX")
+    grid.keyboard.press("Digit1")
+    expect(grid.locator("#confirm-test")).to_contain_text("3 of these are test items")
+    grid.click("text=Leave test items as they are")
+    expect(grid.locator("#toasts")).to_contain_text("127 items")
+    assert Item.objects.exclude(excluded="").count() == 127
+    grid.keyboard.press("KeyZ")
+    expect(grid.locator("#toasts")).to_contain_text("Undone")
+    assert not Item.objects.exclude(excluded="").exists()
