@@ -73,11 +73,12 @@ def progress(asking: Round, *, now: datetime) -> Progress:
     total = sum(states.values())
     answers = answers_given().filter(round=asking)
     counted = answers.filter(is_surplus=False, is_gold=False)
+    here = Q(annotator__user__isnull=False)  # an import's answers were given elsewhere, earlier
     facts = counted.aggregate(
         n=Count("pk"),
         mean=Avg("seconds"),
-        recent=Count("pk", filter=Q(created_at__gte=now - PACE_OVER)),
-        day=Count("pk", filter=Q(created_at__gte=now - timedelta(days=1))),
+        recent=Count("pk", filter=here & Q(created_at__gte=now - PACE_OVER)),
+        day=Count("pk", filter=here & Q(created_at__gte=now - timedelta(days=1))),
     )
     open_places = asked.filter(state=RoundItemState.OPEN, item__excluded="")
     left = open_places.aggregate(n=Sum(F("wanted") - F("taken")))

@@ -57,6 +57,14 @@ def test_importing_answers_again_doubles_nothing(tmp_path: Path, capsys: Any):
     assert Round.objects.count() == 1
 
 
+def test_imported_answers_are_all_that_were_wanted_and_make_no_pace(tmp_path: Path, capsys: Any):
+    make_item(make_dataset("birds"), "1")
+    run(table(tmp_path / "a.csv", "1,ann,cat", "1,bob,cat"), capsys)
+    seen = progress(Round.objects.get(), now=timezone.now())
+    assert (seen.answers, seen.answers_wanted, seen.answers_last_hour) == (2, 2, 0)
+    assert seen.missing == 0
+
+
 def test_lines_that_fit_nothing_are_reported_with_their_numbers(tmp_path: Path, capsys: Any):
     make_item(make_dataset("birds"), "1")
     path = table(tmp_path / "a.csv", "9,ann,cat", "1,ann,owl", "1,ann,", "1,bob,cat", "1,bob,dog")
