@@ -137,7 +137,9 @@ def test_doubts_are_reviewed_undone_and_never_decided_twice(lead: Any, winnow: W
     for key in ("Enter", "Enter", "KeyK", "KeyZ", "Enter", "Enter", "Enter"):
         lead.wait_for_selector("#flag[data-seen]", state="attached")
         shown = lead.locator("[data-decide]").get_attribute("data-decide")
-        lead.keyboard.press(key)
+        # Without a suggestion, as model and neighbours differ, Enter does nothing.
+        has_main = lead.locator("[data-decide] [data-key^=Enter]").count()
+        lead.keyboard.press(key if key != "Enter" or has_main else "KeyK")
         expect(lead.locator("[data-decide]")).not_to_have_attribute("data-decide", shown)
     expect(lead.locator("#sending")).to_be_hidden()
     lead.reload()
@@ -157,7 +159,8 @@ def test_the_next_version_is_proved_against_the_first(lead: Any, winnow: Winnow)
     assert proved["after"] - proved["before"] == pytest.approx(proved["difference"], abs=1e-9)
     lead.goto(f"{winnow.url}d/digits/before-after/?old=1&new=2")
     expect(lead.locator(".ba-head")).to_contain_text("points")
-    expect(lead.locator("table.matrix")).to_have_count(3)
+    is_same = "Not one of" in lead.locator("main").inner_text()
+    expect(lead.locator("table.matrix")).to_have_count(1 if is_same else 3)
     expect(lead.locator("body")).to_contain_text("What was changed")
 
 
