@@ -4,7 +4,7 @@ A detector reads a Survey and returns Doubts. A new kind: a row, a function in m
 how it becomes a Doubt stands in `quality/doubts/`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from labeling.models import Media
 from quality.doubts import Doubt
 from quality.doubts.copies import find_copy_sets, find_leakage
-from quality.doubts.labels import find_wrong_labels
+from quality.doubts.labels import find_wrong_labels, most_candidates
 from quality.doubts.sounds import find_bad_sound, say_how_tight
 from quality.models import Action
 from quality.queries.survey import Survey
@@ -37,11 +37,12 @@ class Kind:
     checks: "Words"
     question: "Words"
     actions: tuple[Action, ...]
-    find: Callable[[Survey], Sequence[Doubt]] | None = None
+    find: Callable[[Survey], Iterable[Doubt]] | None = None
     media: tuple[str, ...] = (Media.IMAGE, Media.AUDIO, Media.TEXT)
     about: str = "item"
     compares: bool = False  # items with each other: needs vectors, neighbours, small pictures
     notice: Callable[[Survey], str] | None = None  # what is true of the whole set, said once
+    most_candidates: Callable[[int], int] | None = None  # by number of items; None: all
 
 
 #: How bad an oddity of a file is, 0 to 1: from "other bytes than they seem" to "as cameras do".
@@ -103,6 +104,7 @@ KINDS: dict[str, Kind] = {
             LABEL_ACTIONS,
             find_wrong_labels,
             compares=True,
+            most_candidates=most_candidates,
         ),
         Kind(
             "near_duplicate",

@@ -1,5 +1,6 @@
 """Labels that model and neighbours doubt."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,11 @@ NEIGHBOURS_SHOWN = 8
 PROBABILITIES_SHOWN = 12
 
 
-def find_wrong_labels(survey: Survey) -> list[Doubt]:
-    """Labels outside the test split that model and neighbours doubt, worst first."""
+def find_wrong_labels(survey: Survey) -> Iterator[Doubt]:
+    """Labels outside the test split that model and neighbours doubt, worst first.
+
+    One after another: whoever asks takes as many candidates as `most_candidates` allows.
+    """
     labels = np.where(_shows_nothing(survey), -1, survey.doubted_labels)
     if survey.graph is None and survey.probabilities is None:
         raise CannotRunError(_("It needs a finished run, or vectors of the items."))
@@ -33,10 +37,10 @@ def find_wrong_labels(survey: Survey) -> list[Doubt]:
         n_classes=len(survey.classes),
         neighbours=survey.graph,
     )
-    return [
+    return (
         _label_doubt(survey, row, int(found.suggested[row]), found)
         for row in worst_labels(found, labels).tolist()
-    ]
+    )
 
 
 def _shows_nothing(survey: Survey) -> np.ndarray:
@@ -49,12 +53,15 @@ def _shows_nothing(survey: Survey) -> np.ndarray:
 
 
 def worst_labels(found: LabelErrors, labels: np.ndarray) -> np.ndarray:
-    """Return the rows of expected errors and below them of some candidates, worst first."""
+    """Return the rows whose label is doubted: expected errors, then candidates, worst first."""
     is_doubted = (labels >= 0) & (found.suggested != labels)
     order = np.argsort(-found.score, kind="stable")
-    ranked = order[is_doubted[order]]
-    most = max(MOST_CANDIDATES, round(CANDIDATE_SHARE * len(labels)))
-    return ranked[: int(found.is_error.sum()) + most]
+    return np.asarray(order[is_doubted[order]])
+
+
+def most_candidates(n_items: int) -> int:
+    """Return how many labels below the line of an expected error a queue goes on with."""
+    return max(MOST_CANDIDATES, round(CANDIDATE_SHARE * n_items))
 
 
 def _filled(survey: Survey, labels: np.ndarray) -> np.ndarray | None:

@@ -93,16 +93,25 @@ def _standing(dataset: Dataset, kind: Kind) -> _Standing:
     return standing
 
 
-def store(work: Work, survey: Survey, *, kind: Kind, doubts: Sequence[Doubt]) -> dict[str, Any]:
-    """Open, update and close the flags of one kind, a few hundred rows a transaction."""
+def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) -> dict[str, Any]:
+    """Open, update and close the flags of one kind, a few hundred rows a transaction.
+
+    Candidates are counted after those that somebody settled, so that a queue which was
+    reviewed to its end goes on at the next check.
+    """
     standing = _standing(survey.dataset, kind)
     fresh: list[tuple[Flag, Doubt]] = []
     again: list[Flag] = []
     seen: set[str] = set()
+    candidates = kind.most_candidates(len(survey)) if kind.most_candidates else None
     for doubt in doubts:
         subject = subject_of([survey.keys[row] for row in doubt.rows], topic=doubt.topic)
         if subject in seen or (subject, doubt.given, doubt.suggested) in standing.settled:
             continue
+        if candidates is not None and not doubt.is_likely:
+            if not candidates:
+                break
+            candidates -= 1
         seen.add(subject)
         known = standing.open.get(subject) or standing.gone.get(subject)
         flag = known or Flag(dataset=survey.dataset, kind=kind.name, subject=subject)

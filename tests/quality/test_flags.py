@@ -11,7 +11,7 @@ from mlcore.label_errors import LabelErrors
 from mlcore.neighbours import nearest
 from quality.detectors import KINDS
 from quality.doubts import Doubt
-from quality.doubts.labels import find_wrong_labels, worst_labels
+from quality.doubts.labels import find_wrong_labels, most_candidates, worst_labels
 from quality.models import Flag, FlagState
 from quality.queries.flags import flag_rows
 from quality.queries.survey import Survey, survey_of
@@ -149,7 +149,7 @@ def test_a_doubt_says_where_model_and_neighbours_name_different_classes():
     assert "apart" not in joined.evidence
 
 
-def test_the_queue_goes_on_below_the_expected_errors_with_a_bounded_number_of_candidates():
+def test_doubted_labels_come_worst_first_and_leave_out_what_nobody_doubts():
     score = np.random.default_rng(9).random(1000) / 2
     score[:20] = 0.9
     labels, suggested = np.zeros(1000, int), np.ones(1000, int)
@@ -158,9 +158,34 @@ def test_the_queue_goes_on_below_the_expected_errors_with_a_bounded_number_of_ca
     found = LabelErrors(score, score >= 0.5, suggested, np.eye(2))
     rows = worst_labels(found, labels)
     assert set(rows[:20].tolist()) == set(range(20))
-    assert len(rows) == 20 + 400
     assert (np.diff(score[rows]) <= 0).all()
-    assert not set(rows.tolist()) & {*range(20, 30), *range(40, 50)}
+    assert set(rows.tolist()) == {*range(1000)} - {*range(20, 30), *range(40, 50)}
+
+
+def test_candidates_are_bounded_and_go_on_after_those_that_were_settled():
+    dataset = make_dataset()
+    for number in range(6):
+        make_item(dataset, f"{number}.png", "cat")
+    doubts = [
+        doubt(number, score=0.9 - number / 10, is_likely=number == 0, given="cat", suggested="dog")
+        for number in range(6)
+    ]
+    two = replace(KINDS["label_error"], most_candidates=lambda n_items: 2)
+
+    def check() -> list[str]:
+        work = make_work(dataset)
+        store(work, survey_of(dataset), kind=two, doubts=doubts)
+        jobs.cancel_job(job=work.job)
+        now_open = Flag.objects.filter(state=FlagState.OPEN)
+        return sorted(now_open.values_list("items__key", flat=True))
+
+    assert check() == ["0.png", "1.png", "2.png"]  # the expected error and two candidates
+    Flag.objects.filter(items__key__in=["0.png", "1.png"]).update(state=FlagState.DECIDED)
+    assert check() == ["2.png", "3.png"]
+    Flag.objects.update(state=FlagState.DECIDED)
+    assert check() == ["4.png", "5.png"]
+    assert most_candidates(1_000) == 400
+    assert most_candidates(1_000_000) == 20_000
 
 
 def test_labels_of_test_items_are_neither_doubted_nor_heard():
