@@ -45,8 +45,11 @@ def test_an_interrupt_ends_what_a_shell_started_in_the_background(tmp_path: Path
         text=True,
     )
     assert up.stdout
-    said = iter(up.stdout.readline, "")
-    assert any("Starting Redis" in line for line in said)
-    up.send_signal(signal.SIGINT)
-    assert any("Ended." in line for line in said)
-    assert up.wait(timeout=60) == 0
+    try:
+        while "Winnow is ready" not in (line := up.stdout.readline()):
+            assert line, "it ended by itself"
+        up.send_signal(signal.SIGINT)
+        said, _ = up.communicate(timeout=60)
+        assert "Ended." in said
+    finally:
+        up.kill()

@@ -26,7 +26,8 @@ def make_asking(*, items: int, answered: int) -> Any:
         dataset=dataset, name="r", kind="classify", items=rows, answers_wanted=1,
         price=Decimal("0.05"),
     )  # fmt: skip
-    person = Annotator.objects.create(dataset=dataset, name="anna")
+    member = make_member(dataset, Role.ANNOTATOR)
+    person = Annotator.objects.create(dataset=dataset, user=member)
     for item in rows[:answered]:
         record_annotation(
             round=asking, item=item, annotator=person, client_id=uuid.uuid4(),

@@ -147,14 +147,14 @@ def swapped(item: Item, sha256: str) -> dict[str, Any]:
 
 
 def _under_another_folder(one: Opened, ledger: Ledger) -> Item | None:
-    """Return the item that this file is: same bytes, same file name, and no other split named.
+    """Return the item that this file is: same bytes, same name (but the ending), no other split.
 
     Another name, or another split, makes it a copy or a leak: the checks must see those.
     """
     assert one.content is not None
-    name, split = PurePosixPath(one.candidate.key).name, one.candidate.split
+    name, split = PurePosixPath(one.candidate.key).stem, one.candidate.split
     there = ledger.elsewhere.get(one.content.sha256, ())
-    same = (item for item in there if PurePosixPath(item.key).name == name)
+    same = (item for item in there if PurePosixPath(item.key).stem == name)
     return next((item for item in same if split in ("", None, item.split)), None)
 
 
