@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlparse
@@ -30,13 +31,15 @@ def data_folder() -> Path:
 def secret_key(folder: Path) -> str:
     """Return the secret key of this installation, made once and readable by its owner only."""
     path = folder / "secret_key"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key := secrets.token_urlsafe(50))
-    return key
+    if not path.exists():
+        fresh = folder / f"secret_key.{os.getpid()}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        with suppress(FileExistsError):  # another process was faster: its key holds
+            os.link(fresh, path)  # whole or not there, also when this process is killed
+        fresh.unlink()
+    return path.read_text().strip()
 
 
 def flag(name: str) -> bool:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 MOST_SHORT_LIVES = 10  # in a row: then starting it again does not help
 SHORT_LIFE_SECONDS = 30.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 5.0  # then killed: work goes on at the next start where it was
 MOST_LOG_BYTES = 20 * 2**20
 LOG_LINES_SHOWN = 15
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -33,14 +34,7 @@ class Part:
         if self.log.exists() and self.log.stat().st_size > MOST_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".old.log"))
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                self.command,
-                env=self.environment,
-                start_new_session=True,
-                stdout=log,
-                stderr=log,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-            )
+            return start_process(self.command, self.environment, log=log)
 
     @property
     def has_ended(self) -> bool:
@@ -65,6 +59,20 @@ class Part:
         return "\n".join(lines[-LOG_LINES_SHOWN:])
 
 
+def start_process(
+    command: Sequence[str], environment: Mapping[str, str], *, log: IO[bytes] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start a process that Ctrl-C does not reach, and that ends when this one is killed."""
+    return subprocess.Popen(
+        command,
+        env=environment,
+        start_new_session=True,
+        stdout=log,
+        stderr=log,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
+
+
 def end_together(parts: Sequence[Part]) -> None:
     """Ask all to end, wait once for all, and kill who did not."""
     for part in parts:
@@ -76,6 +84,7 @@ def end_together(parts: Sequence[Part]) -> None:
             part.process.wait(timeout=max(0.1, ends - time.monotonic()))
         except subprocess.TimeoutExpired:
             os.killpg(part.process.pid, signal.SIGKILL)
+            part.process.wait()
 
 
 _libc = ctypes.CDLL(None)

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -82,9 +83,14 @@ def _quoted(folder: Path) -> str:
     return f'"{escaped}"'
 
 
-def wait_for(url: str, process: "subprocess.Popen[bytes] | None" = None) -> None:
+def wait_for(
+    url: str,
+    process: "subprocess.Popen[bytes] | None" = None,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
     """Return when Redis answers; raise when it does not within START_SECONDS."""
-    client = redis.Redis.from_url(url, socket_connect_timeout=1)
+    client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
     ends = time.monotonic() + START_SECONDS
     while time.monotonic() < ends:
         if process and process.poll() is not None:
@@ -92,7 +98,7 @@ def wait_for(url: str, process: "subprocess.Popen[bytes] | None" = None) -> None
         try:
             client.ping()
         except redis.RedisError:
-            time.sleep(0.05)
+            pause(0.05)
         else:
             client.close()
             return

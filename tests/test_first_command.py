@@ -9,12 +9,12 @@ from pathlib import Path
 from config.environment import ROOT
 
 
-def manage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ours = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**ours, "WINNOW_DATA": str(folder)},
+        env={**ours, "WINNOW_DATA": str(folder), **variables},
         capture_output=True,
         text=True,
     )
@@ -30,3 +30,21 @@ def test_a_new_folder_is_prepared_and_an_old_one_is_asked_to_be(tmp_path: Path):
     assert later.returncode == 1
     assert "manage.py migrate" in later.stderr
     assert "Traceback" not in later.stderr
+
+
+def test_the_first_command_on_a_folder_can_be_to_make_an_account(tmp_path: Path):
+    asked = ("createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.org")
+    made = manage(tmp_path, *asked, DJANGO_SUPERUSER_PASSWORD="correct horse")
+    assert made.returncode == 0, made.stderr
+    with sqlite3.connect(tmp_path / "winnow.sqlite3") as database:
+        assert database.execute("SELECT username FROM labeling_user").fetchall() == [("ann",)]
+
+
+def test_what_an_operator_can_mend_is_said_in_words(tmp_path: Path):
+    unprepared = manage(tmp_path, "axes_reset")
+    assert "has no tables yet. First: manage.py migrate" in unprepared.stderr
+    elsewhere = manage(Path("/proc/winnow"), "up")  # nobody can write there, root neither
+    assert "WINNOW_DATA: /proc/winnow cannot be made" in elsewhere.stderr
+    for said in (unprepared, elsewhere):
+        assert said.returncode == 1
+        assert "Traceback" not in said.stderr

@@ -6,30 +6,11 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.core.management.base import CommandError
 
+from labeling.management.prepared import PreparedCommand
 from labeling.models import Dataset, Job, JobState
 from labeling.services import jobs
-
-
-class PreparedCommand(BaseCommand):
-    """A command that finds its tables: made in a new data folder, asked for in an old one."""
-
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        """Look at the database first, so that a missing table is no traceback."""
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            if executor.loader.applied_migrations:
-                raise CommandError(
-                    "The database is of an earlier version of Winnow. End what runs on it, then: "
-                    "manage.py migrate (make run does it by itself)."
-                )
-            self.stderr.write("Preparing the database ...")
-            call_command("migrate", verbosity=0)
-        return super().execute(*args, **options)
 
 
 class JobCommand(PreparedCommand):

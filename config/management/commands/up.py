@@ -5,7 +5,6 @@ A part that ends by itself is started again; the work that it did goes on where 
 
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,16 +19,18 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.core.management.commands import migrate
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from config import redis_server
-from config.parts import Part, end_together
+from config import interrupt, redis_server
+from config.parts import Part, end_together, start_process
 from labeling.models import Dataset, User
 from labeling.services import jobs
 
 FIRST_PORT = 8000
 WEB_START_SECONDS = 60
+ANSWER_SECONDS = 2
 TEND_SECONDS = 0.5
 CHILD_MEMORY_KB = 1_000_000  # TensorFlow grows about 150 MB a training: replace the child
 PRIVATE = ("127.0.0.1", "localhost", "::1")
@@ -45,13 +46,13 @@ class Command(BaseCommand):
 
     def handle(self, *, port: int, no_demo: bool, **options: Any) -> None:
         self.parts: dict[str, Part] = {}
+        self.loading: subprocess.Popen[bytes] | None = None
         with self.only_one() as _lock:
-            # A shell lets what it starts in the background ignore Ctrl-C; asked by name, it ends.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, _interrupt)
-            if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
-                signal.signal(signal.SIGHUP, _interrupt)
+            is_migrated = self.is_migrated()  # a database may be long in answering: see manage.py
+            interrupt.listen()
             try:
+                if not is_migrated:
+                    self.migrate()
                 self.start(port=port, no_demo=no_demo)
                 self.tend_until(lambda: False)
             except KeyboardInterrupt:
@@ -73,7 +74,6 @@ class Command(BaseCommand):
 
     def start(self, *, port: int, no_demo: bool) -> None:
         """Start all parts in order, saying what is waited for."""
-        self.migrate()
         half_a_demo = (settings.DATA_DIR / "demo" / "unfinished").exists()
         wants_demo = not no_demo and (
             half_a_demo or not (User.objects.exists() or Dataset.objects.exists())
@@ -115,12 +115,14 @@ class Command(BaseCommand):
             found = find_weights(name, (settings.WEIGHTS_DIR,))
             self.say(f"Weights for {media}: {found or f'{name} is not in WINNOW_WEIGHTS'}")
 
-    def migrate(self) -> None:
-        """Migrate when something waits; looking takes a tenth of the time."""
+    def is_migrated(self) -> bool:
+        """Tell whether nothing waits to be migrated; a tenth of the time of migrating nothing."""
         executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            self.say("Preparing the database ...")
-            call_command("migrate", verbosity=0, interactive=False)
+        return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+    def migrate(self) -> None:
+        self.say("Preparing the database ...")
+        call_command(_Migrate(), verbosity=0, interactive=False)
 
     def redis(self) -> str:
         """Return the address of Redis, started here unless REDIS_URL names one."""
@@ -129,7 +131,7 @@ class Command(BaseCommand):
             written.unlink(missing_ok=True)
             self.say("Waiting for Redis at REDIS_URL ...")
             try:
-                redis_server.wait_for(settings.REDIS_URL)
+                redis_server.wait_for(settings.REDIS_URL, pause=interrupt.pause)
             except TimeoutError:
                 raise CommandError("REDIS_URL: nothing answers there. Is Redis running?") from None
             return settings.REDIS_URL
@@ -137,7 +139,7 @@ class Command(BaseCommand):
         try:
             command, url = redis_server.configure(settings.DATA_DIR / "redis")
             self.run("redis", command, dict(os.environ))
-            redis_server.wait_for(url, self.parts["redis"].process)
+            redis_server.wait_for(url, self.parts["redis"].process, pause=interrupt.pause)
         except (FileNotFoundError, ChildProcessError, TimeoutError) as error:
             raise CommandError(str(error)) from None
         written.touch(mode=0o600)
@@ -157,9 +159,9 @@ class Command(BaseCommand):
                 lines = self.parts["web"].last_lines()
                 raise CommandError("The web process ended at once:\n" + lines)
             try:
-                urllib.request.urlopen(address + "healthz", timeout=5)
+                urllib.request.urlopen(address + "healthz", timeout=ANSWER_SECONDS)
             except (urllib.error.URLError, TimeoutError):
-                time.sleep(0.1)
+                interrupt.pause(0.1)
             else:
                 return
         raise CommandError(f"The web process did not answer within {WEB_START_SECONDS} s.")
@@ -176,7 +178,7 @@ class Command(BaseCommand):
             "Loading the demo (about a minute); its log-ins are printed here ..."
         )
         manage = str(Path(settings.BASE_DIR) / "manage.py")
-        loading = subprocess.Popen([sys.executable, manage, "demo"], env=environment)
+        loading = self.loading = start_process([sys.executable, manage, "demo"], environment)
         self.tend_until(lambda: loading.poll() is not None)
 
     def tend_until(self, is_over: Callable[[], bool]) -> None:
@@ -192,11 +194,14 @@ class Command(BaseCommand):
                     )
                 self.say(f"{name} ended with status {status} and is started again: {part.log}")
                 part.start_again()
-            time.sleep(TEND_SECONDS)
+            interrupt.pause(TEND_SECONDS)
 
     def end(self) -> None:
         """End every part; the broker last, so that workers can hand their messages back."""
         self.say("\nEnding ...")
+        if self.loading:
+            self.loading.kill()  # goes on at the next start
+            self.loading.wait()
         broker = self.parts.pop("redis", None)
         end_together(list(self.parts.values()))
         if broker:
@@ -211,8 +216,12 @@ class Command(BaseCommand):
             self.stdout.flush()
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+class _Migrate(migrate.Command):
+    """Ends between two migrations when interrupted: SQLite notes some only after it made them."""
+
+    def migration_progress_callback(self, action: str, *_: Any, **__: Any) -> None:
+        if action == "apply_start":
+            interrupt.check()
 
 
 def _host(bind: str) -> str:

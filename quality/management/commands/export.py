@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from django.core.management.base import CommandError
 
-from labeling.management.job_command import PreparedCommand
+from labeling.management.prepared import PreparedCommand
 from labeling.models import Dataset, Version
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality.queries import exports
