@@ -59,7 +59,10 @@ class RoundForm(forms.Form):
         label=_("Answers for each item"),
         min_value=1,
         max_value=50,
-        help_text=_("Different people; more than half must agree to give a label."),
+        help_text=_(
+            "Different people. Their majority gives a label at once; then the consensus of the"
+            " whole crowd, which knows whom to believe, gives or changes it."
+        ),
     )
     confident = forms.FloatField(
         label=_("Ask until so sure"),

@@ -103,7 +103,10 @@ class ItemTag(models.Model):
 
 
 class LabelChange(models.Model):
-    """One row of an item's label history; append-only."""
+    """One row of an item's label history; append-only.
+
+    Only how sure one is of a label that stands is written anew, as more answers come.
+    """
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="label_changes")
     before = models.ForeignKey(

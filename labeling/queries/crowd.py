@@ -13,13 +13,23 @@ from django.urls import reverse
 
 from labeling import crowd_findings
 from labeling.crowd_findings import Findings
-from labeling.models import Annotation, Annotator, Answer, Dataset, Job, LabelClass
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Answer,
+    Dataset,
+    Job,
+    LabelClass,
+    RoundItem,
+    RoundItemState,
+)
 from labeling.queries.gold import Checked, by_annotator
 
 KIND = "measure_crowd"
 PEOPLE_A_PAGE = 50
 QUIET = timedelta(minutes=2)  # without an answer, before a crowd is measured by itself
 OFTEN = timedelta(minutes=15)  # while answers keep coming
+MANY = 500  # answers since the last measuring, before the next one
 SORTS = ("answers", "accuracy", "time", "unsure", "last")
 
 
@@ -317,15 +327,38 @@ def last_measuring(dataset: Dataset) -> Job | None:
 
 
 def crowds_to_measure(*, now: datetime) -> list[Dataset]:
-    """Return datasets with answers that no measuring has read: quiet by now, or for long."""
+    """Return datasets with answers that no measuring has read.
+
+    At once where nothing is asked any more or many answers came, else when it is quiet, or
+    after a while.
+    """
     news: list[Dataset] = []
     for dataset in Dataset.objects.annotate(last=Max("rounds__annotations__created_at")):
         job = last_measuring(dataset)
         if dataset.last is None or (job and job.created_at > dataset.last):
             continue
-        if dataset.last < now - QUIET or (job and job.created_at < now - OFTEN):
+        is_due = dataset.last < now - QUIET or (job and job.created_at < now - OFTEN)
+        if is_due or _is_over(dataset) or _many_since(dataset, job):
             news.append(dataset)
     return news
+
+
+def _is_over(dataset: Dataset) -> bool:
+    """Return whether no open round asks for anything more."""
+    asked = RoundItem.objects.filter(
+        round__dataset=dataset,
+        round__closed_at__isnull=True,
+        state=RoundItemState.OPEN,
+        item__excluded="",
+    )
+    return not asked.exists()
+
+
+def _many_since(dataset: Dataset, job: Job | None) -> bool:
+    rows = answers_in(dataset)
+    if job:
+        rows = rows.filter(created_at__gt=job.created_at)
+    return rows[: MANY + 1].count() > MANY
 
 
 def findings_of(dataset: Dataset) -> Findings | None:

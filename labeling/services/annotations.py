@@ -27,6 +27,7 @@ from labeling.models import (
 from labeling.queries import guards, places
 from labeling.services import labels, stopping
 from labeling.services.rounds import LEASE, take_place
+from labeling.services.settling import given_for, reason_for
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
 LONGEST_SECONDS = 3600.0  # longer than this nobody looked at the item all the time
@@ -213,14 +214,10 @@ def _reopen(row: RoundItem, *, by: User | None) -> None:
         labels.take_back_labels(
             items=[row.item_id],
             source=LabelSource.CONSENSUS,
-            given_for=_reason(row),
+            given_for=given_for(row.round),
             by=by,
             reason="an answer was withdrawn",
         )
-
-
-def _reason(row: RoundItem) -> str:
-    return f"round {row.round_id}: {row.round.name}"
 
 
 def return_skipped(*, round: Round, annotator: Annotator, now: datetime) -> int:
@@ -240,7 +237,10 @@ def _skipped(round: Round, annotator: Annotator) -> QuerySet[Annotation]:
 
 
 def _settle(row: RoundItem, *, last: Annotation) -> None:
-    """Give the item its label, or mark it disputed, once it has the answers it needs."""
+    """Give the item its label, or mark it disputed, once it has the answers it needs.
+
+    Until the crowd's consensus looks at it again, knowing more (`settling`).
+    """
     answers = [last] if row.wanted == 1 else _counted(row)
     if len(answers) < row.wanted or row.state != RoundItemState.OPEN:
         return
@@ -279,7 +279,7 @@ def _give_label(row: RoundItem, label: LabelClass, confidence: float) -> None:
         labels={row.item_id: label},
         source=LabelSource.CONSENSUS,
         confidence={row.item_id: confidence},
-        reason=_reason(row),
+        reason=reason_for(row.round, "sure enough" if row.round.confident else "majority"),
     )
 
 

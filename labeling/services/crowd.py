@@ -11,9 +11,13 @@ from labeling.models import Dataset
 from labeling.queries.crowd import classes_of, said_in
 from labeling.queries.gold import known_labels
 from labeling.services import jobs
+from labeling.services.settling import settle
+from mlcore.agreement import agreement
+from mlcore.class_pairs import confused_pairs
+from mlcore.consensus import Consensus, Setting, aggregate
 
 SEED = 20_111  # of the resampling behind the limits: the same answers give the same figures
-STAGES = 3
+STAGES = 4
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,23 @@ def measure_crowd(work: jobs.Work) -> dict[str, Any]:
     said = _read(dataset)
     if not len(said.item):
         raise jobs.Refused("Nobody has named a class yet: there is nothing to measure.")
-    found = _find(said, work)
-    found.facts["at"] = at.isoformat()
+    before = crowd_findings.last(dataset.pk)
+    agreed = _consensus(said, work, before)
+    work.progress(1, message="Settling what has its answers", now=True)
+    settled = settle(
+        dataset,
+        classes=said.classes,
+        known=known_labels(dataset),
+        start=agreed if agreed.method != "majority" else None,
+        check=work.check,
+        keep=work.keep,
+    )
+    found = _find(said, agreed, work)
+    found.facts.update(at=at.isoformat(), settled=settled)
     work.progress(STAGES, STAGES, now=True)
     crowd_findings.keep(dataset.pk, found)
-    return {name: found.facts[name] for name in ("answers", "method", "alpha", "meaning")}
+    told = {name: found.facts[name] for name in ("answers", "method", "alpha", "meaning")}
+    return told | {"settled": settled}
 
 
 def _read(dataset: Dataset) -> _Said:
@@ -59,21 +75,33 @@ def _read(dataset: Dataset) -> _Said:
     return _Said(items, people, classes, item[first], person[first], answer[first], gold)
 
 
-def _find(said: _Said, work: jobs.Work) -> crowd_findings.Findings:
-    from mlcore.agreement import agreement
-    from mlcore.class_pairs import confused_pairs
-    from mlcore.consensus import aggregate
-
-    triple, n_classes = (said.item, said.person, said.answer), len(said.classes)
+def _consensus(said: _Said, work: jobs.Work, before: crowd_findings.Findings | None) -> Consensus:
+    """Return what all answers come to, from the method that was chosen last on."""
     work.progress(0, message="Looking for the consensus", now=True)
-    agreed = aggregate(*triple, n_classes=n_classes, gold=said.gold)
-    work.progress(1, message="Measuring agreement", now=True)
+    start = None
+    if before and before.facts.get("strength") is not None:
+        facts = (before.facts[name] for name in ("method", "strength", "why", "answers"))
+        start = Setting(*facts)
+    return aggregate(
+        said.item,
+        said.person,
+        said.answer,
+        n_classes=len(said.classes),
+        gold=said.gold,
+        start=start,
+    )
+
+
+def _find(said: _Said, agreed: Consensus, work: jobs.Work) -> crowd_findings.Findings:
+    triple, n_classes = (said.item, said.person, said.answer), len(said.classes)
+    work.progress(2, message="Measuring agreement", now=True)
     shared = agreement(*triple, n_classes=n_classes, rng=np.random.default_rng(SEED))
-    work.progress(2, message="Looking for confused classes", now=True)
+    work.progress(3, message="Looking for confused classes", now=True)
     # Of two classes every mistake takes one for the other: that says nothing about the guideline.
     pairs = confused_pairs(*triple, posterior=agreed.posterior) if n_classes > 2 else []
     facts = {
         "method": agreed.method,
+        "strength": agreed.strength,
         "why": agreed.why,
         "answers": agreed.n_answers,
         "items": len(said.items),

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 
 from django.db import transaction
 
@@ -107,18 +108,19 @@ def take_back_labels(
     by: User | None = None,
     reason: str = "",
 ) -> int:
-    """Undo the last label of items (by id) where this source gave it; returns how many changed.
+    """Undo what this source made of items (by id) last; returns how many changed.
 
-    `given_for` is the reason that it was given for: what another round said stays.
+    `given_for` begins the reasons of those changes: what another round said stays. Several in
+    a row, where a consensus changed, are taken back together.
     """
     taken_back = []
     rows = Item.objects.select_for_update(of=("self",)).select_related("label")
     for item in rows.filter(pk__in=list(items)).order_by("pk"):
-        last, earlier = [*item.label_changes.order_by("-pk")[:2], None, None][:2]
-        if item.label_source != source or last is None or last.after_id != item.label_id:
+        changes = list(item.label_changes.select_related("before").order_by("-pk"))
+        own = list(takewhile(lambda row: _is_for(row, source, given_for), changes))
+        if item.label_source != source or not own or own[0].after_id != item.label_id:
             continue
-        if last.reason != given_for[:MOST_REASON]:
-            continue
+        last, earlier = own[-1], next(iter(changes[len(own) :]), None)
         before, item.label = item.label, last.before
         given = earlier.source if earlier else LabelSource.IMPORT
         item.label_source = given if item.label else LabelSource.NONE
@@ -135,6 +137,21 @@ def take_back_labels(
         )
     LabelChange.objects.bulk_create(taken_back, batch_size=ROWS_A_STATEMENT)
     return len(taken_back)
+
+
+def _is_for(change: LabelChange, source: LabelSource, given_for: str) -> bool:
+    return change.source == source and change.reason.startswith(given_for[:MOST_REASON])
+
+
+def refine_confidence(*, changes: Mapping[int, tuple[float, str]]) -> None:
+    """Note how sure one is by now, and how, of labels that stand (by id of their last change)."""
+    groups: dict[tuple[float, str], list[int]] = defaultdict(list)
+    for pk, found in changes.items():
+        groups[found].append(pk)
+    for (confidence, reason), ids in groups.items():
+        for start in range(0, len(ids), ROWS_A_STATEMENT):
+            some = LabelChange.objects.filter(pk__in=ids[start : start + ROWS_A_STATEMENT])
+            some.update(confidence=confidence, reason=reason[:MOST_REASON])
 
 
 @transaction.atomic

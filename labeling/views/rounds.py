@@ -13,9 +13,12 @@ from labeling.forms.rounds import ExtendForm, RoundForm
 from labeling.models import Dataset, Round
 from labeling.queries import annotators, guards
 from labeling.queries import rounds as queries
+from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import open_disputes
 from labeling.queries.progress import progress
+from labeling.queries.settling import SETTLED_BY_CROWD
 from labeling.services import rounds
+from labeling.services.settling import LEAST_SURE
 
 
 @login_required
@@ -78,6 +81,9 @@ def _round_page(
         "section": "annotate",
         "round": asking,
         "progress": progress(asking, now=now),
+        "by_experts": asking.kind not in SETTLED_BY_CROWD,
+        "found": findings_of(asking.dataset),
+        "least_sure": LEAST_SURE,
         "crowd": queries.crowd(asking, today=queries.start_of_day(now)),
         "disputes": queries.disputes(asking),
         "undecided": open_disputes(asking.dataset, round=asking.pk).count(),

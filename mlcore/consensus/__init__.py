@@ -36,6 +36,22 @@ GREW = 1.5
 
 
 @dataclass(frozen=True)
+class Setting:
+    """The part of a consensus that a later one of the same crowd starts from.
+
+    Attributes
+    ----------
+    method, strength, why, n_answers
+        As in `Consensus`.
+    """
+
+    method: str
+    strength: float | None
+    why: str
+    n_answers: int
+
+
+@dataclass(frozen=True)
 class Consensus:
     """What the annotators say together.
 
@@ -90,7 +106,7 @@ def aggregate(
     method: Method = "auto",
     probabilities: np.ndarray | None = None,
     gold: np.ndarray | None = None,
-    start: Consensus | None = None,
+    start: Consensus | Setting | None = None,
     n_items: int | None = None,
 ) -> Consensus:
     """Infer the label of each item from who said what.
@@ -108,7 +124,7 @@ def aggregate(
         A model's, out of sample. They are calibrated on the answers and joined with them.
     gold : int ndarray of shape (n_items,) or None
         The class where it is known, else -1. Gold items keep it, whatever people answer.
-    start : Consensus or None
+    start : Consensus or Setting or None
         An earlier one of the same crowd, whose method and shrinkage are taken over instead of
         chosen again, unless there are half as many answers more by now.
     n_items : int or None
@@ -154,7 +170,9 @@ def aggregate(
     raise ValueError(f"unknown method {method!r}")
 
 
-def _choose(answers: Answers, prior: ItemPrior, start: Consensus | None) -> tuple[Fit, str]:
+def _choose(
+    answers: Answers, prior: ItemPrior, start: Consensus | Setting | None
+) -> tuple[Fit, str]:
     if not answers.overlap():
         why = "no item shows two answers, so nobody can be compared with anybody"
         return fit(OneCoin(answers, common=True), prior), why
@@ -177,7 +195,7 @@ def _choose(answers: Answers, prior: ItemPrior, start: Consensus | None) -> tupl
     )
 
 
-def _as_before(answers: Answers, prior: ItemPrior, start: Consensus) -> tuple[Fit, str]:
+def _as_before(answers: Answers, prior: ItemPrior, start: Consensus | Setting) -> tuple[Fit, str]:
     why = f"kept from before: {start.why.removeprefix('kept from before: ')}"
     if start.strength is not None:
         return fit_matrices(answers, prior, strength=start.strength), why

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,11 +23,12 @@ from labeling.models import (
     RoundItemState,
     RoundKind,
 )
+from labeling.queries.settling import IMPORTED
 from labeling.services import jobs, labels
 from labeling.services.intake.placing import plain_name
 from labeling.services.intake.tables import Row, Table, read_table
+from labeling.services.settling import LEAST_SURE, consensus_of, reason_for
 
-PURPOSE = "imported answers"
 COLUMN_NAMES = {
     "item": "item item_id key file file_name filename path task task_id id",
     "annotator": "annotator annotator_id worker worker_id user user_id rater rater_id performer",
@@ -34,10 +36,6 @@ COLUMN_NAMES = {
 }
 ANSWERS_A_TRANSACTION = 200
 MOST_PROBLEMS_KEPT = 1_000  # in the job's result; all are counted
-# Below this many answers an item on average, or people, nobody's quality can be estimated.
-LEAST_ANSWERS_AN_ITEM = 2.0
-LEAST_ANNOTATORS = 3
-LEAST_CONFIDENCE = 0.5  # a class that is not likelier than all others together settles nothing
 WITHOUT_CLASS = {
     "unsure": Answer.UNSURE,
     "unusable": Answer.UNUSABLE,
@@ -157,12 +155,12 @@ def _items_by_name(dataset: Dataset) -> dict[str, int]:
 @transaction.atomic
 def _round_of(dataset: Dataset) -> Round:
     """Return the one round that holds all imported answers of a dataset."""
-    there = Round.objects.filter(dataset=dataset, purpose=PURPOSE).first()
+    there = Round.objects.filter(dataset=dataset, purpose=IMPORTED).first()
     return there or Round.objects.create(
         dataset=dataset,
         name="Imported answers",
         kind=RoundKind.CLASSIFY,
-        purpose=PURPOSE,
+        purpose=IMPORTED,
         closed_at=timezone.now(),
     )
 
@@ -220,7 +218,7 @@ def _settle(asking: Round, work: jobs.Work) -> int:
         .exclude(answer=Answer.SKIP)  # no answer, so that it makes no dispute and is not wanted
         .values_list("item_id", "annotator_id", "label_id")
     )
-    agreed = _agreed([(i, a, label) for i, a, label in answers if label])
+    agreed, method = _agreed([(i, a, label) for i, a, label in answers if label])
     _place_items(asking, [item for item, _, _ in answers], agreed)
     classes = LabelClass.objects.in_bulk({label for label, _ in agreed.values()})
     bare = set(
@@ -234,32 +232,27 @@ def _settle(asking: Round, work: jobs.Work) -> int:
         count += labels.set_labels(
             labels={pk: classes[agreed[pk][0]] for pk in batch},
             source=LabelSource.CONSENSUS,
-            reason="agreed on by imported answers",
+            reason=reason_for(asking, method),
             confidence={pk: agreed[pk][1] for pk in batch},
         )
     return count
 
 
-def _agreed(answers: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, float]]:
-    """Return class and confidence of each item (by id) that its answers settle."""
-    import numpy as np
-
-    from mlcore.consensus import aggregate
-
+def _agreed(
+    answers: Sequence[tuple[int, int, int]],
+) -> tuple[dict[int, tuple[int, float]], str]:
+    """Return class and confidence of each item (by id) that its answers settle, and the method."""
     if not answers:
-        return {}
+        return {}, "majority"
     columns = [np.unique(column, return_inverse=True) for column in zip(*answers)]
-    (items, item), (people, person), (classes, answer) = columns
-    enough = len(people) >= LEAST_ANNOTATORS
-    enough = enough and len(answers) / len(items) >= LEAST_ANSWERS_AN_ITEM
-    found = aggregate(
-        item, person, answer, n_classes=len(classes), method="auto" if enough else "majority"
-    )
-    return {
+    (items, item), (_people, person), (classes, answer) = columns
+    found = consensus_of(item, person, answer, n_classes=len(classes))
+    agreed = {
         int(pk): (int(classes[label]), float(confidence))
         for pk, label, confidence in zip(items, found.label, found.confidence)
-        if label >= 0 and confidence > LEAST_CONFIDENCE
+        if label >= 0 and confidence >= LEAST_SURE
     }
+    return agreed, found.method
 
 
 def _place_items(

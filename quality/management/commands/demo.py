@@ -12,8 +12,9 @@ from django.core.management.base import CommandError
 from labeling import queries, tasks
 from labeling.management.job_command import JobCommand
 from labeling.models import Dataset, Job, JobState, Role, User
+from labeling.queries.settling import IMPORTED
 from labeling.services import jobs
-from labeling.services.intake import answers, importing
+from labeling.services.intake import importing
 from quality.services import demo, flags, runs
 
 LOG_INS = {Role.OWNER: "lead", Role.REVIEWER: "reviewer", Role.ANNOTATOR: "annotator"}
@@ -72,7 +73,7 @@ class Command(JobCommand):
         result = self.imported(job).result
         if plan.annotations_csv:
             call_command("import_annotations", slug, str(plan.annotations_csv), verbosity=0)
-        if not dataset.rounds.exclude(purpose=answers.PURPOSE).exists():
+        if not dataset.rounds.exclude(purpose=IMPORTED).exists():
             demo.open_first_round(dataset=dataset, people=people)
         if not dataset.jobs.filter(kind="train").exists():
             self.train(dataset, people[Role.OWNER], here=here)
