@@ -34,6 +34,7 @@ def before_after(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {
         "dataset": dataset,
         "section": "before_after",
+        "has_items": dataset.items.exists(),
         "versions": queries.versions_of(dataset),
         "chosen": chosen or queries.chosen_versions(dataset, comparison),
         "job": job,

@@ -35,6 +35,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "dataset": dataset,
         "section": "runs",
+        "has_items": dataset.items.exists(),
         "runs": [queries.with_state(run) for run in queries.runs_of(dataset)],
         "job": job,
         "ended": ended,

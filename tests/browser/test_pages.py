@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from labeling.models import Dataset, User
+from labeling.models import Dataset, Upload, User
 from labeling.services import members
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
@@ -32,11 +32,22 @@ MEMBERS_PAGES = (
     "/datasets/new/",
     "/work/",
     "/account/",
+    "/password/",
     "/api/docs",
     "/d/{slug}/",
     "/d/{slug}/checks/",
     "/d/{slug}/import/",
     "/d/{slug}/settings/",
+    "/d/{slug}/settings/delete/",
+    "/d/{slug}/uploads/{upload}/",
+    "/d/{slug}/uploads/{upload}/take-back/",
+    "/d/{slug}/browse/round/",
+    "/d/{slug}/crowd/",
+    "/d/{slug}/crowd/agreement/",
+    "/d/{slug}/crowd/answers/",
+    "/d/{slug}/disputes/",
+    "/d/{slug}/gold/",
+    "/d/{slug}/pauses/",
     "/d/{slug}/members/",
     "/d/{slug}/rounds/",
     "/d/{slug}/rounds/new/",
@@ -52,6 +63,12 @@ OPEN_PAGES = ("/login/", "/invite/{token}/", "/invite/worn-out/")
 LONG = "a_class_with_quite_a_long_name"
 FINDINGS = """axe.run(document, {resultTypes: ["violations"]}).then((found) => found.violations
   .map((one) => [one.impact, one.id, one.nodes.map((node) => node.target.join(" ")).join(", ")]))"""
+# The other theme of the same page: only what colours decide can differ.
+TURNED = """document.documentElement.dataset.bsTheme =
+  document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark" """
+COLOURS = FINDINGS.replace(
+    '["violations"]', '["violations"], runOnly: ["color-contrast", "link-in-text-block"]'
+)
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -76,7 +93,9 @@ def furnish(slug: str, media: str, owner: User) -> dict[str, Any]:
     )
     freeze_version(dataset=dataset)
     _, token = members.invite(dataset=dataset, role="annotator", by=owner, now=timezone.now())
-    return {"slug": slug, "item": items[0].pk, "round": asking.pk, "token": token}
+    upload = Upload.objects.create(dataset=dataset, name="holidays.zip", path="/nowhere")
+    made = {"slug": slug, "item": items[0].pk, "round": asking.pk, "token": token}
+    return {**made, "upload": upload.pk}
 
 
 def flag_first(dataset: Dataset, items: list[Any]) -> None:
@@ -120,7 +139,10 @@ def faults_of(page: Any, address: str) -> list[str]:
     """Serious findings on one page, and by how much it is wider than the window."""
     page.goto(address)
     page.evaluate(AXE.read_text())
-    found = [f"{one[1]}: {one[2]}" for one in page.evaluate(FINDINGS) if one[0] in GRAVE]
+    named = page.evaluate(FINDINGS)
+    page.evaluate(TURNED)
+    named += [[*one[:2], f"{one[2]} in the other theme"] for one in page.evaluate(COLOURS)]
+    found = [f"{one[1]}: {one[2]}" for one in named if one[0] in GRAVE]
     if (too_wide := page.evaluate(WIDER)) > 0:
         found.append(f"{too_wide} px wider than the window")
     return [f"{page.url}: {one}" for one in found]

@@ -1,0 +1,175 @@
+"""Put a running demo into every state that pages have to show; used by bench/looks.py.
+
+Everything goes through the services and commands that people's pages call.
+"""
+
+import random
+import tempfile
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+from django.core.management import call_command
+from django.utils import timezone
+
+from labeling import storage
+from labeling.models import Annotator, Dataset, Item, LabelClass, Round, User
+from labeling.services import crowd, datasets, gold, guards, jobs, members, questions, rounds
+from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.intake import importing
+from labeling.services.versions import freeze_version
+from quality.models import Action, Flag
+from quality.services import decisions
+
+PEOPLE = ("mira", "jonas", "ada")
+SUBJECTS = {
+    "card": ("My card was swallowed by the machine", "When does my new card arrive"),
+    "transfer": ("The transfer to my brother has not arrived", "Why was my transfer refused"),
+    "limit": ("How do I raise my daily limit", "What is the limit for a payment abroad"),
+}
+
+
+def furnish(password: str) -> None:
+    """Add what the demo does not have: people, answers, decisions, and what went wrong."""
+    lead = User.objects.get(username="lead")
+    for user in User.objects.filter(username__in=("lead", "reviewer", "annotator")):
+        user.set_password(password)
+        user.save()
+    User.objects.get_or_create(username="operator", defaults={"is_staff": True})
+    digits = Dataset.objects.get(slug="digits")
+    people = [_person(name, digits, lead) for name in PEOPLE]
+    _answered_round(digits, people, lead)
+    _verify_round(Dataset.objects.get(slug="tones"), lead)
+    _stopped(digits, people[-1], lead)
+    _failed_imports(lead)
+    datasets.create_dataset(name="Nothing yet", media="image", by=lead)
+    _texts(lead)
+    job = jobs.open_job(kind="measure_crowd", dataset=digits)
+    jobs.carry_out(job.pk, crowd.measure_crowd)
+    _compared(digits, lead)
+
+
+def _person(name: str, dataset: Dataset, lead: User) -> User:
+    user, _ = User.objects.get_or_create(username=name)
+    dataset.memberships.get_or_create(user=user, defaults={"role": "annotator"})
+    members.make_token(user=user, name="script on the laptop")
+    members.invite(dataset=dataset, role="reviewer", by=lead, now=timezone.now())
+    return user
+
+
+def _answered_round(dataset: Dataset, people: list[User], lead: User) -> None:
+    labelled = dataset.items.filter(label__isnull=False, excluded="").order_by("key")
+    keys = list(labelled.values_list("pk", flat=True))
+    gold.use_labels_as_gold(items=keys[:30], dataset=dataset, by=lead, now=timezone.now())
+    asking = rounds.make_round(
+        dataset=dataset,
+        name="Second look at digits before the summer release",
+        kind="classify",
+        items=keys[40:140],
+        answers_wanted=2,
+        gold_every=8,
+        purpose="Are the new scans readable?",
+        by=lead,
+        deadline=timezone.now() + timedelta(days=3),
+    )
+    rng = random.Random(7)
+    for user, count in zip(people, (80, 60, 12)):
+        _answers(asking, annotator_for(dataset=dataset, user=user), count, rng)
+    for text in ("Is a 7 with a bar a 7?", "May I say unsure when it is only half there?"):
+        asked = questions.ask_lead(
+            round=asking,
+            annotator=annotator_for(dataset=dataset, user=people[0]),
+            client_id=_uuid(rng),
+            text=text,
+            item=Item.objects.get(pk=keys[41]),
+        )
+    questions.reply_to(question=asked, text="Yes, please do.", by=lead, now=timezone.now())
+
+
+def _uuid(rng: random.Random) -> uuid.UUID:
+    return uuid.UUID(int=rng.getrandbits(128), version=4)
+
+
+def _answers(asking: Round, annotator: Annotator, count: int, rng: random.Random) -> None:
+    now = timezone.now()
+    classes = list(asking.dataset.classes.all())
+    for _ in range(count):
+        for row in rounds.claim_items(round=asking, annotator=annotator, count=1, now=now):
+            given = _given(row.item, classes, rng)
+            record_annotation(
+                round=asking,
+                item=row.item_id,
+                annotator=annotator,
+                client_id=_uuid(rng),
+                answer="class" if given else rng.choice(["unsure", "skip"]),
+                label=given,
+                seconds=rng.uniform(1, 4),
+                now=now,
+            )
+
+
+def _given(item: Item, classes: list[LabelClass], rng: random.Random) -> LabelClass | None:
+    return rng.choice([item.label] * 12 + [rng.choice(classes), None])
+
+
+def _verify_round(dataset: Dataset, lead: User) -> None:
+    keys = dataset.items.filter(label__isnull=False, excluded="").values_list("pk", flat=True)
+    kinds = {"verify": "Is this what it says?", "classify": "A round that was closed"}
+    for kind, name in kinds.items():
+        asking = rounds.make_round(
+            dataset=dataset, name=name, kind=kind, items=list(keys[:40]), answers_wanted=1, by=lead
+        )
+    rounds.close_round(asking=asking, now=timezone.now())
+
+
+def _stopped(dataset: Dataset, user: User, lead: User) -> None:
+    annotator, now = annotator_for(dataset=dataset, user=user), timezone.now()
+    guards.warn_or_pause(annotator=annotator, kinds=["too fast", "one key"], now=now)
+    guards.warn_or_pause(annotator=annotator, kinds=["too fast"], now=now)
+    guards.answer_pause(annotator=annotator, text="My key was stuck, sorry.", by=user, now=now)
+
+
+def _failed_imports(lead: User) -> None:
+    """Make an import whose folder went away, and one whose table asks which column is which."""
+    dataset = datasets.create_dataset(name="Letters", media="image", by=lead)
+    with tempfile.TemporaryDirectory() as gone:
+        _import(dataset, Path(gone), lead)
+    folder = Path(tempfile.mkdtemp(prefix="winnow-looks-"))
+    (folder / "list.csv").write_text(
+        "Number;Word;Picture\n" + "".join(f"x{n};{'yn'[n % 2]};pic-{n}\n" for n in range(1, 9))
+    )
+    source = Dataset.objects.get(slug="digits").items.first().content
+    for n in range(1, 9):
+        (folder / f"image {n}.png").write_bytes(storage.read_bytes(source.sha256) + bytes([n]))
+    _import(dataset, folder, lead)
+
+
+def _import(dataset: Dataset, folder: Path, lead: User) -> None:
+    _, job = importing.open_import(dataset=dataset, path=folder, by=lead)
+    jobs.carry_out(job.pk, importing.import_upload)
+
+
+def _texts(lead: User) -> None:
+    rng = random.Random(3)
+    rows = ["key,text,label"]
+    for n in range(160):
+        name = rng.choice(list(SUBJECTS))
+        said = rng.choice(list(SUBJECTS)) if n % 15 == 0 else name
+        rows.append(f"m{n},{rng.choice(SUBJECTS[name])} since number {rng.randint(1, 900)}?,{said}")
+    folder = Path(tempfile.mkdtemp(prefix="winnow-looks-"))
+    (folder / "messages.csv").write_text("\n".join(rows))
+    call_command("import_dataset", "messages", str(folder), media="text", owner=lead.username)
+    call_command("train", "messages")
+    call_command("detect", "messages")
+
+
+def _compared(dataset: Dataset, lead: User) -> None:
+    doubts = Flag.objects.filter(dataset=dataset, kind="label_error", state="open")
+    for flag in doubts.exclude(suggested="").order_by("-score")[:12]:
+        label = dataset.classes.get(name=flag.suggested)
+        decisions.decide_flag(
+            flag=flag, reviewer=lead, action=Action.RELABEL, label=label, seconds=3.0,
+            test_confirmed=True,
+        )  # fmt: skip
+    version, _ = freeze_version(dataset=dataset)
+    call_command("prove", "digits", "1", str(version.number))
