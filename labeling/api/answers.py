@@ -71,7 +71,7 @@ def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
             "round": asking.pk,
             "kind": asking.kind,
             "question": dataset.question,
-            "classes": dataset.classes.filter(retired_at=None).values("id", "name", "role"),
+            "classes": queries.current_classes(dataset),
             "lease_seconds": int(rounds.LEASE.total_seconds()),
             "items": [_claimed(asking, row) for row in rows],
             "waiting": None if rows else queries.waiting(asking, annotator, now=now),

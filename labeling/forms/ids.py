@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-MOST_ID = 2**63 - 1  # the largest number that either database keeps
+from labeling.queries.by_hand import MOST_ID
+
 MOST_DIGITS = len(str(MOST_ID))
 
 

@@ -11,7 +11,6 @@ from labeling.models import (
     Dataset,
     Guideline,
     Item,
-    LabelClass,
     RoundKind,
     Suggesting,
     SuggestionShown,
@@ -190,16 +189,19 @@ class ExtendForm(forms.Form):
         return keys
 
 
+CLASSES_NAMED = ("label", "asked", "suggestion")
+
+
 class AnswerForm(forms.Form):
     """One answer as the screen or a program sends it."""
 
     client_id = forms.UUIDField()
     item = forms.IntegerField(min_value=0, max_value=MOST_ID)
     answer = forms.ChoiceField(choices=Answer)
-    label = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
-    asked = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
+    label = forms.IntegerField(required=False)
+    asked = forms.IntegerField(required=False)
     is_parked = forms.BooleanField(required=False)
-    suggestion = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
+    suggestion = forms.IntegerField(required=False)
     suggestion_shown = forms.ChoiceField(choices=SuggestionShown, required=False)
     guideline = forms.IntegerField(required=False)
     reason = forms.CharField(max_length=200, required=False)
@@ -207,13 +209,16 @@ class AnswerForm(forms.Form):
 
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
         super().__init__(*args, **options)
-        for name in ("label", "asked", "suggestion"):
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = dataset.classes.all()
+        self.dataset = dataset
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        named = {name: pk for name in CLASSES_NAMED if (pk := cleaned.get(name)) is not None}
+        classes = rounds.classes_named(self.dataset, set(named.values()))
+        for name, pk in named.items():
+            cleaned[name] = classes.get(pk)
+            if pk not in classes:
+                self.add_error(name, _("The dataset has no such class."))
         names_a_class = cleaned.get("answer") == Answer.CLASS
         if names_a_class and not cleaned.get("label"):
             self.add_error("label", _("An answer with a class names the class."))

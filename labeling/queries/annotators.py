@@ -13,6 +13,7 @@ from labeling.models import (
     Annotator,
     Answer,
     Claim,
+    Dataset,
     Item,
     LabelClass,
     Question,
@@ -24,12 +25,26 @@ from labeling.models import (
     SuggestionShown,
     User,
 )
+from labeling.queries.by_hand import Statement
 from labeling.queries.rounds import Held, Work, start_of_day, work_for
 
 UNDO_MOST = 20
 ANSWERS_A_PAGE = 50
 QUESTIONS_SHOWN = 50
 WITHHELD_ONE_IN = 10  # of the suggestions, so that their pull can be measured
+ANNOTATOR = Statement(
+    """
+    SELECT {annotator} FROM labeling_annotator annotator
+    WHERE annotator.dataset_id = %(dataset)s AND annotator.user_id = %(user)s
+    """,
+    annotator=Annotator,
+)
+
+
+def annotator_of(dataset: Dataset, user: User) -> Annotator | None:
+    """Return the annotator that a user is in a dataset, if they were one before."""
+    found = ANNOTATOR.first(dataset=dataset.pk, user=user.pk)
+    return found[0] if found else None
 
 
 def own_answers(asking: Round, annotator: Annotator) -> QuerySet[Annotation]:

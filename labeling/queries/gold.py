@@ -24,6 +24,7 @@ from labeling.models import (
     RoundKind,
     User,
 )
+from labeling.queries.by_hand import execute
 from mlcore.intervals import Interval, share_interval
 
 MEASURED = (Answer.CLASS, Answer.NO, Answer.UNUSABLE)  # unsure and skipped are no mistakes
@@ -44,6 +45,21 @@ def known_labels(dataset: Dataset) -> dict[int, int]:
 
 
 # ---- handing out ----
+
+GIVEN_BACK = """
+SELECT DISTINCT back.item_id
+FROM labeling_annotation back JOIN labeling_item item ON item.id = back.item_id
+WHERE back.annotator_id = %(annotator)s AND back.round_id = %(round)s AND back.is_gold
+  AND back.withdrawn_at IS NOT NULL AND item.excluded = ''
+  AND NOT EXISTS (
+    SELECT 1 FROM labeling_annotation given
+    WHERE given.annotator_id = back.annotator_id AND given.round_id = back.round_id
+      AND given.item_id = back.item_id AND given.is_gold AND given.withdrawn_at IS NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM labeling_claim held JOIN labeling_rounditem place
+      ON place.id = held.round_item_id
+    WHERE held.annotator_id = back.annotator_id AND place.item_id = back.item_id)
+"""
 
 
 def unseen(asking: Round, annotator: Annotator) -> list[int]:
@@ -74,11 +90,8 @@ def unseen(asking: Round, annotator: Annotator) -> list[int]:
 
 def given_back(asking: Round, annotator: Annotator) -> list[int]:
     """Return gold items (by id) that an annotator skipped, parked or undid and wants again."""
-    rows = Annotation.objects.filter(annotator=annotator, round=asking, is_gold=True)
-    standing = rows.filter(item=OuterRef("item"), withdrawn_at__isnull=True)
-    held = Claim.objects.filter(annotator=annotator, round_item__item=OuterRef("item"))
-    back = rows.filter(~Exists(standing), ~Exists(held), withdrawn_at__isnull=False)
-    return list(back.filter(item__excluded="").values_list("item", flat=True).distinct())
+    names = {"round": asking.pk, "annotator": annotator.pk}
+    return [item for (item,) in execute(GIVEN_BACK, names)]
 
 
 def still_to_come(asking: Round, annotator: Annotator, *, left: int) -> int:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 
 from labeling.models import Annotation, Annotator, Answer, Dataset, GuardAct, GuardEvent, User
 from labeling.queries import gold
+from labeling.queries.by_hand import Statement
 
 STOPS = (GuardAct.PAUSE, GuardAct.END)
 TURNS = (GuardAct.PAUSE, GuardAct.END, GuardAct.RESUME)
@@ -17,22 +18,33 @@ LATEST = 60  # answers of a person that are judged: guards look at no more
 USUAL = 1_000  # answers of others that tell what is usual where an item has no others
 GOLD_LEAST = 8  # gold answers before they say anything
 GOLD_SHARE = 0.5  # of the others' accuracy; whose upper limit is below it does not look
+EVENTS = Statement(
+    """
+    SELECT {event} FROM labeling_guardevent event
+    WHERE event.annotator_id = %(annotator)s ORDER BY event.id DESC
+    """,
+    event=GuardEvent,
+)
 
 Row = tuple[int, int, int | None, float | None]
 
 
 def stop_of(annotator: Annotator) -> GuardEvent | None:
     """Return the pause, or the end of work, that holds for an annotator."""
-    last = GuardEvent.objects.filter(annotator=annotator, act__in=TURNS).order_by("-pk").first()
+    last = _last(annotator, TURNS)
     return last if last and last.act in STOPS else None
 
 
 def warning_for(annotator: Annotator, *, now: datetime) -> str:
     """Return the sentence that an annotator who was warned just now reads."""
-    rows = GuardEvent.objects.filter(annotator=annotator).exclude(act=GuardAct.REPLY)
-    last = rows.order_by("-pk").first()
+    last = _last(annotator, (GuardAct.WARN, *TURNS))
     fresh = last and last.act == GuardAct.WARN and last.at >= now - WARNED_FOR
     return reason_of(last) if last and fresh else ""
+
+
+def _last(annotator: Annotator, acts: Sequence[str]) -> GuardEvent | None:
+    rows = EVENTS.rows(annotator=annotator.pk)  # a handful, if any
+    return next((event for (event,) in rows if event.act in acts), None)
 
 
 def reason_of(event: GuardEvent) -> str:

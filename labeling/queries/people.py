@@ -4,12 +4,49 @@ from datetime import datetime
 
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 
-from labeling.models import ApiToken, Dataset, Invitation, Membership, Role, User
+from labeling.models import ApiToken, Dataset, Invitation, Membership, Role, Round, User
+from labeling.queries.by_hand import Statement, moment
 
 RANK = Case(
     *(When(role=role, then=Value(place)) for place, role in enumerate(Role.values)),
     output_field=IntegerField(),
 )
+ROUND = Statement(
+    """
+    SELECT {asking}, {dataset},
+      (SELECT held.role FROM labeling_membership held
+        WHERE held.dataset_id = asking.dataset_id AND held.user_id = %(user)s),
+      (SELECT MAX(CASE WHEN named.user_id = %(user)s THEN 1 ELSE 0 END)
+        FROM labeling_round_people named WHERE named.round_id = asking.id)
+    FROM labeling_round asking JOIN labeling_dataset dataset ON dataset.id = asking.dataset_id
+    WHERE asking.id = %(round)s
+    """,
+    asking=Round,
+    dataset=Dataset,
+)
+TOKEN = Statement(
+    """
+    SELECT {person}, token.id, token.last_used_at IS NULL OR token.last_used_at < %(noted)s
+    FROM labeling_apitoken token JOIN labeling_user person ON person.id = token.user_id
+    WHERE token.token_hash = %(hash)s AND token.revoked_at IS NULL AND person.is_active
+    """,
+    person=User,
+)
+
+
+def round_as_seen(pk: int, *, user: int | None) -> tuple[Round, str, bool] | None:
+    """Return a round, the role of a user (by id), and whether it names nobody or also them."""
+    found = ROUND.first(round=pk, user=user)
+    if found is None:
+        return None
+    asking, asking.dataset, role, named = found
+    return asking, role or "", named is None or bool(named)
+
+
+def user_of_token(token_hash: str, *, noted: datetime) -> tuple[User, int, bool] | None:
+    """Return who a live token speaks for, its id, and whether its use was last `noted` earlier."""
+    found = TOKEN.first(hash=token_hash, noted=moment(noted))
+    return found and (found[0], found[1], bool(found[2]))
 
 
 def is_anybody_there() -> bool:

@@ -1,12 +1,8 @@
-"""Which places of a round an annotator may be given next, in the order of the round.
-
-In SQL by hand: this is asked for each item that anybody answers, and building the same
-statement from a queryset cost ten times what either database takes to answer it
-(bench/annotate_load.py).
-"""
+"""Which places of a round an annotator may be given next, in the order of the round."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +13,17 @@ from labeling.models import (
     Annotation,
     Annotator,
     Answer,
+    Content,
+    GuardAct,
     Item,
+    LabelClass,
     Round,
     RoundItem,
     RoundItemState,
     RoundKind,
 )
 from labeling.queries import gold
+from labeling.queries.by_hand import Statement, execute, moment
 
 GOLD = RoundItemState.GOLD
 FREE = """
@@ -49,12 +49,18 @@ NOT_THEIR_OWN = """
       AND own.withdrawn_at IS NULL AND own.answer <> 'skip' AND other.kind <> 'verify')
 """
 FIRST = "ORDER BY place.position LIMIT %(count)s"
-LAST_ANSWERED = """
-SELECT position FROM labeling_rounditem
-WHERE round_id = %(round)s AND state <> 'gold' AND item_id = (
-  SELECT item_id FROM labeling_annotation
-  WHERE annotator_id = %(annotator)s AND round_id = %(round)s AND NOT is_gold
-  ORDER BY id DESC LIMIT 1)
+STANDING = """
+SELECT
+  (SELECT act FROM labeling_guardevent
+    WHERE annotator_id = %(annotator)s AND act IN ('pause', 'end', 'resume')
+    ORDER BY id DESC LIMIT 1),
+  (SELECT position FROM labeling_rounditem
+    WHERE round_id = %(round)s AND state <> 'gold' AND item_id = (
+      SELECT item_id FROM labeling_annotation
+      WHERE annotator_id = %(annotator)s AND round_id = %(round)s AND NOT is_gold
+      ORDER BY id DESC LIMIT 1)),
+  EXISTS (SELECT 1 FROM labeling_claim
+    WHERE annotator_id = %(annotator)s AND expires_at < %(gone)s)
 """
 LEFT_BEHIND = """
 SELECT place.id
@@ -64,16 +70,54 @@ WHERE held.annotator_id = %(annotator)s AND place.round_id = %(round)s
   AND held.expires_at > %(now)s AND held.expires_at < %(gone)s
 ORDER BY held.id LIMIT %(count)s
 """
+PLACES = """
+SELECT {place}, {item}, {content}
+FROM labeling_rounditem place JOIN labeling_item item ON item.id = place.item_id
+JOIN labeling_content content ON content.sha256 = item.content_id
+WHERE place.id IN (<ids>)
+"""
+SHOWN = Statement(PLACES, place=RoundItem, item=Item, content=Content)
+OF_ITEM = Statement(
+    """
+    SELECT {place} FROM labeling_rounditem place
+    WHERE place.round_id = %(round)s AND place.item_id = %(item)s ORDER BY place.id
+    """,
+    place=RoundItem,
+)
+GIVEN = Statement(
+    """
+    SELECT {given} FROM labeling_annotation given
+    WHERE given.round_id = %(round)s AND given.item_id = %(item)s
+      AND given.annotator_id = %(annotator)s
+    """,
+    given=Annotation,
+)
 BEFORE_ALL, AFTER_ALL = -1, 2**31 - 1  # positions are 0 and up, in four bytes
 
 
-def free_places(round: Round, annotator: Annotator, *, count: int) -> list[int]:
+@dataclass(frozen=True)
+class Standing:
+    """Where an annotator stands in a round: stopped, last answered, holding what a tab left."""
+
+    is_stopped: bool
+    last: int
+    may_have_left: bool
+
+
+def standing_in(round: Round, annotator: Annotator, *, gone: datetime) -> Standing:
+    """Return where an annotator stands; claims that end before `gone` may be left behind."""
+    names = {"round": round.pk, "annotator": annotator.pk, "gone": moment(gone)}
+    ((act, last, has_left),) = execute(STANDING, names)
+    is_stopped = act in (GuardAct.PAUSE, GuardAct.END)
+    return Standing(is_stopped, BEFORE_ALL if last is None else last, bool(has_left))
+
+
+def free_places(round: Round, annotator: Annotator, *, last: int, count: int) -> list[int]:
     """Return up to `count` places (by id): after the annotator's last answer, then from the start.
 
     Walking from the start each time would pass everything that this annotator has
     answered and that still waits for others.
     """
-    last = _last_position(round, annotator)
     found = _free(round, annotator, after=last, until=AFTER_ALL, count=count)
     if len(found) < count and last > BEFORE_ALL:
         found += _free(round, annotator, after=BEFORE_ALL, until=last, count=count - len(found))
@@ -87,28 +131,42 @@ def _free(round: Round, annotator: Annotator, *, after: int, until: int, count: 
     return _column(words, round, annotator, after=after, until=until, count=count)
 
 
-def _last_position(round: Round, annotator: Annotator) -> int:
-    found = _column(LAST_ANSWERED, round, annotator)
-    return found[0] if found else BEFORE_ALL
-
-
 def left_behind(
     round: Round, annotator: Annotator, *, now: datetime, gone: datetime, count: int
 ) -> list[int]:
     """Return places (by id) of live claims that end before `gone`: no page renews them."""
-    moments = {"now": _moment(now), "gone": _moment(gone)}
+    moments = {"now": moment(now), "gone": moment(gone)}
     return _column(LEFT_BEHIND, round, annotator, count=count, **moments)
 
 
 def shown_places(round: Round, places: Sequence[int], annotator: Annotator) -> list[RoundItem]:
     """Return places (by id) in this order, with what people are shown of their items."""
-    rows = RoundItem.objects.filter(pk__in=places).select_related("item__content")
+    found: dict[int, RoundItem] = {}
+    for place, item, content in SHOWN.rows(ids=places) if places else ():
+        place.item, item.content = item, content
+        found[place.pk] = place
     if round.kind == RoundKind.VERIFY:
-        rows = rows.select_related("item__content", "item__label")
-    found = {row.pk: row for row in rows} if places else {}
-    if round.kind == RoundKind.VERIFY and round.gold_every:
-        gold.ask_about(round, annotator, [row for row in found.values() if row.state == GOLD])
+        _name_labels([row.item for row in found.values()])
+        if round.gold_every:
+            gold.ask_about(round, annotator, [row for row in found.values() if row.state == GOLD])
     return [found[place] for place in places]
+
+
+def _name_labels(items: Sequence[Item]) -> None:
+    classes = LabelClass.objects.in_bulk({item.label_id for item in items if item.label_id})
+    for item in items:
+        item.label = classes.get(item.label_id) if item.label_id else None
+
+
+def locked_places(asking: Round, item: int) -> list[RoundItem]:
+    """Return the places of an item (by id) in a round, locked: one, or two with a gold one."""
+    return [row for (row,) in OF_ITEM.rows(lock="place", round=asking.pk, item=item)]
+
+
+def given_by(annotator: Annotator, asking: Round, item: int) -> list[Annotation]:
+    """Return what an annotator answered about an item (by id) of a round, withdrawn or not."""
+    rows = GIVEN.rows(round=asking.pk, item=item, annotator=annotator.pk)
+    return [row for (row,) in rows]
 
 
 def said_before(annotator: Annotator, item: int) -> bool:
@@ -117,16 +175,9 @@ def said_before(annotator: Annotator, item: int) -> bool:
     return given.exclude(answer=Answer.SKIP).exclude(round__kind=RoundKind.VERIFY).exists()
 
 
-def _moment(at: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(at)
-
-
 def _column(words: str, round: Round, annotator: Annotator, **more: Any) -> list[int]:
     names = {"round": round.pk, "annotator": annotator.pk, **more}
-    with connection.cursor() as cursor:
-        cursor.execute(words, names)
-        rows: Sequence[tuple[int]] = cursor.fetchall()
-    return [value for (value,) in rows]
+    return [value for (value,) in execute(words, names)]
 
 
 def said_about(asking: Round, annotator: Annotator, item: str) -> QuerySet[Annotation]:

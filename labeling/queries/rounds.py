@@ -30,6 +30,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries import gold, guards, places
+from labeling.queries.by_hand import MOST_ID, Statement
 
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
 DISPUTES_SHOWN = 100
@@ -63,6 +64,33 @@ UNUSABLE_REASONS = {
         _("more than one"),
     ),
 }
+NAMED = Statement(
+    """
+    SELECT {answer} FROM labeling_labelclass answer
+    WHERE answer.dataset_id = %(dataset)s AND answer.id IN (<ids>)
+    """,
+    answer=LabelClass,
+)
+CURRENT = Statement(
+    """
+    SELECT {answer} FROM labeling_labelclass answer
+    WHERE answer.dataset_id = %(dataset)s AND answer.retired_at IS NULL
+    ORDER BY answer.position, answer.id
+    """,
+    answer=LabelClass,
+)
+
+
+def current_classes(dataset: Dataset) -> list[LabelClass]:
+    """Return the classes that can be answered."""
+    return [row for (row,) in CURRENT.rows(dataset=dataset.pk)]
+
+
+def classes_named(dataset: Dataset, ids: set[int]) -> dict[int, LabelClass]:
+    """Return those classes (by id) that the dataset has."""
+    asked = [pk for pk in ids if abs(pk) <= MOST_ID]
+    rows = NAMED.rows(dataset=dataset.pk, ids=asked) if asked else []
+    return {row.pk: row for (row,) in rows}
 
 
 @dataclass(frozen=True)
@@ -77,7 +105,7 @@ class Choice:
 
 def choices(dataset: Dataset) -> list[Choice]:
     """Return the classes that can be answered, with keys for as long as there are any."""
-    classes = list(dataset.classes.filter(retired_at__isnull=True))
+    classes = current_classes(dataset)
     own = {row.pk: row.key for row in classes if row.key and row.key not in RESERVED_KEYS}
     free = iter([code for code in CLASS_KEYS if code not in own.values()])
     without = [row.pk for row in classes if row.pk not in own]

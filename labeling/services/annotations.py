@@ -24,13 +24,17 @@ from labeling.models import (
     RoundKind,
     User,
 )
-from labeling.queries import guards, places
+from labeling.queries import annotators, guards, places
+from labeling.queries.by_hand import written
 from labeling.services import labels, stopping
 from labeling.services.rounds import LEASE, take_place
 from labeling.services.settling import given_for, reason_for
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
 LONGEST_SECONDS = 3600.0  # longer than this nobody looked at the item all the time
+END_CLAIM = (
+    "DELETE FROM labeling_claim WHERE round_item_id = %(place)s AND annotator_id = %(annotator)s"
+)
 
 
 class NotInRoundError(Exception):
@@ -58,7 +62,8 @@ class Recorded:
 
 def annotator_for(*, dataset: Dataset, user: User) -> Annotator:
     """Return the annotator that this member is in the dataset, made when new."""
-    return Annotator.objects.get_or_create(dataset=dataset, user=user)[0]
+    known = annotators.annotator_of(dataset, user)
+    return known or Annotator.objects.get_or_create(dataset=dataset, user=user)[0]
 
 
 def record_annotation(
@@ -119,9 +124,7 @@ def _record(annotation: Annotation, now: datetime) -> Recorded:
     row.round = annotation.round
     annotation.is_gold = row.state == RoundItemState.GOLD
     _refuse_own(annotation)
-    given = Annotation.objects.filter(
-        round=annotation.round, item_id=annotation.item_id, annotator=annotation.annotator
-    )
+    given = places.given_by(annotation.annotator, annotation.round, annotation.item_id)
     for earlier in given:
         if earlier.client_id == annotation.client_id:
             return Recorded(earlier, _outcome(earlier))
@@ -143,8 +146,7 @@ def _take_place(row: RoundItem, annotator: Annotator) -> bool:
 
 def _place_of(annotation: Annotation) -> RoundItem:
     """Return the place that an answer is about, locked; of two, the one that is held or gold."""
-    rows = RoundItem.objects.select_for_update(of=("self",)).order_by("pk")
-    found = list(rows.filter(round=annotation.round, item_id=annotation.item_id))
+    found = places.locked_places(annotation.round, annotation.item_id)
     if not found:
         raise NotInRoundError(annotation.item_id)
     if len(found) == 1:
@@ -164,8 +166,7 @@ def _refuse_own(annotation: Annotation) -> None:
 
 def _use_claim(row: RoundItem, annotation: Annotation) -> bool:
     """End the claim; its place goes to the answer, or back when the answer needs none."""
-    claim = Claim.objects.filter(round_item=row, annotator=annotation.annotator)
-    if not claim.delete()[0]:
+    if not written(END_CLAIM, {"place": row.pk, "annotator": annotation.annotator_id}):
         return False
     if annotation.answer == Answer.SKIP or annotation.withdrawn_at is not None:
         RoundItem.objects.filter(pk=row.pk).update(taken=F("taken") - 1)

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from labeling.models import ApiToken, Dataset, Invitation, Membership, Role, User
+from labeling.queries import people
 
 INVITATION_LASTS = timedelta(days=7)
 SECRET_BYTES = 32
@@ -141,10 +142,10 @@ def revoke_token(*, token: ApiToken, now: datetime) -> None:
 
 def user_of_token(*, text: str, now: datetime) -> User | None:
     """Return who a token speaks for, and note that it was used."""
-    live = ApiToken.objects.filter(revoked_at__isnull=True, user__is_active=True)
-    token = live.filter(token_hash=hash_of(text)).select_related("user").first()
-    if token is None:
+    found = people.user_of_token(hash_of(text), noted=now - USE_NOTED_EVERY)
+    if found is None:
         return None
-    if token.last_used_at is None or now - token.last_used_at > USE_NOTED_EVERY:
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
-    return token.user
+    user, token, is_to_note = found
+    if is_to_note:
+        ApiToken.objects.filter(pk=token).update(last_used_at=now)
+    return user

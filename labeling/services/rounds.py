@@ -27,8 +27,8 @@ from labeling.models import (
     User,
 )
 from labeling.queries import gold as gold_queries
-from labeling.queries import guards
 from labeling.queries import places as queries
+from labeling.queries.by_hand import can_lock, execute, listed, moment, written
 from labeling.services import gold
 
 LEASE = timedelta(minutes=5)  # renewed every minute by the page that holds the claim
@@ -37,6 +37,16 @@ MOST_CLAIMS_AT_ONCE = 20  # items; a page holds 5, a program may ask for more
 ROWS_A_STATEMENT = 2_000
 CLAIMS_A_TRANSACTION = 200
 CHANCE = random.SystemRandom()
+LOCK = "SELECT id FROM labeling_annotator WHERE id = %(annotator)s FOR NO KEY UPDATE"
+TAKE = """
+UPDATE labeling_rounditem SET taken = taken + 1
+WHERE id IN (<ids>) AND state IN ('open', 'gold') AND taken < wanted
+RETURNING id
+"""
+CLAIM = """
+INSERT INTO labeling_claim (round_item_id, annotator_id, expires_at, created_at)
+VALUES <rows>
+"""
 
 
 class NothingToAskError(Exception):
@@ -172,34 +182,53 @@ def claim_items(
 
     Gold items are among them by chance, in any place: nothing tells them from the others.
     """
-    if guards.stop_of(annotator):
+    lock_annotator(annotator)
+    stands = queries.standing_in(round, annotator, gone=now + LEASE - SILENT)
+    if stands.is_stopped:
         return []
-    # One person may ask from many programs at once; each must see what the others were given.
-    list(Annotator.objects.select_for_update(no_key=True).filter(pk=annotator.pk).values("pk"))
     count = min(count, MOST_CLAIMS_AT_ONCE)
-    claimed = _left_behind(round, annotator, count, now=now)
+    claimed = _left_behind(round, annotator, count, now=now) if stands.may_have_left else []
     if len(claimed) < count:
         missing = count - len(claimed)
-        free = queries.free_places(round, annotator, count=missing)
+        free = queries.free_places(round, annotator, last=stands.last, count=missing)
         checks = gold.take_places(round, annotator, of=missing, beside=len(free), rng=rng)
-        taken = [place for place in free[: missing - len(checks)] if take_place(place)]
+        taken = _take_places(free[: missing - len(checks)])
         for check in checks:
             taken.insert(rng.randrange(len(taken) + 1), check)
-        Claim.objects.bulk_create(
-            [
-                Claim(round_item_id=place, annotator=annotator, expires_at=now + LEASE)
-                for place in taken
-            ]
-        )
+        _claim(taken, annotator, now=now)
         claimed += taken
     return queries.shown_places(round, claimed, annotator)
 
 
+def lock_annotator(annotator: Annotator) -> None:
+    """Let one claim, pause or return of a person happen after the other.
+
+    One person may ask from many programs at once; each must see what the others were given.
+    """
+    if can_lock():
+        execute(LOCK, {"annotator": annotator.pk})
+
+
 def take_place(place: int) -> bool:
     """Count one more person on a place (by id), if it still wants one."""
-    asked = (RoundItemState.OPEN, RoundItemState.GOLD)
-    free = RoundItem.objects.filter(pk=place, state__in=asked, taken__lt=F("wanted"))
-    return bool(free.update(taken=F("taken") + 1))
+    return bool(_take_places([place]))
+
+
+def _take_places(places: Sequence[int]) -> list[int]:
+    """Count one more person on each place (by id) that still wants one; returns those."""
+    if not places:
+        return []
+    taken = {pk for (pk,) in execute(TAKE.replace("<ids>", listed(places)), {})}
+    return [place for place in places if place in taken]
+
+
+def _claim(places: Sequence[int], annotator: Annotator, *, now: datetime) -> None:
+    """Lease taken places (by id) to an annotator."""
+    if not places:
+        return
+    rows = ", ".join(f"({int(pk)}, %(annotator)s, %(ends)s, %(now)s)" for pk in places)
+    names = {"annotator": annotator.pk, "ends": moment(now + LEASE), "now": moment(now)}
+    written(CLAIM.replace("<rows>", rows), names)
 
 
 def _left_behind(round: Round, annotator: Annotator, count: int, *, now: datetime) -> list[int]:
