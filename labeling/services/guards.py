@@ -6,7 +6,7 @@ from django.db import transaction
 
 from labeling.models import Annotator, GuardAct, GuardEvent, User
 from labeling.queries import guards as queries
-from labeling.services.rounds import release_all
+from labeling.services.rounds import lock_annotator, release_ahead, release_all
 
 LOOKED_BACK = timedelta(minutes=5)  # beat looks each minute; a worker may be away for a few
 
@@ -47,20 +47,25 @@ def odd_about(annotator: Annotator) -> list[str]:
 @transaction.atomic
 def warn_or_pause(*, annotator: Annotator, kinds: list[str], now: datetime) -> GuardEvent:
     """Warn first; whoever goes on like that is paused until a lead decides."""
+    lock_annotator(annotator)
     last = annotator.guard_events.exclude(act=GuardAct.REPLY).last()
     is_second = last is not None and last.act == GuardAct.WARN
     act = GuardAct.PAUSE if is_second else GuardAct.WARN
     event = GuardEvent.objects.create(annotator=annotator, act=act, kinds=kinds, at=now)
     if is_second:
-        release_all(annotator=annotator)
+        release_ahead(annotator=annotator)
     return event
 
 
 @transaction.atomic
 def pause(*, annotator: Annotator, text: str, by: User, now: datetime) -> None:
-    """Hand out nothing to somebody until a lead resumes it; what they hold goes to others."""
+    """Hand out nothing to somebody until a lead resumes it; what they hold goes to others.
+
+    All but the item before them: its answer may be on its way, and nobody is asked in vain.
+    """
+    lock_annotator(annotator)
     GuardEvent.objects.create(annotator=annotator, act=GuardAct.PAUSE, text=text, by=by, at=now)
-    release_all(annotator=annotator)
+    release_ahead(annotator=annotator)
 
 
 def answer_pause(*, annotator: Annotator, text: str, by: User, now: datetime) -> bool:
@@ -74,9 +79,12 @@ def answer_pause(*, annotator: Annotator, text: str, by: User, now: datetime) ->
 @transaction.atomic
 def decide(*, annotator: Annotator, act: str, by: User, now: datetime) -> None:
     """Let somebody go on, or end their work; either can be changed later."""
+    lock_annotator(annotator)
     stop = queries.stop_of(annotator)
     if stop is None or stop.act == act:
         return  # a colleague was faster
+    if act == GuardAct.END:
+        release_all(annotator=annotator)
     kept = stop if act == GuardAct.END else None
     GuardEvent.objects.create(
         annotator=annotator,

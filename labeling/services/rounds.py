@@ -27,6 +27,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries import gold as gold_queries
+from labeling.queries import guards
 from labeling.queries import places as queries
 from labeling.queries.by_hand import can_lock, execute, listed, moment, written
 from labeling.services import gold
@@ -245,9 +246,13 @@ def _left_behind(round: Round, annotator: Annotator, count: int, *, now: datetim
 def renew_claims(
     *, round: Round, annotator: Annotator, items: Iterable[int], now: datetime
 ) -> list[int]:
-    """Hold these items (by id) for another lease; returns those that are still held."""
+    """Hold these items (by id) for another lease; returns those that are still held.
+
+    Who is paused keeps what is before them for what is left of its lease, no longer.
+    """
     held = _claims(round, annotator, items)
-    held.update(expires_at=now + LEASE)
+    if guards.stop_of(annotator) is None:
+        held.update(expires_at=now + LEASE)
     return list(held.values_list("round_item__item_id", flat=True))
 
 
@@ -259,6 +264,19 @@ def release_items(*, round: Round, annotator: Annotator, items: Iterable[int]) -
 def release_all(*, annotator: Annotator) -> int:
     """Give back all that this annotator holds, in every round; returns how many."""
     return _free(list(Claim.objects.filter(annotator=annotator).values_list("pk", flat=True)))
+
+
+def release_ahead(*, annotator: Annotator) -> int:
+    """Give back what this annotator holds but the first of each round; returns how many.
+
+    The first is what a page has on the screen: its answer may be on its way, and counts.
+    """
+    held = Claim.objects.filter(annotator=annotator).order_by("pk")
+    first: dict[int, int] = {}
+    claims = list(held.values_list("pk", "round_item__round"))
+    for pk, asking in claims:
+        first.setdefault(asking, pk)
+    return _free([pk for pk, asking in claims if first[asking] != pk])
 
 
 def free_expired_claims(*, now: datetime) -> int:

@@ -12,6 +12,7 @@ const IDLE_MS = 60_000; // longer than this without a sign of life does not coun
 const DOUBLE_TAP_MS = 400; // the second half of a double tap would answer an item that nobody has seen
 const LEFT_ALONE_MS = 10 * 60_000; // after this long the items go back to the others
 const CHECK_MS = 5000;
+const STOPPED = ["paused", "ended"];
 
 const page = document.getElementById("annotate");
 const words = document.getElementById("words").dataset;
@@ -45,13 +46,26 @@ async function claimMore() {
   clearTimeout(waitTimer);
   const isAllSaid = !outbox.toSend().length;
   try {
-    take(await post(settings.urls.claims, { user: settings.user, count: settings.ahead - queue.length }), isAllSaid);
+    const reply = await post(settings.urls.claims, { user: settings.user, count: settings.ahead - queue.length });
+    if (STOPPED.includes(reply.waiting?.state)) await stopAfterThis();
+    take(reply, isAllSaid);
   } catch (error) {
     outbox.noticed(error);
     if (!current) blank(outbox.state === "login" ? "loginNeeded" : "away");
   } finally {
     claiming = false;
   }
+}
+
+/* What was held ahead went to others; what is before somebody who is paused they may still answer. */
+async function stopAfterThis() {
+  queue.length = 0;
+  const asked = current;
+  if (!asked) return;
+  const still = await post(settings.urls.renew, { user: settings.user, items: [asked.item] });
+  if (current !== asked || still.held.includes(asked.item)) return;
+  current = null;
+  find("answers").disabled = true;
 }
 
 function take(reply, isAllSaid) {

@@ -13,7 +13,7 @@ from labeling.models import Annotation, Annotator, Claim, GuardEvent, RoundItem
 from labeling.queries import guards as queries
 from labeling.queries import rounds as round_queries
 from labeling.services import guards
-from labeling.services.rounds import claim_items
+from labeling.services.rounds import LEASE, claim_items, free_expired_claims, renew_claims
 from tests.factories import make_dataset, make_member
 from tests.labeling.test_gold import give_gold, make_mixed
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
@@ -64,16 +64,44 @@ def test_whoever_is_too_fast_is_warned_then_paused_and_gives_back_what_they_hold
     assert "Your lead has been told" in waiting.words
 
 
-def test_held_places_go_back_at_a_pause_and_late_answers_are_kept_uncounted():
+def paused(asking, annotator: Annotator) -> None:
+    lead = make_member(asking.dataset, "lead")
+    guards.pause(annotator=annotator, text="please call me", by=lead, now=NOW)
+
+
+def test_a_pause_leaves_the_item_on_the_screen_and_gives_the_others_back():
     asking = make_asking(3)
     one, two = make_annotator(asking), make_annotator(asking)
-    held = claim(asking, one, 3)
-    lead = make_member(asking.dataset, "lead")
-    guards.pause(annotator=one, text="please call me", by=lead, now=NOW)
+    front, *ahead = claim(asking, one, 3)
+    paused(asking, one)
+    assert list(Claim.objects.values_list("round_item__item", flat=True)) == [front.pk]
+    assert claim(asking, two, 3) == ahead
+    assert claim(asking, one, 1) == []
+    assert answer(asking, front, one).outcome == "counted"
+    assert answer(asking, ahead[0], one).outcome == "surplus"
+    assert [answer(asking, item, two).outcome for item in ahead] == ["counted", "counted"]
+
+
+def test_who_is_paused_cannot_hold_the_last_item_beyond_its_lease():
+    asking = make_asking(1)
+    one, two = make_annotator(asking), make_annotator(asking)
+    (front,) = claim(asking, one, 1)
+    paused(asking, one)
+    later = NOW + LEASE / 2
+    assert renew_claims(round=asking, annotator=one, items=[front.pk], now=later) == [front.pk]
+    assert free_expired_claims(now=NOW + LEASE + timedelta(seconds=1)) == 1
+    assert claim(asking, two, 1) == [front]
+    assert answer(asking, front, one).outcome == "surplus"
+
+
+def test_ending_somebodys_work_gives_back_the_last_item_too():
+    asking = make_asking(2)
+    one = make_annotator(asking)
+    claim(asking, one, 2)
+    paused(asking, one)
+    guards.decide(annotator=one, act="end", by=make_member(asking.dataset, "lead"), now=NOW)
     assert not Claim.objects.exists()
     assert set(RoundItem.objects.values_list("taken", flat=True)) == {0}
-    assert answer(asking, held[0], one).outcome == "surplus"
-    assert claim(asking, two, 3) == held
 
 
 def test_one_key_is_noticed_also_where_nobody_else_answered_the_same_items():
