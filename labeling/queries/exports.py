@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 
-from labeling.models import Annotation, Content, Dataset, Item, LabelChange, Media
+from labeling.models import Annotation, Answer, Content, Dataset, Item, LabelChange, Media
 
 ROWS_A_READ = 2_000
 Row = TypeVar("Row", bound=Model)
@@ -18,7 +18,8 @@ ITEM_COLUMNS = (
 LABEL_COLUMNS = ("key", "label", "source", "confidence", "by", "at", "reason")
 ANNOTATION_COLUMNS = (
     "item", "annotator", "answer", "kind", "asked", "reason", "seconds", "round",
-    "guideline", "suggestion", "suggestion_shown", "surplus", "at", "withdrawn_at",
+    "guideline", "suggestion", "suggestion_shown", "is_gold", "outcome", "parked",
+    "at", "withdrawn_at",
 )  # fmt: skip
 VERSION_COLUMNS = ("number", "digest", "items", "labelled", "at", "by", "note")
 
@@ -92,14 +93,32 @@ def label_rows(dataset: Dataset) -> Iterator[Sequence[Any]]:
 
 
 def annotation_rows(dataset: Dataset) -> Iterator[Sequence[Any]]:
-    """Yield every answer, withdrawn ones included; `answer` is a class or what was said instead."""
+    """Yield every answer, withdrawn ones included; `answer` is a class or what was said instead.
+
+    The outcome says what it counts for now: counted, surplus, skipped or withdrawn (taken back,
+    offered again, or a second answer of the same person). Gold answers measure who gave them.
+    """
     rows = Annotation.objects.filter(round__dataset=dataset).values_list(
         "pk", "item__key", "annotator__user__username", "annotator__name", "answer", "label__name",
         "asked__name", "reason", "seconds", "round__name", "guideline__number",
-        "suggestion__name", "suggestion_shown", "is_surplus", "created_at", "withdrawn_at",
+        "suggestion__name", "suggestion_shown", "is_gold", "is_surplus", "is_parked",
+        "created_at", "withdrawn_at",
     )  # fmt: skip
-    for _, key, user, name, kind, label, *rest, at, withdrawn in in_pieces(rows):
-        yield key, user or name, label or kind, kind, *rest, moment(at), moment(withdrawn)
+    for row in in_pieces(rows):
+        _, key, user, name, kind, label, *rest, is_surplus, is_parked, at, withdrawn = row
+        outcome = _outcome(kind, is_surplus=is_surplus, is_withdrawn=withdrawn is not None)
+        yield (
+            *(key, user or name, label or kind, kind, *rest),
+            *(outcome, is_parked, moment(at), moment(withdrawn)),
+        )
+
+
+def _outcome(answer: str, *, is_surplus: bool, is_withdrawn: bool) -> str:
+    if is_withdrawn:
+        return "withdrawn"
+    if answer == Answer.SKIP:
+        return "skipped"
+    return "surplus" if is_surplus else "counted"
 
 
 def version_rows(dataset: Dataset) -> Iterator[Sequence[Any]]:

@@ -183,6 +183,28 @@ def test_annotations_can_be_imported_elsewhere_by_their_columns():
 
 
 @pytest.mark.django_db
+def test_annotations_say_what_each_counts_for_and_which_measured_who_gave_them():
+    dataset = make_annotations(1)
+    first = Annotation.objects.get()
+    kinds = {
+        "counted": {"answer": "unsure"},
+        "surplus": {"answer": "unsure", "is_surplus": True},
+        "skipped": {"answer": "skip", "is_parked": True},
+        "gold": {"answer": "unsure", "is_gold": True},
+    }
+    for name, fields in kinds.items():
+        annotator = annotator_for(dataset=dataset, user=make_member(dataset, name=name))
+        Annotation.objects.create(round=first.round, item=first.item, annotator=annotator, **fields)
+    rows = {row["annotator"]: row for row in table(read(dataset, "annotations"))}
+    assert {name: row["outcome"] for name, row in rows.items()} == {
+        "mara1": "withdrawn", "counted": "counted", "surplus": "surplus", "skipped": "skipped",
+        "gold": "counted",
+    }  # fmt: skip
+    assert [name for name, row in rows.items() if row["is_gold"] == "true"] == ["gold"]
+    assert [name for name, row in rows.items() if row["parked"] == "true"] == ["skipped"]
+
+
+@pytest.mark.django_db
 def test_a_flag_about_a_pair_names_both_items():
     dataset = make_dataset()
     one, two = make_item(dataset, "a"), make_item(dataset, "b")
