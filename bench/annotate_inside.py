@@ -1,6 +1,6 @@
 """Rows for bench/annotate_load.py, made and counted inside Django: prints one JSON line.
 
-python bench/annotate_inside.py prepare '{"items": 50000, ...}' | tally ROUND
+python bench/annotate_inside.py prepare '{"items": 50000, ...}' | tally ROUND | pause ROUND
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import random
 import sys
+import time
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -24,6 +25,7 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.middleware.csrf import _get_new_csrf_string  # noqa: E402
 from django.test import Client  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from labeling.models import (  # noqa: E402
     Annotation,
@@ -40,10 +42,13 @@ from labeling.models import (  # noqa: E402
     User,
 )
 from labeling.services.annotations import annotator_for  # noqa: E402
+from labeling.services.gold import use_as_gold  # noqa: E402
+from labeling.services.guards import decide, pause  # noqa: E402
 from labeling.services.members import make_token  # noqa: E402
 from labeling.services.rounds import make_round  # noqa: E402
 
 ROWS_A_STATEMENT = 2_000
+GOLD_ITEMS = 400
 CLASSES = ("cat", "dog", "bird")
 
 
@@ -60,12 +65,18 @@ def prepare(options: dict[str, Any]) -> dict[str, Any]:
         _member(dataset, f"{name}-{number}", Role.ANNOTATOR) for number in range(options["people"])
     ]
     _items(dataset, options["items"], classes)
+    if options["gold"]:
+        some = dataset.items.order_by("pk").values_list("pk", flat=True)[:GOLD_ITEMS]
+        use_as_gold(
+            labels=dict.fromkeys(some, classes[0].pk), dataset=dataset, by=owner, now=timezone.now()
+        )
     asking = make_round(
         dataset=dataset,
         name="load",
         kind=options["kind"],
         items=_asked(dataset, options),
         answers_wanted=options["wanted"],
+        gold_every=options["gold"],
         by=owner,
     )
     for number, person in enumerate(people):
@@ -158,16 +169,19 @@ def _keys_of(user: User) -> dict[str, str]:
 def tally(round_id: int) -> dict[str, Any]:
     """Count what became of the answers; `wasted` are those beyond what was wanted."""
     asking = Round.objects.get(pk=round_id)
-    given = Annotation.objects.filter(round=asking).exclude(answer=Answer.SKIP)
+    everything = Annotation.objects.filter(round=asking).exclude(answer=Answer.SKIP)
+    given = everything.filter(is_gold=False)
     standing = given.filter(withdrawn_at__isnull=True)
     counts = Counter(standing.values_list("item_id", flat=True))
-    rows = list(asking.round_items.values_list("item_id", "taken", "wanted"))
+    places = asking.round_items.exclude(state="gold")
+    rows = list(places.values_list("item_id", "taken", "wanted"))
     held = Counter(
-        Claim.objects.filter(round_item__round=asking).values_list("round_item__item_id", flat=True)
+        Claim.objects.filter(round_item__in=places).values_list("round_item__item_id", flat=True)
     )
     return {
         "answers": standing.count(),
         "wasted": sum(max(0, n - asking.answers_wanted) for n in counts.values()),
+        "gold": everything.filter(is_gold=True).count(),
         "surplus": standing.filter(is_surplus=True).count(),
         "repeated": given.filter(withdrawn_at__isnull=False).count(),
         "claims_left": sum(held.values()),
@@ -178,7 +192,20 @@ def tally(round_id: int) -> dict[str, Any]:
     }
 
 
+def stop_and_resume(round_id: int) -> dict[str, Any]:
+    """Pause the first person of a round for two seconds."""
+    asking = Round.objects.get(pk=round_id)
+    annotator = asking.dataset.annotators.order_by("pk")[0]
+    pause(annotator=annotator, text="load", by=asking.created_by, now=timezone.now())
+    time.sleep(2)
+    decide(annotator=annotator, act="resume", by=asking.created_by, now=timezone.now())
+    return {"paused": annotator.pk}
+
+
+VERBS = {"tally": tally, "pause": stop_and_resume}
+
+
 if __name__ == "__main__":
     verb, argument = sys.argv[1:]
-    found = prepare(json.loads(argument)) if verb == "prepare" else tally(int(argument))
+    found = prepare(json.loads(argument)) if verb == "prepare" else VERBS[verb](int(argument))
     print(json.dumps(found))

@@ -3,13 +3,21 @@
     python bench/annotate_load.py [--items 50000] [--wanted 1] [--clients 1,8] [--seconds 20]
         [--think 0.2] [--order random|key|newest] [--filter split=train] [--kill 3]
         [--answered 50000] [--until-done] [--import-items 10000] [--export] [--postgres]
-        [--kind classify] [--door api|screen]
+        [--kind classify] [--door api|screen] [--gold 10] [--pause]
 
 Starts a Winnow of its own as `manage.py up` does (web, workers, beat, Redis), on SQLite or on a
 private PostgreSQL, makes N text items, a round, people with tokens, and lets clients claim and
 answer. `--kill N`: that many clients lose their connection now and then in the middle of a
 request, and come back; half of them send their last answer again. `--door screen` asks as the
-annotation screen does instead of the API. Prints JSON.
+annotation screen does instead of the API. `--gold N` mixes known items in, `--pause` pauses one
+person in the middle, who then waits. Prints JSON.
+
+The labeling servers that Winnow is measured against were measured by a client that takes a
+description of a server's addresses (`next`, `submit`, with `{task}` and `{label}` filled in).
+API and SCREEN below are such descriptions, with `{uuid}` for the id that the client makes and
+the item's id as the claim's, and what that client lacks: orders, filters, cut connections, an
+import beside. It starts its own server because a place of a round is only right or wrong as
+the database has it (`tally`: wasted, places_wrong).
 """
 
 from __future__ import annotations
@@ -32,6 +40,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +177,8 @@ class Stream:
             return True
         task = dig(reply.json(), self.spec["next"]["id"]) if reply.status < 300 else None
         if task is None:
-            if self.options.until_done and dig(reply.json(), "waiting.state") == "busy":
+            waits_for = ("busy", "paused") if self.options.until_done else ("paused",)
+            if dig(reply.json(), "waiting.state") in waits_for:
                 await asyncio.sleep(POLL_SECONDS)
                 return True
             return reply.status < 300 and not self._is_over(reply)
@@ -330,6 +340,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--import-items", type=int, default=0)
     parser.add_argument("--export", action="store_true")
     parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--gold", type=int, default=0)
+    parser.add_argument("--pause", action="store_true", help="the first person, for two seconds")
     parser.add_argument("--door", choices=SPECS, default="api")
     return parser.parse_args()
 
@@ -343,6 +355,8 @@ async def measure(made: dict[str, Any], options: argparse.Namespace) -> dict[str
         if options.import_items and place == len(counts) - 1:
             beside = import_beside(made, options.import_items)
             figures, found["import"] = await asyncio.gather(spell, beside)
+        elif options.pause and place == len(counts) - 1:
+            figures, _ = await asyncio.gather(spell, asyncio.to_thread(made["pause"]))
         else:
             figures = await spell
         found["streams"].append(figures)
@@ -364,6 +378,7 @@ def main() -> None:
         wished = json.dumps({**vars(options), "people": people})
         made = inside(environment, "prepare", wished)
         made |= {"web": web, "base": ("127.0.0.1", port), "spec": SPECS[options.door]}
+        made["pause"] = partial(inside, environment, "pause", str(made["round"]))
         found = asyncio.run(measure(made, options))
         found["tally"] = inside(environment, "tally", str(made["round"]))
         logs = Path(data, "logs").glob("*.log")

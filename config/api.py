@@ -11,7 +11,7 @@ from ninja.security import HttpBearer
 
 import quality.api
 from labeling.access import RoleNeededError
-from labeling.api import answers, datasets, items, jobs
+from labeling.api import answers, checks, datasets, items, jobs, rounds
 from labeling.api.callers import in_words
 from labeling.models import User
 from labeling.services import members
@@ -41,7 +41,7 @@ api = NinjaAPI(
     auth=Bearer(),
     docs_url=None,
 )
-for part in (datasets, items, answers, jobs, quality.api):
+for part in (datasets, items, rounds, answers, checks, jobs, quality.api):
     api.add_router("", part.router)
 
 

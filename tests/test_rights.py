@@ -60,6 +60,16 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "api-1:annotate": (MEMBERS, "api post"),
     "api-1:renew": (MEMBERS, "api post"),
     "api-1:release": (MEMBERS, "api post"),
+    "api-1:list_rounds": (REVIEWERS, "api get"),
+    "api-1:create_round": (LEADS, "api post"),
+    "api-1:extend_round": (LEADS, "api post"),
+    "api-1:close_round": (LEADS, "api post"),
+    "api-1:reopen_round": (LEADS, "api post"),
+    "api-1:list_gold": (LEADS, "api get"),
+    "api-1:use_as_gold": (LEADS, "api post"),
+    "api-1:retire_gold": (LEADS, "api post"),
+    "api-1:list_pauses": (LEADS, "api get"),
+    "api-1:decide_pause": (LEADS, "api post"),
     "api-1:job": (REVIEWERS, "api get"),
     "api-1:train": (LEADS, "api post"),
     "api-1:list_flags": (REVIEWERS, "api get"),
@@ -291,6 +301,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "round": "labeling:round labeling:reply labeling:close_round labeling:reopen_round "
         "labeling:extend_round "
         "labeling:annotate api-1:renew api-1:release "
+        "api-1:extend_round api-1:close_round api-1:reopen_round "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
         "item": "labeling:media labeling:use_as_example labeling:use_as_gold quality:item "
         "quality:item_in_files",
@@ -352,7 +363,8 @@ def _sent(name: str, world: World) -> dict[str, Any]:
         made = {"client_id": "0b0e7b1c-52a3-4b6e-8a05-7a51a3a1c001", "answer": "unsure"}
         item = world.objects["quality:item"]
         return {**made, "round": world.objects["labeling:round"], "item": item}
-    return {"name": "New", "media": "image", "action": "keep", "items": []}
+    sent = {"name": "New", "media": "image", "action": "keep", "items": []}
+    return {**sent, "keys": [], "user": "nobody", "act": "resume"}
 
 
 def wrong(role: str, name: str, answer: tuple[int, str]) -> str:
