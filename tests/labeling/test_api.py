@@ -307,6 +307,6 @@ def test_an_export_is_a_file():
 def test_the_api_describes_itself_on_a_page_without_foreign_scripts(client):
     page = client.get("/api/docs").content.decode()
     paths = client.get("/api/openapi.json").json()["paths"]
-    assert len(paths) == 11
+    assert len(paths) == 18
     assert all(path in page for path in paths)
     assert "cdn" not in page
