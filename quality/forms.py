@@ -6,8 +6,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from labeling.forms.asking import RoundForm
 from labeling.forms.ids import MOST_ID, ids_of
-from labeling.forms.rounds import RoundForm
 from labeling.models import Answer, Dataset, RoundKind, Split
 from quality.models import Action
 from quality.queries.browse import MOST_AT_ONCE
@@ -199,9 +199,8 @@ class ShownRoundForm(RoundForm):
         ("worst", gettext_lazy("Worst doubts first")),
     )
 
-    def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
-        super().__init__(*args, dataset=dataset, **options)
-        del self.fields["which"], self.fields["keys"]
-        order = self.fields["order"]
-        assert isinstance(order, forms.ChoiceField)
-        order.choices = self.ORDERS
+    def __init__(self, *args: Any, dataset: Dataset, kind: str, **options: Any) -> None:
+        super().__init__(*args, dataset=dataset, kind=kind, **options)
+        self.keep_only([name for name in self.fields if name not in ("which", "keys")])
+        if "order" in self.fields:
+            self.fields["order"].choices = self.ORDERS  # type: ignore[attr-defined]

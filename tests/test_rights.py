@@ -127,6 +127,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:crowd_person": (LEADS, "get"),
     "labeling:rounds": (REVIEWERS, "get"),
     "labeling:new_round": (LEADS, "get"),
+    "labeling:decide_qualifying": (LEADS, "post"),
+    "labeling:qualify_again": (MEMBERS, "post"),
     "labeling:round": (REVIEWERS, "get"),
     "labeling:close_round": (LEADS, "post"),
     "labeling:reopen_round": (LEADS, "post"),
@@ -260,10 +262,12 @@ def make_world(slug: str) -> World:
     other = User.objects.create(username=f"{slug}-other")
     membership = Membership.objects.create(dataset=dataset, user=other, role=Role.ANNOTATOR)
     disputed = asking.round_items.get()
+    entry = make_round(dataset=dataset, name="q", kind="qualify", items=[item.pk], answers_wanted=1)
     RoundItem.objects.filter(pk=disputed.pk).update(state="disputed")
     objects = {
         "job": jobs.open_job(kind="other", dataset=dataset).pk,
         "round": asking.pk,
+        "qualification": entry.pk,
         "item": item.pk,
         "upload": Upload.objects.create(dataset=dataset, name="u", path="/nowhere").pk,
         "class": dataset.classes.first().pk,
@@ -280,8 +284,8 @@ def make_world(slug: str) -> World:
     }
     asked = Question.objects.create(round=asking, annotator_id=objects["annotator"], text="?")
     arguments = {
-        "slug": slug, "number": 1, "question": asked.pk, "token": token, "kind": "label_error",
-        "what": "items",
+        "slug": slug, "number": 1, "question": asked.pk, "user": other.pk, "token": token,
+        "what": "items", "kind": "label_error",
         "form": "csv", "which": "newly_right", "side": "before",
     }  # fmt: skip
     return World(dataset, arguments, _by_address(objects))
@@ -305,6 +309,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
         "item": "labeling:media labeling:use_as_example labeling:use_as_gold quality:item "
         "quality:item_in_files",
+        "qualification": "labeling:decide_qualifying labeling:qualify_again",
         "example": "labeling:drop_example",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
         "labeling:apply_upload labeling:upload_report labeling:read_upload_again quality:take_back",

@@ -35,7 +35,7 @@ class ClaimedItem(Schema):
 
 
 class WaitingOut(Schema):
-    state: str = Field(description="busy, yours, done or closed")
+    state: str = Field(description="busy, yours, done, closed, paused, ended or unqualified")
     with_others: int
     with_you: int
     next_free_seconds: int | None

@@ -16,7 +16,9 @@ class GoldForm(forms.Form):
         required=False,
         max_length=200,
         label=_("Because"),
-        help_text=_("For other leads: it stands beside the item on the page Check items."),
+        help_text=_(
+            "Leads read it on the page Check items, people in a qualification after answering."
+        ),
     )
 
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:

@@ -25,6 +25,7 @@ from labeling.models.items import (
 )
 from labeling.models.jobs import Job, JobState
 from labeling.models.people import Annotator, ApiToken, Invitation, Membership, Role, User
+from labeling.models.qualifications import QualifyingAct, QualifyingEvent
 from labeling.models.rounds import (
     NO_LIMIT,
     Annotation,
@@ -68,6 +69,8 @@ __all__ = [
     "Media",
     "Membership",
     "Outcome",
+    "QualifyingAct",
+    "QualifyingEvent",
     "Question",
     "Role",
     "Round",

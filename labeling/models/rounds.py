@@ -52,6 +52,21 @@ class Round(models.Model):
     gold_every = models.PositiveSmallIntegerField(
         default=0, help_text="one item in so many is a gold one; 0: none"
     )
+    counts = models.BooleanField(
+        default=True, help_text="its answers give labels and tell about people and classes"
+    )
+    requires = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="required_by",
+        help_text="a qualification that people must have passed",
+    )
+    pass_mark = models.PositiveSmallIntegerField(
+        default=80, help_text="percent of a qualification's items that must be right"
+    )
+    attempts = models.PositiveSmallIntegerField(default=1, help_text="of each person to qualify")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -66,6 +81,12 @@ class Round(models.Model):
             models.CheckConstraint(
                 condition=Q(answers_least__gte=1, answers_least__lte=F("answers_wanted")),
                 name="round_least_within_wanted",
+            ),
+            models.CheckConstraint(
+                condition=Q(pass_mark__range=(1, 100)), name="pass_mark_in_percent"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="qualify", counts=True), name="qualifying_gives_no_labels"
             ),
         ]
 

@@ -26,6 +26,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries.by_hand import Statement
+from labeling.queries.qualifications import bar_of
 from labeling.queries.rounds import Held, Work, start_of_day, work_for
 
 UNDO_MOST = 20
@@ -71,8 +72,8 @@ def last_answers(asking: Round, annotator: Annotator) -> list[Annotation]:
 
 
 def answer_to_change(asking: Round, annotator: Annotator, item: int | None) -> Annotation | None:
-    """Return the own answer about an item (by id)."""
-    if item is None:
+    """Return the own answer about an item (by id), where it can still be changed."""
+    if item is None or asking.kind == RoundKind.QUALIFY:
         return None
     return own_answers(asking, annotator).filter(item_id=item).first()
 
@@ -111,11 +112,20 @@ def work_of(user: User, *, now: datetime) -> list[Work]:
     return [
         replace(
             row,
+            first=_first(row.round, user),
             held=held.get(row.round.pk),
             guideline_changed=seen.get(row.round.dataset_id) not in (None, row.round.guideline_id),
         )
         for row in work
     ]
+
+
+def _first(asking: Round, user: User) -> Round | None:
+    """Return the qualification that has to be passed before a round, if any."""
+    if asking.requires_id is None:
+        return None
+    known = Annotator.objects.filter(dataset=asking.dataset_id, user=user).first()
+    return bar_of(asking, known) if known else asking.requires
 
 
 def _held_by_others(rounds: list[Round], user: User, *, now: datetime) -> dict[int, Held]:

@@ -55,8 +55,9 @@ def classes_of(dataset: Dataset) -> list[LabelClass]:
 
 
 def answers_in(dataset: Dataset) -> QuerySet[Annotation]:
-    """Answers of any round that were not taken back; skipping is none."""
+    """Answers of any round that counts and that were not taken back; skipping is none."""
     rows = Annotation.objects.filter(round__dataset=dataset, withdrawn_at__isnull=True)
+    rows = rows.filter(round__counts=True)
     return rows.exclude(answer=Answer.SKIP)
 
 

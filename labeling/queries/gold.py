@@ -21,7 +21,6 @@ from labeling.models import (
     Round,
     RoundItem,
     RoundItemState,
-    RoundKind,
     User,
 )
 from labeling.queries.by_hand import execute
@@ -145,7 +144,7 @@ def answers(dataset: Dataset) -> QuerySet[Any]:
     rows = Annotation.objects.filter(
         annotator__dataset=dataset, is_gold=True, withdrawn_at__isnull=True, answer__in=MEASURED
     )
-    rows = rows.exclude(round__kind=RoundKind.QUALIFY)
+    rows = rows.filter(round__counts=True)
     rows = rows.annotate(known=Subquery(label.values("label")[:1])).filter(known__isnull=False)
     refused = Q(answer=Answer.NO) & ~Q(asked=F("known"))
     right = When(Q(label=F("known")) | refused, then=Value(True))
@@ -255,7 +254,7 @@ def _said(counts: Counter[str]) -> str:
 def agreed(dataset: Dataset) -> list[tuple[int, int]]:
     """Return items (by id) with the class (by id) that everybody gave them who was asked."""
     rows = Annotation.objects.filter(
-        round__dataset=dataset, withdrawn_at__isnull=True, is_gold=False
+        round__dataset=dataset, round__counts=True, withdrawn_at__isnull=True, is_gold=False
     ).exclude(answer=Answer.SKIP)
     counted = (
         rows.order_by()

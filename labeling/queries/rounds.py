@@ -24,12 +24,14 @@ from labeling.models import (
     LabelClass,
     Media,
     Membership,
+    Role,
     Round,
     RoundItem,
     RoundItemState,
+    RoundKind,
     User,
 )
-from labeling.queries import gold, guards, places
+from labeling.queries import gold, guards, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
@@ -172,6 +174,7 @@ class Work:
     seconds_left: float | None
     guideline_changed: bool = False
     held: "Held | None" = None
+    first: Round | None = None  # to be passed before
 
 
 @dataclass(frozen=True)
@@ -282,12 +285,15 @@ class Waiting:
     skipped: int
     for_others: int
     reason: str = ""
+    first: int | None = None  # the qualification (by id) that has to be passed first
 
     @property
     def words(self) -> str:
         """Say it in a sentence or two."""
         if self.state == "ended":
             return gettext("Your lead ended your work here: %s.") % self.reason
+        if self.state == "unqualified":
+            return gettext("This round needs a qualification: %s.") % self.reason
         if self.state == "paused":
             return (
                 gettext(
@@ -330,6 +336,10 @@ def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
     if stop:
         state = "ended" if stop.act == GuardAct.END else "paused"
         return Waiting(state, 0, 0, None, 0, 0, reason=guards.reason_of(stop))
+    required = qualifications.bar_of(asking, annotator)
+    if required and not asking.closed_at:
+        reason = qualifications.words_of(required)
+        return Waiting("unqualified", 0, 0, None, 0, 0, reason, required.pk)
     held = Claim.objects.filter(round_item__round=asking)
     held = held.exclude(Exists(places.said_about(asking, annotator, "round_item__item")))
     others = ~Q(annotator=annotator) & ~Q(round_item__state=RoundItemState.GOLD)
@@ -348,6 +358,8 @@ def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
     soonest = facts["soonest"]
     seconds = None if soonest is None else max(0, round((soonest - now).total_seconds()))
     for_others = free.filter(item__excluded="").count() - skipped
+    if asking.kind == RoundKind.QUALIFY:  # its places never fill: everybody answers all
+        for_others = 0
     return Waiting(state, facts["others"], facts["yours"], seconds, skipped, max(0, for_others))
 
 
@@ -379,6 +391,12 @@ def start_of_day(now: datetime) -> datetime:
 def people_of(dataset: Dataset) -> QuerySet[User]:
     """Return the members who can be named in a round."""
     return User.objects.filter(memberships__dataset=dataset).order_by("username")
+
+
+def reviewers_of(dataset: Dataset) -> QuerySet[User]:
+    """Return the members who decide what others disagree about."""
+    others = Membership.objects.filter(dataset=dataset).exclude(role=Role.ANNOTATOR)
+    return people_of(dataset).filter(pk__in=others.values("user"))
 
 
 def unknown_keys(dataset: Dataset, keys: Iterable[str]) -> list[str]:

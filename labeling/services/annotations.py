@@ -26,7 +26,8 @@ from labeling.models import (
 )
 from labeling.queries import annotators, guards, places
 from labeling.queries.by_hand import written
-from labeling.services import labels, stopping
+from labeling.queries.qualifications import bar_of
+from labeling.services import labels, qualifications, stopping
 from labeling.services.rounds import LEASE, take_place
 from labeling.services.settling import given_for, reason_for
 
@@ -136,12 +137,15 @@ def _record(annotation: Annotation, now: datetime) -> Recorded:
     annotation.save(force_insert=True)
     if _outcome(annotation) == "counted" and row.taken + (not had_place) >= row.wanted:
         _settle(row, last=annotation)
+    if row.round.kind == RoundKind.QUALIFY:
+        qualifications.judge(asking=row.round, annotator=annotation.annotator, now=now)
     return Recorded(annotation, _outcome(annotation))
 
 
 def _take_place(row: RoundItem, annotator: Annotator) -> bool:
-    """Count an answer that has no reservation; from who is paused it is kept, not counted."""
-    return guards.stop_of(annotator) is None and take_place(row.pk)
+    """Count an answer that has no reservation; from who may not answer it is kept, not counted."""
+    is_barred = guards.stop_of(annotator) or bar_of(row.round, annotator)
+    return not is_barred and take_place(row.pk)
 
 
 def _place_of(annotation: Annotation) -> RoundItem:
@@ -191,8 +195,8 @@ def withdraw_annotation(
     """
     mine = Annotation.objects.filter(client_id=client_id, round=round, annotator=annotator)
     annotation = mine.filter(withdrawn_at__isnull=True).first()
-    if annotation is None:
-        return False
+    if annotation is None or (round.kind == RoundKind.QUALIFY and annotation.answer != Answer.SKIP):
+        return False  # in a qualification the right answer was told by now
     rows = RoundItem.objects.select_for_update(of=("self",)).filter(
         round=round, item_id=annotation.item_id
     )
@@ -251,7 +255,7 @@ def _settle(row: RoundItem, *, last: Annotation) -> None:
         return
     state = RoundItemState.SETTLED if agreed else RoundItemState.DISPUTED
     RoundItem.objects.filter(pk=row.pk).update(state=state)
-    if agreed and row.round.kind != RoundKind.QUALIFY:
+    if agreed and row.round.counts:
         _give_label(row, agreed, confidence)
 
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from labeling.models import (
+    NO_LIMIT,
     Annotation,
     Annotator,
     Claim,
@@ -27,7 +28,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries import gold as gold_queries
-from labeling.queries import guards
+from labeling.queries import guards, qualifications
 from labeling.queries import places as queries
 from labeling.queries.by_hand import can_lock, execute, listed, moment, written
 from labeling.services import gold
@@ -71,6 +72,9 @@ def make_round(
     by: User | None = None,
     deadline: datetime | None = None,
     price: Decimal | None = None,
+    requires: Round | None = None,
+    pass_mark: int = 80,
+    attempts: int = 1,
 ) -> Round:
     """Ask about these items (by id), in this order; nobody named means every member.
 
@@ -99,12 +103,17 @@ def make_round(
         guideline=dataset.guidelines.first(),
         deadline=deadline,
         price=price,
+        counts=kind != RoundKind.QUALIFY,
+        requires=requires,
+        pass_mark=pass_mark,
+        attempts=attempts,
         created_by=by,
     )
+    wanted = NO_LIMIT if kind == RoundKind.QUALIFY else made.wanted_first  # everybody answers all
     made.people.set(people)
     RoundItem.objects.bulk_create(
         [
-            RoundItem(round=made, item_id=pk, position=position, wanted=made.wanted_first)
+            RoundItem(round=made, item_id=pk, position=position, wanted=wanted)
             for position, pk in enumerate(asked)
         ],
         batch_size=ROWS_A_STATEMENT,
@@ -185,7 +194,7 @@ def claim_items(
     """
     lock_annotator(annotator)
     stands = queries.standing_in(round, annotator, gone=now + LEASE - SILENT)
-    if stands.is_stopped:
+    if stands.is_stopped or qualifications.bar_of(round, annotator):
         return []
     count = min(count, MOST_CLAIMS_AT_ONCE)
     claimed = _left_behind(round, annotator, count, now=now) if stands.may_have_left else []

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -24,7 +25,7 @@ from labeling.forms.rounds import (
     WithdrawForm,
 )
 from labeling.models import Annotation, Annotator, Item, Media, Round, RoundKind
-from labeling.queries import annotators, guards
+from labeling.queries import annotators, guards, qualifications
 from labeling.queries import guidelines as guidelines_queries
 from labeling.queries import rounds as queries
 from labeling.services import annotations, guidelines, questions, rounds
@@ -51,6 +52,7 @@ def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
         "section": "my_work",
         "round": asking,
         "is_verify": asking.kind == RoundKind.VERIFY,
+        "is_qualify": asking.kind == RoundKind.QUALIFY,
         "choices": choices,
         "is_searchable": any(not choice.code for choice in choices),
         "is_long": len(choices) > CLASSES_IN_ONE_COLUMN,
@@ -203,7 +205,22 @@ def _record(asking: Round, annotator: Annotator, given: Any) -> dict[str, Any]:
         )
     except annotations.REFUSALS as error:
         return {**reply, "outcome": "refused", "errors": str(error)}
-    return {**reply, "outcome": recorded.outcome}
+    reply |= {"outcome": recorded.outcome}
+    if asking.kind == RoundKind.QUALIFY and recorded.outcome == "counted":
+        reply["feedback"] = _feedback(asking, recorded.annotation)
+    return reply
+
+
+def _feedback(asking: Round, given: Annotation) -> str:
+    """Return what the screen shows after an answer of a qualification."""
+    standing = qualifications.standing_in(asking, given.annotator)
+    context = {
+        "dataset": asking.dataset,
+        "feedback": qualifications.feedback_on(given),
+        "said": annotators.words_for(given.answer, label=given.label, asked=None),
+        "standing": standing,
+    }
+    return render_to_string("labeling/_feedback.html", context)
 
 
 @endpoint

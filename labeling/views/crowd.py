@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from labeling import access, export, tasks
 from labeling.forms.crowd import AnswersForm, CrowdForm, PeriodForm
 from labeling.models import Dataset
-from labeling.queries import annotators, crowd_answers, guards, job_outlook
+from labeling.queries import annotators, crowd_answers, guards, job_outlook, qualifications
 from labeling.queries import crowd as queries
 from labeling.queries.disputes import open_disputes
 from labeling.queries.gold import by_annotator
@@ -102,6 +102,7 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "annotator": annotator,
         "facts": queries.person_of(dataset, annotator),
         "gold": by_annotator(dataset).get(annotator.pk),
+        "qualifications": qualifications.standings_in(dataset, annotator),
         "history": guards.history(dataset, annotator=annotator),
         "found": found,
         "accuracy": queries.limits_at(found.arrays["accuracy"], row) if found else None,

@@ -1,5 +1,7 @@
 """Rounds as a lead sees them: all, one, a new one."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -9,15 +11,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access
-from labeling.forms.rounds import ExtendForm, RoundForm
-from labeling.models import Dataset, Round
-from labeling.queries import annotators, guards
+from labeling.forms.asking import KINDS, RoundForm, kind_of, usual
+from labeling.forms.rounds import ExtendForm
+from labeling.models import Round, RoundKind
+from labeling.queries import annotators, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import open_disputes
 from labeling.queries.progress import progress
 from labeling.queries.settling import SETTLED_BY_CROWD
 from labeling.services import rounds
+from labeling.services.asking import start_round
 from labeling.services.settling import LEAST_SURE
 
 
@@ -37,32 +41,31 @@ def round_list(request: access.MemberRequest, slug: str) -> HttpResponse:
 
 @login_required
 def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
-    """Ask about items: which, whom, how often."""
+    """Ask about items: in which way, which, whom, how often."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    form = RoundForm(request.POST or None, dataset=dataset, initial=_usual(dataset))
+    kind = kind_of(request.POST.get("kind") or request.GET.get("kind"))
+    form = RoundForm(request.POST or None, dataset=dataset, kind=kind, initial=usual(dataset, kind))
     if form.is_valid():
         chosen = dict(form.cleaned_data)
-        which, keys = chosen.pop("which"), chosen.pop("keys")
-        order = chosen.pop("order")
-        items = queries.items_to_ask(dataset, which=which, keys=keys, order=order)
+        if "which" in chosen:
+            named = {name: chosen.pop(name) for name in ("which", "keys", "order")}
+            chosen["items"] = queries.items_to_ask(dataset, **named)
         try:
-            made = rounds.make_round(dataset=dataset, items=items, by=request.user, **chosen)
+            made = start_round(dataset=dataset, by=request.user, **chosen)
         except rounds.NothingToAskError as error:
-            form.add_error("which", str(error))
+            form.add_error("which" if "which" in form.fields else None, str(error))
         else:
             return redirect("labeling:round", dataset.slug, made.pk)
-    context = {"dataset": dataset, "section": "annotate", "form": form}
+    context = {
+        "dataset": dataset,
+        "section": "annotate",
+        "form": form,
+        "kinds": KINDS.items(),
+        "kind": kind,
+        "lead": KINDS[RoundKind(kind)][1],
+    }
     status = 422 if form.errors else 200
     return render(request, "labeling/round_new.html", context, status=status)
-
-
-def _usual(dataset: Dataset) -> dict[str, object]:
-    return {
-        "name": _("Round %(number)d") % {"number": queries.next_number(dataset)},
-        "kind": "classify",
-        "which": "unlabelled",
-        "answers_wanted": dataset.answers_wanted,
-    }
 
 
 @login_required
@@ -76,7 +79,7 @@ def _round_page(
     request: access.MemberRequest, asking: Round, *, form: ExtendForm | None = None
 ) -> HttpResponse:
     now = timezone.now()
-    context = {
+    context: dict[str, Any] = {
         "dataset": asking.dataset,
         "section": "annotate",
         "round": asking,
@@ -90,7 +93,13 @@ def _round_page(
         "extend_form": form or ExtendForm(dataset=asking.dataset),
         "questions": annotators.questions_of(asking),
         "may_lead": asking.dataset.viewer_role in access.LEADS,
+        "required_by": asking.required_by.order_by("pk"),
     }
+    if asking.kind == RoundKind.QUALIFY:
+        context |= {
+            "standings": qualifications.standings_of(asking),
+            "items": qualifications.items_of(asking),
+        }
     status = 422 if form else 200
     return render(request, "labeling/round.html", context, status=status)
 

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_GET, require_POST
 from labeling import access
 from labeling.forms.ids import id_of
 from labeling.forms.rounds import ReplyForm
-from labeling.queries import annotators, gold, guards
+from labeling.models import Annotation, RoundKind
+from labeling.queries import annotators, gold, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.services import annotations, questions
 
@@ -25,6 +26,7 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
         "section": "my_work",
         "work": [row for row in work if row.left],
         "finished": [row for row in work if not row.left],
+        "qualifications": qualifications.standings_for(request.user),
         "answers_today": sum(row.mine_today for row in work),
         "asked": asked,
         "stops": guards.stopped_as(request.user),
@@ -53,12 +55,19 @@ def mine(request: access.MemberRequest, pk: int) -> HttpResponse:
     if asked and before is None:
         raise Http404("no such page")
     rows, following = annotators.own_answers_page(asking, annotator, before=before)
+    is_qualify = asking.kind == RoundKind.QUALIFY
+    told = qualifications.feedbacks_on(asking, rows) if is_qualify else {}
     context = {
         "dataset": asking.dataset,
         "section": "my_work",
         "round": asking,
+        "is_qualify": is_qualify,
         "rows": [
-            (row, annotators.words_for(row.answer, label=row.label, asked=row.asked))
+            (
+                row,
+                annotators.words_for(row.answer, label=row.label, asked=row.asked),
+                told.get(row.pk),
+            )
             for row in rows
         ],
         "standing": queries.standing(asking, annotator),
@@ -66,6 +75,10 @@ def mine(request: access.MemberRequest, pk: int) -> HttpResponse:
         "is_later_page": before is not None,
     }
     return render(request, "labeling/my_answers.html", context)
+
+
+def _words(row: Annotation) -> str:
+    return annotators.words_for(row.answer, label=row.label, asked=row.asked)
 
 
 @login_required

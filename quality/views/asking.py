@@ -3,12 +3,13 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 
 from labeling import access
+from labeling.forms.asking import KINDS as ROUND_KINDS
+from labeling.forms.asking import kind_of, usual
 from labeling.models import RoundKind
-from labeling.queries import rounds
-from labeling.services.rounds import NothingToAskError, make_round
+from labeling.services.asking import start_round
+from labeling.services.rounds import NothingToAskError
 from quality.detectors import KINDS
 from quality.forms import ShownRoundForm
 from quality.queries import browse as queries
@@ -21,17 +22,15 @@ def ask(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Ask about everything that the filter in the address shows."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     shown = shown_for(request, dataset)
-    usual = {
-        "name": _("Round %(number)d") % {"number": rounds.next_number(dataset)},
-        "kind": RoundKind.CLASSIFY,
-        "answers_wanted": dataset.answers_wanted,
-    }
-    form = ShownRoundForm(request.POST or None, dataset=dataset, initial=usual)
+    kind = kind_of(request.POST.get("kind") or request.GET.get("kind"))
+    form = ShownRoundForm(
+        request.POST or None, dataset=dataset, kind=kind, initial=usual(dataset, kind)
+    )
     if form.is_valid():
-        chosen = {name: value for name, value in form.cleaned_data.items() if name != "keys"}
-        items = queries.ids_to_ask(shown, order=chosen.pop("order"))
+        chosen = dict(form.cleaned_data)
+        items = queries.ids_to_ask(shown, order=chosen.pop("order", "random"))
         try:
-            made = make_round(dataset=dataset, items=items, by=request.user, **chosen)
+            made = start_round(dataset=dataset, items=items, by=request.user, **chosen)
         except NothingToAskError as error:
             form.add_error(None, str(error))
         else:
@@ -44,5 +43,8 @@ def ask(request: access.MemberRequest, slug: str) -> HttpResponse:
         "chips": chips.chips_of(shown, kinds=titles),
         "asked": len(queries.ids_to_ask(shown, order="listed")),
         "query": shown.filter.query(),
+        "kinds": ROUND_KINDS.items(),
+        "kind": kind,
+        "lead": ROUND_KINDS[RoundKind(kind)][1],
     }
     return render(request, "quality/ask.html", context, status=422 if form.errors else 200)

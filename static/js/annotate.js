@@ -1,4 +1,5 @@
 /* One key answers, the next item is there already: a few items are held ahead, answers leave in the background. */
+import { Feedback } from "./feedback.js";
 import { GuidelinePanel } from "./guideline.js";
 import { csrfToken, getJson, post } from "./http.js";
 import { Outbox } from "./outbox.js";
@@ -32,6 +33,7 @@ const outbox = new Outbox(settings);
 const showing = new Showing({ stage: find("stage"), media: settings.media, words, look });
 const strip = new Strip({ words, history, standing: settings });
 const sending = new Sending({ outbox, words, settings, ahead: () => held().length });
+const feedback = new Feedback({ next: () => next() });
 const guideline = new GuidelinePanel({ page, settings, seen: (id) => outbox.add("seen", { client_id: uuid(), guideline: id }) });
 
 /* ---- items ---- */
@@ -144,7 +146,7 @@ function nothingFree(waiting, isAllSaid) {
     waitTimer = setTimeout(claimMore, SOON_MS);
     return;
   }
-  blank(state, { busy: waiting.with_others, yours: waiting.with_you, paused: waiting.reason, ended: waiting.reason }[state] ?? strip.answered, left === null ? "" : duration(words, left));
+  blank(state, { busy: waiting.with_others, yours: waiting.with_you, paused: waiting.reason, ended: waiting.reason, unqualified: waiting.reason }[state] ?? strip.answered, left === null ? "" : duration(words, left));
   find("skipped-again").hidden = !waiting.skipped;
   if (state === "busy" || state === "yours") waitTimer = setTimeout(claimMore, Math.min(LOOK_AGAIN_MS, Math.max(1000, (left ?? 10) * 1000)));
 }
@@ -155,7 +157,7 @@ function blank(state, n = 0, time = "") {
   box.querySelector("[data-title]").textContent = words[`text${name}`];
   box.querySelector("[data-sentence]").textContent = say(sentence, n, time);
   if (state === "loginNeeded") sending.ask();
-  box.querySelector("[data-leave]").hidden = !["done", "closed", "busy", "yours", "paused", "ended"].includes(state);
+  box.querySelector("[data-leave]").hidden = !["done", "closed", "busy", "yours", "paused", "ended", "unqualified"].includes(state);
   find("skipped-again").hidden = true;
   box.hidden = false;
   box.dataset.state = state;
@@ -186,7 +188,10 @@ function answer(kind, { label = null, reason = "", said, isParked = false }) {
   else strip.count(given, 1);
   history.unshift({ entry: current, given, said, state: "waits" });
   if (history.length > UNDO_MOST) showing.forget(history.pop().entry);
-  next();
+  if (settings.kind === "qualify" && kind !== "skip") {
+    current.until = Infinity; // answered: nobody can take its place
+    feedback.await(given.client_id);
+  } else next();
   strip.show();
   resetSearch();
 }
@@ -219,6 +224,7 @@ outbox.addEventListener("drained", holdReturned);
 outbox.addEventListener("answered", ({ detail }) => {
   const row = history.find(({ given }) => given.client_id === detail.client_id);
   if (row) row.state = detail.outcome;
+  feedback.came(detail);
   if (detail.outcome === "refused") toast(words.textRefused, "bad");
   if (detail.outcome === "repeated") toast(words.textRepeated, "warn");
   if (detail.outcome === "surplus") toast(words.textSurplus, "warn");

@@ -186,7 +186,7 @@ def test_a_lead_makes_a_round_and_closes_and_reopens_it(client):
     [
         ({"which": "keys"}, "Name at least one key"),
         ({"which": "keys", "keys": "no such"}, "No item has the key no such"),
-        ({"kind": "verify", "which": "unlabelled"}, "None of these items can be asked about"),
+        ({"kind": "verify"}, "None of these items can be asked about"),
     ],
 )
 def test_a_round_without_items_is_not_made(client, change, words):

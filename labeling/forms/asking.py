@@ -1,0 +1,244 @@
+"""What leads choose to make a round: the fields that matter for its kind, and no others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from labeling.models import Dataset, Round, RoundKind, Suggesting, User
+from labeling.queries import qualifications, rounds
+
+KINDS = {
+    RoundKind.CLASSIFY: (_("Classify"), _("People say what each item is.")),
+    RoundKind.VERIFY: (_("Verify"), _("People say whether the label that an item has is right.")),
+    RoundKind.QUALIFY: (
+        _("Qualify"),
+        _(
+            "Everybody answers the same check items once, is told after each whether it was right, "
+            "and passes or not. These answers give no labels. Other rounds can require it."
+        ),
+    ),
+    RoundKind.ADJUDICATE: (
+        _("Adjudicate"),
+        _("Items on which people disagree are decided by those who know best."),
+    ),
+}
+SUGGESTING = [
+    (Suggesting.OFF, _("Off")),
+    (Suggesting.AFTER, _("Hidden until answered")),
+    (Suggesting.BEFORE, _("Shown beside the item")),
+]
+WHICH = [
+    ("unlabelled", _("All without a label")),
+    ("all", _("All")),
+    ("keys", _("Those with the keys below")),
+]
+ORDERS = [
+    ("random", _("Random")),
+    ("listed", _("As listed: by key, or in the order of the keys below")),
+]
+ITEMS = ("which", "keys", "order")
+ANSWERS = ("answers_wanted", "confident", "answers_least")
+MORE = ("purpose", "deadline", "price")
+FIELDS: dict[str, tuple[str, ...]] = {
+    RoundKind.CLASSIFY: (
+        *("kind", "name", *ITEMS, *ANSWERS, "people", "requires", "suggesting", "gold_every"),
+        *MORE,
+    ),
+    RoundKind.VERIFY: ("kind", "name", *ITEMS, *ANSWERS, "people", "requires", "gold_every", *MORE),
+    RoundKind.QUALIFY: ("kind", "name", "count", "pass_mark", "attempts", "people", *MORE),
+    RoundKind.ADJUDICATE: ("kind", "name", "answers_wanted", "people", *MORE),
+}
+
+
+class RoundForm(forms.Form):
+    """A new round of a dataset."""
+
+    kind = forms.CharField(widget=forms.HiddenInput, required=False)
+    name = forms.CharField(label=_("Name"), max_length=120)
+    count = forms.IntegerField(
+        label=_("Items"),
+        min_value=3,
+        max_value=500,
+        help_text=_(
+            "So many check items of experts are drawn, all classes in turn. Who has seen one here "
+            "is not asked about it as a check item later."
+        ),
+    )
+    pass_mark = forms.IntegerField(
+        label=_("Pass mark in %"),
+        min_value=1,
+        max_value=100,
+        help_text=_("Share of the items that must be right; unsure is not right."),
+    )
+    attempts = forms.IntegerField(
+        label=_("Attempts"),
+        min_value=1,
+        max_value=20,
+        help_text=_(
+            "All items are asked anew, and people know the right answers by then. You can give "
+            "anybody one more, or let them in without."
+        ),
+    )
+    which = forms.ChoiceField(label=_("Items"), choices=WHICH, widget=forms.RadioSelect)
+    keys = forms.CharField(
+        label=_("Keys"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("One a line. Only for items chosen by key."),
+    )
+    order = forms.ChoiceField(label=_("Order"), choices=ORDERS, required=False)
+    answers_wanted = forms.IntegerField(
+        label=_("Answers for each item"),
+        min_value=1,
+        max_value=50,
+        help_text=_(
+            "Different people. Their majority gives a label at once; then the consensus of the"
+            " whole crowd, which knows whom to believe, gives or changes it."
+        ),
+    )
+    confident = forms.FloatField(
+        label=_("Ask until so sure"),
+        required=False,
+        min_value=0.5,
+        max_value=0.999,
+        widget=forms.NumberInput(attrs={"step": "any", "placeholder": "0.9"}),
+        help_text=_(
+            "Empty: always the number above. Else that is the most, and an item is settled as "
+            "soon as its answers make one class so probable, by how often each person is right "
+            "on check items and with the others."
+        ),
+    )
+    answers_least = forms.IntegerField(
+        label=_("But at least so many answers"),
+        required=False,
+        min_value=1,
+        max_value=50,
+        help_text=_("Only with the field above. Empty: two."),
+    )
+    people = forms.ModelMultipleChoiceField(
+        label=_("People"),
+        queryset=User.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Nobody chosen: every member of the dataset."),
+    )
+    requires = forms.ModelChoiceField(
+        label=_("Only for those who have passed"),
+        queryset=Round.objects.none(),
+        required=False,
+        empty_label=_("Everybody: no qualification needed"),
+    )
+    suggesting = forms.ChoiceField(
+        label=_("Suggestions of the model"),
+        choices=SUGGESTING,
+        required=False,
+        help_text=_(
+            "They come with the next training. A random tenth never shows any, so that their"
+            " pull can be measured."
+        ),
+    )
+    gold_every = forms.IntegerField(
+        label=_("One check item in"),
+        min_value=0,
+        max_value=100,
+        required=False,
+        help_text=_(
+            "Items whose answer is known, mixed in unseen to measure people: 10 is one in ten, "
+            "0 none. They are made on an item’s page, in Browse or on the page Check items."
+        ),
+    )
+    purpose = forms.CharField(label=_("Purpose"), max_length=200, required=False)
+    deadline = forms.DateTimeField(
+        label=_("Due"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    price = forms.DecimalField(
+        label=_("Price of an answer"),
+        required=False,
+        min_value=0,
+        max_digits=8,
+        decimal_places=4,
+        help_text=_("In your currency; the round's page then says what it costs."),
+    )
+
+    def __init__(self, *args: Any, dataset: Dataset, kind: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.dataset = dataset
+        self.asked = kind
+        people = self.fields["people"]
+        assert isinstance(people, forms.ModelMultipleChoiceField)
+        people.queryset = rounds.people_of(dataset)
+        required = self.fields["requires"]
+        assert isinstance(required, forms.ModelChoiceField)
+        required.queryset = qualifications.qualifications_of(dataset)
+        if kind == RoundKind.VERIFY:  # a label is needed to verify one
+            self.fields["which"].choices = WHICH[1:]  # type: ignore[attr-defined]
+        self.keep_only(FIELDS[kind])
+        self.initial.setdefault("kind", kind)
+        if not required.queryset:
+            self.fields.pop("requires", None)
+
+    def keep_only(self, names: Sequence[str]) -> None:
+        """Show these fields in this order, and no others."""
+        self.fields = {name: self.fields[name] for name in names}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        cleaned["kind"] = self.asked
+        if "keys" in self.fields:
+            self._clean_keys(cleaned)
+        if "confident" in self.fields:
+            self._clean_least(cleaned)
+        if "gold_every" in self.fields:
+            cleaned["gold_every"] = cleaned.get("gold_every") or 0
+            if cleaned["gold_every"] == 1:
+                self.add_error("gold_every", _("2 or more: there must be something left to ask."))
+        if "suggesting" in self.fields:
+            cleaned["suggesting"] = cleaned.get("suggesting") or Suggesting.OFF
+        return cleaned
+
+    def _clean_keys(self, cleaned: dict[str, Any]) -> None:
+        keys = [key.strip() for key in cleaned.get("keys", "").splitlines() if key.strip()]
+        cleaned["keys"] = keys
+        if cleaned.get("which") == "keys":
+            self._check_keys(keys)
+
+    def _clean_least(self, cleaned: dict[str, Any]) -> None:
+        cleaned["confident"] = cleaned.get("confident") or 0.0
+        most = cleaned.get("answers_wanted") or 1
+        least = cleaned.get("answers_least") or min(2, most)
+        if cleaned["confident"] and least > most:
+            self.add_error("answers_least", _("The least is beyond the number of answers above."))
+        cleaned["answers_least"] = least if cleaned["confident"] else 1
+
+    def _check_keys(self, keys: list[str]) -> None:
+        unknown = rounds.unknown_keys(self.dataset, keys)
+        if not keys:
+            self.add_error("keys", _("Name at least one key."))
+        elif unknown:
+            words = _("No item has the key %(keys)s.") % {"keys": ", ".join(unknown[:5])}
+            self.add_error("keys", words)
+
+
+def kind_of(asked: str | None) -> str:
+    """Return the kind of round asked for, else the usual one."""
+    return asked if asked in KINDS else RoundKind.CLASSIFY
+
+
+def usual(dataset: Dataset, kind: str) -> dict[str, object]:
+    """Return what a new round of this kind begins with."""
+    first: dict[str, object] = {
+        "name": _("Round %(number)d") % {"number": rounds.next_number(dataset)},
+        "which": "all" if kind == RoundKind.VERIFY else "unlabelled",
+        "answers_wanted": dataset.answers_wanted,
+    }
+    if kind == RoundKind.QUALIFY:
+        first |= {"name": _("Qualification"), "count": 12, "pass_mark": 80, "attempts": 1}
+    if kind == RoundKind.ADJUDICATE:
+        first |= {"name": _("Disputed items"), "answers_wanted": 1}
+        first["people"] = rounds.reviewers_of(dataset)
+    return first

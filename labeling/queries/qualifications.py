@@ -1,0 +1,340 @@
+"""Reads about qualifications: who has passed, how far somebody is, what an answer's feedback is."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils.translation import gettext
+
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Answer,
+    Dataset,
+    GoldItem,
+    GoldSource,
+    Item,
+    Membership,
+    QualifyingAct,
+    QualifyingEvent,
+    Role,
+    Round,
+    RoundItem,
+    RoundKind,
+    User,
+)
+from labeling.queries import guidelines
+from mlcore.intervals import Interval, share_interval
+
+ORDER = ("failed", "begun", "passed", "waived", "new")  # who waits for the lead comes first
+ENDED = (QualifyingAct.PASSED, QualifyingAct.FAILED)
+EXAMPLES_SHOWN = 2  # beside an answer that was wrong
+ITEMS_SHOWN = 100
+
+
+def usable(dataset: Dataset) -> QuerySet[GoldItem]:
+    """Return the known answers that a qualification can ask for: those of experts."""
+    return GoldItem.objects.filter(
+        item__dataset=dataset,
+        item__excluded="",
+        label__retired_at__isnull=True,
+        retired_at__isnull=True,
+        source=GoldSource.EXPERT,
+    )
+
+
+def qualifications_of(dataset: Dataset) -> QuerySet[Round]:
+    """Return the rounds in which people can qualify, the newest first."""
+    return dataset.rounds.filter(kind=RoundKind.QUALIFY).order_by("-pk")
+
+
+# ---- where people stand ----
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one person stands in a qualification."""
+
+    round: Round
+    annotator: Annotator
+    events: list[QualifyingEvent] = field(default_factory=list)
+    answered: int = 0
+    items: int = 0
+
+    @property
+    def last(self) -> QualifyingEvent | None:
+        """The attempt that ended last."""
+        ended = [event for event in self.events if event.act in ENDED]
+        return ended[-1] if ended else None
+
+    @property
+    def is_waived(self) -> bool:
+        return any(act == QualifyingAct.WAIVED for act in self._given())
+
+    @property
+    def has_passed(self) -> bool:
+        return any(event.act == QualifyingAct.PASSED for event in self.events)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts this person has in all."""
+        return self.round.attempts + self._given().count(QualifyingAct.GRANTED)
+
+    @property
+    def tried(self) -> int:
+        return sum(event.act in ENDED for event in self.events)
+
+    @property
+    def is_between(self) -> bool:
+        """Whether an attempt has ended and no other one was begun."""
+        turns = [event.act for event in self.events if event.act in (*ENDED, QualifyingAct.AGAIN)]
+        return bool(turns) and turns[-1] in ENDED
+
+    @property
+    def may_try_again(self) -> bool:
+        is_open = not self.round.closed_at and not self.has_passed
+        return is_open and self.is_between and self.tried < self.attempts
+
+    @property
+    def can_take_back(self) -> bool:
+        """Whether a lead gave something that can be taken back."""
+        return bool(self._given())
+
+    @property
+    def state(self) -> str:
+        """One of passed, waived, failed, begun, new."""
+        if self.has_passed:
+            return "passed"
+        if self.is_waived:
+            return "waived"
+        if self.is_between:
+            return "failed"
+        return "begun" if self.answered or self.tried else "new"
+
+    @property
+    def qualifies(self) -> bool:
+        return self.has_passed or self.is_waived
+
+    @property
+    def share(self) -> Interval | None:
+        """The share that was right in the last attempt, with its 95 % limits."""
+        last = self.last
+        return share_interval(last.right, last.answered) if last and last.answered else None
+
+    def _given(self) -> list[str]:
+        """What a lead gave and did not take back; taking back takes the last."""
+        given: list[str] = []
+        for event in self.events:
+            if event.act in (QualifyingAct.GRANTED, QualifyingAct.WAIVED):
+                given.append(event.act)
+            elif event.act == QualifyingAct.REVOKED and given:
+                given.pop()
+        return given
+
+
+def standing_in(asking: Round, annotator: Annotator) -> Standing:
+    """Return where one person stands in a qualification."""
+    return _standings([asking], [annotator])[asking.pk, annotator.pk]
+
+
+def standings_of(asking: Round) -> list[Standing]:
+    """Return where everybody stands who is asked or answered: who waits for the lead comes first.
+
+    Who never began has no row as an annotator yet.
+    """
+    users = people_of(asking)
+    rows = Annotator.objects.filter(dataset=asking.dataset_id, user__in=users)
+    people = {row.user_id: row for row in rows.select_related("user")}
+    found = _standings([asking], people.values())
+    standings = [
+        found[asking.pk, people[user.pk].pk]
+        if user.pk in people
+        else Standing(asking, Annotator(dataset=asking.dataset, user=user))
+        for user in users
+    ]
+    return sorted(standings, key=lambda row: (ORDER.index(row.state), str(row.annotator)))
+
+
+def people_of(asking: Round) -> QuerySet[User]:
+    """Return who is asked, answered or was given something."""
+    answered = Annotation.objects.filter(round=asking, annotator__user=OuterRef("pk"))
+    noted = QualifyingEvent.objects.filter(round=asking, annotator__user=OuterRef("pk"))
+    asked = asked_people(asking).values("pk")
+    member = Membership.objects.filter(dataset=asking.dataset_id, user=OuterRef("pk"))
+    members = User.objects.filter(Exists(member))
+    return members.filter(Q(pk__in=asked) | Exists(answered) | Exists(noted))
+
+
+def asked_people(asking: Round) -> QuerySet[User]:
+    """Return whom a qualification is for: those named, else the members who annotate."""
+    if asking.people.exists():
+        return asking.people.all()
+    dataset = asking.dataset_id
+    return User.objects.filter(memberships__dataset=dataset, memberships__role=Role.ANNOTATOR)
+
+
+def standings_in(dataset: Dataset, annotator: Annotator) -> list[Standing]:
+    """Return where one person stands in the qualifications that they began or were waived."""
+    found = _standings(list(qualifications_of(dataset)), [annotator]).values()
+    return [row for row in found if row.state != "new"]
+
+
+def standings_for(user: User) -> list[Standing]:
+    """Return what somebody passed, failed or was waived, the newest first; the rest is work."""
+    mine = Annotator.objects.filter(user=user, dataset__rounds__kind=RoundKind.QUALIFY)
+    found: list[Standing] = []
+    for annotator in mine.distinct().select_related("dataset", "user").order_by("-pk"):
+        rows = standings_in(annotator.dataset, annotator)
+        found += [row for row in rows if row.state != "begun"]
+    return found
+
+
+def _standings(
+    rounds: Iterable[Round], people: Iterable[Annotator]
+) -> dict[tuple[int, int], Standing]:
+    """Return the standing of each person (by id) in each round (by id), in four queries."""
+    asked, persons = list(rounds), list(people)
+    events: dict[tuple[int, int], list[QualifyingEvent]] = defaultdict(list)
+    for event in QualifyingEvent.objects.filter(round__in=asked, annotator__in=persons):
+        events[event.round_id, event.annotator_id].append(event)
+    places = RoundItem.objects.filter(round__in=asked, item__excluded="")
+    items = Counter(places.values_list("round", flat=True))
+    given = Annotation.objects.filter(
+        round__in=asked, annotator__in=persons, withdrawn_at__isnull=True
+    ).exclude(answer=Answer.SKIP)
+    answered = Counter(given.values_list("round", "annotator"))
+    return {
+        (row.pk, person.pk): Standing(
+            row,
+            person,
+            events[row.pk, person.pk],
+            answered[row.pk, person.pk],
+            items[row.pk],
+        )
+        for row in asked
+        for person in persons
+    }
+
+
+def bar_of(asking: Round, annotator: Annotator) -> Round | None:
+    """Return the qualification that an annotator has to pass before this round, if any."""
+    if asking.requires_id is None:
+        return None
+    required = Round.objects.get(pk=asking.requires_id)
+    required.dataset = asking.dataset
+    return None if standing_in(required, annotator).qualifies else required
+
+
+def words_of(required: Round) -> str:
+    """Say what has to be passed."""
+    return gettext("first pass “%(name)s”: %(mark)s %% of its items right") % {
+        "name": required.name,
+        "mark": required.pass_mark,
+    }
+
+
+# ---- answers and their feedback ----
+
+
+def measured(asking: Round, annotator: Annotator) -> tuple[int, int, int]:
+    """Return how many items with a known answer there are, were answered, and rightly."""
+    gold = GoldItem.objects.filter(item=OuterRef("item"), retired_at__isnull=True)
+    places = RoundItem.objects.filter(Exists(gold), round=asking, item__excluded="")
+    known = dict(
+        GoldItem.objects.filter(
+            item__in=places.values("item"), retired_at__isnull=True
+        ).values_list("item", "label")
+    )
+    said = dict(
+        answers_of(asking).filter(annotator=annotator, item__in=known).values_list("item", "label")
+    )
+    return len(known), len(said), sum(known[item] == label for item, label in said.items())
+
+
+def answers_of(asking: Round) -> QuerySet[Annotation]:
+    """Return the answers of the attempts at hand."""
+    rows = Annotation.objects.filter(round=asking, withdrawn_at__isnull=True)
+    return rows.exclude(answer=Answer.SKIP)
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What somebody is told after an answer in a qualification."""
+
+    is_right: bool
+    known: str
+    why: str
+    examples: list[guidelines.Shown]
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.known)
+
+
+def feedback_on(given: Annotation) -> Feedback:
+    """Return whether an answer is right, the right class and why; no class where gold retired."""
+    return feedbacks_on(given.round, [given])[given.pk]
+
+
+def feedbacks_on(asking: Round, rows: Iterable[Annotation]) -> dict[int, Feedback]:
+    """Return the feedback on each answer (by id) of a round."""
+    given = [row for row in rows if row.answer != Answer.SKIP]
+    gold = GoldItem.objects.filter(
+        item__in=[row.item_id for row in given], retired_at__isnull=True
+    ).select_related("label")
+    known = {row.item_id: row for row in gold}
+    examples = {row.name: row.examples for row in guidelines.examples_of(asking.guideline)}
+    notes = {
+        (row["item"], row["class"]): row["note"]
+        for row in (asking.guideline.examples if asking.guideline else [])
+    }
+    return {row.pk: _feedback(row, known.get(row.item_id), notes, examples) for row in given}
+
+
+def _feedback(
+    given: Annotation,
+    gold: GoldItem | None,
+    notes: dict[tuple[int, str], str],
+    examples: dict[str, list[guidelines.Shown]],
+) -> Feedback:
+    if gold is None:
+        return Feedback(False, "", "", [])
+    name, is_right = gold.label.name, given.label_id == gold.label_id
+    why = gold.why or notes.get((given.item_id, name), "")
+    shown = [] if is_right else [row for row in examples.get(name, []) if row.is_right]
+    return Feedback(is_right, name, why, shown[:EXAMPLES_SHOWN])
+
+
+@dataclass(frozen=True)
+class AskedItem:
+    """An item of a qualification with how many got it right in their attempt at hand."""
+
+    item: Item
+    known: str
+    answered: int
+    right: int
+
+    @property
+    def share(self) -> float | None:
+        return self.right / self.answered if self.answered else None
+
+
+def items_of(asking: Round) -> list[AskedItem]:
+    """Return a qualification's items, the hardest first."""
+    label = GoldItem.objects.filter(item=OuterRef("item"), retired_at__isnull=True)
+    said = answers_of(asking).filter(Exists(label))
+    answered = Counter(said.values_list("item", flat=True))
+    right = said.filter(
+        item__gold__retired_at__isnull=True, item__gold__label=F("label")
+    ).values_list("item", flat=True)
+    rightly = Counter(right)
+    gold = GoldItem.objects.filter(
+        item__round_items__round=asking, retired_at__isnull=True
+    ).select_related("item__content", "label")
+    rows = [
+        AskedItem(row.item, row.label.name, answered[row.item_id], rightly[row.item_id])
+        for row in gold
+    ]
+    rows.sort(key=lambda row: (row.share is None, row.share or 0.0, row.item.pk))
+    return rows[:ITEMS_SHOWN]

@@ -1,0 +1,77 @@
+"""Rounds in Chromium: a lead makes one of each kind, and annotators see what it asks of them."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from labeling.models import Annotation, LabelClass, QualifyingEvent, Round, User
+from labeling.services import gold
+from tests.browser.asking import log_in, make_asking, nothing_waits, shown
+from tests.factories import make_member
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def make_known(asking: Round, *, n: int) -> User:
+    """Let an expert say of the first items, in turn, that they are dresses and hats."""
+    owner = make_member(asking.dataset, "owner")
+    classes = list(LabelClass.objects.filter(dataset=asking.dataset).order_by("pk")[:2])
+    items = asking.dataset.items.order_by("pk")[:n]
+    labels = {item.pk: classes[number % 2].pk for number, item in enumerate(items)}
+    gold.use_as_gold(
+        labels=labels, dataset=asking.dataset, why="See the hem", by=owner, now=timezone.now()
+    )
+    return owner
+
+
+def key_of(item: int, *, right: bool = True) -> str:
+    known = gold.queries.known_labels(Round.objects.first().dataset)[item]
+    is_first = LabelClass.objects.get(pk=known).name == "Dress"
+    return "Digit1" if is_first == right else "Digit2"
+
+
+def test_a_qualification_from_its_form_to_the_round_that_needs_it(
+    page: Any, live_server: Any
+) -> None:
+    asking = make_asking(items=8)
+    owner, person = make_known(asking, n=4), make_member(asking.dataset, "annotator")
+    dataset = asking.dataset
+    log_in(page.context, live_server.url, owner)
+    page.goto(f"{live_server.url}/d/{dataset.slug}/rounds/new/")
+    page.click("text=Qualify")
+    page.fill("[name=count]", "3")
+    page.fill("[name=pass_mark]", "60")
+    page.click("text=Start asking")
+    expect(page.locator("main")).to_contain_text("3 items, 60 % must be right")
+    entry = Round.objects.get(kind="qualify")
+    Round.objects.filter(pk=asking.pk).update(requires=entry)
+
+    log_in(page.context, live_server.url, person)
+    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+    expect(page.locator("#blank")).to_contain_text("first pass “Qualification”: 60 % of its items")
+    page.goto(f"{live_server.url}/work/")
+    page.click("text=To the qualification")
+    page.wait_for_selector("#annotate[data-item]")
+    first = shown(page)
+    page.keyboard.press(key_of(first, right=False))
+    expect(page.locator("#feedback-body")).to_contain_text("you said")
+    expect(page.locator("#feedback-body")).to_contain_text("See the hem")
+    assert shown(page) == first  # it stays until the feedback was read
+    for _ in range(2):
+        page.keyboard.press("Enter")
+        expect(page.locator("#feedback")).to_be_hidden()
+        page.keyboard.press(key_of(shown(page)))
+        expect(page.locator("#feedback-body")).to_contain_text("Right")
+    expect(page.locator("#feedback-body")).to_contain_text("Passed: 2 of 3 right, 60 % were needed")
+    page.keyboard.press("Enter")
+    expect(page.locator("#blank")).to_contain_text("All done")
+    nothing_waits(page)
+    assert QualifyingEvent.objects.get().act == "passed"
+
+    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+    page.wait_for_selector("#annotate[data-item]")
+    page.keyboard.press("Digit1")
+    nothing_waits(page)
+    assert Annotation.objects.filter(round=asking, is_surplus=False).count() == 1

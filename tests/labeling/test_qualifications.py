@@ -1,0 +1,239 @@
+"""Qualifications: known items, feedback after each answer, a pass mark, attempts, what needs it."""
+
+import json
+import random
+import uuid
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from labeling.models import Annotation, Annotator, Dataset, Item, LabelClass, Role, Round
+from labeling.queries import gold as gold_queries
+from labeling.queries import qualifications as queries
+from labeling.queries import rounds as round_queries
+from labeling.queries.crowd import answers_in
+from labeling.services import gold, qualifications
+from labeling.services.annotations import annotator_for, withdraw_annotation
+from labeling.services.qualifications import NotNowError, make_qualification
+from labeling.services.rounds import NothingToAskError, claim_items, make_round
+from tests.factories import make_dataset, make_item, make_member
+from tests.labeling.test_rounds import NOW, answer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+def make_known(dataset: Dataset, *, cats: int, dogs: int) -> list[Item]:
+    """Items that an expert knows."""
+    names = ["cat"] * cats + ["dog"] * dogs
+    items = [make_item(dataset, label=name) for name in names]
+    gold.use_labels_as_gold(
+        items=[item.pk for item in items], dataset=dataset, by=make_member(dataset), now=NOW
+    )
+    return items
+
+
+def make_test(*, items: int = 4, attempts: int = 1, pass_mark: int = 75) -> Round:
+    dataset = make_dataset()
+    make_known(dataset, cats=items, dogs=items)
+    return make_qualification(
+        dataset=dataset, name="Entry", count=items, pass_mark=pass_mark, attempts=attempts,
+        rng=random.Random(0),
+    )  # fmt: skip
+
+
+def make_person(asking: Round) -> Annotator:
+    return annotator_for(dataset=asking.dataset, user=make_member(asking.dataset, Role.ANNOTATOR))
+
+
+def take(asking: Round, person: Annotator, *, wrong: int = 0) -> None:
+    """Answer all of it, the first so many wrongly."""
+    other = {"cat": "dog", "dog": "cat"}
+    claimed = claim_items(round=asking, annotator=person, count=20, now=NOW)
+    for number, row in enumerate(claimed):
+        name = row.item.label.name  # the label that an expert confirmed
+        answer(asking, row.item, person, other[name] if number < wrong else name)
+
+
+def test_known_items_of_all_classes_are_drawn_and_too_few_are_refused():
+    dataset = make_dataset()
+    make_known(dataset, cats=20, dogs=3)
+    made = make_qualification(dataset=dataset, name="Entry", count=6, pass_mark=80)
+    names = sorted(made.round_items.values_list("item__label__name", flat=True))
+    assert names == ["cat", "cat", "cat", "dog", "dog", "dog"]
+    with pytest.raises(NothingToAskError, match="Only 23 check items"):
+        make_qualification(dataset=dataset, name="Entry", count=24, pass_mark=80)
+
+
+def test_everybody_answers_every_item_once():
+    asking = make_test(items=4)
+    for _ in range(3):
+        person = make_person(asking)
+        take(asking, person)
+        assert Annotation.objects.filter(annotator=person, is_surplus=False).count() == 4
+        assert not claim_items(round=asking, annotator=person, count=5, now=NOW)
+
+
+@pytest.mark.parametrize(("wrong", "state"), [(0, "passed"), (1, "passed"), (2, "failed")])
+def test_the_pass_mark_decides_once_all_is_answered(wrong: int, state: str):
+    asking = make_test(items=4, pass_mark=75)
+    person = make_person(asking)
+    assert queries.standing_in(asking, person).state == "new"
+    take(asking, person, wrong=wrong)
+    standing = queries.standing_in(asking, person)
+    assert (standing.state, standing.last.right, standing.last.answered) == (state, 4 - wrong, 4)
+    assert standing.share.low < (4 - wrong) / 4 <= standing.share.high
+
+
+def test_its_answers_settle_nothing_and_count_for_no_consensus_and_no_gold_result():
+    asking = make_test(items=4)
+    take(asking, make_person(asking), wrong=4)
+    assert set(asking.round_items.values_list("state", flat=True)) == {"open"}
+    assert not answers_in(asking.dataset).exists()
+    assert not gold_queries.answers(asking.dataset).exists()
+    labels = Item.objects.filter(dataset=asking.dataset).values_list("label_source", flat=True)
+    assert set(labels) == {"import"}
+
+
+def test_another_attempt_asks_all_items_anew_and_a_lead_grants_more():
+    asking = make_test(items=4, attempts=2)
+    lead, person = make_member(asking.dataset), make_person(asking)
+    take(asking, person, wrong=4)
+    qualifications.start_again(asking=asking, annotator=person, now=NOW)
+    assert queries.standing_in(asking, person).state == "begun"
+    take(asking, person, wrong=4)
+    with pytest.raises(NotNowError, match="no attempt left"):
+        qualifications.start_again(asking=asking, annotator=person, now=NOW)
+    qualifications.grant_attempt(asking=asking, annotator=person, by=lead, now=NOW)
+    qualifications.start_again(asking=asking, annotator=person, now=NOW)
+    take(asking, person)
+    assert queries.standing_in(asking, person).state == "passed"
+    assert Annotation.objects.filter(annotator=person).count() == 12  # none is lost
+
+
+def test_a_waiver_lets_somebody_in_and_can_be_taken_back():
+    asking = make_test()
+    lead, person = make_member(asking.dataset), make_person(asking)
+    qualifications.waive(asking=asking, annotator=person, by=lead, now=NOW)
+    assert queries.standing_in(asking, person).qualifies
+    qualifications.take_back(asking=asking, annotator=person, by=lead, now=NOW)
+    assert not queries.standing_in(asking, person).qualifies
+    with pytest.raises(NotNowError, match="nothing to take back"):
+        qualifications.take_back(asking=asking, annotator=person, by=lead, now=NOW)
+
+
+def test_a_round_that_requires_it_hands_out_nothing_before_and_says_so():
+    entry = make_test()
+    dataset = entry.dataset
+    items = [make_item(dataset).pk for _ in range(3)]
+    asking = make_round(
+        dataset=dataset, name="Real", kind="classify", items=items, answers_wanted=1, requires=entry
+    )
+    person = make_person(asking)
+    assert claim_items(round=asking, annotator=person, count=3, now=NOW) == []
+    waits = round_queries.waiting(asking, person, now=NOW)
+    assert waits.words == (
+        "This round needs a qualification: first pass “Entry”: 75 % of its items right."
+    )
+    unasked = Item.objects.get(pk=items[0])
+    assert answer(asking, unasked, person).outcome == "surplus"  # kept, but takes no place
+    take(entry, person)
+    assert len(claim_items(round=asking, annotator=person, count=3, now=NOW)) == 2
+
+
+def test_the_right_answer_was_told_so_none_can_be_taken_back():
+    asking = make_test()
+    person = make_person(asking)
+    row = claim_items(round=asking, annotator=person, count=1, now=NOW)[0]
+    given = answer(asking, row.item, person, "cat").annotation
+    assert not withdraw_annotation(
+        round=asking, annotator=person, client_id=given.client_id, now=NOW
+    )
+    given.refresh_from_db()
+    assert given.withdrawn_at is None
+
+
+def send(client: Any, asking: Round, item: int, label: LabelClass) -> dict[str, Any]:
+    given = {"client_id": str(uuid.uuid4()), "item": item, "answer": "class", "label": label.pk}
+    reply = client.post(
+        reverse("labeling:annotate_answers", args=[asking.pk]),
+        json.dumps({"answers": [given]}),
+        content_type="application/json",
+    )
+    return reply.json()["answers"][0]
+
+
+def test_the_screen_is_told_after_each_answer_whether_it_was_right_and_why(client):
+    asking = make_test(items=3, pass_mark=100)
+    gold_queries.known(asking.dataset).update(why="Look at the ears")
+    user = make_member(asking.dataset, Role.ANNOTATOR)
+    client.force_login(user, backend=BACKEND)
+    person = annotator_for(dataset=asking.dataset, user=user)
+    rows = claim_items(round=asking, annotator=person, count=3, now=NOW)
+    classes = {row.name: row for row in asking.dataset.classes.all()}
+    told = send(client, asking, rows[0].item_id, rows[0].item.label)["feedback"]
+    assert "Right" in told
+    assert "Look at the ears" in told
+    wrong = classes["dog" if rows[1].item.label.name == "cat" else "cat"]
+    told = send(client, asking, rows[1].item_id, wrong)["feedback"]
+    assert f"It is {rows[1].item.label.name}" in told
+    assert f"you said: {wrong.name}" in told
+    told = send(client, asking, rows[2].item_id, rows[2].item.label)["feedback"]
+    assert "Not passed: 2 of 3 right, 100 % are needed." in told
+    mine = client.get(reverse("labeling:annotate_mine", args=[asking.pk])).text
+    assert mine.count("Look at the ears") == 3
+    assert "?item=" not in mine
+    work = client.get(reverse("labeling:my_work")).text
+    assert "There is no attempt left: ask your lead for another one." in work
+
+
+def test_other_rounds_tell_no_feedback(client):
+    dataset = make_dataset()
+    item = make_known(dataset, cats=1, dogs=0)[0]
+    asking = make_round(
+        dataset=dataset, name="r", kind="classify", items=[item.pk], answers_wanted=1
+    )
+    client.force_login(make_member(dataset, Role.ANNOTATOR), backend=BACKEND)
+    assert "feedback" not in send(client, asking, item.pk, item.label)
+
+
+def test_a_lead_makes_one_sees_who_passed_waives_and_grants(client):
+    dataset = make_dataset()
+    make_known(dataset, cats=3, dogs=3)
+    client.force_login(make_member(dataset, Role.LEAD), backend=BACKEND)
+    url = reverse("labeling:new_round", args=[dataset.slug])
+    page = client.get(url, {"kind": "qualify"}).text
+    assert "Pass mark in %" in page
+    assert "Answers for each item" not in page
+    sent = {"kind": "qualify", "name": "Entry", "count": 9, "pass_mark": 80, "attempts": 1}
+    refused = client.post(url, sent)
+    assert refused.status_code == 422
+    assert "Only 6 check items of experts can be asked here" in refused.text
+    client.post(url, {**sent, "count": 4})
+    asking = Round.objects.get(name="Entry")
+    person, new = make_person(asking), make_member(dataset, Role.ANNOTATOR, "newcomer")
+    take(asking, person, wrong=4)
+    page = client.get(reverse("labeling:round", args=[dataset.slug, asking.pk])).text
+    assert "0/4" in page
+    assert "not passed" in page
+    decide = reverse("labeling:decide_qualifying", args=[dataset.slug, asking.pk, person.user_id])
+    client.post(decide, {"act": "grant"})
+    assert queries.standing_in(asking, person).may_try_again
+    waive = reverse("labeling:decide_qualifying", args=[dataset.slug, asking.pk, new.pk])
+    client.post(waive, {"act": "waive"})
+    assert {row.state for row in queries.standings_of(asking)} == {"failed", "waived"}
+    shown = client.get(reverse("labeling:crowd_person", args=[dataset.slug, person.pk])).text
+    assert "Not passed: 0 of 4 right, 80 % are needed." in shown
+
+
+def test_my_work_says_what_has_to_be_passed_first(client):
+    entry = make_test()
+    dataset = entry.dataset
+    make_round(
+        dataset=dataset, name="Real", kind="classify", items=[make_item(dataset).pk],
+        answers_wanted=1, requires=entry,
+    )  # fmt: skip
+    client.force_login(make_member(dataset, Role.ANNOTATOR), backend=BACKEND)
+    page = client.get(reverse("labeling:my_work")).text
+    assert "first pass “Entry” (75 % right)" in page
