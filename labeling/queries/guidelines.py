@@ -57,6 +57,13 @@ def _shown(item: Item, slug: str, name: str, is_right: bool, note: str) -> Shown
     )
 
 
+def example_items(dataset: Dataset) -> set[int]:
+    """Return the items (by id) whose answer a guideline tells: the newest, or the next one."""
+    newest = dataset.guidelines.first()
+    published = {row["item"] for row in newest.examples} if newest else set()
+    return published | set(dataset.examples.values_list("item", flat=True))
+
+
 @dataclass(frozen=True)
 class Gathered:
     """An example that the next version will show."""

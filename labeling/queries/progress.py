@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Avg, Count, F, Q, Sum
+from django.db.models import Avg, Count, F, Max, Min, Q, Sum
 
 from labeling.models import Round, RoundItemState
 from labeling.queries.rounds import answers_given
@@ -29,6 +29,8 @@ class Progress:
     missing: int
     price: Decimal | None
     now: datetime
+    fewest: int
+    most: int
 
     @property
     def done(self) -> int:
@@ -81,13 +83,14 @@ def progress(asking: Round, *, now: datetime) -> Progress:
         day=Count("pk", filter=here & Q(created_at__gte=now - timedelta(days=1))),
     )
     open_places = asked.filter(state=RoundItemState.OPEN, item__excluded="")
+    wanted = asked.aggregate(n=Sum("wanted"), fewest=Min("wanted"), most=Max("wanted"))
     left = open_places.aggregate(n=Sum(F("wanted") - F("taken")))
     return Progress(
         total=total,
         settled=states.get(RoundItemState.SETTLED, 0),
         disputed=states.get(RoundItemState.DISPUTED, 0),
         answers=facts["n"],
-        answers_wanted=asked.aggregate(n=Sum("wanted"))["n"] or 0,
+        answers_wanted=wanted["n"] or 0,
         seconds_an_answer=facts["mean"],
         answers_last_hour=facts["recent"],
         answers_last_day=facts["day"],
@@ -95,4 +98,6 @@ def progress(asking: Round, *, now: datetime) -> Progress:
         missing=left["n"] or 0,
         price=asking.price,
         now=now,
+        fewest=wanted["fewest"] or 0,
+        most=wanted["most"] or 0,
     )

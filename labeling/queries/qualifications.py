@@ -41,7 +41,7 @@ def usable(dataset: Dataset) -> QuerySet[GoldItem]:
         label__retired_at__isnull=True,
         retired_at__isnull=True,
         source=GoldSource.EXPERT,
-    )
+    ).exclude(item__in=guidelines.example_items(dataset))
 
 
 def qualifications_of(dataset: Dataset) -> QuerySet[Round]:

@@ -31,7 +31,7 @@ from labeling.models import (
     RoundKind,
     User,
 )
-from labeling.queries import gold, guards, places, qualifications
+from labeling.queries import gold, guards, guidelines, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
@@ -391,6 +391,12 @@ def start_of_day(now: datetime) -> datetime:
 def people_of(dataset: Dataset) -> QuerySet[User]:
     """Return the members who can be named in a round."""
     return User.objects.filter(memberships__dataset=dataset).order_by("username")
+
+
+def left_out(made: Round, asked: Iterable[int]) -> int:
+    """Count the items (by id) that a round leaves out because the guideline shows them."""
+    examples = guidelines.example_items(made.dataset) & set(asked)
+    return len(examples) - made.round_items.filter(item__in=examples).count()
 
 
 def reviewers_of(dataset: Dataset) -> QuerySet[User]:

@@ -10,7 +10,7 @@ from labeling.models import Annotation, Annotator, Answer, Dataset
 
 COLUMNS = (
     "annotator", "round", "answers", "of_these_surplus", "unsure", "unusable", "skipped",
-    "withdrawn", "hours", "first", "last",
+    "withdrawn", "hours", "price", "pay", "first", "last",
 )  # fmt: skip
 SECONDS_AN_HOUR = 3_600
 
@@ -29,6 +29,8 @@ def work_record(dataset: Dataset, *, start: datetime, end: datetime) -> Iterator
             row["skipped"],
             row["withdrawn"],
             None if row["seconds"] is None else round(row["seconds"] / SECONDS_AN_HOUR, 3),
+            row["round__price"],
+            None if row["round__price"] is None else row["round__price"] * row["answers"],
             row["first"].isoformat(timespec="seconds"),
             row["last"].isoformat(timespec="seconds"),
         ]
@@ -42,7 +44,7 @@ def _by_person_and_round(dataset: Dataset, start: datetime, end: datetime) -> An
     )
     return (
         rows.order_by("annotator", "round")
-        .values("annotator", "round", "round__name")
+        .values("annotator", "round", "round__name", "round__price")
         .annotate(
             answers=Count("pk", filter=kept & given),
             surplus=Count("pk", filter=kept & given & Q(is_surplus=True)),

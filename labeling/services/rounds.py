@@ -28,7 +28,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries import gold as gold_queries
-from labeling.queries import guards, qualifications
+from labeling.queries import guards, guidelines, qualifications
 from labeling.queries import places as queries
 from labeling.queries.by_hand import can_lock, execute, listed, moment, written
 from labeling.services import gold
@@ -78,7 +78,8 @@ def make_round(
 ) -> Round:
     """Ask about these items (by id), in this order; nobody named means every member.
 
-    Excluded items are left out, and in a verify round those without a label to verify. One
+    Excluded items are left out, and in a verify round those without a label to verify; examples
+    of the guideline, too, whose answer people read there. One
     item in `gold_every` that people are given is a gold one instead: nobody need say what is known.
     """
     usable = Item.objects.filter(dataset=dataset, excluded="")
@@ -87,6 +88,8 @@ def make_round(
     if gold_every:
         usable = usable.exclude(pk__in=gold_queries.known(dataset).values("item"))
     there = set(usable.values_list("pk", flat=True))
+    if kind != RoundKind.ADJUDICATE:
+        there -= guidelines.example_items(dataset)
     asked = [pk for pk in dict.fromkeys(items) if pk in there]
     if not asked:
         raise NothingToAskError("None of these items can be asked about.")
@@ -125,7 +128,7 @@ def make_round(
 def extend_round(*, asking: Round, items: Iterable[int], answers_wanted: int) -> list[int]:
     """Ask about further items (by id) at the end of a round; returns those that are new to it."""
     there = RoundItem.objects.filter(round=asking)
-    known = set(there.values_list("item_id", flat=True))
+    known = set(there.values_list("item_id", flat=True)) | guidelines.example_items(asking.dataset)
     last = there.order_by("-position").values_list("position", flat=True).first()
     start = 0 if last is None else last + 1
     wanted = asking.wanted_first if asking.confident else answers_wanted

@@ -1,5 +1,6 @@
 """Rounds as a lead sees them: all, one, a new one."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -8,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from labeling import access
@@ -55,6 +57,7 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
         except rounds.NothingToAskError as error:
             form.add_error("which" if "which" in form.fields else None, str(error))
         else:
+            tell_left_out(request, made, asked=chosen.get("items", ()))
             return redirect("labeling:round", dataset.slug, made.pk)
     context = {
         "dataset": dataset,
@@ -68,6 +71,18 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
     return render(request, "labeling/round_new.html", context, status=status)
 
 
+def tell_left_out(request: access.MemberRequest, made: Round, *, asked: Iterable[int]) -> None:
+    """Say how many items are not asked about because the guideline shows them."""
+    n = queries.left_out(made, asked)
+    if n:
+        words = ngettext(
+            "%(n)s item is an example of the guideline and left out.",
+            "%(n)s items are examples of the guideline and left out.",
+            n,
+        )
+        messages.info(request, words % {"n": n})
+
+
 @login_required
 def round_page(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Show one round: progress, pace, people, disputed items."""
@@ -79,11 +94,13 @@ def _round_page(
     request: access.MemberRequest, asking: Round, *, form: ExtendForm | None = None
 ) -> HttpResponse:
     now = timezone.now()
+    far = progress(asking, now=now)
     context: dict[str, Any] = {
         "dataset": asking.dataset,
         "section": "annotate",
         "round": asking,
-        "progress": progress(asking, now=now),
+        "progress": far,
+        "answers_an_item": asking.answers_wanted if asking.confident else far.most,
         "by_experts": asking.kind not in SETTLED_BY_CROWD,
         "found": findings_of(asking.dataset),
         "least_sure": LEAST_SURE,

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labeling.models import Split
+from labeling.models import RoundItemState, Split
 from quality.models import Action, Decision
 from quality.queries.browse import Facets, Outline
 from quality.queries.filters import ANY, FACTS, PARAMETERS, SORTS, Filter, Shown
@@ -145,6 +145,11 @@ def _narrowing(chosen: Filter, kinds: Mapping[str, str]) -> Iterator[tuple[str, 
             yield field, True, told
     if chosen.text:
         yield "text", chosen.text, f"“{chosen.text}”"
+    if chosen.asked:
+        number, _dot, state = chosen.asked.partition(".")
+        told = _("in round no. %(n)s") % {"n": number}
+        word = RoundItemState(state).label.lower() if state else ""
+        yield "asked", chosen.asked, f"{told}, {word}" if word else told
     n = len(chosen.keys)
     if n:
         yield "keys", chosen.keys, ngettext("%(n)s key", "%(n)s keys", n) % {"n": n}

@@ -74,6 +74,7 @@ class Filter:
     odd: bool = False
     excluded: bool = False
     disputed: bool = False
+    asked: str = ""  # a round, and after a dot the state that its places are in
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     text: str = ""
@@ -115,7 +116,7 @@ class Filter:
     @property
     def names_items(self) -> bool:
         """Whether it names its items one by one; then excluded ones are shown as well."""
-        return bool(self.run or self.keys or self.like)
+        return bool(self.run or self.keys or self.like or self.asked)
 
     @property
     def is_empty(self) -> bool:
@@ -131,6 +132,7 @@ PARAMETERS = {
     "flag": "flags",
     "odd": "odd",
     "disputed": "disputed",
+    "round": "asked",
     "excluded": "excluded",
     "group": "groups",
     "tag": "tags",
@@ -165,6 +167,7 @@ def read_filter(given: QueryDict, *, media: str) -> Filter:
         odd=bool(given.get("odd")),
         excluded=bool(given.get("excluded")),
         disputed=bool(given.get("disputed")),
+        asked=_asked(given.get("round", "")),
         text=given.get("q", "").strip(),
         keys=read_keys(given.get("keys", "")),
         run=_whole(given.get("run")) or 0,
@@ -184,6 +187,12 @@ def read_keys(pasted: str) -> tuple[str, ...]:
     """Return the keys of a pasted list, one a line, each once."""
     lines = (line.strip() for line in pasted.splitlines())
     return tuple(dict.fromkeys(line for line in lines if line))[:MOST_KEYS]
+
+
+def _asked(value: str) -> str:
+    number, _dot, state = value.partition(".")
+    is_known = state in ("", *RoundItemState.values) and _whole(number) is not None
+    return value if is_known else ""
 
 
 def _ids(values: Iterable[str]) -> tuple[int, ...]:
@@ -358,6 +367,8 @@ def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Show
         found.append(_ids_of(dataset, chosen.keys))
     if chosen.run:
         found.append(_ids_of(dataset, run_keys(run, chosen)) if run else set())
+    if chosen.asked:
+        found.append(_ids_in_round(dataset, chosen.asked))
     if chosen.like:
         near = more_like(dataset, chosen.like)
         ordered = [pk for pk in near if all(pk in ids for ids in found)]
@@ -368,6 +379,14 @@ def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Show
 def _ids_of(dataset: Dataset, keys: Collection[str]) -> set[int]:
     items = Item.objects.filter(one_of("key", keys), dataset=dataset)
     return set(items.values_list("pk", flat=True))
+
+
+def _ids_in_round(dataset: Dataset, asked: str) -> set[int]:
+    number, _dot, state = asked.partition(".")
+    places = RoundItem.objects.filter(round__dataset=dataset, round=int(number))
+    if state:
+        places = places.filter(state=state)
+    return set(places.exclude(state=RoundItemState.GOLD).values_list("item", flat=True))
 
 
 def run_keys(run: Run, chosen: Filter) -> list[str]:

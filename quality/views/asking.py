@@ -10,6 +10,7 @@ from labeling.forms.asking import kind_of, usual
 from labeling.models import RoundKind
 from labeling.services.asking import start_round
 from labeling.services.rounds import NothingToAskError
+from labeling.views.rounds import tell_left_out
 from quality.detectors import KINDS
 from quality.forms import ShownRoundForm
 from quality.queries import browse as queries
@@ -34,6 +35,7 @@ def ask(request: access.MemberRequest, slug: str) -> HttpResponse:
         except NothingToAskError as error:
             form.add_error(None, str(error))
         else:
+            tell_left_out(request, made, asked=items)
             return redirect("labeling:round", slug, made.pk)
     titles = {name: str(kind.title) for name, kind in KINDS.items()}
     context = {

@@ -1,5 +1,7 @@
 """A round as its lead plans it: forecast, cost, order, more items and more time."""
 
+import csv
+import io
 import uuid
 from datetime import timedelta
 from decimal import Decimal
@@ -9,11 +11,12 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Annotator, Role
+from labeling.models import Annotator, Role, Round
 from labeling.queries import rounds as queries
 from labeling.queries.progress import progress
 from labeling.services.annotations import record_annotation
-from labeling.services.rounds import make_round
+from labeling.services.guidelines import use_as_example
+from labeling.services.rounds import extend_round, make_round
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +86,50 @@ def test_items_come_in_the_order_asked_for():
     assert queries.items_to_ask(dataset, which="keys", keys=keys[5:0:-1]) == [
         ids[key] for key in keys[5:0:-1]
     ]
+
+
+def test_examples_of_the_guideline_are_left_out_and_counted(client: Any):
+    dataset = make_dataset("pets")
+    items = [make_item(dataset, f"i{number}") for number in range(3)]
+    use_as_example(item=items[0], label=dataset.classes.first(), is_right=True)
+    client.force_login(make_member(dataset, Role.LEAD))
+    sent = {"kind": "classify", "name": "r", "which": "all", "answers_wanted": 1}
+    page = client.post(reverse("labeling:new_round", args=["pets"]), sent, follow=True)
+    assert "1 item is an example of the guideline and left out." in page.text
+    asking = Round.objects.get(name="r")
+    assert asking.round_items.count() == 2
+    assert extend_round(asking=asking, items=[items[0].pk], answers_wanted=1) == []
+
+
+def test_counts_of_a_round_lead_to_their_items_and_answers(client: Any):
+    asking = make_asking(items=5, answered=3)
+    client.force_login(make_member(asking.dataset, Role.LEAD))
+    page = client.get(reverse("labeling:round", args=["pets", asking.pk])).text
+    query = f"?round={asking.pk}.settled"
+    assert reverse("quality:browse", args=["pets"]) + query in page
+    shown = client.get(reverse("quality:browse", args=["pets"]) + query).text
+    assert [key in shown for key in ("i00", "i02", "i03")] == [True, True, False]
+    assert f"in round no. {asking.pk}, settled" in shown
+    listed = reverse("labeling:crowd_answers", args=["pets"]) + f"?round={asking.pk}"
+    assert listed in page
+    assert client.get(listed).status_code == 200
+
+
+def test_the_header_says_how_many_answers_items_have_where_they_differ(client: Any):
+    asking = make_asking(items=2, answered=2)
+    asking.round_items.filter(item__key="i00").update(wanted=4)
+    client.force_login(make_member(asking.dataset, Role.LEAD))
+    page = client.get(reverse("labeling:round", args=["pets", asking.pk])).text
+    assert "1 to 4 answers an item" in page
+
+
+def test_the_work_record_says_the_pay(client: Any):
+    asking = make_asking(items=5, answered=3)
+    client.force_login(make_member(asking.dataset, Role.LEAD))
+    days = {"start": timezone.localdate(), "end": timezone.localdate()}
+    reply = client.get(reverse("labeling:work_record", args=["pets"]), days)
+    text = b"".join(reply).decode()
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert (row["answers"], Decimal(row["price"]), Decimal(row["pay"])) == (
+        "3", Decimal("0.05"), Decimal("0.15"),
+    )  # fmt: skip
