@@ -127,6 +127,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:crowd_person": (LEADS, "get"),
     "labeling:rounds": (REVIEWERS, "get"),
     "labeling:new_round": (LEADS, "get"),
+    "labeling:pilot": (LEADS, "get"),
+    "labeling:pilot_act": (LEADS, "post"),
     "labeling:decide_qualifying": (LEADS, "post"),
     "labeling:qualify_again": (MEMBERS, "post"),
     "labeling:round": (REVIEWERS, "get"),
@@ -268,6 +270,14 @@ def make_world(slug: str) -> World:
         "job": jobs.open_job(kind="other", dataset=dataset).pk,
         "round": asking.pk,
         "qualification": entry.pk,
+        "pilot": make_round(
+            dataset=dataset,
+            name="p",
+            kind="pilot",
+            items=[item.pk],
+            answers_wanted=1,
+            wording={"name": "A", "question": "?", "guideline": ""},
+        ).pk,
         "item": item.pk,
         "upload": Upload.objects.create(dataset=dataset, name="u", path="/nowhere").pk,
         "class": dataset.classes.first().pk,
@@ -310,6 +320,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "item": "labeling:media labeling:use_as_example labeling:use_as_gold quality:item "
         "quality:item_in_files",
         "qualification": "labeling:decide_qualifying labeling:qualify_again",
+        "pilot": "labeling:pilot labeling:pilot_act",
         "example": "labeling:drop_example",
         "upload": "labeling:upload labeling:upload_files labeling:start_upload "
         "labeling:apply_upload labeling:upload_report labeling:read_upload_again quality:take_back",

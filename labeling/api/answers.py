@@ -70,7 +70,7 @@ def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
         {
             "round": asking.pk,
             "kind": asking.kind,
-            "question": dataset.question,
+            "question": asking.asks,
             "classes": queries.current_classes(dataset),
             "lease_seconds": int(rounds.LEASE.total_seconds()),
             "items": [_claimed(asking, row) for row in rows],

@@ -19,6 +19,14 @@ KINDS = {
             "and passes or not. These answers give no labels. Other rounds can require it."
         ),
     ),
+    RoundKind.PILOT: (
+        _("Pilot"),
+        _(
+            "Half of the people, drawn at random, read one wording of the question and guideline, "
+            "half another, about the same items. A page compares them; nothing counts until "
+            "you say so."
+        ),
+    ),
     RoundKind.ADJUDICATE: (
         _("Adjudicate"),
         _("Items on which people disagree are decided by those who know best."),
@@ -48,6 +56,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     RoundKind.VERIFY: ("kind", "name", *ITEMS, *ANSWERS, "people", "requires", "gold_every", *MORE),
     RoundKind.QUALIFY: ("kind", "name", "count", "pass_mark", "attempts", "people", *MORE),
+    RoundKind.PILOT: (
+        *("kind", "name", "question_a", "guideline_a", "question_b", "guideline_b", *ITEMS),
+        *("answers_wanted", "people", "requires", *MORE),
+    ),
     RoundKind.ADJUDICATE: ("kind", "name", "answers_wanted", "people", *MORE),
 }
 
@@ -80,6 +92,21 @@ class RoundForm(forms.Form):
             "All items are asked anew, and people know the right answers by then. You can give "
             "anybody one more, or let them in without."
         ),
+    )
+    question_a = forms.CharField(label=_("Question, wording A"), max_length=200)
+    guideline_a = forms.CharField(
+        label=_("Guideline, wording A"),
+        max_length=100_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
+    )
+    question_b = forms.CharField(label=_("Question, wording B"), max_length=200)
+    guideline_b = forms.CharField(
+        label=_("Guideline, wording B"),
+        max_length=100_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        help_text=_("Change what you would like to try: question, guideline or both."),
     )
     which = forms.ChoiceField(label=_("Items"), choices=WHICH, widget=forms.RadioSelect)
     keys = forms.CharField(
@@ -177,6 +204,13 @@ class RoundForm(forms.Form):
         required.queryset = qualifications.qualifications_of(dataset)
         if kind == RoundKind.VERIFY:  # a label is needed to verify one
             self.fields["which"].choices = WHICH[1:]  # type: ignore[attr-defined]
+        if kind == RoundKind.PILOT:
+            self.fields["answers_wanted"].help_text = _(
+                "Under each wording; two or more to compare."
+            )
+            self.fields["people"].help_text = _(
+                "Four or more; ten show far more. Nobody chosen: all who annotate."
+            )
         self.keep_only(FIELDS[kind])
         self.initial.setdefault("kind", kind)
         if not required.queryset:
@@ -197,9 +231,20 @@ class RoundForm(forms.Form):
             cleaned["gold_every"] = cleaned.get("gold_every") or 0
             if cleaned["gold_every"] == 1:
                 self.add_error("gold_every", _("2 or more: there must be something left to ask."))
+        if "question_a" in self.fields:
+            self._clean_wordings(cleaned)
         if "suggesting" in self.fields:
             cleaned["suggesting"] = cleaned.get("suggesting") or Suggesting.OFF
         return cleaned
+
+    def _clean_wordings(self, cleaned: dict[str, Any]) -> None:
+        first, second = (
+            (cleaned.pop(f"question_{name}", ""), cleaned.pop(f"guideline_{name}", ""))
+            for name in "ab"
+        )
+        if first == second:
+            self.add_error("question_b", _("Both wordings are the same: change the second one."))
+        cleaned["wordings"] = (first, second)
 
     def _clean_keys(self, cleaned: dict[str, Any]) -> None:
         keys = [key.strip() for key in cleaned.get("keys", "").splitlines() if key.strip()]
@@ -238,6 +283,12 @@ def usual(dataset: Dataset, kind: str) -> dict[str, object]:
     }
     if kind == RoundKind.QUALIFY:
         first |= {"name": _("Qualification"), "count": 12, "pass_mark": 80, "attempts": 1}
+    if kind == RoundKind.PILOT:
+        guideline = dataset.guidelines.first()
+        text = guideline.text if guideline else ""
+        first |= {f"question_{name}": dataset.question for name in "ab"}
+        first |= {f"guideline_{name}": text for name in "ab"}
+        first |= {"name": _("Pilot"), "answers_wanted": 2}
     if kind == RoundKind.ADJUDICATE:
         first |= {"name": _("Disputed items"), "answers_wanted": 1}
         first["people"] = rounds.reviewers_of(dataset)

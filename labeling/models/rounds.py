@@ -16,6 +16,7 @@ class RoundKind(models.TextChoices):
     VERIFY = "verify", "Verify"
     QUALIFY = "qualify", "Qualify"
     ADJUDICATE = "adjudicate", "Adjudicate"
+    PILOT = "pilot", "Pilot"
 
 
 class Suggesting(models.TextChoices):
@@ -63,6 +64,19 @@ class Round(models.Model):
         related_name="required_by",
         help_text="a qualification that people must have passed",
     )
+    wording = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="of a pilot: its name, question and guideline; empty: as the dataset has them",
+    )
+    beside = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="second",
+        help_text="of a pilot's second wording: the round with the first",
+    )
     pass_mark = models.PositiveSmallIntegerField(
         default=80, help_text="percent of a qualification's items that must be right"
     )
@@ -92,6 +106,18 @@ class Round(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def asks(self) -> str:
+        """The question that people read."""
+        return str(self.wording.get("question") or self.dataset.question)
+
+    @property
+    def guideline_text(self) -> str:
+        """The guideline that people read, in Markdown."""
+        if self.wording:
+            return str(self.wording["guideline"])
+        return self.guideline.text if self.guideline else ""
 
     @property
     def wanted_first(self) -> int:

@@ -114,7 +114,8 @@ def work_of(user: User, *, now: datetime) -> list[Work]:
             row,
             first=_first(row.round, user),
             held=held.get(row.round.pk),
-            guideline_changed=seen.get(row.round.dataset_id) not in (None, row.round.guideline_id),
+            guideline_changed=not row.round.wording
+            and seen.get(row.round.dataset_id) not in (None, row.round.guideline_id),
         )
         for row in work
     ]

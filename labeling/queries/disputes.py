@@ -22,7 +22,10 @@ def open_disputes(dataset: Dataset, *, round: int | None = None) -> QuerySet[Rou
         item=OuterRef("item"), round__kind=RoundKind.ADJUDICATE, round__gt=OuterRef("round")
     )
     rows = RoundItem.objects.filter(
-        round__dataset=dataset, state=RoundItemState.DISPUTED, item__excluded=""
+        round__dataset=dataset,
+        round__counts=True,
+        state=RoundItemState.DISPUTED,
+        item__excluded="",
     )
     rows = rows.filter(round=round) if round else rows
     return rows.exclude(Exists(sent_on)).order_by("round", "position")

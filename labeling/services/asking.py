@@ -5,6 +5,7 @@ from typing import Any
 
 from labeling.models import Dataset, Round, RoundKind
 from labeling.queries.disputes import open_disputes
+from labeling.services.pilots import make_pilot
 from labeling.services.qualifications import make_qualification
 from labeling.services.rounds import NothingToAskError, make_round
 
@@ -25,4 +26,6 @@ def start_round(
         if not asked:
             raise NothingToAskError("None of these items is disputed just now.")
         return make_round(dataset=dataset, kind=kind, items=asked, **options)
+    if kind == RoundKind.PILOT:
+        return make_pilot(dataset=dataset, items=items or [], **options)
     return make_round(dataset=dataset, kind=kind, items=items or [], **options)

@@ -34,7 +34,9 @@ def publish_guideline(
         examples=examples,
         created_by=by,
     )
-    following = Round.objects.filter(dataset=dataset, closed_at__isnull=True, guideline=newest)
+    following = Round.objects.filter(
+        dataset=dataset, closed_at__isnull=True, guideline=newest, wording={}
+    )
     following.update(guideline=made)
     return made
 

@@ -6,7 +6,7 @@ never given back twice, whichever of answer, expiry and release comes first.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -75,6 +75,8 @@ def make_round(
     requires: Round | None = None,
     pass_mark: int = 80,
     attempts: int = 1,
+    wording: Mapping[str, str] | None = None,
+    beside: Round | None = None,
 ) -> Round:
     """Ask about these items (by id), in this order; nobody named means every member.
 
@@ -106,7 +108,9 @@ def make_round(
         guideline=dataset.guidelines.first(),
         deadline=deadline,
         price=price,
-        counts=kind != RoundKind.QUALIFY,
+        counts=kind not in (RoundKind.QUALIFY, RoundKind.PILOT),
+        wording=dict(wording or {}),
+        beside=beside,
         requires=requires,
         pass_mark=pass_mark,
         attempts=attempts,

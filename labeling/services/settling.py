@@ -20,6 +20,7 @@ from labeling.models import (
     Round,
     RoundItem,
     RoundItemState,
+    RoundKind,
 )
 from labeling.queries import settling as queries
 from labeling.queries.settling import IMPORTED, Place
@@ -54,9 +55,11 @@ class Verdict:
 
 
 def given_for(asking: Round) -> str:
-    """Return how the reasons of labels begin that a round gave."""
+    """Return how the reasons of labels begin that a round gave; a pilot's wordings share them."""
     if asking.purpose == IMPORTED:
         return "agreed on by imported answers"
+    if asking.kind == RoundKind.PILOT:
+        return f"pilot {asking.beside_id or asking.pk}: {asking.name}"
     return f"round {asking.pk}: {asking.name}"
 
 

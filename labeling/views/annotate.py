@@ -75,7 +75,9 @@ def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
 def _settings(asking: Round, annotator: Annotator) -> dict[str, Any]:
     """Return what the scripts of the screen are told about a round."""
     guideline = asking.guideline
-    is_changed = guideline and annotator.guideline_seen_id not in (None, guideline.pk)
+    is_changed = (
+        guideline and not asking.wording and annotator.guideline_seen_id not in (None, guideline.pk)
+    )
     urls = {name: reverse(f"labeling:annotate_{name}", args=[asking.pk]) for name in ENDPOINTS}
     return {
         "round": asking.pk,

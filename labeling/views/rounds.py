@@ -58,7 +58,8 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
             form.add_error("which" if "which" in form.fields else None, str(error))
         else:
             tell_left_out(request, made, asked=chosen.get("items", ()))
-            return redirect("labeling:round", dataset.slug, made.pk)
+            to = "labeling:pilot" if made.kind == RoundKind.PILOT else "labeling:round"
+            return redirect(to, dataset.slug, made.pk)
     context = {
         "dataset": dataset,
         "section": "annotate",

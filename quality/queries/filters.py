@@ -310,7 +310,7 @@ class Shown:
             found &= one_of(f"{prefix}pk", self.doubted(chosen.flags))
         if chosen.disputed:
             disputed = RoundItem.objects.filter(
-                round__dataset=self.dataset, state=RoundItemState.DISPUTED
+                round__dataset=self.dataset, round__counts=True, state=RoundItemState.DISPUTED
             )
             found &= Q(**{f"{prefix}pk__in": disputed.values("item")})
         if chosen.tags:

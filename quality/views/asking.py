@@ -36,7 +36,8 @@ def ask(request: access.MemberRequest, slug: str) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             tell_left_out(request, made, asked=items)
-            return redirect("labeling:round", slug, made.pk)
+            to = "labeling:pilot" if made.kind == RoundKind.PILOT else "labeling:round"
+            return redirect(to, slug, made.pk)
     titles = {name: str(kind.title) for name, kind in KINDS.items()}
     context = {
         "dataset": dataset,

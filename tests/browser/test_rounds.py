@@ -75,3 +75,35 @@ def test_a_qualification_from_its_form_to_the_round_that_needs_it(
     page.keyboard.press("Digit1")
     nothing_waits(page)
     assert Annotation.objects.filter(round=asking, is_surplus=False).count() == 1
+
+
+def test_a_pilot_from_its_form_to_the_wording_that_is_used(page: Any, live_server: Any) -> None:
+    asking = make_asking(items=3)
+    dataset = asking.dataset
+    owner = make_member(dataset, "owner")
+    for _ in range(4):
+        make_member(dataset, "annotator")
+    log_in(page.context, live_server.url, owner)
+    page.goto(f"{live_server.url}/d/{dataset.slug}/rounds/new/?kind=pilot")
+    page.fill("[name=question_b]", "Which garment fills the frame?")
+    page.click("text=Start asking")
+    expect(page.locator("main")).to_contain_text("Not enough answers yet")
+    for pilot in Round.objects.filter(kind="pilot").order_by("pk"):
+        for person in pilot.people.all():
+            log_in(page.context, live_server.url, person)
+            page.goto(f"{live_server.url}/annotate/{pilot.pk}/")
+            page.wait_for_selector("#annotate[data-item]")
+            expect(page.locator("#question")).to_have_text(pilot.wording["question"])
+            for _ in range(3):
+                page.keyboard.press("Digit1")
+            nothing_waits(page)
+    assert Annotation.objects.count() == 12
+    log_in(page.context, live_server.url, owner)
+    page.goto(f"{live_server.url}/d/{dataset.slug}/rounds/{pilot.pk}/pilot/")
+    expect(page.locator("main")).to_contain_text("No difference could be shown with 4 people")
+    page.click("text=Count both")
+    expect(page.locator("main")).to_contain_text("3 items got another label")
+    page.click("text=Use wording B")
+    dataset.refresh_from_db()
+    assert dataset.question == "Which garment fills the frame?"
+    assert {item.label.name for item in dataset.items.all()} == {"Dress"}
