@@ -1,19 +1,25 @@
 """Reads about disputes: items whose round ended without a majority, and that wait for a lead."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext
 
 from labeling.models import (
     Annotation,
     Answer,
     Dataset,
+    Item,
     Round,
     RoundItem,
     RoundItemState,
     RoundKind,
     User,
 )
+from labeling.queries.rounds import answers_given
+
+DISPUTES_SHOWN = 100
 
 
 def open_disputes(dataset: Dataset, *, round: int | None = None) -> QuerySet[RoundItem]:
@@ -69,3 +75,31 @@ def adjudicate_round(place: RoundItem) -> Round | None:
         pk__gt=place.round_id,
     )
     return rows.exclude(Exists(has_it)).order_by("-pk").first()
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """An item on whose answer no majority agrees, with what was said."""
+
+    item: Item
+    said: str
+
+
+def disputes(asking: Round) -> list[Dispute]:
+    """Return the disputed items in the order of the round."""
+    rows = asking.round_items.filter(state=RoundItemState.DISPUTED).select_related("item__content")
+    items = [row.item for row in rows.order_by("position")[:DISPUTES_SHOWN]]
+    said: dict[int, list[str]] = {item.pk: [] for item in items}
+    answers = answers_given().filter(round=asking, item__in=items, is_surplus=False, is_gold=False)
+    for given in answers.select_related("label", "asked").order_by("pk"):
+        said[given.item_id].append(_words(given))
+    return [Dispute(item, ", ".join(said[item.pk])) for item in items]
+
+
+def _words(given: Annotation) -> str:
+    if given.label:
+        return given.label.name
+    if given.answer == Answer.NO and given.asked:
+        return gettext("not %(name)s") % {"name": given.asked.name}
+    words = str(given.get_answer_display()).lower()
+    return f"{words}: {given.reason}" if given.reason else words

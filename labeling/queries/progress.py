@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from django.db.models import Avg, Count, F, Max, Min, Q, Sum
 
-from labeling.models import Round, RoundItemState
+from labeling.models import Dataset, Round, RoundItem, RoundItemState
 from labeling.queries.rounds import answers_given
 
+MOST_DIGITS = 10  # of an id in an address
 PACE_OVER = timedelta(hours=1)
 MOST_HOURS_AHEAD = 24 * 365  # a forecast beyond a year says nothing
 
@@ -101,3 +102,18 @@ def progress(asking: Round, *, now: datetime) -> Progress:
         fewest=wanted["fewest"] or 0,
         most=wanted["most"] or 0,
     )
+
+
+def read_count(value: str) -> str:
+    """Return which items of a round a count means: its id, or `id.state`; empty when neither."""
+    number, _dot, state = value.partition(".")
+    is_number = number.isascii() and number.isdigit() and len(number) < MOST_DIGITS
+    return value if is_number and state in ("", *RoundItemState.values) else ""
+
+
+def items_counted(dataset: Dataset, count: str) -> set[int]:
+    """Return the items (by id) that such a count of a round counts."""
+    number, _dot, state = count.partition(".")
+    places = RoundItem.objects.filter(round__dataset=dataset, round=int(number))
+    places = places.filter(state=state) if state else places.exclude(state=RoundItemState.GOLD)
+    return set(places.values_list("item", flat=True))

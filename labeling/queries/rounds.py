@@ -20,7 +20,6 @@ from labeling.models import (
     Claim,
     Dataset,
     GuardAct,
-    Item,
     LabelClass,
     Media,
     Membership,
@@ -35,7 +34,6 @@ from labeling.queries import gold, guards, guidelines, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
-DISPUTES_SHOWN = 100
 # Keys of the annotation screen itself; a class that asks for one of them gets another.
 RESERVED_KEYS = {f"Key{letter}" for letter in "AGMNPRSUXYZ"} | {
     "Enter",
@@ -240,34 +238,6 @@ def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
         )
         .order_by("-answers", "pk")
     )
-
-
-@dataclass(frozen=True)
-class Dispute:
-    """An item on whose answer no majority agrees, with what was said."""
-
-    item: Item
-    said: str
-
-
-def disputes(asking: Round) -> list[Dispute]:
-    """Return the disputed items in the order of the round."""
-    rows = asking.round_items.filter(state=RoundItemState.DISPUTED).select_related("item__content")
-    items = [row.item for row in rows.order_by("position")[:DISPUTES_SHOWN]]
-    said: dict[int, list[str]] = {item.pk: [] for item in items}
-    answers = answers_given().filter(round=asking, item__in=items, is_surplus=False, is_gold=False)
-    for given in answers.select_related("label", "asked").order_by("pk"):
-        said[given.item_id].append(_words(given))
-    return [Dispute(item, ", ".join(said[item.pk])) for item in items]
-
-
-def _words(given: Annotation) -> str:
-    if given.label:
-        return given.label.name
-    if given.answer == Answer.NO and given.asked:
-        return gettext("not %(name)s") % {"name": given.asked.name}
-    words = str(given.get_answer_display()).lower()
-    return f"{words}: {given.reason}" if given.reason else words
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from labeling.models import Round, RoundKind
 from labeling.queries import annotators, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
-from labeling.queries.disputes import open_disputes
+from labeling.queries.disputes import disputes, open_disputes
 from labeling.queries.progress import progress
 from labeling.queries.settling import SETTLED_BY_CROWD
 from labeling.services import rounds
@@ -106,7 +106,7 @@ def _round_page(
         "found": findings_of(asking.dataset),
         "least_sure": LEAST_SURE,
         "crowd": queries.crowd(asking, today=queries.start_of_day(now)),
-        "disputes": queries.disputes(asking),
+        "disputes": disputes(asking),
         "undecided": open_disputes(asking.dataset, round=asking.pk).count(),
         "extend_form": form or ExtendForm(dataset=asking.dataset),
         "questions": annotators.questions_of(asking),

@@ -24,6 +24,7 @@ from labeling.models import (
     RoundItemState,
     Split,
 )
+from labeling.queries.progress import items_counted, read_count
 from labeling.services.versions import read_manifest
 from quality import arrays
 from quality.models import FlagItem, FlagState, Run
@@ -167,7 +168,7 @@ def read_filter(given: QueryDict, *, media: str) -> Filter:
         odd=bool(given.get("odd")),
         excluded=bool(given.get("excluded")),
         disputed=bool(given.get("disputed")),
-        asked=_asked(given.get("round", "")),
+        asked=read_count(given.get("round", "")),
         text=given.get("q", "").strip(),
         keys=read_keys(given.get("keys", "")),
         run=_whole(given.get("run")) or 0,
@@ -187,12 +188,6 @@ def read_keys(pasted: str) -> tuple[str, ...]:
     """Return the keys of a pasted list, one a line, each once."""
     lines = (line.strip() for line in pasted.splitlines())
     return tuple(dict.fromkeys(line for line in lines if line))[:MOST_KEYS]
-
-
-def _asked(value: str) -> str:
-    number, _dot, state = value.partition(".")
-    is_known = state in ("", *RoundItemState.values) and _whole(number) is not None
-    return value if is_known else ""
 
 
 def _ids(values: Iterable[str]) -> tuple[int, ...]:
@@ -368,7 +363,7 @@ def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Show
     if chosen.run:
         found.append(_ids_of(dataset, run_keys(run, chosen)) if run else set())
     if chosen.asked:
-        found.append(_ids_in_round(dataset, chosen.asked))
+        found.append(items_counted(dataset, chosen.asked))
     if chosen.like:
         near = more_like(dataset, chosen.like)
         ordered = [pk for pk in near if all(pk in ids for ids in found)]
@@ -379,14 +374,6 @@ def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Show
 def _ids_of(dataset: Dataset, keys: Collection[str]) -> set[int]:
     items = Item.objects.filter(one_of("key", keys), dataset=dataset)
     return set(items.values_list("pk", flat=True))
-
-
-def _ids_in_round(dataset: Dataset, asked: str) -> set[int]:
-    number, _dot, state = asked.partition(".")
-    places = RoundItem.objects.filter(round__dataset=dataset, round=int(number))
-    if state:
-        places = places.filter(state=state)
-    return set(places.exclude(state=RoundItemState.GOLD).values_list("item", flat=True))
 
 
 def run_keys(run: Run, chosen: Filter) -> list[str]:
