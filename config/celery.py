@@ -22,7 +22,9 @@ def say_alive(sender: Any, **_: Any) -> None:
     global _client
     from labeling.queries import WORKER_KEY, WORKER_SILENT_SECONDS
 
-    _client = _client or redis.Redis.from_url(app.conf.broker_url, socket_timeout=1)
+    _client = _client or redis.Redis.from_url(
+        app.conf.broker_url, socket_timeout=1, socket_connect_timeout=1
+    )
     name = sender.eventer.hostname
     queues = ",".join(sorted(app.amqp.queues.consume_from))
     try:

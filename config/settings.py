@@ -145,6 +145,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "interval_start": 0,
     "interval_step": 0.1,
     "socket_connect_timeout": 2,
+    "socket_timeout": 2,  # a Redis that hangs does not refuse: it never answers
 }
 CELERY_BEAT_SCHEDULE = {
     "resend lost jobs": {"task": "winnow.resend_jobs", "schedule": 30.0},

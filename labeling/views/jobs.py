@@ -21,6 +21,7 @@ from labeling.services import jobs
 from labeling.views.downloads import let_go_of_database
 
 KEEP_ALIVE_SECONDS = 15
+ANSWER_SECONDS = 2  # of a Redis that lives
 
 
 @login_required
@@ -80,7 +81,9 @@ async def job_events(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 async def _events(row: Job) -> AsyncIterator[str]:
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+    client = redis.asyncio.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+    )
     try:
         async with client.pubsub() as messages_of_job:
             await messages_of_job.subscribe(jobs.channel(row.pk))

@@ -1,5 +1,8 @@
 """What operators see: who works, what waits, what failed, how full the disk is."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.cache import cache
+from django.test import TestCase
 from django.urls import reverse
 from django.utils import timezone
 from kombu import pools
@@ -23,6 +27,7 @@ from labeling.services.versions import freeze_version
 from tests.factories import make_dataset, make_item, make_member, make_user
 
 pytestmark = pytest.mark.django_db
+HANG_SECONDS = 40.0
 
 
 @pytest.fixture
@@ -151,6 +156,38 @@ def test_work_asked_for_while_redis_is_away_is_kept_and_sent_by_beat(broker, set
     Job.objects.update(sent_at=timezone.now() - timedelta(minutes=1))
     tasks.resend_jobs()
     assert broker.llen("default") == 1
+
+
+def test_a_redis_that_hangs_keeps_no_page_waiting_and_the_work_is_sent_later(
+    page_of_waiting, broker, client
+):
+    """A stopped process keeps its connections and never answers, which is no refusal."""
+    dataset = make_dataset()
+    failed = jobs.open_job(kind="nothing", dataset=dataset)
+    Job.objects.filter(pk=failed.pk).update(state=JobState.FAILED)
+    celery_app.send_task("winnow.nothing", queue="elsewhere")  # the connection is there already
+    with stopped(broker.info("server")["process_id"]):
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            page = client.post(reverse("labeling:retry_job", args=[failed.pk]), follow=True)
+        assert "goes on by itself when Redis is back" in page.content.decode()
+        assert client.get("/healthz").status_code == 503
+    Job.objects.update(sent_at=timezone.now() - timedelta(minutes=1))
+    tasks.resend_jobs()
+    assert broker.llen("default") >= 1  # what hung may get both; the job is claimed once
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Stop a process for a while; whatever waits for it longer than `HANG_SECONDS` fails."""
+    go_on = threading.Timer(HANG_SECONDS, os.kill, (pid, signal.SIGCONT))
+    os.kill(pid, signal.SIGSTOP)
+    go_on.start()
+    try:
+        yield
+        assert go_on.is_alive(), "something waited for what hung"
+    finally:
+        go_on.cancel()
+        os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
