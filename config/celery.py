@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import redis
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.signals import heartbeat_sent, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -14,6 +14,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 _client: "redis.Redis | None" = None
+LOOK_SECONDS = 0.5
 
 
 @heartbeat_sent.connect
@@ -31,6 +32,23 @@ def say_alive(sender: Any, **_: Any) -> None:
         _client.set(WORKER_KEY + name, queues, ex=WORKER_SILENT_SECONDS)
     except redis.RedisError:
         _client = None
+
+
+class LookForEndedChildren(bootsteps.StartStopStep):
+    """Replace soon the child that a cancelled job took along.
+
+    Celery looks when a child's files close, which is a moment before the child has ended, and
+    then again only after up to 5 s, in which the next job waits.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        """Begin anew with each connection to Redis; the timers of the last one are gone."""
+        parent.hub.call_repeatedly(LOOK_SECONDS, parent.pool.maintain_pool)
+
+
+app.steps["consumer"].add(LookForEndedChildren)
 
 
 @worker_ready.connect

@@ -1,4 +1,4 @@
-"""Cancelling a training ends its process within seconds, also while TensorFlow is imported."""
+"""Cancelling ends the process at work within seconds, also while TensorFlow is imported."""
 
 import csv
 import http.cookiejar
@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from bench.chaos_import import make_files
 from tests.conftest import Winnow, running_winnow
 from tests.quality.words import SPOKEN, sentence
 
@@ -21,6 +23,7 @@ CANCEL_SECONDS = 5.0  # two are promised; the rest is for a busy machine
 START_SECONDS = 90.0
 TRAIN_SECONDS = 240.0
 ITEMS = 240
+PICTURES = 600  # whose checks take many seconds, so that they are at work when cancelled
 MAKE_LEAD = (
     "from labeling.models import User;"
     "User.objects.create_superuser('canceller', password='correct horse')"
@@ -73,7 +76,7 @@ def lead(winnow: Any, tmp_path: Path) -> Person:
 
 def test_cancelling_ends_the_process_and_the_next_training_works(winnow: Any, lead: Person) -> None:
     lead.post("/d/words/runs/train/")
-    job = until(lambda: running(winnow.data), seconds=START_SECONDS)
+    job = until(lambda: running(winnow.data, "train"), seconds=START_SECONDS)
     trainer = until(lambda: trainer_child(winnow.data), seconds=START_SECONDS)
     began = time.monotonic()
     lead.post(f"/jobs/{job}/cancel/")
@@ -81,9 +84,25 @@ def test_cancelling_ends_the_process_and_the_next_training_works(winnow: Any, le
     assert time.monotonic() - began < CANCEL_SECONDS
     assert state(winnow.data, job) == ("cancelled", "")
     lead.post("/d/words/runs/train/")
-    again = until(lambda: running(winnow.data), seconds=START_SECONDS)
+    again = until(lambda: running(winnow.data, "train"), seconds=START_SECONDS)
     assert again != job
     until(lambda: state(winnow.data, again)[0] == "done", seconds=TRAIN_SECONDS)
+
+
+def test_cancelled_checks_give_way_to_what_comes_next(
+    winnow: Any, lead: Person, tmp_path: Path
+) -> None:
+    """Twice: the process that takes a killed one's place is as quickly seen to have ended."""
+    make_files(tmp_path / "pictures", PICTURES, np.random.default_rng(5))
+    winnow.manage("import_dataset", "pictures", str(tmp_path / "pictures"))
+    for checked in range(1, 3):
+        lead.post("/d/pictures/checks/detect/")
+        job = until(lambda: running(winnow.data, "detect"), seconds=START_SECONDS)
+        lead.post(f"/jobs/{job}/cancel/")
+        assert state(winnow.data, job) == ("cancelled", "")
+        lead.post("/d/words/checks/detect/")
+        ended = "select 1 from labeling_job where kind='detect' and state='done'"
+        until(lambda: len(rows(winnow.data, ended)) == checked, seconds=START_SECONDS)  # noqa: B023
 
 
 def until(asked: Callable[[], Any], *, seconds: float) -> Any:
@@ -104,11 +123,9 @@ def rows(data: Path, query: str, *values: object) -> list[Any]:
         database.close()
 
 
-def running(data: Path) -> int | None:
-    """The training at work, once its process has begun with TensorFlow or what it needs."""
-    of_words = "(select id from labeling_dataset where slug = 'words')"
-    asked = "select id from labeling_job where kind='train' and state='running'"
-    found = rows(data, f"{asked} and dataset_id = {of_words}")
+def running(data: Path, kind: str) -> int | None:
+    """The job of a kind at work, once its process has begun with TensorFlow or what it needs."""
+    found = rows(data, "select id from labeling_job where kind=? and state='running'", kind)
     return found[0][0] if found else None
 
 
