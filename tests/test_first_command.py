@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from django.core.management import call_command
+
 from config.environment import ROOT
 
 
@@ -48,3 +50,7 @@ def test_what_an_operator_can_mend_is_said_in_words(tmp_path: Path):
     for said in (unprepared, elsewhere):
         assert said.returncode == 1
         assert "Traceback" not in said.stderr
+
+
+def test_every_change_of_a_table_has_its_migration(db: None):
+    call_command("makemigrations", check_changes=True, dry_run=True, verbosity=0)

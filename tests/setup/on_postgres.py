@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def main() -> int:
     with postgres.cluster() as url, tempfile.TemporaryDirectory() as data:
         environment = {**os.environ, "DATABASE_URL": url, "WINNOW_DATA": data}
-        command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
+        command = [sys.executable, "-m", "pytest", "--migrations", *sys.argv[1:]]
         return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
 
 
