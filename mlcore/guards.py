@@ -1,4 +1,5 @@
-"""Notice annotators who do not look at the items: too fast, one key or a pattern, many skips.
+"""Notice annotators who do not look at the items: too fast, one key or a pattern, many skips,
+any key at a normal speed.
 
 Everything is measured against what the same items took and were answered by other people, so
 that a rare class, a hard item or a slow clip is nobody's fault.
@@ -43,6 +44,24 @@ and so gives common classes more often than the crowd, whose mistakes lie elsewh
 USUAL_TIME = 2.0
 """Weight of the usual time in one item's, in answers."""
 
+AGREED_ON = 300
+"""Latest answers whose agreement with others is judged: between two keys, chance is right half
+of the time, and sixty answers do not tell it from a weak but honest annotator."""
+
+HALF_AS_GOOD = 0.5
+"""Share of the others' agreement beyond chance; who surely has less does not look."""
+
+BY_CHANCE = 0.01
+"""As `SURE`, for agreement: even a weak person is well above half as good as the others, so that
+fewer than one honest person in a hundred is ever warned, looked at every ten answers
+(bench/guards.py)."""
+
+LEAST_REACH = 0.1
+"""Agreement beyond chance that the others must have before anybody is measured against it."""
+
+STILL_CHANCE = 2.0
+"""Standard deviations above chance up to which an agreement may be chance."""
+
 PATTERN_STEPS = (2, 3)
 """An answer equal to the one so many before: two or three keys in turn."""
 
@@ -55,7 +74,7 @@ class Warning:
     ----------
     annotator : int
     kind : str
-        "too fast", "one key", "pattern" or "many skips".
+        "too fast", "one key", "pattern", "many skips" or "by chance".
     count, expected : float
         Answers that are so, and how many were expected of other people on the same items.
     answers : int
@@ -125,6 +144,82 @@ def warnings_of(
     return _one_of_a_kind(found)
 
 
+def at_chance(
+    items: np.ndarray,
+    annotators: np.ndarray,
+    answers: np.ndarray,
+    *,
+    options: np.ndarray,
+    known: np.ndarray | None = None,
+    window: int = AGREED_ON,
+) -> list[Warning]:
+    """Return who agrees with the others no more than any key pressed at random would.
+
+    Parameters
+    ----------
+    items, annotators, answers : int ndarrays of shape (n_answers,)
+        As in `warnings_of`.
+    options : int ndarray of shape (n_answers,)
+        Answers that could be chosen between, e.g. classes, or 2 for yes and no.
+    known : int ndarray of shape (n_items,) or None
+        Right answer of items where it is known, else -1; it counts instead of the others.
+    window : int
+        Latest answers of each annotator that are judged.
+
+    Returns
+    -------
+    list of Warning
+        Those whose agreement (with what most others say of the item, their own answer left
+        out) lies at chance, and surely below what somebody half as good as the others reaches.
+    """
+    named = answers != SKIPPED
+    agreed, is_judged = _agreement(items, answers, named, known)
+    rows = np.flatnonzero(is_judged)
+    order = rows[np.argsort(annotators[rows], kind="stable")]
+    own = np.split(order, np.flatnonzero(np.diff(annotators[order])) + 1) if len(rows) else []
+    total, many = agreed[rows].sum(), len(rows)
+    found = []
+    for given in own:
+        latest = given[-window:]
+        if len(latest) < LEAST_ANSWERS or many == len(given):
+            continue
+        usual = (total - agreed[given].sum()) / (many - len(given))
+        count, chance = float(agreed[latest].sum()), float((1.0 / options[latest]).mean())
+        if _is_chance(count, len(latest), chance=chance, usual=float(usual)):
+            person = int(annotators[latest[0]])
+            found.append(Warning(person, "by chance", count, usual * len(latest), len(latest)))
+    return found
+
+
+def _agreement(
+    items: np.ndarray, answers: np.ndarray, named: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether each answer is what most others say, ties shared, and whether anybody does."""
+    n_items, n_codes = int(items.max(initial=-1)) + 1, int(answers.max(initial=0)) + 1
+    votes = np.bincount(items[named] * n_codes + answers[named], minlength=n_items * n_codes)
+    others = votes.reshape(n_items, n_codes)[items].astype(np.float64)
+    line = np.arange(len(items))
+    others[line[named], answers[named]] -= 1.0
+    top = others == others.max(axis=1, keepdims=True)
+    agreed = np.where(named, top[line, answers] / top.sum(axis=1), 0.0)
+    is_judged = named & (others.sum(axis=1) > 0)
+    if known is not None:
+        right = known[items]
+        agreed = np.where(right >= 0, answers == right, agreed)
+        is_judged |= named & (right >= 0)
+    return agreed, is_judged
+
+
+def _is_chance(count: float, n: int, *, chance: float, usual: float) -> bool:
+    from scipy.stats import binom
+
+    reach = usual - chance
+    spread = np.sqrt(chance * (1.0 - chance) / n)
+    if reach < LEAST_REACH or count / n > chance + STILL_CHANCE * spread:
+        return False
+    return bool(binom.cdf(np.floor(count), n, chance + HALF_AS_GOOD * reach) < BY_CHANCE)
+
+
 def _usual_answers(
     items: np.ndarray, annotators: np.ndarray, answers: np.ndarray, n_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -173,11 +268,16 @@ def _one_key(answers: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray
 
 
 def _repeats(answers: np.ndarray, shares: np.ndarray, step: int) -> tuple[float, np.ndarray]:
-    """Count answers equal to the one `step` before, and how probable that is of each."""
+    """Count answers equal to the one `step` before, and how probable that is of each.
+
+    Who gives a common class most of the time repeats it, and is in step with nothing: the more
+    probable of what the items and what the own shares of classes would bring counts.
+    """
     if len(answers) <= step:
         return 0.0, np.zeros(0)
     same = float((answers[step:] == answers[:-step]).sum())
-    return same, (shares[step:] * shares[:-step]).sum(axis=1)
+    own = np.bincount(answers) / len(answers)
+    return same, np.maximum((shares[step:] * shares[:-step]).sum(axis=1), (own**2).sum())
 
 
 def _beyond(count: float, chances: np.ndarray, *, much: float) -> bool:

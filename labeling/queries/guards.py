@@ -14,8 +14,9 @@ from labeling.queries.by_hand import Statement
 STOPS = (GuardAct.PAUSE, GuardAct.END)
 TURNS = (GuardAct.PAUSE, GuardAct.END, GuardAct.RESUME)
 WARNED_FOR = timedelta(minutes=10)  # so long the sentence stays on the screen
-LATEST = 60  # answers of a person that are judged: guards look at no more
+LATEST = 300  # answers of a person that are judged: guards look at no more
 USUAL = 1_000  # answers of others that tell what is usual where an item has no others
+GOLD_LATEST = 60  # gold answers of a person that are judged
 GOLD_LEAST = 8  # gold answers before they say anything
 GOLD_SHARE = 0.5  # of the others' accuracy; whose upper limit is below it does not look
 EVENTS = Statement(
@@ -26,7 +27,7 @@ EVENTS = Statement(
     event=GuardEvent,
 )
 
-Row = tuple[int, int, int | None, float | None]
+Row = tuple[int, int, int | None, float | None, bool]
 
 
 def stop_of(annotator: Annotator) -> GuardEvent | None:
@@ -54,6 +55,9 @@ def reason_of(event: GuardEvent) -> str:
         "one key": gettext("nearly all of the last answers were the same, unlike those of others"),
         "pattern": gettext("the last answers repeat a pattern"),
         "many skips": gettext("many more of the last items were skipped or left unsure than usual"),
+        "by chance": gettext(
+            "the last answers agree with those of others no more than any key would"
+        ),
         "check items": gettext("most of the last check items were answered wrongly"),
     }
     told = [words.get(kind, kind) for kind in event.kinds]
@@ -115,7 +119,8 @@ def active(*, since: datetime) -> list[Annotator]:
 
 
 def answers_to_judge(annotator: Annotator) -> list[Row]:
-    """Return an annotator's latest answers: item, person, class or none, seconds; oldest first.
+    """Return an annotator's latest answers, oldest first: item, person, class or none, seconds,
+    whether it was a yes or no.
 
     Only those since the last warning, pause or resumption: nobody is blamed twice for the same.
     """
@@ -140,7 +145,13 @@ def _rows() -> QuerySet[Annotation]:
 def _columns(rows: QuerySet[Annotation]) -> list[Row]:
     found = rows.values_list("item", "annotator", "label", "seconds", "answer", "asked")
     return [
-        (item, person, (-(asked or 0) or None) if answer == Answer.NO else label, seconds)
+        (
+            item,
+            person,
+            (-(asked or 0) or None) if answer == Answer.NO else label,
+            seconds,
+            asked is not None,
+        )
         for item, person, label, seconds, answer, asked in found
     ]
 
@@ -152,7 +163,7 @@ def fails_gold(annotator: Annotator) -> bool:
     mine = rows.filter(annotator=annotator)
     if last:
         mine = mine.filter(created_at__gt=last.at)
-    own = list(mine.order_by("-pk").values_list("is_right", flat=True)[:LATEST])
+    own = list(mine.order_by("-pk").values_list("is_right", flat=True)[:GOLD_LATEST])
     if len(own) < GOLD_LEAST:
         return False
     others = list(rows.exclude(annotator=annotator).values_list("is_right", flat=True))

@@ -1,11 +1,13 @@
 """Guards: people whose answers look odd are warned, then paused for a lead, who decides."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from labeling.models import Annotator, GuardAct, GuardEvent, User
 from labeling.queries import guards as queries
+from labeling.queries.gold import known_labels
 from labeling.services.rounds import lock_annotator, release_ahead, release_all
 
 LOOKED_BACK = timedelta(minutes=5)  # beat looks each minute; a worker may be away for a few
@@ -26,22 +28,40 @@ def odd_about(annotator: Annotator) -> list[str]:
     """Return what is odd about an annotator's answers since they were last spoken to."""
     import numpy as np
 
-    from mlcore.guards import SKIPPED, warnings_of
+    from mlcore.guards import SKIPPED, at_chance, warnings_of
 
     kinds = ["check items"] if queries.fails_gold(annotator) else []
     own = queries.answers_to_judge(annotator)
     if not own:
         return kinds
     rows = [*queries.answers_of_others(annotator, [row[0] for row in own]), *own]
-    classes = {label: place for place, label in enumerate(sorted({r[2] for r in rows if r[2]}))}
-    items, people = (
-        np.unique([row[column] for row in rows], return_inverse=True)[1] for column in (0, 1)
+    known = known_labels(annotator.dataset)
+    said = [_told(row, known) for row in rows]
+    coded = {label for label in said if label} | set(known.values())
+    classes = {label: place for place, label in enumerate(sorted(coded))}
+    (ids, items), (_, people) = (
+        np.unique([row[column] for row in rows], return_inverse=True) for column in (0, 1)
     )
-    answers = np.array([classes[row[2]] if row[2] else SKIPPED for row in rows])
+    answers = np.array([classes[label] if label else SKIPPED for label in said])
     seconds = np.array([np.nan if row[3] is None else row[3] for row in rows])
     found = warnings_of(items, people, answers, seconds, n_classes=max(2, len(classes)))
+    choices = annotator.dataset.classes.filter(retired_at=None).count()
+    found += at_chance(
+        items,
+        people,
+        answers,
+        options=np.array([2 if row[4] else max(2, choices) for row in rows]),
+        known=np.array([classes[known[pk]] if pk in known else -1 for pk in ids.tolist()]),
+    )
     me = int(people[-1])
     return [warning.kind for warning in found if warning.annotator == me] + kinds
+
+
+def _told(row: queries.Row, known: Mapping[int, int]) -> int | None:
+    """Return the class that an answer names; of a known item, a rightful "No" is the right one."""
+    item, label = row[0], row[2]
+    is_right = label is not None and label < 0 and item in known and -label != known[item]
+    return known[item] if is_right else label
 
 
 @transaction.atomic

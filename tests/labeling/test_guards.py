@@ -201,3 +201,22 @@ def test_only_leads_decide_and_nobody_answers_for_another(client: Client):
     assert told.status_code == 404
     assert [act for act, _ in acts(one)] == ["pause"]
     assert not Annotation.objects.exists()
+
+
+def test_any_key_at_a_normal_speed_is_warned_then_paused_for_agreeing_with_nobody():
+    dataset = make_dataset(classes=("cat", "dog", "cow", "hen"))
+    asking = make_asking(130, wanted=4, dataset=dataset)
+    honest = [make_annotator(asking) for _ in range(3)]
+    for seed, person in enumerate(honest):
+        work(asking, person, n=130, seed=seed)
+    presser, rng = make_annotator(asking), random.Random(4)
+    while queries.stop_of(presser) is None:
+        items = claim(asking, presser, 20)
+        assert items
+        for item in items:
+            said = rng.choice(("cat", "dog", "cow", "hen"))
+            answer(asking, item, presser, said, seconds=rng.uniform(2, 6))
+        guards.watch(now=timezone.now())
+    assert acts(presser) == [("warn", ["by chance"]), ("pause", ["by chance"])]
+    assert "no more than any key would" in queries.stopped_in(dataset)[0].reason
+    assert not GuardEvent.objects.exclude(annotator=presser).exists()

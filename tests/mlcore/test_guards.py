@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlcore.guards import SKIPPED, warnings_of
+from mlcore.guards import SKIPPED, at_chance, warnings_of
 from tests.mlcore.crowds import coins, crowd_of
 
 SHARES = {
@@ -105,3 +105,49 @@ def test_nobody_is_judged_by_a_handful_of_answers() -> None:
         )
         == []
     )
+
+
+KEYS = SHARES | {"ten classes": np.full(10, 0.1), "two, one of 95 %": np.array([0.95, 0.05])}
+
+
+def pressed(
+    shares: np.ndarray, *, answers: int, spammers: int, rng: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Return items, annotators, answers of 250 people who take their time; spammers last."""
+    n_people, n_classes = 250, len(shares)
+    matrices = coins(rng.uniform(0.65, 0.97, n_people), n_classes=n_classes)
+    matrices[n_people - spammers :] = 1 / n_classes
+    n_items = n_people * answers // 4
+    crowd = crowd_of(matrices, n_items=n_items, answers_an_item=4, rng=rng, shares=shares)
+    order = rng.permutation(len(crowd.items))
+    return crowd.items[order], crowd.annotators[order], crowd.answers[order]
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_any_key_at_a_normal_speed_is_told_from_honest_work_by_its_agreement(kind: str) -> None:
+    rng = np.random.default_rng(6)
+    n_classes = len(KEYS[kind])
+    said = pressed(KEYS[kind], answers=300 if n_classes == 2 else 100, spammers=25, rng=rng)
+    warned: set[int] = set()
+    for share in (0.2, 0.4, 0.6, 0.8, 1.0):
+        so_far = [column[: int(share * len(said[0]))] for column in said]
+        options = np.full(len(so_far[0]), n_classes)
+        warned |= {warning.annotator for warning in at_chance(*so_far, options=options)}
+    # Between two keys chance is right half of the time: one in five is still missed then.
+    assert len(warned & set(range(225, 250))) >= (0.8 if n_classes == 2 else 0.9) * 25
+    assert len(warned - set(range(225, 250))) <= 2
+
+
+def test_known_answers_tell_chance_where_nobody_else_answered() -> None:
+    rng = np.random.default_rng(7)
+    known = rng.integers(0, 4, 200)
+    items, people = np.arange(200), np.repeat([0, 1], 100)
+    answers = np.where(people == 0, known, rng.integers(0, 4, 200))
+    found = at_chance(items, people, answers, options=np.full(200, 4), known=known)
+    assert [(warning.annotator, warning.kind) for warning in found] == [(1, "by chance")]
+
+
+def test_nobody_is_measured_against_others_who_agree_on_nothing() -> None:
+    rng = np.random.default_rng(8)
+    said = pressed(SHARES["even"], answers=60, spammers=250, rng=rng)
+    assert at_chance(*said, options=np.full(len(said[0]), 4)) == []
