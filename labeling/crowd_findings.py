@@ -21,8 +21,9 @@ class Findings:
     """Everything that is too heavy to work out while a page waits.
 
     `facts` holds `at` (ISO moment of the answers read), `method`, `why`, `answers`, `compared`
-    (items with two answers or more), `alpha`, `alpha_low`, `alpha_high`, `meaning` and `pairs`,
-    the classes that most annotators confuse.
+    (items with two answers or more), `alpha`, `alpha_low`, `alpha_high`, `meaning`, `pairs`
+    (the classes that most annotators confuse), `settled` (what became of items), `cohorts`
+    (sizes of groups who read the question differently), `attribute` and `pull`.
     """
 
     facts: dict[str, Any]

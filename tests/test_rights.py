@@ -122,6 +122,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:crowd": (LEADS, "get"),
     "labeling:measure_crowd": (LEADS, "post"),
     "labeling:agreement": (LEADS, "get"),
+    "labeling:readings": (LEADS, "get"),
+    "labeling:declare": (LEADS, "post"),
     "labeling:crowd_answers": (LEADS, "get"),
     "labeling:work_record": (LEADS, "get"),
     "labeling:crowd_person": (LEADS, "get"),

@@ -65,3 +65,39 @@ class PeriodForm(forms.Form):
             timezone.make_aware(datetime.combine(day, time.min)) for day in (start, end)
         )
         return first, after
+
+
+class AttributeForm(forms.Form):
+    """What a lead declares of annotators: its name, and a line for each person."""
+
+    name = forms.CharField(
+        label=_("What is declared"),
+        max_length=60,
+        help_text=_("For instance: native language, site, shift."),
+    )
+    people = forms.CharField(
+        label=_("Of whom"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false"}),
+        help_text=_("One person a line: the name, a comma, the value; empty where it is unknown."),
+    )
+
+    def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:
+        super().__init__(*args, **options)
+        rows = Annotator.objects.filter(dataset=dataset).select_related("user")
+        self.by_name = {str(row): row.pk for row in rows}
+
+    def clean_people(self) -> dict[int, str]:
+        values = {}
+        for number, line in enumerate(self.cleaned_data["people"].splitlines(), start=1):
+            name, _comma, value = (part.strip() for part in line.rpartition(","))
+            name, value = (name, value) if _comma else (value, "")
+            if not name:
+                continue
+            if name not in self.by_name:
+                words = _("Line %(n)d: nobody called %(name)s has answered here.")
+                raise forms.ValidationError(words % {"n": number, "name": name})
+            if len(value) > 60:
+                raise forms.ValidationError(_("Line %(n)d: at most 60 letters.") % {"n": number})
+            values[self.by_name[name]] = value
+        return values

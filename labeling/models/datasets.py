@@ -29,6 +29,9 @@ class Dataset(models.Model):
         default=dict, blank=True, help_text="user, purpose, success: free text by heading"
     )
     answers_wanted = models.PositiveSmallIntegerField(default=1)
+    attribute = models.CharField(
+        max_length=60, blank=True, help_text="what is declared of annotators, e.g. native language"
+    )
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True

@@ -98,6 +98,10 @@ class Annotator(models.Model):
         "labeling.Guideline", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
 
+    attribute = models.CharField(
+        max_length=60, blank=True, help_text="what the dataset's attribute is of this one"
+    )
+
     class Meta:
         constraints = [
             models.UniqueConstraint(

@@ -11,13 +11,14 @@ from labeling.models import Dataset
 from labeling.queries.crowd import classes_of, said_in
 from labeling.queries.gold import known_labels
 from labeling.services import jobs
+from labeling.services.readings import find_readings
 from labeling.services.settling import settle
 from mlcore.agreement import agreement
 from mlcore.class_pairs import confused_pairs
 from mlcore.consensus import Consensus, Setting, aggregate
 
 SEED = 20_111  # of the resampling behind the limits: the same answers give the same figures
-STAGES = 4
+STAGES = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def measure_crowd(work: jobs.Work) -> dict[str, Any]:
         check=work.check,
         keep=work.keep,
     )
-    found = _find(said, agreed, work)
+    found = _find(dataset, said, agreed, work)
     found.facts.update(at=at.isoformat(), settled=settled)
     work.progress(STAGES, STAGES, now=True)
     crowd_findings.keep(dataset.pk, found)
@@ -92,7 +93,9 @@ def _consensus(said: _Said, work: jobs.Work, before: crowd_findings.Findings | N
     )
 
 
-def _find(said: _Said, agreed: Consensus, work: jobs.Work) -> crowd_findings.Findings:
+def _find(
+    dataset: Dataset, said: _Said, agreed: Consensus, work: jobs.Work
+) -> crowd_findings.Findings:
     triple, n_classes = (said.item, said.person, said.answer), len(said.classes)
     work.progress(2, message="Measuring agreement", now=True)
     shared = agreement(*triple, n_classes=n_classes, rng=np.random.default_rng(SEED))
@@ -129,7 +132,16 @@ def _find(said: _Said, agreed: Consensus, work: jobs.Work) -> crowd_findings.Fin
         "classes": said.classes,
         "classes_alpha": _limits(shared.by_class),
     }
-    return crowd_findings.Findings(facts, arrays)
+    work.progress(4, message="Looking for people who read the question differently", now=True)
+    told, more = find_readings(
+        dataset,
+        triple,
+        items=said.items,
+        people=said.people,
+        classes=said.classes,
+        rng=np.random.default_rng(SEED),
+    )
+    return crowd_findings.Findings(facts | told, arrays | more)
 
 
 def _limits(intervals: Any) -> np.ndarray:

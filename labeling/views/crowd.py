@@ -1,5 +1,6 @@
 """The crowd as its lead sees it: who answers how much and how well, and where people disagree."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
@@ -12,14 +13,16 @@ from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_POST
 
 from labeling import access, export, tasks
-from labeling.forms.crowd import AnswersForm, CrowdForm, PeriodForm
+from labeling.forms.crowd import AnswersForm, AttributeForm, CrowdForm, PeriodForm
 from labeling.models import Dataset
 from labeling.queries import annotators, crowd_answers, guards, job_outlook, qualifications
 from labeling.queries import crowd as queries
+from labeling.queries import readings as reading_queries
 from labeling.queries.disputes import open_disputes
 from labeling.queries.gold import by_annotator
 from labeling.queries.work_record import COLUMNS, work_record
 from labeling.services import jobs
+from labeling.services import readings as reading_services
 from labeling.views.downloads import file_response
 
 SORT_WORDS = (
@@ -157,6 +160,48 @@ def agreement(request: access.MemberRequest, slug: str) -> HttpResponse:
         "by_person": by_person,
     }
     return render(request, "labeling/crowd_agreement.html", context)
+
+
+@login_required
+def readings(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Show groups who read the question differently, a declared attribute, and suggestions."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    initial = {
+        "name": dataset.attribute,
+        "people": reading_queries.declared_lines(dataset),
+    }
+    return _readings_page(request, dataset, AttributeForm(dataset=dataset, initial=initial))
+
+
+def _readings_page(
+    request: access.MemberRequest, dataset: Dataset, form: AttributeForm, *, status: int = 200
+) -> HttpResponse:
+    found = reading_queries.measured(dataset)
+    context = {
+        "dataset": dataset,
+        "section": "crowd",
+        "found": found,
+        "readings": reading_queries.readings_of(dataset, found) if found else None,
+        "form": form,
+    }
+    return render(request, "labeling/crowd_readings.html", context, status=status)
+
+
+@login_required
+@require_POST
+def declare(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Keep something that is known of annotators, and have it tested."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = AttributeForm(request.POST, dataset=dataset)
+    if not form.is_valid():
+        return _readings_page(request, dataset, form, status=422)
+    reading_services.declare(dataset=dataset, **form.cleaned_data)
+    with suppress(jobs.JobOpenError):  # then it is tested the next time
+        tasks.send(jobs.open_job(kind=queries.KIND, dataset=dataset, by=request.user))
+    messages.success(
+        request, _("Kept. The crowd is measured again, and with it what this changes.")
+    )
+    return redirect("labeling:readings", slug)
 
 
 @login_required
