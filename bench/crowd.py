@@ -257,9 +257,34 @@ def stopping_table() -> str:
     return table(["classes", "answers an item", "spent", "accuracy"], rows)
 
 
+LIMITS = (0.5, 0.6, 0.7, 0.8)
+DISPUTED_BELOW = 0.6  # LEAST_SURE of labeling/services/settling.py
+
+
+def sure_table() -> str:
+    """Return how many items are less sure than a limit, and how often these are right."""
+    head = ["crowd", "all", *(f"below {limit:g}: share, right" for limit in LIMITS), "right at .6"]
+    rows = []
+    for name in real_names():
+        whole = real_crowd(name)
+        few = parts(whole, np.random.default_rng(5))["three answers an item"]
+        for kind, crowd in ((name, whole), (f"{name}, three answers an item", few)):
+            found, known = ours(crowd), crowd.truth >= 0
+            right = found.label == crowd.truth
+            row = [kind, f"{right[known].mean():.3f}"]
+            for limit in LIMITS:
+                unsure = known & ((found.label < 0) | (found.confidence < limit))
+                was = f"{right[unsure].mean():.3f}" if unsure.any() else "none"
+                row.append(f"{unsure.sum() / known.sum():.3f}, {was}")
+            sure = known & (found.label >= 0) & (found.confidence >= DISPUTED_BELOW)
+            rows.append([*row, f"{right[sure].mean():.3f}"])
+    return table(head, rows)
+
+
 TEXT = """# Whom to believe: consensus measured
 
-Made by `bench/crowd.py`; all figures below come from one run. "Accuracy" counts items whose
+Made by `bench/crowd.py`; all figures below come from one run, but for the last table, which
+`--sure` makes alone. "Accuracy" counts items whose
 truth is known; a tie that is no answer counts as wrong, except in "votes, ties by lot".
 
 ## Nine real crowds
@@ -292,6 +317,13 @@ People are good (six of ten), biased, lazy, spamming, and two alternate; the fir
 asked about five times, to get to know them.
 
 {stopping}
+
+{sure}"""
+SURE_TEXT = """## Sure enough to settle
+Below .6, the limit of a dispute, the likeliest class is right about as often as a coin; what
+is left to people there lifts the rest ("right at .6").
+
+{sure}
 """
 
 
@@ -299,10 +331,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", help="python of an environment with crowd-kit")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "crowd.md")
+    parser.add_argument("--sure", action="store_true", help="only print the table of limits")
     parser.add_argument("--kit", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.kit:
         kit_figures(told.kit)
+        return
+    if told.sure:
+        print(SURE_TEXT.format(sure=sure_table()))
         return
     halves: dict[str, list[Crowd]] = {}
     for name in real_names():
@@ -320,6 +356,7 @@ def main() -> None:
         parts=regret_table(halves),
         simulated=regret_table(shapes),
         stopping=stopping_table(),
+        sure=SURE_TEXT.format(sure=sure_table()),
         seeds=SEEDS,
     )
     told.out.write_text(text)

@@ -13,6 +13,10 @@ put together until they have as many."""
 MOST = 0.5
 """Share of the annotators (or panels) beyond which a confusion is everybody's."""
 
+LEAST_RATE = 0.01
+"""One answer in a hundred: what an annotator confuses less often is left to chance, and to the
+traces that a posterior has of every class."""
+
 SURE = 1e-3
 """Most probable that people without any such confusion show as many."""
 
@@ -90,10 +94,10 @@ def _pair(counts: np.ndarray, by_class: np.ndarray, first: int, second: int) -> 
     panel = _panels(chances)
     chances, taken, expected = (np.bincount(panel, each) for each in (chances, taken, expected))
     rates = (taken - expected) / np.maximum(chances, 1e-9)
-    support = float((rates > 0).mean())
+    support = float((rates >= LEAST_RATE).mean())
     rate = float(np.median(rates))
     by_chance = poisson.sf(np.floor(taken.sum()) - 1, max(expected.sum(), 1e-9))
-    if support <= MOST or rate <= 0 or by_chance > SURE:
+    if support <= MOST or rate < LEAST_RATE or by_chance > SURE:
         return None
     one, other = float(counts[:, second, first].sum()), float(counts[:, first, second].sum())
     return ConfusedPair((first, second), rate, support, len(rates), one, other)

@@ -255,7 +255,9 @@ def _accuracies(answers: Answers, belief: np.ndarray) -> tuple[np.ndarray, np.nd
     nobody = given == 0
     share = np.divide(right, given, out=np.full(len(given), np.nan), where=~nobody)
     unsure = np.bincount(answers.annotator, own * (1.0 - own), answers.n_annotators)
-    known = np.maximum(1.0 - unsure / np.maximum(right * (1.0 - share), 1e-9), 0.0) * given
+    # Half an answer either way: who is nearly surely right everywhere has no variance left.
+    variance = (right + 0.5) * (given - right + 0.5) / (given + 1.0)
+    known = np.maximum(1.0 - unsure / variance, 0.0) * given
     low, high = (
         np.where(nobody, np.nan, betaincinv(share * known + 0.5, (1 - share) * known + 0.5, tail))
         for tail in (0.025, 0.975)

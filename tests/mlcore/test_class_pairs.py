@@ -64,3 +64,7 @@ def test_first_three_pairs_of_people_who_labelled_cifar_are_those_of_the_truth()
     wanted = {divmod(int(place), 10) for place in np.argsort(-both.ravel())[:3]}
     found = pairs_of(Crowd(truth, items, annotators, answers, 10))
     assert set(found[:3]) == wanted
+
+
+def test_a_minority_who_confuses_a_pair_raises_nothing() -> None:
+    assert (1, 2) not in pairs_of(crowd_that_confuses(5, among=16, answers_an_item=8))

@@ -239,3 +239,10 @@ def test_real_crowds_are_judged_nearly_as_well_as_by_the_best_known_method(
 ) -> None:
     crowd = real_crowd(name)
     assert crowd.right(infer(crowd).label) >= least
+
+
+def test_limits_are_narrow_where_everybody_is_surely_right() -> None:
+    matrices = coins([0.995] * 6, n_classes=3)
+    crowd = crowd_of(matrices, n_items=120, answers_an_item=6, rng=np.random.default_rng(2))
+    found = aggregate(crowd.items, crowd.annotators, crowd.answers, n_classes=3)
+    assert (found.accuracy_low > 0.93).all()
