@@ -1,7 +1,7 @@
 """Reads for settling: what was answered to each place, and what its item is called by now."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
@@ -40,32 +40,28 @@ def ended_places(dataset: Dataset) -> list[Place]:
 
     An item belongs to the round that asked about it last, and to whom it was sent on.
     """
-    rows = RoundItem.objects.filter(round__dataset=dataset, item__excluded="")
-    last: dict[int, Place] = {}
+    rows = RoundItem.objects.filter(round__dataset=dataset, round__counts=True, item__excluded="")
+    last: dict[int, tuple[Place, str]] = {}
     columns = ("pk", "round", "item", "state", "item__label", "item__label_source", "round__kind")
     for *place, kind in rows.order_by("round").values_list(*columns).iterator(chunk_size=5_000):
         found = Place(*place)
-        if kind == RoundKind.ADJUDICATE or (kind in SETTLED_BY_CROWD and found.state in ENDED):
-            last[found.item] = found
-    experts = set(_rounds(dataset, kinds=[RoundKind.ADJUDICATE]))
+        if kind == RoundKind.ADJUDICATE or found.state in ENDED:
+            last[found.item] = found, kind
     imported = set(Round.objects.filter(dataset=dataset, purpose=IMPORTED).values_list("pk"))
     return [
         place
-        for place in last.values()
-        if place.round not in experts
+        for place, kind in last.values()
+        if kind in SETTLED_BY_CROWD
         and place.source != LabelSource.REVIEW
         # Answers that are imported later than a label do not replace it.
         and not ((place.round,) in imported and place.source == LabelSource.IMPORT)
     ]
 
 
-def _rounds(dataset: Dataset, *, kinds: Collection[str]) -> QuerySet[Round, int]:
-    return Round.objects.filter(dataset=dataset, kind__in=kinds).values_list("pk", flat=True)
-
-
 def counted(dataset: Dataset) -> QuerySet[Annotation]:
     """Return the answers that rounds of the crowd count, oldest first."""
-    rows = Annotation.objects.filter(round__in=_rounds(dataset, kinds=SETTLED_BY_CROWD))
+    asked = Round.objects.filter(dataset=dataset, kind__in=SETTLED_BY_CROWD, counts=True)
+    rows = Annotation.objects.filter(round__in=asked)
     rows = rows.filter(withdrawn_at__isnull=True, is_surplus=False, is_gold=False)
     return rows.exclude(answer=Answer.SKIP).order_by("pk")
 
