@@ -34,6 +34,8 @@ urlpatterns = [
         datasets.retire_class,
         name="retire_class",
     ),
+    path("d/<slug:slug>/settings/archive/", datasets.archive, name="archive_dataset"),
+    path("d/<slug:slug>/settings/bring-back/", datasets.bring_back, name="bring_back_dataset"),
     path("d/<slug:slug>/settings/guideline/", guidelines.publish, name="guideline"),
     path(
         "d/<slug:slug>/settings/examples/<int:pk>/drop/",

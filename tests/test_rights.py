@@ -96,6 +96,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:apply_upload": (LEADS, "post"),
     "quality:take_back": (LEADS, "get"),
     "quality:delete_dataset": (OWNERS, "get"),
+    "labeling:archive_dataset": (OWNERS, "post"),
+    "labeling:bring_back_dataset": (OWNERS, "post"),
     "labeling:read_upload_again": (LEADS, "post"),
     "labeling:upload_report": (LEADS, "get"),
     "labeling:media": (MEMBERS, "get"),

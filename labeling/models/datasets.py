@@ -37,6 +37,9 @@ class Dataset(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(
+        null=True, blank=True, help_text="out of the list since then; its rounds stopped with it"
+    )
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="labeling.Membership", related_name="datasets"
     )

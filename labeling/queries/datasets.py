@@ -27,3 +27,13 @@ def datasets_of(user: User) -> QuerySet[Dataset]:
             Membership.objects.filter(dataset=OuterRef("pk"), user=user).values("role")[:1]
         ),
     ).order_by(F("created_at").desc(), "-pk")
+
+
+def listed(datasets: QuerySet[Dataset]) -> QuerySet[Dataset]:
+    """Return those that nobody archived."""
+    return datasets.filter(archived_at__isnull=True)
+
+
+def archived(datasets: QuerySet[Dataset]) -> QuerySet[Dataset]:
+    """Return those that their owner archived."""
+    return datasets.filter(archived_at__isnull=False)

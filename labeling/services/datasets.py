@@ -1,6 +1,7 @@
 """Datasets made and described: question, classes with keys and roles, task card."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -171,3 +172,19 @@ def retire_class(*, label_class: LabelClass, retired: bool) -> None:
     label_class.retired_at = timezone.now() if retired else None
     label_class.key = ""
     label_class.save(update_fields=["retired_at", "key"])
+
+
+@transaction.atomic
+def archive_dataset(*, dataset: Dataset, now: datetime) -> None:
+    """Take a dataset out of the list and stop its rounds; everything stays as it is."""
+    if Dataset.objects.filter(pk=dataset.pk, archived_at__isnull=True).update(archived_at=now):
+        dataset.rounds.filter(closed_at__isnull=True).update(closed_at=now)
+
+
+@transaction.atomic
+def bring_back_dataset(*, dataset: Dataset) -> None:
+    """List an archived dataset again; the rounds that were stopped with it go on."""
+    dataset.rounds.filter(closed_at=dataset.archived_at, closed_at__isnull=False).update(
+        closed_at=None
+    )
+    Dataset.objects.filter(pk=dataset.pk).update(archived_at=None)

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -25,15 +26,20 @@ from labeling.services import datasets
 
 @login_required
 def dataset_list(request: access.MemberRequest) -> HttpResponse:
-    """List the datasets that this person may see."""
-    shown: list[Any] = list(queries.datasets_of(request.user))
-    is_demo_only = bool(shown) and all(row.is_demo for row in shown)
+    """List the datasets that this person may see; archived ones when they are asked for."""
+    theirs = queries.datasets_of(request.user)
+    is_archive = request.GET.get("show") == "archived"
+    choose = queries.archived if is_archive else queries.listed
+    shown: list[Any] = list(choose(theirs))
+    is_demo_only = bool(shown) and not is_archive and all(row.is_demo for row in shown)
     context = {
         "section": "datasets",
         "datasets": shown,
         "leads": access.LEADS,
         "demo": shown[-1] if is_demo_only and shown[-1].role != Role.ANNOTATOR else None,
         "busy": any(row.n_jobs for row in shown),
+        "is_archive": is_archive,
+        "n_archived": 0 if is_archive else queries.archived(theirs).count(),
     }
     return render(request, "labeling/datasets.html", context)
 
@@ -136,3 +142,23 @@ def retire_class(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     row = get_object_or_404(dataset.classes, pk=pk)
     datasets.retire_class(label_class=row, retired=row.retired_at is None)
     return redirect("labeling:settings", dataset.slug)
+
+
+@login_required
+@require_POST
+def archive(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Take a dataset out of the list and stop its rounds."""
+    dataset = access.dataset_for(request.user, slug, roles=access.OWNERS)
+    datasets.archive_dataset(dataset=dataset, now=timezone.now())
+    messages.success(request, _("Archived. Its rounds have stopped; everything else stays."))
+    return redirect("labeling:settings", slug)
+
+
+@login_required
+@require_POST
+def bring_back(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """List an archived dataset again, with the rounds that were stopped."""
+    dataset = access.dataset_for(request.user, slug, roles=access.OWNERS)
+    datasets.bring_back_dataset(dataset=dataset)
+    messages.success(request, _("It is in the list again, and its rounds go on."))
+    return redirect("labeling:settings", slug)
