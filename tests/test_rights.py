@@ -4,15 +4,12 @@ The addresses come from the resolver. A new one fails the test until it stands i
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
-from django.urls import get_resolver, reverse
-from django.urls.resolvers import URLResolver
+from django.urls import reverse
 from django.utils import timezone
 
 from labeling import storage
@@ -36,9 +33,9 @@ from labeling.services.versions import freeze_version
 from quality.models import Comparison, Flag, FlagItem, Run
 from quality.services import demo
 from tests.factories import make_dataset, make_item, make_member
+from tests.world import PEOPLE, World, all_names, make_clients
 
-ANYBODY = ("anonymous", "stranger", "annotator", "reviewer", "lead", "owner", "staff")
-PEOPLE = ANYBODY[1:]
+ANYBODY = ("anonymous", *PEOPLE)
 MEMBERS = ANYBODY[2:]
 REVIEWERS = ANYBODY[3:]
 LEADS = ANYBODY[4:]
@@ -187,56 +184,12 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:compared": (REVIEWERS, "get"),
     "quality:export": (REVIEWERS, "get"),
 }
-QUERIES = {"quality:before_after": "?old=2&new=1"}  # what the world's comparison does not answer
 ABSENT, ROLE_NEEDED, NO_LOG_IN, BROKEN = 404, 403, (302, 401), 500
 STAYS_HIDDEN = (
     *("labeling:job", "labeling:job_events", "labeling:cancel_job", "labeling:retry_job"),
     *("api-1:job", "api-1:decide"),
 )
 REFUSED = (401, 403, 404, 405)
-
-
-def addresses(
-    resolver: URLResolver, spaces: tuple[str, ...] = ()
-) -> Iterator[tuple[str, set[str]]]:
-    """Yield the name and parameters of every address of the site."""
-    for pattern in resolver.url_patterns:
-        if isinstance(pattern, URLResolver):
-            inner = (pattern.namespace,) if pattern.namespace else ()
-            yield from addresses(pattern, spaces + inner)
-        else:
-            yield ":".join([*spaces, pattern.name or str(pattern.pattern)])
-
-
-def all_names() -> list[str]:
-    return sorted(set(addresses(get_resolver())))
-
-
-@dataclass
-class World:
-    """One dataset with one of everything, and what its addresses call each."""
-
-    dataset: Dataset
-    arguments: dict[str, Any]
-    objects: dict[str, int] = field(default_factory=dict)
-
-    def url(self, name: str) -> str:
-        """Return an address of this world, with only the arguments that it takes."""
-        asked = {**self.arguments, "pk": self.objects.get(name, 0)}
-        for entry in parameters(name):
-            address = reverse(name, kwargs={key: asked[key] for key in entry})
-            return address + QUERIES.get(name, "")
-        raise AssertionError(name)
-
-
-def parameters(name: str) -> Iterator[list[str]]:
-    """Yield what an address is to be told."""
-    *spaces, last = name.split(":")
-    resolver: URLResolver = get_resolver()
-    for space in spaces:
-        resolver = resolver.namespace_dict[space][1]
-    for possibility, *_ in resolver.reverse_dict.getlist(last):
-        yield possibility[0][1]
 
 
 def make_world(slug: str) -> World:
@@ -338,25 +291,6 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "membership": "labeling:change_role labeling:remove_member",
     }
     return {name: objects[kind] for kind, names in kinds.items() for name in names.split()}
-
-
-def make_clients(world: World) -> dict[str, tuple[Client, Client]]:
-    """Return a browser and a program for each role."""
-    clients = {"anonymous": (Client(raise_request_exception=False),) * 2}
-    for role in PEOPLE:
-        user = User.objects.create(
-            username=f"{world.dataset.slug}-{role}", is_staff=role == "staff"
-        )
-        if role in Role.values:
-            Membership.objects.create(dataset=world.dataset, user=user, role=role)
-        browser = Client(raise_request_exception=False)
-        browser.force_login(user)
-        _, token = members.make_token(user=user, name="test")
-        program = Client(
-            raise_request_exception=False, headers={"authorization": f"Bearer {token}"}
-        )
-        clients[role] = (browser, program)
-    return clients
 
 
 def ask(clients: tuple[Client, Client], world: World, name: str) -> tuple[int, str]:

@@ -2,8 +2,6 @@
 
 import io
 import json
-import zipfile
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +13,11 @@ from PIL import Image
 
 from labeling.models import Dataset, Item, Job, LabelClass, Role, Upload, UploadEntry
 from labeling.services import datasets, jobs
-from labeling.services.intake import differences, importing, receiving
+from labeling.services.intake import importing, receiving
 from tests.factories import make_dataset, make_item, make_member, make_user
 from tests.labeling.test_intake import PETS, packed, png
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.DATA_DIR = tmp_path
 
 
 @pytest.fixture
@@ -86,13 +78,13 @@ def test_a_folder_sent_in_parts_keeps_its_paths(lead: Client, dataset: Dataset):
     assert sorted(labels.values(), key=str) == [None, "owl"]
 
 
-def test_a_path_that_leaves_the_upload_is_refused(lead: Client, dataset: Dataset, tmp_path: Path):
+def test_a_path_that_leaves_the_upload_is_refused(lead: Client, dataset: Dataset, settings: Any):
     fetch = {"headers": {"X-Requested-With": "fetch"}}
     opened = lead.post(reverse("labeling:import", args=["pets"]), {"name": "x"}, **fetch)
     file = SimpleUploadedFile("a.png", png(1))
     data = {"files": [file], "paths": json.dumps(["../../../secret_key"])}
     assert lead.post(opened.json()["files"], data).status_code == 422
-    assert not (tmp_path / "secret_key").exists()
+    assert not (settings.DATA_DIR / "secret_key").exists()
 
 
 def test_a_full_disk_is_refused_before_the_files_are_sent(
@@ -230,72 +222,6 @@ def test_a_report_shows_first_what_is_worth_a_look(lead: Client, dataset: Datase
 # ---- the same files once more, with other columns ----
 
 
-def sent_table(lead: Client, table: str, **columns: str) -> Upload:
-    """Send a table of texts and let a worker read it, if it can be read."""
-    file = SimpleUploadedFile("words.csv", table.encode())
-    lead.post(reverse("labeling:import", args=["words"]), {"files": [file], **columns})
-    upload = Upload.objects.latest("pk")
-    assert upload.job
-    jobs.carry_out(upload.job.pk, importing.import_upload)
-    return upload
-
-
-@pytest.fixture
-def words(lead: Client, dataset: Dataset) -> Dataset:
-    Dataset.objects.filter(pk=dataset.pk).update(slug="words", media="text")
-    dataset.refresh_from_db()
-    return dataset
-
-
-TABLE = "words,meaning,kind,who\nhello there,greet,a,ann\ngood bye,leave,b,bob\n"
-
-
-def test_a_failed_import_is_read_again_without_sending_the_files_again(
-    lead: Client, words: Dataset
-):
-    failed = sent_table(lead, TABLE)
-    page = lead.get(reverse("labeling:upload", args=["words", failed.pk])).text
-    assert "no column is known to hold the texts" in page
-    assert 'name="column_text"' in page
-    again = reverse("labeling:read_upload_again", args=["words", failed.pk])
-    lead.post(again, {"column_text": "words", "column_label": "meaning"})
-    read = Upload.objects.latest("pk")
-    carry_out(read)
-    labels = words.items.values_list("content__text", "label__name")
-    assert dict(labels) == {"hello there": "greet", "good bye": "leave"}
-
-
-def test_other_columns_of_a_finished_import_are_shown_as_differences_under_the_same_keys(
-    lead: Client, words: Dataset
-):
-    first = sent_table(lead, TABLE, column_text="words", column_label="kind")
-    assert words.items.count() == 2
-    page = lead.get(reverse("labeling:upload", args=["words", first.pk])).text
-    assert "words, meaning, kind, who" in page
-    assert 'name="column_key"' not in page
-    again = reverse("labeling:read_upload_again", args=["words", first.pk])
-    lead.post(again, {"column_text": "words", "column_group": "who", "column_key": "meaning"})
-    read = Upload.objects.latest("pk")
-    carry_out(read)
-    assert words.items.count() == 2
-    assert importing.counts(read)["different"] == 2
-    differences.apply_differences(upload=read)
-    assert set(words.items.values_list("source_group", flat=True)) == {"ann", "bob"}
-
-
-def test_files_of_a_read_table_are_kept_for_a_day(lead: Client, words: Dataset):
-    upload = sent_table(lead, TABLE, column_text="words")
-    done = Job.objects.get().finished_at
-    assert done
-    assert importing.remove_old_files(now=done + timedelta(hours=23)) == 0
-    assert importing.remove_old_files(now=done + timedelta(hours=25)) == 1
-    assert not receiving.folder_of(upload).exists()
-    page = lead.get(reverse("labeling:upload", args=["words", upload.pk])).text
-    assert 'name="column_text"' not in page
-    again = reverse("labeling:read_upload_again", args=["words", upload.pk])
-    assert "no longer kept" in lead.post(again, follow=True).text
-
-
 def test_a_class_named_after_a_digit_has_that_digit_as_its_key(dataset: Dataset) -> None:
     LabelClass.objects.filter(dataset=dataset).delete()
     datasets.add_classes(dataset=dataset, names=["other", "0", "1", "2"])
@@ -304,130 +230,3 @@ def test_a_class_named_after_a_digit_has_that_digit_as_its_key(dataset: Dataset)
 
 
 # ---- tables that nothing tells how to read ----
-
-
-def sent(lead: Client, slug: str, files: dict[str, bytes]) -> Upload:
-    lead.post(
-        reverse("labeling:import", args=[slug]),
-        {"files": [SimpleUploadedFile(name, content) for name, content in files.items()]},
-    )
-    upload = Upload.objects.latest("pk")
-    assert upload.job
-    jobs.carry_out(upload.job.pk, importing.import_upload)
-    upload.refresh_from_db()
-    return upload
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
-
-
-ASKED = b"Nummer;Wort;Bild\n" + b"".join(
-    f"x{n};{'ja' if n % 2 else 'nein'};bild {n}\n".encode() for n in range(1, 5)
-)
-PICTURES = {f"clips/bild {n}.png": png(n) for n in range(1, 5)}
-
-
-def test_the_page_asks_for_the_columns_before_anything_is_imported(lead: Client, dataset: Dataset):
-    LabelClass.objects.filter(dataset=dataset).delete()
-    unclear = ASKED.replace(b"bild ", b"pic-")
-    upload = sent(lead, "pets", {"a.zip": zipped(PICTURES | {"daten.csv": unclear})})
-    address = reverse("labeling:upload", args=["pets", upload.pk])
-    page = lead.get(address).text
-    assert "Which columns are these?" in page
-    assert '<option value="Wort" selected>' in page
-    assert "<td>pic-4</td>" in page
-    assert not dataset.items.exists()
-    assert "waits for its columns" in lead.get(reverse("labeling:import", args=["pets"])).text
-    again = reverse("labeling:read_upload_again", args=["pets", upload.pk])
-    lead.post(again, {"without_table": "on"})
-    carry_out(Upload.objects.get())
-    page = lead.get(address).text
-    assert dataset.items.count() == 4
-    assert "daten.csv was not used" in page
-    assert "it was not taken as a class" in page
-
-
-def test_an_unused_table_is_read_again_for_the_items_that_are_there(lead: Client, dataset: Dataset):
-    LabelClass.objects.filter(dataset=dataset).delete()
-    table = b"Nummer;Wort\n" + b"".join(f"bild {n};w{n % 2}\n".encode() for n in (1, 2, 3, 4))
-    upload = sent(lead, "pets", {"a.zip": zipped(PICTURES | {"daten.csv": table})})
-    assert upload.options["result"]["by_content"] == "Nummer"
-    Upload.objects.filter(pk=upload.pk).update(  # as an import without the table leaves it
-        options={
-            **upload.options,
-            "result": {
-                **upload.options["result"],
-                "manifest": "",
-                "unused": [{"table": "daten.csv", "columns": ["Nummer", "Wort"], "rows": []}],
-            },
-        }
-    )
-    keys = set(dataset.items.values_list("key", flat=True))
-    again = reverse("labeling:read_upload_again", args=["pets", upload.pk])
-    lead.post(again, {"column_key": "Nummer", "column_label": "Wort"})
-    read = Upload.objects.latest("pk")
-    carry_out(read)
-    assert set(dataset.items.values_list("key", flat=True)) == keys
-    assert importing.counts(read)["different"] == 4
-
-
-def test_a_label_column_is_chosen_with_one_click(lead: Client, words: Dataset):
-    table = "message,topic,customer\n" + "".join(
-        f"hello {n},t{n % 2},c{n // 2}\n" for n in range(8)
-    )
-    first = sent_table(lead, table)
-    page = lead.get(reverse("labeling:upload", args=["words", first.pk])).text
-    assert "No label column was recognised" in page
-    assert 'name="column_label" value="topic"' in page
-    again = reverse("labeling:read_upload_again", args=["words", first.pk])
-    lead.post(again, {"what": "label", "column_label": "topic"})
-    read = Upload.objects.latest("pk")
-    carry_out(read)
-    assert importing.counts(read)["different"] == 8
-    differences.apply_differences(upload=read)
-    assert set(words.items.values_list("label__name", flat=True)) == {"t0", "t1"}
-
-
-def test_files_of_another_kind_are_one_line_and_the_dataset_can_become_theirs(
-    lead: Client, dataset: Dataset
-):
-    Dataset.objects.filter(pk=dataset.pk).update(media="audio")
-    upload = sent(lead, "pets", {"a.zip": zipped({f"a/{n}.png": png(n) for n in range(6)})})
-    response = lead.get(reverse("labeling:upload", args=["pets", upload.pk]))
-    assert len(response.context["entries"]) == 1
-    assert "All 6 lines" in response.text
-    again = reverse("labeling:read_upload_again", args=["pets", upload.pk])
-    assert 'value="media"' in response.text
-    lead.post(again, {"what": "media"})
-    carry_out(Upload.objects.latest("pk"))
-    dataset.refresh_from_db()
-    assert (dataset.media, dataset.items.count()) == ("image", 6)
-    refused = lead.post(again, {"what": "media"}, follow=True).text
-    assert "has items already" in refused
-
-
-def test_classes_that_differ_in_case_alone_are_merged_and_taken_apart(
-    lead: Client, dataset: Dataset
-):
-    LabelClass.objects.filter(dataset=dataset).delete()
-    files = {f"{name}/{n}.png": png(n) for n, name in enumerate(("cup", "cup", "Cup ", "jar"))}
-    upload = sent(lead, "pets", {"a.zip": zipped(files)})
-    address = reverse("labeling:upload", args=["pets", upload.pk])
-    assert "differ in case or spaces alone" in lead.get(address).text
-    old, new = (LabelClass.objects.get(name=name) for name in ("Cup", "cup"))
-    act = reverse("labeling:apply_upload", args=["pets", upload.pk])
-    lead.post(act, {"what": "merge", "old": old.pk, "new": new.pk})
-    assert (old.items.count(), new.items.count()) == (0, 3)
-    page = lead.get(address).text
-    assert "differ in case or spaces alone" not in page
-    assert "Take this back" in page
-    lead.post(act, {"what": "unmerge", "old": old.pk})
-    assert (old.items.count(), new.items.count()) == (1, 2)
-    was = old.key
-    old.refresh_from_db()
-    assert (old.retired_at, old.key) == (None, was)
