@@ -9,19 +9,40 @@ from django.utils.translation import gettext_lazy
 from labeling.forms.asking import RoundForm
 from labeling.forms.ids import MOST_ID, ids_of
 from labeling.models import Answer, Dataset, RoundKind, Split
+from labeling.models.datasets import LabelClass
 from quality.models import Action
 from quality.queries.browse import MOST_AT_ONCE
 
 
-class VersionsForm(forms.Form):
-    """Two versions of one dataset, by number."""
-
-    old = forms.IntegerField(min_value=1)
-    new = forms.IntegerField(min_value=1)
+class OfDatasetForm(forms.Form):
+    """A form that is told which dataset its values belong to."""
 
     def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
         super().__init__(*args, **fields)
         self.dataset = dataset
+
+
+class ButtonForm(OfDatasetForm):
+    """What a button sends: the action, a colon, what it acts with, and how long that took."""
+
+    action = forms.CharField(max_length=250)
+    seconds = forms.FloatField(required=False, min_value=0)
+    test_confirmed = forms.BooleanField(required=False)
+
+    def class_in_use(self, argument: str) -> LabelClass:
+        """Return the class that a button names."""
+        usable = self.dataset.classes.filter(retired_at=None)
+        label = usable.filter(pk=argument).first() if argument.isdigit() else None
+        if label is None:
+            raise forms.ValidationError(_("Choose a class of this dataset."))
+        return label
+
+
+class VersionsForm(OfDatasetForm):
+    """Two versions of one dataset, by number."""
+
+    old = forms.IntegerField(min_value=1)
+    new = forms.IntegerField(min_value=1)
 
     def clean(self) -> dict[str, int]:
         chosen: dict[str, int] = super().clean() or {}
@@ -43,16 +64,8 @@ class RunPageForm(forms.Form):
     predicted = forms.CharField(required=False, max_length=200)
 
 
-class DecideForm(forms.Form):
+class DecideForm(ButtonForm):
     """A decision as its button sends it: the action, a colon, and what it acts with."""
-
-    action = forms.CharField(max_length=250)
-    seconds = forms.FloatField(required=False, min_value=0)
-    test_confirmed = forms.BooleanField(required=False)
-
-    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
-        super().__init__(*args, **fields)
-        self.dataset = dataset
 
     def clean(self) -> dict[str, Any]:
         """Take the button's value apart into the arguments of `decide_flag`."""
@@ -79,14 +92,11 @@ class DecideForm(forms.Form):
         return chosen
 
 
-class SelectionForm(forms.Form):
+class SelectionForm(ButtonForm):
     """What the bar below Browse sends about the items selected, or about all of its filter."""
 
     ACTIONS = ("relabel", "exclude", "include", "move", "tag", "flag", "round", "like")
 
-    action = forms.CharField(max_length=250)
-    seconds = forms.FloatField(required=False, min_value=0)
-    test_confirmed = forms.BooleanField(required=False)
     without_test = forms.BooleanField(required=False)
     reason = forms.CharField(required=False, max_length=200)
     own_reason = forms.CharField(required=False, max_length=200)
@@ -101,8 +111,7 @@ class SelectionForm(forms.Form):
     def __init__(
         self, *args: Any, dataset: Dataset, every: list[int] | None = None, **fields: Any
     ) -> None:
-        super().__init__(*args, **fields)
-        self.dataset = dataset
+        super().__init__(*args, dataset=dataset, **fields)
         self.every = every
 
     def clean(self) -> dict[str, Any]:
@@ -120,10 +129,7 @@ class SelectionForm(forms.Form):
             raise forms.ValidationError(words, params={"n": f"{MOST_AT_ONCE:,}"})
         sent |= {"action": name, "items": list(dict.fromkeys(items))}
         if name == "relabel":
-            usable = self.dataset.classes.filter(retired_at=None)
-            sent["label"] = usable.filter(pk=argument).first() if argument.isdigit() else None
-            if sent["label"] is None:
-                raise forms.ValidationError(_("Choose a class of this dataset."))
+            sent["label"] = self.class_in_use(argument)
         elif name == "move":
             if argument not in Split.values:
                 raise forms.ValidationError(_("There is no such split."))
@@ -146,15 +152,11 @@ class DisputesForm(forms.Form):
         return ids_of(self.cleaned_data["later"].split(","))
 
 
-class OwnAnswerForm(forms.Form):
+class OwnAnswerForm(OfDatasetForm):
     """The lead's own answer about a disputed item: `class:7`, `unsure` or `unusable`."""
 
     answer = forms.CharField(max_length=30)
     seconds = forms.FloatField(required=False, min_value=0)
-
-    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
-        super().__init__(*args, **fields)
-        self.dataset = dataset
 
     def clean(self) -> dict[str, Any]:
         sent = super().clean() or {}
@@ -167,26 +169,15 @@ class OwnAnswerForm(forms.Form):
         return sent | {"answer": name, "label": label if name == Answer.CLASS else None}
 
 
-class DisputeForm(forms.Form):
+class DisputeForm(ButtonForm):
     """What a lead decides about a disputed item: `relabel:7`, `exclude:reason` or `round`."""
-
-    action = forms.CharField(max_length=250)
-    seconds = forms.FloatField(required=False, min_value=0)
-    test_confirmed = forms.BooleanField(required=False)
-
-    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
-        super().__init__(*args, **fields)
-        self.dataset = dataset
 
     def clean(self) -> dict[str, Any]:
         sent = super().clean() or {}
         name, _sign, argument = sent.get("action", "").partition(":")
         if name not in (Action.RELABEL, Action.EXCLUDE, Action.ROUND):
             raise forms.ValidationError(_("There is no such action."))
-        usable = self.dataset.classes.filter(retired_at=None)
-        label = usable.filter(pk=argument).first() if argument.isdigit() else None
-        if name == Action.RELABEL and label is None:
-            raise forms.ValidationError(_("Choose a class of this dataset."))
+        label = self.class_in_use(argument) if name == Action.RELABEL else None
         return sent | {"name": name, "argument": argument, "label": label}
 
 

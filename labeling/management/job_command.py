@@ -4,6 +4,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -28,6 +29,15 @@ class JobCommand(PreparedCommand):
             known = ", ".join(Dataset.objects.values_list("slug", flat=True)[:20]) or "none yet"
             raise CommandError(f"There is no dataset named {slug!r}. Known: {known}.")
         return found
+
+    def open_job(
+        self, kind: str, dataset: Dataset, *, options: dict[str, Any], queue: str = "default"
+    ) -> Job:
+        """Open the job of this command; ends the command when one of its kind is open already."""
+        try:
+            return jobs.open_job(kind=kind, dataset=dataset, options=options, queue=queue)
+        except jobs.JobOpenError as there:
+            raise CommandError(str(there)) from None
 
     def carry_out(self, job: Job, work: Callable[[jobs.Work], dict[str, Any]]) -> Job:
         """Do a job here and now; ends the command with status 1 when it does not succeed."""
@@ -54,3 +64,28 @@ class JobCommand(PreparedCommand):
     def report(self, options: dict[str, Any], result: dict[str, Any], words: str) -> None:
         """Print the outcome, as JSON when asked for."""
         self.stdout.write(json.dumps(result) if options["json"] else words)
+
+
+class TableCommand(JobCommand):
+    """A command that reads a table about the items of a dataset: `NAME CSV`."""
+
+    kind = ""
+    problems_shown = 20
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name", help="the dataset's slug")
+        parser.add_argument("path", type=Path, help="a CSV or JSONL")
+        parser.add_argument("--column", action="append", default=[], metavar="ROLE=NAME")
+
+    def read(
+        self, options: dict[str, Any], work: Callable[[jobs.Work], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Do the job with the table, name the lines that did not go; returns the result."""
+        columns = dict(pair.partition("=")[::2] for pair in options["column"])
+        asked = {"path": str(options["path"].expanduser().resolve()), "columns": columns}
+        job = self.open_job(self.kind, self.dataset(options["name"]), options=asked)
+        result = {**self.carry_out(job, work).result, "job": job.pk}
+        for problem in result["problems"][: self.problems_shown]:
+            self.stderr.write(f"line {problem['line']}: {problem['reason']}")
+        return result

@@ -3,10 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from labeling.management.job_command import JobCommand
-from labeling.services import jobs
 from quality.detectors import KINDS
 from quality.services import flags
 
@@ -24,12 +21,8 @@ class Command(JobCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
-        try:
-            job = jobs.open_job(
-                kind="detect", dataset=dataset, options={"kinds": options["kind"]}, queue="train"
-            )
-        except jobs.JobOpenError as error:
-            raise CommandError(str(error)) from None
+        asked = {"kinds": options["kind"]}
+        job = self.open_job("detect", dataset, options=asked, queue="train")
         result = self.carry_out(job, flags.raise_flags).result
         self.report(options, {**result, "job": job.pk}, _words(result))
 

@@ -3,10 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from labeling.management.job_command import JobCommand
-from labeling.services import jobs
 from quality.services import compare
 
 
@@ -22,10 +19,7 @@ class Command(JobCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
         asked = {"old": options["old"], "new": options["new"]}
-        try:
-            job = jobs.open_job(kind="prove", dataset=dataset, options=asked, queue="train")
-        except jobs.JobOpenError as open_already:
-            raise CommandError(str(open_already)) from None
+        job = self.open_job("prove", dataset, options=asked, queue="train")
         result = self.carry_out(job, compare.prove).result
         self.report(options, result, _in_words(result))
 

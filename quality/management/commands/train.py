@@ -3,10 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from labeling.management.job_command import JobCommand
-from labeling.services import jobs
 from quality.services import runs
 
 
@@ -26,10 +23,7 @@ class Command(JobCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
         asked = {"open_test": options["open_test"], "reason": options["reason"]}
-        try:
-            job = jobs.open_job(kind="train", dataset=dataset, options=asked, queue="train")
-        except jobs.JobOpenError as open_already:
-            raise CommandError(str(open_already)) from None
+        job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
         self.report(options, result, _in_words(result))
 
