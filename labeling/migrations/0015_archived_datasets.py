@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0011_gold_why'),
+        ('labeling', "0014_declared_attribute"),
     ]
 
     operations = [
