@@ -83,6 +83,7 @@ urlpatterns = [
     path("d/<slug:slug>/rounds/", rounds.round_list, name="rounds"),
     path("d/<slug:slug>/rounds/new/", rounds.new_round, name="new_round"),
     path("d/<slug:slug>/rounds/<int:pk>/", rounds.round_page, name="round"),
+    path("d/<slug:slug>/rounds/<int:pk>/change/", rounds.change, name="change_round"),
     path("d/<slug:slug>/rounds/<int:pk>/close/", rounds.close, name="close_round"),
     path("d/<slug:slug>/rounds/<int:pk>/extend/", rounds.extend, name="extend_round"),
     path("d/<slug:slug>/rounds/<int:pk>/reopen/", rounds.reopen, name="reopen_round"),

@@ -128,6 +128,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:crowd_person": (LEADS, "get"),
     "labeling:rounds": (REVIEWERS, "get"),
     "labeling:new_round": (LEADS, "get"),
+    "labeling:change_round": (LEADS, "get"),
     "labeling:pilot": (LEADS, "get"),
     "labeling:pilot_act": (LEADS, "post"),
     "labeling:decide_qualifying": (LEADS, "post"),
@@ -270,7 +271,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
     kinds = {
         "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job",
         "round": "labeling:round labeling:reply labeling:close_round labeling:reopen_round "
-        "labeling:extend_round "
+        "labeling:extend_round labeling:change_round "
         "labeling:annotate api-1:renew api-1:release "
         "api-1:extend_round api-1:close_round api-1:reopen_round "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),

@@ -269,6 +269,36 @@ class RoundForm(forms.Form):
             self.add_error("keys", words)
 
 
+class ChangeForm(RoundForm):
+    """What can be changed while a round runs."""
+
+    CHANGED = ("name", "answers_wanted", "order", "people", "requires", *MORE)
+
+    def __init__(self, *args: Any, asking: Round, **options: Any) -> None:
+        first = {
+            name: getattr(asking, name) for name in ("name", "answers_wanted", "requires", *MORE)
+        }
+        first["people"] = asking.people.all()
+        kind = asking.kind
+        super().__init__(*args, dataset=asking.dataset, kind=kind, initial=first, **options)
+        self.keep_only([name for name in self.fields if name in self.CHANGED])
+        if "order" in self.fields:
+            self.fields["order"].choices = [  # type: ignore[attr-defined]
+                ("", _("As it is")),
+                ("random", _("Random")),
+                ("listed", _("By key")),
+            ]
+        if "answers_wanted" in self.fields:
+            self.fields["answers_wanted"].help_text = _(
+                "More: items that have their answers are asked about again, and keep their label "
+                "until then. Fewer: items that have enough settle at once."
+            )
+        self.fields["people"].help_text = _(
+            "Nobody chosen: every member. Who is taken off keeps what they answered; what they "
+            "hold goes to others within minutes."
+        )
+
+
 def kind_of(asked: str | None) -> str:
     """Return the kind of round asked for, else the usual one."""
     return asked if asked in KINDS else RoundKind.CLASSIFY

@@ -259,6 +259,13 @@ def _settle(row: RoundItem, *, last: Annotation) -> None:
         _give_label(row, agreed, confidence)
 
 
+def settle_if_whole(place: RoundItem) -> None:
+    """Settle an item whose answers are enough since its round wants fewer."""
+    answers = _counted(place)
+    if answers:
+        _settle(place, last=answers[-1])
+
+
 def _agreed(asking: Round, answers: Sequence[Annotation]) -> tuple[LabelClass | None, float, bool]:
     """Return class, confidence and whether nobody else need be asked."""
     if asking.confident:

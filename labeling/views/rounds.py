@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from labeling import access
-from labeling.forms.asking import KINDS, RoundForm, kind_of, usual
+from labeling.forms.asking import KINDS, ChangeForm, RoundForm, kind_of, usual
 from labeling.forms.rounds import ExtendForm
 from labeling.models import Round, RoundKind
 from labeling.queries import annotators, guards, qualifications
@@ -22,7 +22,7 @@ from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import disputes, open_disputes
 from labeling.queries.progress import progress
 from labeling.queries.settling import SETTLED_BY_CROWD
-from labeling.services import rounds
+from labeling.services import changing, rounds
 from labeling.services.asking import start_round
 from labeling.services.settling import LEAST_SURE
 
@@ -138,6 +138,21 @@ def extend(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         rounds.set_deadline(asking=asking, deadline=deadline)
     messages.success(request, _("%(n)d further items are asked about.") % {"n": len(added)})
     return redirect("labeling:round", slug, pk)
+
+
+@login_required
+def change(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Change a round that runs."""
+    asking = access.round_in(request.user, slug, pk, roles=access.LEADS)
+    form = ChangeForm(request.POST or None, asking=asking)
+    if form.is_valid():
+        chosen = {name: form.cleaned_data[name] for name in form.fields}
+        changing.change_round(asking=asking, **chosen)
+        messages.success(request, _("Changed. What was answered stays."))
+        return redirect("labeling:round", slug, pk)
+    context = {"dataset": asking.dataset, "section": "annotate", "round": asking, "form": form}
+    status = 422 if form.errors else 200
+    return render(request, "labeling/round_change.html", context, status=status)
 
 
 @login_required
