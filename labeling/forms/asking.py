@@ -204,6 +204,8 @@ class RoundForm(forms.Form):
         required.queryset = qualifications.qualifications_of(dataset)
         if kind == RoundKind.VERIFY:  # a label is needed to verify one
             self.fields["which"].choices = WHICH[1:]  # type: ignore[attr-defined]
+        if kind == RoundKind.ADJUDICATE:
+            self.fields["answers_wanted"].help_text = _("More than half of them decide.")
         if kind == RoundKind.PILOT:
             self.fields["answers_wanted"].help_text = _(
                 "Under each wording; two or more to compare."

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from labeling.models import (
     NO_LIMIT,
@@ -129,8 +129,21 @@ def make_round(
 
 
 @transaction.atomic
-def extend_round(*, asking: Round, items: Iterable[int], answers_wanted: int) -> list[int]:
-    """Ask about further items (by id) at the end of a round; returns those that are new to it."""
+def extend_round(*, asking: Round, items: Sequence[int], answers_wanted: int) -> list[int]:
+    """Ask about further items (by id) at the end of a round; returns those that are new to it.
+
+    A pilot asks about them under both wordings; a qualification stays the same for everybody.
+    """
+    if asking.kind == RoundKind.QUALIFY:
+        return []
+    if asking.kind == RoundKind.PILOT:
+        first = asking.beside or asking
+        for other in Round.objects.filter(Q(pk=first.pk) | Q(beside=first)).exclude(pk=asking.pk):
+            _add_items(other, items, answers_wanted)
+    return _add_items(asking, items, answers_wanted)
+
+
+def _add_items(asking: Round, items: Iterable[int], answers_wanted: int) -> list[int]:
     there = RoundItem.objects.filter(round=asking)
     known = set(there.values_list("item_id", flat=True)) | guidelines.example_items(asking.dataset)
     last = there.order_by("-position").values_list("position", flat=True).first()

@@ -24,6 +24,7 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
     asked = [(row, annotators.is_new(row)) for row in annotators.replies_for(request.user)]
     context = {
         "section": "my_work",
+        "now": timezone.now(),
         "work": [row for row in work if row.left],
         "finished": [row for row in work if not row.left],
         "qualifications": qualifications.standings_for(request.user),

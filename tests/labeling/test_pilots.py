@@ -12,7 +12,7 @@ from labeling.queries.disputes import open_disputes
 from labeling.queries.pilots import comparison_of, rounds_of
 from labeling.services import gold, pilots
 from labeling.services.annotations import annotator_for
-from labeling.services.rounds import NothingToAskError, claim_items
+from labeling.services.rounds import NothingToAskError, claim_items, extend_round
 from tests.factories import make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer
 
@@ -154,3 +154,10 @@ def test_people_read_the_wording_of_their_half_alone(client: Any):
         assert ("<strong>ears</strong>" in page) == is_second
         work = client.get(reverse("labeling:my_work")).text
         assert work.count("Two ways</h2>") == 1
+
+
+def test_further_items_are_asked_about_under_both_wordings():
+    first, second = rounds_of(make_pilot())
+    more = make_item(first.dataset, "more").pk
+    extend_round(asking=second, items=[more], answers_wanted=2)
+    assert [row.round_items.filter(item=more).count() for row in (first, second)] == [1, 1]

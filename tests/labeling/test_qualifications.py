@@ -16,7 +16,7 @@ from labeling.queries.crowd import answers_in
 from labeling.services import gold, qualifications
 from labeling.services.annotations import annotator_for, withdraw_annotation
 from labeling.services.qualifications import NotNowError, make_qualification
-from labeling.services.rounds import NothingToAskError, claim_items, make_round
+from labeling.services.rounds import NothingToAskError, claim_items, extend_round, make_round
 from tests.factories import make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer
 
@@ -237,3 +237,10 @@ def test_my_work_says_what_has_to_be_passed_first(client):
     client.force_login(make_member(dataset, Role.ANNOTATOR), backend=BACKEND)
     page = client.get(reverse("labeling:my_work")).text
     assert "first pass “Entry” (75 % right)" in page
+
+
+def test_a_qualification_stays_the_same_for_everybody():
+    asking = make_test(items=4)
+    more = make_item(asking.dataset).pk
+    assert extend_round(asking=asking, items=[more], answers_wanted=1) == []
+    assert asking.round_items.count() == 4
