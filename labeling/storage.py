@@ -68,12 +68,18 @@ def write_bytes(content: bytes) -> str:
 
 
 def side_by_side(
-    work: Callable[[Given], Made], values: Sequence[Given], *, pool: ThreadPoolExecutor
+    work: Callable[[Given], Made],
+    values: Sequence[Given],
+    *,
+    pool: ThreadPoolExecutor,
+    threads: int = THREADS,
 ) -> list[Made]:
     """Return what `work` makes of each value, in their order; one task a thread, not a value.
 
-    A task of a pool costs as much as hashing a small file.
+    A task of a pool costs as much as hashing a small file; one thread alone needs no pool.
     """
+    if threads <= 1:
+        return [work(value) for value in values]
     made: dict[int, Made] = {}
     waiting = iter(enumerate(values))  # shared: whoever is free takes the next one
 
@@ -81,7 +87,7 @@ def side_by_side(
         for number, value in waiting:
             made[number] = work(value)
 
-    list(pool.map(take_turns, range(min(THREADS, len(values)))))
+    list(pool.map(take_turns, range(min(threads, len(values)))))
     return [made[number] for number in range(len(values))]
 
 

@@ -7,6 +7,7 @@ from itertools import takewhile
 from django.db import transaction
 
 from labeling.models import Item, LabelChange, LabelClass, LabelSource, User
+from labeling.services.rows import insert_rows
 
 ROWS_A_STATEMENT = 200
 MOST_REASON = 200  # characters of the column
@@ -73,19 +74,18 @@ def _write(items: Sequence[Item]) -> None:
 
 def begin_history(*, items: Iterable[Item], by: User | None = None, reason: str = "") -> None:
     """Write the first row of the history of items that were just made with a label."""
-    LabelChange.objects.bulk_create(
+    insert_rows(
         [
             LabelChange(
-                item=item,
-                after=item.label,
+                item_id=item.pk,
+                after_id=item.label_id,
                 source=item.label_source,
                 by=by,
                 reason=reason[:MOST_REASON],
             )
             for item in items
             if item.label_id
-        ],
-        batch_size=ROWS_A_STATEMENT,
+        ]
     )
 
 

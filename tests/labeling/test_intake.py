@@ -229,13 +229,18 @@ def test_a_full_disk_refuses_before_anything_is_written(tmp_path: Path, capsys: 
     assert not Item.objects.exists()
 
 
-def test_work_done_side_by_side_keeps_its_order_and_its_errors():
+@pytest.mark.parametrize("threads", [1, storage.THREADS])
+def test_work_done_side_by_side_keeps_its_order_and_its_errors(threads: int):
     values = list(range(50))
     with ThreadPoolExecutor(storage.THREADS) as pool:
-        made = storage.side_by_side(lambda value: 60 / (value + 1), values, pool=pool)
+        made = storage.side_by_side(
+            lambda value: 60 / (value + 1), values, pool=pool, threads=threads
+        )
         assert made == [60 / (value + 1) for value in values]
         with pytest.raises(ZeroDivisionError):
-            storage.side_by_side(lambda value: 60 / (value - 30), values, pool=pool)
+            storage.side_by_side(
+                lambda value: 60 / (value - 30), values, pool=pool, threads=threads
+            )
 
 
 def test_work_that_lost_its_lease_writes_nothing_more(tmp_path: Path):

@@ -7,7 +7,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
+from posixpath import splitext
 
 from labeling.services.intake.placing import is_junk, is_outside, plain_name
 from labeling.services.jobs import Refused
@@ -71,7 +73,7 @@ def list_members(path: Path, *, open_archives: bool = False) -> Listing:
     elif path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
         found = list(_of_zip(path))
     elif path.is_file():
-        found = [_of_file(path, path.name)]
+        found = [_of_file(str(path), path.name)]
     else:
         raise Refused(f"There is no file or folder {path}.")
     kept = [member for member in found if not is_junk(member.name)]
@@ -85,11 +87,11 @@ def is_table(name: str) -> bool:
     >>> is_table("labels.csv"), is_table("train.csv.gz"), is_table("1.png")
     (True, True, False)
     """
-    return PurePosixPath(name.lower().removesuffix(".gz")).suffix in TABLES
+    return splitext(name.lower().removesuffix(".gz"))[1] in TABLES
 
 
 def _is_archive(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in ARCHIVES and not is_table(name)
+    return splitext(name)[1].lower() in ARCHIVES and not is_table(name)
 
 
 def _named_once(members: list[Member]) -> Iterator[Member]:
@@ -119,40 +121,46 @@ def _checked(member: Member) -> Member:
 
 
 def _of_folder(root: Path, *, open_archives: bool) -> Iterator[Member]:
+    """Walk with plain strings: a path object costs as much as the system call behind it."""
     archives = []
+    start = len(os.path.join(root, ""))
     for folder, subfolders, names in os.walk(root):
         subfolders.sort()
         for name in sorted(names):
-            path = Path(folder, name)
-            inside = path.relative_to(root).as_posix()
-            if open_archives and path.suffix.lower() == ".zip" and path.parent == root:
-                archives.append(path)
+            path = os.path.join(folder, name)
+            if open_archives and splitext(name)[1].lower() == ".zip" and len(folder) < start:
+                archives.append(Path(path))
             else:
-                yield _checked(_of_file(path, inside, root=root))
-    for path in archives:
-        prefix = f"{path.stem}/" if len(archives) > 1 else ""
-        for member in _of_zip(path):
+                yield _checked(_of_file(path, path[start:], root=root))
+    for archive in archives:
+        prefix = f"{archive.stem}/" if len(archives) > 1 else ""
+        for member in _of_zip(archive):
             yield replace(member, name=prefix + member.name)
 
 
-def _of_file(path: Path, name: str, *, root: Path | None = None) -> Member:
+def _of_file(path: str, name: str, *, root: Path | None = None) -> Member:
     plain = plain_name(name.encode("utf-8", "replace").decode())
     problem = None
     size = 0
     try:
-        size = path.stat().st_size
-        if root is not None and path.is_symlink() and not path.resolve().is_relative_to(root):
-            problem = ("outside_archive", "A link that leads out of the folder is not followed.")
-        elif not path.is_file():
+        found = os.lstat(path)
+        if stat.S_ISLNK(found.st_mode):
+            found = os.stat(path)
+            if root is not None and not Path(path).resolve().is_relative_to(root):
+                reason = "A link that leads out of the folder is not followed."
+                problem = ("outside_archive", reason)
+        size = found.st_size
+        if problem is None and not stat.S_ISREG(found.st_mode):
             problem = ("unreadable", "This is not a plain file.")
     except OSError as error:
         problem = ("unreadable", f"The file cannot be read ({error.strerror}).")
-    return Member(plain, size, lambda: _read_file(path), problem)
+    return Member(plain, size, partial(_read_file, path), problem)
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
     except OSError as error:
         raise MemberError("unreadable", f"The file cannot be read ({error.strerror}).") from error
 

@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from labeling.models import Split
 
@@ -97,7 +96,7 @@ def place(key: str) -> Place:
     >>> place("unlabelled/1.png").label is None
     True
     """
-    folders = list(PurePosixPath(key).parts[:-1])
+    folders = key.split("/")[:-1]
     split = split_named(folders[0]) if folders else ""
     if split:
         folders.pop(0)

@@ -9,7 +9,6 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from labeling.models import (
-    Content,
     Item,
     LabelClass,
     LabelSource,
@@ -22,6 +21,7 @@ from labeling.services import labels
 from labeling.services.intake.measuring import Opened
 from labeling.services.intake.reading import Candidate
 from labeling.services.intake.tables import captured
+from labeling.services.rows import insert_rows
 
 BY_PEOPLE = (LabelSource.CONSENSUS, LabelSource.REVIEW)
 MOST_REASON_CHARACTERS = 500
@@ -63,9 +63,8 @@ def record(opened: Sequence[Opened], ledger: Ledger) -> None:
     """Save a batch. The caller holds the transaction; what is recorded is never done again."""
     dataset = ledger.upload.dataset
     contents = {o.content.sha256: o.content for o in opened if o.content}
-    Content.objects.bulk_create(
-        [content for content in contents.values() if content._state.adding], ignore_conflicts=True
-    )
+    new_contents = [content for content in contents.values() if content._state.adding]
+    insert_rows(new_contents, ignore_conflicts=True)
     keys = [o.candidate.key for o in opened if o.content or o.candidate.is_known]
     there = Item.objects.select_related("label").filter(dataset=dataset, key__in=keys)
     items = {item.key: item for item in there}
@@ -74,14 +73,14 @@ def record(opened: Sequence[Opened], ledger: Ledger) -> None:
         ledger.elsewhere = _elsewhere(new, ledger)
     for one in opened:
         _place(one, items, ledger)
-    Item.objects.bulk_create(ledger.new)
+    insert_rows(ledger.new)
     Item.objects.bulk_update(ledger.replaced, ["content", "odd"])
     reason = f"imported with {ledger.upload.name}"
     labels.begin_history(items=ledger.new, by=ledger.upload.by, reason=reason)
     for entry in ledger.entries:
         if entry.item is not None:
             entry.item_id = entry.item.pk
-    UploadEntry.objects.bulk_create(ledger.entries)
+    insert_rows(ledger.entries)
 
 
 def _elsewhere(hashes: Sequence[str], ledger: Ledger) -> dict[str, list[Item]]:
@@ -188,15 +187,15 @@ def _new_item(one: Opened, ledger: Ledger) -> Item:
     assert content is not None
     label = ledger.classes.get(candidate.label or "")
     return Item(
-        dataset=ledger.upload.dataset,
+        dataset_id=ledger.upload.dataset_id,
         key=candidate.key,
-        content=content,
+        content_id=content.sha256,
         split=candidate.split or Split.NONE,
         source_group=candidate.group,
         captured_at=candidate.captured_at or captured(str(content.facts.get("captured_at", ""))),
         metadata=dict(candidate.metadata),
         odd=one.odd,
-        label=label,
+        label_id=label.pk if label else None,
         label_source=LabelSource.IMPORT if label else LabelSource.NONE,
     )
 
@@ -269,7 +268,7 @@ def _enter(
     all_notes = [*notes, *map(tuple, one.odd), *one.candidate.notes]
     ledger.entries.append(
         UploadEntry(
-            upload=ledger.upload,
+            upload_id=ledger.upload.pk,
             name=one.candidate.name,
             line=one.candidate.line,
             outcome=outcome,
