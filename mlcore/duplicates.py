@@ -56,6 +56,9 @@ EMBEDDING_COPY = 0.78
 EMBEDDING_SCALE = 0.1
 """Width of the score's rise around EMBEDDING_COPY, same unit."""
 
+FAINT_AN_ITEM = 1.0
+"""Pairs an item that embeddings alone may propose at most, whatever `least_score` asks for."""
+
 SOUND_COPY_SHARE = 0.1
 """Without pictures: distance to a copy over distance to the farthest of 20 neighbours."""
 
@@ -149,7 +152,7 @@ def find_copies(
 def _add(
     found: dict[tuple[int, int], Pair], one: int, other: int, score: float, *, why: tuple[str, str]
 ) -> None:
-    key = (min(one, other), max(one, other))
+    key = (int(min(one, other)), int(max(one, other)))
     if key not in found or found[key].score < score:
         found[key] = Pair(*key, float(score), *why)
 
@@ -367,6 +370,11 @@ def _join_embedded(
     share = np.minimum(relative * COPY_SHARE / yardstick.limit, 1.0)
     strength = margin + 0.5 * (1.0 - share)
     scores = 0.97 / (1.0 + np.exp((EMBEDDING_COPY - strength) / EMBEDDING_SCALE))
-    for (i, j), score in zip(pairs, scores, strict=True):
-        words = "The model sees nearly the same picture, far closer than other neighbours."
+    best = np.argsort(-scores, kind="stable")[: round(FAINT_AN_ITEM * len(pictures))]
+    for (i, j), score in zip(pairs[best], scores[best], strict=True):
+        words = (
+            "The model sees nearly the same picture, far closer than other neighbours."
+            if score >= LEAST_SCORE
+            else "The model sees them closer than other neighbours; perhaps the same shot."
+        )
         _add(found, i, j, score, why=("embedding", words))

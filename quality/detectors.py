@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Media
 from quality.doubts import Doubt
-from quality.doubts.copies import find_copy_sets, find_leakage
+from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
 from quality.doubts.labels import find_wrong_labels, most_candidates
 from quality.doubts.sounds import find_bad_sound, say_how_tight
 from quality.models import Action
@@ -125,6 +125,7 @@ KINDS: dict[str, Kind] = {
             find_leakage,
             about="set",
             compares=True,
+            most_candidates=most_faint_leaks,
         ),
         Kind(
             "silent_audio",

@@ -15,7 +15,8 @@ from quality import arrays
 from quality.models import Run
 
 ROWS_A_READ = 2_000
-# Score from which a pair waits in the queue; sure copies begin at mlcore.duplicates.LEAST_SCORE.
+# Score from which a pair waits in the queue of copies; that of leaks goes on below (a bounded
+# number, see quality.doubts.copies). Sure copies begin at mlcore.duplicates.LEAST_SCORE.
 # At .35 / .05, .84 / .94 of the copies that people listed in cifar10 are there: set with that
 # list in view. The longer tail is 115 pairs among its 15,000 pictures, 2 among 1,074 digits and
 # none in clothing.
@@ -81,9 +82,14 @@ class Survey:
             sizes.append(float(pixels or facts.get("seconds") or size))
         return sizes
 
-    @cached_property
+    @property
     def copies(self) -> list[Pair]:
         """Pairs that are taken for the same thing, suspected ones included; surest first."""
+        return [pair for pair in self.likenesses if pair.score >= SUSPECTED_COPY]
+
+    @cached_property
+    def likenesses(self) -> list[Pair]:
+        """Pairs that may be the same thing, down to the faintest likeness; surest first."""
         if not len(self):
             return []
         has_hash = any(self.column("phash"))
@@ -95,7 +101,7 @@ class Survey:
             flat=self.without_hash if has_hash else self.is_brief,
             neighbours=self.graph,
             thumbnails=self.thumbnails,
-            least_score=SUSPECTED_COPY,
+            least_score=0.0,
         )
 
     @cached_property

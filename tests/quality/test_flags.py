@@ -313,3 +313,23 @@ def test_only_texts_of_some_length_are_copies_by_likeness(words: int, found: int
     vectors[1] = vectors[0] + 0.001
     survey = replace(survey_of(dataset), graph=nearest(vectors))
     assert len([pair for pair in survey.copies if pair.score > 0.5]) == found
+
+
+def test_leaks_go_on_with_a_bounded_number_of_faint_likenesses_across_splits():
+    dataset = make_dataset()
+    for number in range(100):
+        make_item(dataset, f"{number:03d}.png", "cat", split="test" if number % 2 else "train")
+    rng = np.random.default_rng(4)
+    vectors = rng.normal(size=(100, 20))
+    vectors[1] = vectors[0] + rng.normal(0, 0.3, 20)  # across the splits
+    vectors[4] = vectors[2] + rng.normal(0, 0.3, 20)  # within train
+    pictures = rng.uniform(0, 255, (100, 32 * 32)).astype(np.float32)
+    survey = replace(survey_of(dataset), graph=nearest(vectors), thumbnails=pictures)
+    kind, work = KINDS["leakage"], make_work(dataset)
+    assert kind.find
+    store(work, survey, kind=kind, doubts=kind.find(survey))
+    first, second = Flag.objects.order_by("-score")  # 2 % of the items
+    assert {first.is_likely, second.is_likely} == {False}
+    assert sorted(first.items.values_list("key", flat=True)) == ["000.png", "001.png"]
+    assert set(second.items.values_list("split", flat=True)) == {"train", "test"}
+    assert first.reason.startswith("Perhaps the same thing is in test and in train.")
