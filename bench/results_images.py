@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from results_drive import Winnow, gain, read_table, read_zip, scores, write_tabl
 FIRST_CLOTHING = 50  # flags of a queue that count (issue 2)
 FIRST_LEAKS = 400
 REVIEWED = (1.0, 1.5)  # times the true number of wrong labels
+MOST_QUEUES = 8  # one after another, until so many labels are decided
+DECIDED = ("reviewed", "relabel", "suggestion_right", "keep")
 
 Figures = Iterator[dict[str, Any]]
 
@@ -95,19 +98,37 @@ def cifar10(shared: Path, work: Path) -> Figures:
 
 
 def _reviewed(winnow: Winnow, truth: Path, *, wrong: int, first: int) -> Figures:
-    done = 0
+    done = right = 0
     for share in REVIEWED:
         count = round(share * wrong) - done
-        found = winnow.inside(
-            "review", "cifar10", "--kind=label_error", f"--count={count}", f"--truth={truth}"
-        )
-        done += found["reviewed"]
+        found = _decided(winnow, truth, count=count)
+        done, right = done + found["reviewed"], right + found["relabel"]
         yield {"figure": f"review of {share}x", "wrong": wrong, **found}
         proved = winnow.command("prove", "cifar10", str(first), str(found["version"]))
-        yield {"figure": f"gain after {share}x", "decisions": done, **gain(proved)}
+        told = {"decisions": done, "corrected": right, "of_wrong": round(right / wrong, 4)}
+        yield {"figure": f"gain after {share}x", **told, **gain(proved)}
     found = winnow.inside("correct_all", "cifar10", f"--truth={truth}")
     proved = winnow.command("prove", "cifar10", str(first), str(found["version"]))
     yield {"figure": "gain with every label right (the most there is)", **gain(proved)}
+
+
+def _decided(winnow: Winnow, truth: Path, *, count: int) -> dict[str, Any]:
+    """Decide `count` label errors; whenever the queue is done, train and check again."""
+    told: Counter[str] = Counter()
+    queues: list[int] = []
+    cpu = 0.0
+    while told["reviewed"] < count and len(queues) < MOST_QUEUES:
+        if queues:
+            cpu += winnow.command("train", "cifar10")["cpu_s"]
+            cpu += winnow.command("detect", "cifar10", "--kind=label_error")["cpu_s"]
+        left = count - told["reviewed"]
+        found = winnow.inside("review", "cifar10", f"--count={left}", f"--truth={truth}")
+        queues.append(found["queue"])
+        told.update({name: found.get(name, 0) for name in DECIDED})
+        if queues[1:] and not found["reviewed"]:
+            break
+    cpu = round(cpu, 1)
+    return {"queues": queues, **told, "version": found["version"], "trained_and_checked_cpu_s": cpu}
 
 
 def _leakage(winnow: Winnow, data: Path) -> dict[str, Any]:

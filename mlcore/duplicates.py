@@ -59,8 +59,8 @@ EMBEDDING_SCALE = 0.1
 FAINT_AN_ITEM = 1.0
 """Pairs an item that embeddings alone may propose at most, whatever `least_score` asks for."""
 
-SOUND_COPY_SHARE = 0.1
-"""Without pictures: distance to a copy over distance to the farthest of 20 neighbours."""
+NEAR_COPY_SHARE = 0.1
+"""Without pictures (texts): distance to a copy over distance to the farthest of 20 neighbours."""
 
 LEAST_SCORE = 0.5
 """From here a pair is called a copy."""
@@ -118,7 +118,8 @@ def find_copies(
     neighbours : NeighbourGraph
         Over the same rows.
     thumbnails : float ndarray of shape (n_items, 32 * 32)
-        Grey, 0 to 255; without them hashes must agree better.
+        Grey, any scale; of sounds their spectrograms (`features.waves.spectrogram_picture`).
+        Without them hashes must agree better.
     least_score : float
         Lower it to also get pairs that are only suspected, for a queue worst first.
     rng : numpy Generator
@@ -139,7 +140,7 @@ def find_copies(
     rng = np.random.default_rng(SEED) if rng is None else rng
     if thumbnails is None:
         _join_hashes(found, rows, phashes, mirror_phashes)
-        _join_sounds(found, graph, has_hashes=phashes is not None)
+        _join_near(found, graph, has_hashes=phashes is not None)
     else:
         if thumbnails.shape != (n_items, SIDE * SIDE):
             raise ValueError(f"thumbnails must have shape ({n_items}, {SIDE * SIDE})")
@@ -233,7 +234,7 @@ def _join_hashes(
             _add(found, i, j, 0.9 - 0.08 * float(distance), why=(evidence, words))
 
 
-def _join_sounds(
+def _join_near(
     found: dict[tuple[int, int], Pair],
     graph: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
     *,
@@ -245,7 +246,7 @@ def _join_sounds(
     pairs, cosine, similarities = graph
     distances = np.maximum(1.0 - similarities.astype(np.float64), 0.0)
     exponent = tail_exponent(distances)
-    limit = _chance_limit(SOUND_COPY_SHARE, rank=distances.shape[1], exponent=exponent)
+    limit = _chance_limit(NEAR_COPY_SHARE, rank=distances.shape[1], exponent=exponent)
     level = np.minimum(distances[pairs[:, 0], -1], distances[pairs[:, 1], -1])
     share = (1.0 - cosine) / np.maximum(level, 1e-9)
     close = (share < 2 * limit) & (level > 0)
@@ -308,9 +309,11 @@ def _join_pictures(
         shaped = nearest(shapes(pictures[rows]), k=SHAPE_NEIGHBOURS).indices
         own = np.repeat(rows, shaped.shape[1])
         candidates.append(np.sort(np.stack([own, rows[shaped.ravel()]], axis=1), axis=1))
+    if phashes is None and graph is not None:
+        candidates.append(graph[0])
     pairs = np.unique(np.concatenate(candidates), axis=0)
     _join_aligned(found, pairs, pictures, pictures, yardstick, evidence="hash")
-    if graph is not None:
+    if graph is not None and phashes is not None:  # what it takes was learned from photos
         _join_embedded(found, graph, pictures, yardstick)
 
 
@@ -338,7 +341,7 @@ def _how_alike(share: float) -> str:
     """Say what a share of the difference of unrelated pictures means."""
     times = 1 / max(share, 0.01)
     count = "over 100" if times >= 100 else f"{times:.0f}" if times >= 3 else f"{times:.1f}"
-    return f"The most alike unrelated pictures here differ {count} times as much as these two"
+    return f"The most alike unrelated items here differ {count} times as much as these two"
 
 
 def _relative_share(
@@ -373,8 +376,8 @@ def _join_embedded(
     best = np.argsort(-scores, kind="stable")[: round(FAINT_AN_ITEM * len(pictures))]
     for (i, j), score in zip(pairs[best], scores[best], strict=True):
         words = (
-            "The model sees nearly the same picture, far closer than other neighbours."
+            "To the model they are nearly the same, far closer than other neighbours."
             if score >= LEAST_SCORE
-            else "The model sees them closer than other neighbours; perhaps the same shot."
+            else "To the model they are closer than other neighbours; perhaps the same source."
         )
         _add(found, i, j, score, why=("embedding", words))

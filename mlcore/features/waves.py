@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from mlcore.alignment import SIDE
 from mlcore.sounds import decode_sound
 
 RATE = 16_000
@@ -31,6 +33,9 @@ QUIETEST_DECIBELS = 80.0
 LEAST_POWER = 1e-12
 """Band power of a clip below which nothing is recorded: far under one step of 24 bits."""
 MFCC_DIMENSIONS = SEGMENTS * COEFFICIENTS * 2
+
+PICTURE_RANGE_DECIBELS = 50.0
+"""Below the loudest point of a clip's spectrogram all is the same; codecs drop it."""
 
 YAMNET_WINDOW = 15_600
 """Samples that YAMNet takes at once (0.975 s)."""
@@ -89,9 +94,7 @@ def mfcc_statistics(wave: np.ndarray) -> np.ndarray:
     """
     import librosa
 
-    power = np.abs(librosa.stft(wave, n_fft=FRAME, hop_length=HOP)) ** 2
-    bands = _mel_bands() @ power
-    bands = _sounding(bands / max(float(bands.max()), LEAST_POWER))
+    bands = _sounding(_relative_bands(wave), margin=SOUND_MARGIN)
     levels = librosa.power_to_db(bands, top_db=QUIETEST_DECIBELS)
     coefficients = librosa.feature.mfcc(S=levels, n_mfcc=COEFFICIENTS)
     coefficients[0] -= coefficients[0].max()
@@ -100,11 +103,44 @@ def mfcc_statistics(wave: np.ndarray) -> np.ndarray:
     return np.concatenate(statistics).astype(np.float32)
 
 
-def _sounding(bands: np.ndarray) -> np.ndarray:
+def spectrogram_picture(wave: np.ndarray) -> np.ndarray:
+    """Return the sound in a clip as a small picture, by which copies of it are known.
+
+    Shifted, louder and re-encoded copies have nearly the same one: it begins and ends with the
+    sound, without margin, for there may be nothing to show before the first word.
+
+    Parameters
+    ----------
+    wave : float ndarray of shape (n_samples,)
+        At 16 kHz, at least SHORTEST long.
+
+    Returns
+    -------
+    float32 ndarray of shape (SIDE * SIDE,)
+        Level of mel bands (rows) over the length of the sound (columns), in units of
+        PICTURE_RANGE_DECIBELS below the loudest, -1 to 0; all 0 where nothing was recorded.
+    """
+    bands = _sounding(_relative_bands(wave), margin=0)
+    floor = 10 ** (-PICTURE_RANGE_DECIBELS / 10)
+    levels = 10 / PICTURE_RANGE_DECIBELS * np.log10(np.maximum(bands, floor))
+    grown = Image.fromarray(levels.astype(np.float32))
+    return np.asarray(grown.resize((SIDE, SIDE), Image.Resampling.BOX), np.float32).ravel()
+
+
+def _relative_bands(wave: np.ndarray) -> np.ndarray:
+    """Return the power of mel bands, (BANDS, n_frames), relative to the greatest."""
+    import librosa
+
+    power = np.abs(librosa.stft(wave, n_fft=FRAME, hop_length=HOP)) ** 2
+    bands = _mel_bands() @ power
+    return np.asarray(bands / max(float(bands.max()), LEAST_POWER))
+
+
+def _sounding(bands: np.ndarray, *, margin: int) -> np.ndarray:
     """Leave out frames before and after the sound; `bands` is (n_bands, n_frames), power."""
     power = bands.sum(axis=0)
     loud = np.flatnonzero(power >= power.max() * 10 ** (-SOUND_DECIBELS / 10))
-    return bands[:, max(loud[0] - SOUND_MARGIN, 0) : loud[-1] + 1 + SOUND_MARGIN]
+    return bands[:, max(loud[0] - margin, 0) : loud[-1] + 1 + margin]
 
 
 @lru_cache(maxsize=1)

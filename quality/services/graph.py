@@ -11,6 +11,7 @@ from labeling import storage
 from labeling.models import Content, Media
 from labeling.services.jobs import Work
 from mlcore.alignment import SIDE
+from mlcore.files import UnusableFile
 from mlcore.neighbours import NeighbourGraph, nearest
 from quality import arrays, graphs
 from quality.models import Run
@@ -20,7 +21,8 @@ from quality.services.features import backbone_named, backbones_for, extend_feat
 if TYPE_CHECKING:
     from mlcore.features import Backbone
 
-THUMBNAILS = f"grey-{SIDE}"  # kept like the vectors of a backbone: they too belong to contents
+# Small pictures are kept like the vectors of a backbone: they too belong to contents.
+THUMBNAILS = {Media.IMAGE: f"grey-{SIDE}", Media.AUDIO: f"mel-{SIDE}"}
 PICTURES_A_SHARE = 500
 HASHES_A_QUERY = 500
 
@@ -44,9 +46,9 @@ def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
 
 
 def compared(work: Work, survey: Survey, *, backbone: "Backbone") -> Survey:
-    """Add what copies are found by: neighbours, and small pictures where there are pictures."""
+    """Add what copies are found by: neighbours, and small pictures of images and sounds."""
     graph = neighbour_graph(work, survey, backbone=backbone)
-    thumbnails = _thumbnails(work, survey) if survey.dataset.media == Media.IMAGE else None
+    thumbnails = _thumbnails(work, survey) if survey.dataset.media in THUMBNAILS else None
     return replace(survey, graph=graph, backbone=backbone.name, thumbnails=thumbnails)
 
 
@@ -73,17 +75,22 @@ def _contents(hashes: list[str]) -> dict[str, Content]:
 
 
 def _thumbnails(work: Work, survey: Survey) -> np.ndarray:
-    known = arrays.known_contents(THUMBNAILS)
+    media = Media(survey.dataset.media)
+    name = THUMBNAILS[media]
+    known = arrays.known_contents(name)
     missing = sorted(set(survey.hashes) - known.keys())
-    previews = _previews(missing)
+    previews = _previews(missing) if media == Media.IMAGE else {}
     for start in range(0, len(missing), PICTURES_A_SHARE):
         work.progress(start, len(missing), message="Making small grey pictures to compare")
         work.check()
         part = missing[start : start + PICTURES_A_SHARE]
-        vectors = np.stack([_grey(storage.read_bytes(previews[sha256])) for sha256 in part])
-        arrays.save_features(THUMBNAILS, part, vectors=vectors)
+        if media == Media.IMAGE:
+            vectors = [_grey(storage.read_bytes(previews[sha256])) for sha256 in part]
+        else:
+            vectors = [_spectrogram(storage.read_bytes(sha256)) for sha256 in part]
+        arrays.save_features(name, part, vectors=np.stack(vectors))
         work.keep()
-    return arrays.load_features(THUMBNAILS, survey.hashes)
+    return arrays.load_features(name, survey.hashes)
 
 
 def _previews(hashes: list[str]) -> dict[str, str]:
@@ -95,3 +102,12 @@ def _grey(content: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(content)) as picture:
         grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(grey, np.float32).ravel()
+
+
+def _spectrogram(content: bytes) -> np.ndarray:
+    from mlcore.features.waves import read_wave, spectrogram_picture
+
+    try:
+        return spectrogram_picture(read_wave(content))
+    except UnusableFile:  # can no longer be read: an even picture is alike to nothing
+        return np.zeros(SIDE * SIDE, np.float32)

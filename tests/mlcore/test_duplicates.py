@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
@@ -12,11 +13,13 @@ from PIL import Image, ImageDraw, ImageOps
 from mlcore.alignment import SIDE
 from mlcore.copy_sets import Proposal, copy_sets, keep_one, propose
 from mlcore.duplicates import EXACT, Pair, find_copies
+from mlcore.features.waves import read_wave, spectrogram_picture
 from mlcore.hamming import BRUTE_FORCE_ITEMS, close_pairs
 from mlcore.images import measure_image
 from mlcore.neighbours import nearest
 
 PLANTED_OF_A_KIND = 12
+WORD_RATE = 16_000
 
 
 def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
@@ -149,13 +152,64 @@ def test_equal_pixels_in_other_bytes_are_found_without_any_picture() -> None:
     assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(0, 2, "pixels")]
 
 
-def test_sounds_far_closer_than_their_neighbours_are_copies() -> None:
+def test_texts_far_closer_than_their_neighbours_are_copies() -> None:
     rng = np.random.default_rng(3)
     vectors = rng.normal(size=(200, 30))
     vectors[7] = vectors[150] + rng.normal(0, 0.02, 30)
     hashes = [hashlib.sha256(row.tobytes()).hexdigest() for row in vectors]
     pairs = find_copies(sha256=hashes, neighbours=nearest(vectors))
     assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(7, 150, "embedding")]
+
+
+def spoken(seed: int) -> np.ndarray:
+    """A second at 16 kHz: four vowels of random pitch and formants, in a quiet room."""
+    rng = np.random.default_rng(seed)
+    wave = rng.normal(0, 2e-4, WORD_RATE)
+    begin = 4000
+    for _ in range(4):
+        length = int(rng.integers(1200, 2400))
+        time = np.arange(length) / WORD_RATE
+        formants, pitch = rng.uniform(300, 3500, 3), rng.uniform(90, 250)
+        for partial in pitch * np.arange(1, 25):
+            loud = np.exp(-(((partial - formants) / 250) ** 2)).sum()
+            wave[begin : begin + length] += 0.05 * loud * np.sin(2 * np.pi * partial * time)
+        begin += length
+    return wave
+
+
+def encoded(wave: np.ndarray, kind: str) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, wave, WORD_RATE, format=kind)
+    return stream.getvalue()
+
+
+SOUND_CHANGES = {
+    "10 ms later": lambda wave: encoded(np.r_[np.zeros(160), wave[:-160]], "WAV"),
+    "200 ms later": lambda wave: encoded(np.r_[np.zeros(3200), wave[:-3200]], "WAV"),
+    "200 ms earlier": lambda wave: encoded(np.r_[wave[3200:], np.zeros(3200)], "WAV"),
+    "softer": lambda wave: encoded(0.1 * wave, "WAV"),
+    "mp3": lambda wave: encoded(wave, "MP3"),
+    "ogg": lambda wave: encoded(wave, "OGG"),
+    "all": lambda wave: encoded(0.5 * np.r_[np.zeros(1600), wave[:-1600]], "MP3"),
+}
+
+
+@pytest.mark.parametrize("change", SOUND_CHANGES)
+def test_shifted_louder_and_re_encoded_clips_are_copies_and_other_words_are_not(
+    change: str,
+) -> None:
+    words = [spoken(seed) for seed in range(40)]
+    copies = [SOUND_CHANGES[change](words[place]) for place in range(5)]
+    contents = [encoded(word, "WAV") for word in words] + copies
+    pictures = np.stack([spectrogram_picture(read_wave(content)) for content in contents])
+    pairs = find_copies(sha256=[str(row) for row in range(45)], thumbnails=pictures)
+    assert sorted((pair.first, pair.second) for pair in pairs) == [(n, 40 + n) for n in range(5)]
+
+
+def test_silent_clips_are_alike_to_nothing() -> None:
+    clips = [spoken(seed) for seed in range(30)] + [np.zeros(WORD_RATE)] * 3
+    pictures = np.stack([spectrogram_picture(clip) for clip in clips])
+    assert find_copies(sha256=[str(row) for row in range(33)], thumbnails=pictures) == []
 
 
 @settings(max_examples=20, deadline=None)
