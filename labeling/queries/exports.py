@@ -98,13 +98,15 @@ def annotation_rows(dataset: Dataset) -> Iterator[Sequence[Any]]:
     The outcome says what it counts for now: counted, surplus, skipped or withdrawn (taken back,
     offered again, or a second answer of the same person). Gold answers measure who gave them.
     """
-    rows = Annotation.objects.filter(round__dataset=dataset).values_list(
+    rows = Annotation.objects.values_list(
         "pk", "item__key", "annotator__user__username", "annotator__name", "answer", "label__name",
         "asked__name", "reason", "seconds", "round__name", "guideline__number",
         "suggestion__name", "suggestion_shown", "is_gold", "is_surplus", "is_parked",
         "created_at", "withdrawn_at",
     )  # fmt: skip
-    for row in in_pieces(rows):
+    # Round by round: over all of them SQLite sorts every answer again for each piece.
+    rounds = dataset.rounds.order_by("pk").values_list("pk", flat=True)
+    for row in (row for asking in rounds for row in in_pieces(rows.filter(round=asking))):
         _, key, user, name, kind, label, *rest, is_surplus, is_parked, at, withdrawn = row
         outcome = _outcome(kind, is_surplus=is_surplus, is_withdrawn=withdrawn is not None)
         yield (

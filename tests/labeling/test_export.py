@@ -183,6 +183,22 @@ def test_annotations_can_be_imported_elsewhere_by_their_columns():
 
 
 @pytest.mark.django_db
+def test_annotations_of_every_round_come_once_round_by_round():
+    dataset = make_annotations(3)
+    first = Annotation.objects.earliest("pk")
+    second = rounds.make_round(
+        dataset=dataset, name="s", kind="classify", items=[first.item_id], answers_wanted=1
+    )
+    Annotation.objects.create(
+        round=second, item=first.item, annotator=first.annotator, answer="unsure"
+    )
+    Annotation.objects.create(
+        round=first.round, item=first.item, annotator=first.annotator, answer="unsure"
+    )
+    assert [row["round"] for row in table(read(dataset, "annotations"))] == [*"rrrr", "s"]
+
+
+@pytest.mark.django_db
 def test_annotations_say_what_each_counts_for_and_which_measured_who_gave_them():
     dataset = make_annotations(1)
     first = Annotation.objects.get()
