@@ -99,6 +99,7 @@ class _Worth:
     is_test: Sequence[bool]
     is_labelled: Sequence[bool]
     sizes: Sequence[float]
+    sharpness: Sequence[float] | None
 
     def best(self, items: Sequence[int], *, test_first: bool) -> int:
         place = keep_one(
@@ -106,6 +107,7 @@ class _Worth:
             is_test=[test_first and not self.is_test[item] for item in items],
             is_labelled=[self.is_labelled[item] for item in items],
             sizes=[self.sizes[item] for item in items],
+            sharpness=self.sharpness and [self.sharpness[item] for item in items],
         )
         return items[place]
 
@@ -123,6 +125,7 @@ def propose(
     is_test: Sequence[bool],
     is_labelled: Sequence[bool],
     sizes: Sequence[float],
+    sharpness: Sequence[float] | None = None,
     splits: Sequence[str] | None = None,
 ) -> list[Proposal]:
     """Propose what to keep of copies: sets of equal content first, then look-alikes.
@@ -135,12 +138,12 @@ def propose(
     ----------
     pairs : sequence of Pair
         What `mlcore.duplicates.find_copies` found, as far as it is to be believed.
-    is_test, is_labelled, sizes : sequences, length n_items
+    is_test, is_labelled, sizes, sharpness : sequences, length n_items
         As in `keep_one`; test copies stay.
     splits : sequence of str, length n_items
         Where given, one item *of each split* stands for its equals: for leaks.
     """
-    worth = _Worth(is_test, is_labelled, sizes)
+    worth = _Worth(is_test, is_labelled, sizes, sharpness)
     exact = [pair for pair in pairs if pair.evidence in EXACT]
     equals = copy_sets(len(is_test), exact)
     set_of = {item: place for place, items in enumerate(equals) for item in items}
@@ -192,10 +195,11 @@ def _stars(pairs: Sequence[Pair], worth: _Worth) -> list[Proposal]:
     in_test = {item for item in near if worth.is_test[item]}
     leaking = {item for item in in_test if set(near[item]) - in_test}
 
-    def rank(item: int) -> tuple[bool, bool, int, bool, float, int]:
+    def rank(item: int) -> tuple[bool, bool, int, bool, float, float, int]:
         is_labelled, size = worth.is_labelled[item], worth.sizes[item]
         first = (item not in leaking, item not in in_test)
-        return (*first, -len(near[item]), not is_labelled, -size, item)
+        sharp = worth.sharpness[item] if worth.sharpness else 0.0
+        return (*first, -len(near[item]), not is_labelled, -size, -sharp, item)
 
     kept: set[int] = set()
     taken: set[int] = set()

@@ -82,6 +82,7 @@ def _by_worth(
         is_test=survey.is_test.tolist(),
         is_labelled=(survey.labels >= 0).tolist(),
         sizes=survey.extents,
+        sharpness=[survey.facts(row).get("sharpness", 0.0) for row in range(len(survey))],
         splits=splits,
     )
 

@@ -212,6 +212,15 @@ def test_silent_clips_are_alike_to_nothing() -> None:
     assert find_copies(sha256=[str(row) for row in range(33)], thumbnails=pictures) == []
 
 
+@pytest.mark.parametrize("evidence", ["pixels", "hash"])
+def test_of_equally_large_copies_the_sharpest_is_proposed_to_stay(evidence: str) -> None:
+    pairs = [Pair(0, 1, 0.9, evidence, ""), Pair(1, 2, 0.9, evidence, "")]
+    pairs.append(Pair(0, 2, 0.9, evidence, ""))
+    known = {"is_test": [False] * 3, "is_labelled": [True] * 3, "sizes": [5.0] * 3}
+    (found,) = propose(pairs, **known, sharpness=[1.0, 3.0, 2.0])
+    assert (found.kept, found.taken) == ((1,), (0, 2))
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 100), most_bits=st.integers(0, 11))
 def test_hash_search_finds_what_comparing_all_finds(seed: int, most_bits: int) -> None:
