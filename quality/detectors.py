@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Media
 from quality.doubts import Doubt
+from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
 from quality.doubts.labels import find_wrong_labels, most_candidates
 from quality.doubts.sounds import find_bad_sound, say_how_tight
@@ -91,6 +92,7 @@ def find_odd_files(survey: Survey) -> list[Doubt]:
 LABEL_ACTIONS = (Action.RELABEL, Action.KEEP, Action.ROUND, Action.EXCLUDE, Action.MOVE)
 COPY_ACTIONS = (Action.MERGE, Action.KEEP, Action.ROUND, Action.MOVE)
 FILE_ACTIONS = (Action.EXCLUDE, Action.KEEP, Action.RELABEL, Action.ROUND, Action.MOVE)
+CLASS_ACTIONS = (Action.SPLIT, Action.KEEP, Action.ROUND, Action.EXCLUDE)
 SOUND = (Media.AUDIO,)
 
 KINDS: dict[str, Kind] = {
@@ -162,6 +164,26 @@ KINDS: dict[str, Kind] = {
             _("Is this file good enough?"),
             FILE_ACTIONS,
             find_odd_files,
+        ),
+        Kind(
+            "shortcut",
+            _("Shortcuts"),
+            _("Columns, names and ways of recording that give a class away."),
+            _("Is it known when the model is used?"),
+            (Action.CONFIRM, Action.KEEP),
+            find_shortcut_columns,
+            about="column",
+            compares=True,
+        ),
+        Kind(
+            "double_class",
+            _("Classes that are two"),
+            _("Classes whose items fall into two parts that few nearest neighbours join."),
+            _("Does one name cover two things?"),
+            CLASS_ACTIONS,
+            find_double_classes,
+            about="class",
+            compares=True,
         ),
         Kind(
             "manual",

@@ -67,6 +67,8 @@ class RunPageForm(forms.Form):
 class DecideForm(ButtonForm):
     """A decision as its button sends it: the action, a colon, and what it acts with."""
 
+    new_class = forms.CharField(required=False, max_length=100)
+
     def clean(self) -> dict[str, Any]:
         """Take the button's value apart into the arguments of `decide_flag`."""
         sent = super().clean() or {}
@@ -77,6 +79,7 @@ class DecideForm(ButtonForm):
             "action": Action(name),
             "seconds": sent.get("seconds") or 0.0,
             "test_confirmed": sent.get("test_confirmed", False),
+            "new_class": sent.get("new_class", ""),
         }
         if name == Action.RELABEL and argument:
             found = self.dataset.classes.filter(pk=argument) if argument.isdigit() else None

@@ -101,7 +101,9 @@ class FlagItem(models.Model):
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="flag_items")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="flag_items")
     role = models.CharField(
-        max_length=20, default="item", help_text="item, keep, copy, train, test"
+        max_length=20,
+        default="item",
+        help_text="item, keep, copy, train, test; part or example of a group",
     )
 
     class Meta:
@@ -121,6 +123,8 @@ class Action(models.TextChoices):
     INCLUDE = "include", "Include again"
     TAG = "tag", "Tag"
     FLAG = "flag", "Flag"
+    CONFIRM = "confirm", "It is so"
+    SPLIT = "split", "Split the class"
     UNDO = "undo", "Undo"
 
 

@@ -16,6 +16,7 @@ FLAGS_A_READ = 500
 PACE_OVER = 50  # last decisions of a person that their pace is taken from
 CHECKS_READ = 30  # newest jobs looked through for the last check of each kind
 STATE_SHOWN = ("label", "label_source", "split", "excluded")
+GROUP_ROLES = ("part", "example")  # of flags about a class, a column, a slice
 CLOSED = (FlagState.DECIDED, FlagState.DISMISSED)
 
 
@@ -34,8 +35,12 @@ class QueueCounts:
 
 
 def open_flags(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
-    """Open flags whose items are all as they were when doubted: included, with that label."""
-    moved_on = FlagItem.objects.filter(flag=OuterRef("pk")).filter(
+    """Open flags whose items are all as they were when doubted: included, with that label.
+
+    A group outlives single items of it; what was settled of them meanwhile is left alone.
+    """
+    doubted = FlagItem.objects.filter(flag=OuterRef("pk")).exclude(role__in=GROUP_ROLES)
+    moved_on = doubted.filter(
         ~Q(item__excluded="") | (~Q(flag__given="") & ~Q(item__label__name=OuterRef("given")))
     )
     flags = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN).exclude(Exists(moved_on))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log10
 from typing import Any
 
@@ -72,6 +72,15 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One side of a group of items: what it is, how many there are, some of them."""
+
+    name: str
+    n: int
+    examples: list[Shown]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A flag with everything its page shows."""
 
@@ -82,6 +91,7 @@ class Evidence:
     neighbours: list[Neighbour]
     votes: list[tuple[str, int]]
     bars: list[dict[str, Any]]
+    parts: list[Part] = field(default_factory=list)
 
     @property
     def more_items(self) -> int:
@@ -143,6 +153,7 @@ def evidence_of(flag: Flag) -> Evidence:
         _shown(flag.dataset, row.item, role=row.role, **notes.get(row.item_id, {}))
         for row in parts[:ITEMS_SHOWN]
     ]
+    by_item = {row.item_id: row.item for row in parts}
     neighbours = _neighbours(flag)
     counted = Counter(neighbour.shown.label for neighbour in neighbours)
     return Evidence(
@@ -153,6 +164,14 @@ def evidence_of(flag: Flag) -> Evidence:
         neighbours=neighbours,
         votes=counted.most_common() + ([] if flag.given in counted else [(flag.given, 0)]),
         bars=_bars(flag),
+        parts=[
+            Part(
+                part["name"],
+                part["n"],
+                [_shown(flag.dataset, by_item[pk]) for pk in part["items"] if pk in by_item],
+            )
+            for part in flag.evidence.get("parts", [])
+        ],
     )
 
 

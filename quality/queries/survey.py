@@ -40,6 +40,7 @@ class Survey:
     classes: list[str]
     contents: Mapping[str, dict[str, Any]]
     backgrounds: frozenset[int] = frozenset()
+    metadata: list[dict[str, Any]] = field(default_factory=list)
     run: Run | None = None
     probabilities: np.ndarray | None = None
     graph: NeighbourGraph | None = None
@@ -58,6 +59,11 @@ class Survey:
     def doubted_labels(self) -> np.ndarray:
         """Labels that may be doubted and may vote: those of test items stay sealed (-1)."""
         return np.where(self.is_test, -1, self.labels)
+
+    @cached_property
+    def vectors(self) -> np.ndarray | None:
+        """Vectors of the backbone that the neighbours were found with, read when asked for."""
+        return arrays.load_features(self.backbone, self.hashes) if self.backbone else None
 
     def facts(self, row: int) -> dict[str, Any]:
         """What the one decode measured of an item."""
@@ -126,7 +132,7 @@ def survey_of(dataset: Dataset) -> Survey:
         Item.objects.filter(dataset=dataset, excluded="")
         .order_by("key")
         .values_list(
-            "id", "key", "content_id", "split", "label__name", "source_group", "odd",
+            "id", "key", "content_id", "split", "label__name", "source_group", "odd", "metadata",
             *(f"content__{name}" for name in CONTENT_FIELDS),
         )
     )  # fmt: skip
@@ -147,7 +153,8 @@ def survey_of(dataset: Dataset) -> Survey:
         backgrounds=frozenset(
             place for place, (_, role) in enumerate(known) if role == ClassRole.BACKGROUND
         ),
-        contents={row[2]: dict(zip(CONTENT_FIELDS, row[7:], strict=True)) for row in read},
+        metadata=[row[7] for row in read],
+        contents={row[2]: dict(zip(CONTENT_FIELDS, row[8:], strict=True)) for row in read},
     )
 
 

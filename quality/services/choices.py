@@ -67,6 +67,10 @@ def choices_for(
 ) -> Choices:
     """Return the buttons for a flag; asks the database nothing."""
     build = _Builder(flag, items, roles)
+    if KINDS[flag.kind].about == "column":
+        return build.of_column()
+    if KINDS[flag.kind].about == "class":
+        return build.of_class(people)
     if KINDS[flag.kind].about == "set" and len(items) > 1:
         return build.of_set(people)
     return build.of_item(classes, people)
@@ -114,6 +118,24 @@ class _Builder:
             classes=[],
             more_classes=[],
             what_happens=self.what_happens(group),
+        )
+
+    def of_column(self) -> Choices:
+        main = self.choice(Action.CONFIRM, _("No: it gives the answer away"), "Enter NumpadEnter")
+        return _few(main, self.keep(_("Yes: it is known, leave it")))
+
+    def of_class(self, people: int) -> Choices:
+        doubted = [item for item in self.items if self.roles.get(item.pk) == "part"]
+        build = _Builder(self.flag, doubted, self.roles)
+        told = {"n": len(doubted), "label": self.flag.given}
+        split = _("Give the smaller part (%(n)s) the new name") % told
+        ask = _ask_words(people) + _(" about the smaller part")
+        out = _("Leave the smaller part out (%(n)s)") % told
+        return _few(
+            build.choice(Action.SPLIT, split, "Enter NumpadEnter"),
+            self.keep(_("One thing: keep %(label)s whole") % told),
+            build.choice(Action.ROUND, ask, "KeyD"),
+            build.choice(Action.EXCLUDE, out, "KeyX"),
         )
 
     @property
@@ -223,6 +245,10 @@ class _Builder:
 
     def relabel(self, label: LabelClass, words: str, code: str) -> Choice | None:
         return self.choice(Action.RELABEL, words, code, argument=str(label.pk), label=label)
+
+
+def _few(main: Choice | None, keep: Choice, *others: Choice | None) -> Choices:
+    return Choices(main, keep, _there(others), [], [], [], [])
 
 
 def _ask_words(people: int) -> str:

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Item, LabelClass, Membership, Round, RoundKind, Split, User
 from labeling.services import rounds
+from labeling.services.datasets import add_classes
 from quality.detectors import KINDS
-from quality.models import Action, Decision, Flag, FlagState
+from quality.models import Action, Decision, Flag, FlagItem, FlagState
 from quality.services import plans
 from quality.services.plans import STATE, Plan, state_of
 
@@ -47,19 +48,22 @@ def decide_flag(
     keep: int | None = None,
     split: str = "",
     reason: str = "",
+    new_class: str = "",
     test_confirmed: bool = False,
 ) -> Decision:
     """Close an open flag and carry the decision out.
 
     `label` is for relabel, `keep` (id of an item) for merge, `split` for move, `reason` for
-    exclude; what is not given follows the flag's proposal.
+    exclude, `new_class` (a name) for split; what is not given follows the flag's proposal.
     """
     state = FlagState.DISMISSED if action == Action.KEEP else FlagState.DECIDED
     still_open = Flag.objects.filter(pk=flag.pk, state=FlagState.OPEN)
     if not still_open.update(state=state):
         raise FlagClosedError(_closed_by(flag, reviewer))
-    items = _items(flag)
+    items = _still_doubted(flag, _items(flag))
     _check_unchanged(flag, items)
+    if action == Action.SPLIT:
+        label = _class_named(flag, new_class)
     plan = plan_for(flag, items, action=action, label=label, keep=keep, split=split, reason=reason)
     touches_test = plan.touches_test(items)
     if touches_test and not test_confirmed:
@@ -68,6 +72,7 @@ def decide_flag(
     told = str(KINDS[flag.kind].title).lower()
     plans.carry_out(plan, by=reviewer, reason=f"review: {told}")
     asked = _ask(flag, plan.ask, by=reviewer) if plan.ask else {}
+    touched = {item.pk for item in items}
     return Decision.objects.create(
         dataset=flag.dataset,
         flag=flag,
@@ -75,7 +80,7 @@ def decide_flag(
         action=action,
         seconds=min(LONGEST_SECONDS, max(0.0, seconds)),
         before=before,
-        after=[state_of(item) | asked for item in _items(flag)],
+        after=[state_of(item) | asked for item in _items(flag) if item.pk in touched],
         touches_test=touches_test,
     )
 
@@ -93,8 +98,10 @@ def plan_for(
     """Return what an action would change, or refuse it in words. Changes nothing."""
     if action not in KINDS[flag.kind].actions:
         raise DecisionRefusedError(_("This cannot be done about such a flag."))
-    if not items:
+    if not items and KINDS[flag.kind].about != "column":
         raise FlagClosedError(_("The items of this flag are gone."))
+    if action == Action.SPLIT:
+        return Plan(relabel={item.pk: label for item in items} if label else {})
     if action == Action.RELABEL:
         return Plan(relabel=_relabelling(flag, items, label))
     if action == Action.EXCLUDE:
@@ -117,6 +124,20 @@ def _relabelling(
     if chosen is None or chosen.dataset_id != flag.dataset_id or chosen.retired_at:
         raise DecisionRefusedError(_("Choose a class of this dataset."))
     return {item.pk: chosen for item in items}
+
+
+def _class_named(flag: Flag, name: str) -> LabelClass:
+    """Return the class that the split-off part goes into; made when it is not there."""
+    wanted = name.strip()
+    if not wanted or wanted == flag.given:
+        raise DecisionRefusedError(_("Say what the other class is called, then split."))
+    add_classes(dataset=flag.dataset, names=[wanted])
+    found = flag.dataset.classes.filter(name=wanted, retired_at__isnull=True).first()
+    if found is None:
+        raise DecisionRefusedError(
+            _("“%(name)s” is retired; bring it back first.") % {"name": name}
+        )
+    return found
 
 
 def _exclusions(flag: Flag, items: Sequence[Item], reason: str) -> dict[int, str]:
@@ -171,8 +192,19 @@ def _moves(items: Sequence[Item], split: str) -> dict[int, str]:
 
 
 def _items(flag: Flag) -> list[Item]:
-    rows = Item.objects.select_for_update(of=("self",)).filter(flag_items__flag=flag)
+    """Return what a decision is about; examples only illustrate it."""
+    doubted = FlagItem.objects.filter(flag=flag).exclude(role="example").values("item")
+    rows = Item.objects.select_for_update(of=("self",)).filter(pk__in=doubted)
     return list(rows.select_related("label").order_by("key"))
+
+
+def _still_doubted(flag: Flag, items: Sequence[Item]) -> list[Item]:
+    """Leave out of a class what was settled one by one since the check."""
+    if KINDS[flag.kind].about != "class":
+        return list(items)
+    return [
+        item for item in items if not item.excluded and item.label and item.label.name == flag.given
+    ]
 
 
 def _check_unchanged(flag: Flag, items: Sequence[Item]) -> None:
@@ -238,6 +270,7 @@ def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
         raise UndoRefusedError(_("This decision was undone already."))
     items = _items(flag)
     _check_restorable(decision, items)
+    touched = {state["item"] for state in decision.after}
     plans.restore(decision.before, by=reviewer, reason="undo of a review decision")
     _stop_asking(decision)
     _reopen(flag)
@@ -247,7 +280,7 @@ def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
         by=reviewer,
         action=Action.UNDO,
         before=decision.after,
-        after=[state_of(item) for item in _items(flag)],
+        after=[state_of(item) for item in _items(flag) if item.pk in touched],
         touches_test=decision.touches_test,
         undoes=decision,
     )

@@ -152,7 +152,8 @@ function send(form, fields) {
 function decide(form, action, more = {}) {
   delete view.dataset.seen; // until the next one is there
   decided.add(form.dataset.decide);
-  send(form, { action, ...more });
+  const written = [...form.querySelectorAll("[data-sent]")].map((field) => [field.name, field.value]);
+  send(form, { action, ...Object.fromEntries(written), ...more });
   goOn();
 }
 

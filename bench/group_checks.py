@@ -1,0 +1,164 @@
+"""Classes that are two and columns that give a class away, planted in real sets, a JSON line each.
+
+    WINNOW_SHARED=... python bench/group_checks.py
+
+Pairs of classes of `clothing` and `cifar10` are put together, one at a time; a column, a quality,
+a border, a loudness and a missing value are tied to one class at a time, 90 % of its items. The
+same sets as they are say how often a check cries wolf.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import time
+import zipfile
+from itertools import combinations
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import numpy as np  # noqa: E402  (after the number of threads)
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from mlcore.features import choose_backbones, extract  # noqa: E402
+from mlcore.images import measure_image  # noqa: E402
+from mlcore.shortcuts import find_shortcuts  # noqa: E402
+from mlcore.sounds import measure_sound  # noqa: E402
+from mlcore.split_classes import find_split_classes  # noqa: E402
+
+SHARED = Path(os.environ.get("WINNOW_SHARED", "../shared"))
+SETS = {
+    "clothing": ("index.csv", "file", "csv_label", "images.zip"),
+    "cifar10": ("cifar10n_train_labels.csv", "file", "truth", "images.zip"),
+    "arabic_speech_commands": ("index.csv", "file", "word", "audio.zip"),
+    "fsdd": ("index.csv", "file", "digit", "audio.zip"),
+}
+MOST_ITEMS = 4_000
+PAIRS = 40
+LIKELY = 0.65  # quality.doubts.classes.LIKELY_SPLIT
+TIED = 0.9
+GAIN_DB = 10.0
+IMAGE_FACTS = ("width", "height", "jpeg_quality", "frames", "orientation")
+SOUND_FACTS = ("seconds", "peak", "dbfs", "loudest_db", "noise_floor_db", "dc_offset")
+LOUDNESS = ("dbfs", "loudest_db", "noise_floor_db")
+
+
+def read(name: str) -> tuple[list[bytes], list[str], np.ndarray, list[str]]:
+    """Return bytes, file names, labels and class names of a set, MOST_ITEMS at most."""
+    table, key, label, archive = SETS[name]
+    rows = list(csv.DictReader((SHARED / "data" / name / table).open()))
+    chosen = np.random.default_rng(0).permutation(len(rows))[:MOST_ITEMS].tolist()
+    with zipfile.ZipFile(SHARED / "data" / name / archive) as files:
+        contents = [files.read(rows[at][key]) for at in chosen]
+    classes = sorted({row[label] for row in rows})
+    labels = np.array([classes.index(rows[at][label]) for at in chosen])
+    return contents, [rows[at][key] for at in chosen], labels, classes
+
+
+def say(**figure: object) -> None:
+    print(json.dumps(figure), flush=True)
+
+
+def double_classes(name: str) -> None:
+    """Put pairs of classes together and see where the check ranks them."""
+    contents, files, labels, classes = read(name)
+    sides = [measure_image(contents[at], files[at]).facts for at in range(20)]
+    native = float(np.median([min(fact["width"], fact["height"]) for fact in sides]))  # type: ignore[type-var]
+    backbone = choose_backbones(
+        "image", weights_folder=SHARED / "weights", keras_cache=None, native_side=native
+    )[0]
+    vectors = extract(backbone, contents)
+    rng = np.random.default_rng(1)
+
+    def find(shown: np.ndarray) -> list[tuple[int, float]]:
+        found = find_split_classes(vectors, shown, n_classes=len(classes), rng=rng)
+        return [(split.label, split.score) for split in found]
+
+    clean = [score for _, score in find(labels)]
+    pairs = list(combinations(range(len(classes)), 2))
+    places, false = [], []
+    start = time.process_time()
+    for one, other in [pairs[at] for at in rng.permutation(len(pairs))[:PAIRS].tolist()]:
+        ranked = find(np.where(labels == other, one, labels))
+        places.append([label for label, _ in ranked].index(one) + 1)
+        false.append(sum(score >= LIKELY for label, score in ranked if label != one))
+    say(
+        check="double_class",
+        set=name,
+        backbone=backbone.name,
+        items=len(labels),
+        pairs=len(places),
+        first=sum(place == 1 for place in places),
+        among_three=sum(place <= 3 for place in places),
+        most_single_classes_called=max(false),
+        called_as_they_are=sum(score >= LIKELY for score in clean),
+        cpu_s_each=round((time.process_time() - start) / len(places), 2),
+    )
+
+
+def shortcuts(name: str) -> None:
+    """Tie a column to each class in turn; the honest columns stay beside it."""
+    contents, files, labels, classes = read(name)
+    is_sound = SETS[name][3] == "audio.zip"
+    measure = measure_sound if is_sound else measure_image
+    facts = [measure(content, file).facts for content, file in zip(contents, files, strict=True)]
+    names = SOUND_FACTS if is_sound else IMAGE_FACTS
+    honest = {key: [fact.get(key) for fact in facts] for key in names}
+    honest["bytes"] = [float(len(content)) for content in contents]
+    rng = np.random.default_rng(2)
+
+    def find(**planted: object) -> list[tuple[str, int]]:
+        found = find_shortcuts(
+            labels,
+            {**honest, **planted},  # type: ignore[dict-item]
+            n_classes=len(classes),
+            rng=rng,
+        )
+        return [(shortcut.column, shortcut.label) for shortcut in found]
+
+    start = time.process_time()
+    clean = find()
+    seconds = time.process_time() - start
+    hits: dict[str, list[bool]] = {}
+    for label in range(len(classes)):
+        is_class = labels == label
+        marked = np.where(is_class, rng.random(len(labels)) < TIED, rng.random(len(labels)) > TIED)
+        words = ["x" if mark else "y" for mark in marked]
+        missing = [None if mark else float(rng.normal()) for mark in marked]
+        plants: dict[str, dict[str, object]] = {
+            "column": {"told": words},
+            "missing": {"told": missing},
+        }
+        if is_sound:
+            louder = {
+                key: [fact[key] + GAIN_DB * own for fact, own in zip(facts, is_class)]  # type: ignore[operator]
+                for key in LOUDNESS
+            }
+            plants["gain"] = louder
+        else:
+            quality = np.where(marked, 75, rng.integers(80, 96, len(labels))).tolist()
+            plants["jpeg_quality"] = {"jpeg_quality": quality}
+        for plant, columns in plants.items():
+            found = find(**columns)
+            is_found = any(column in columns and of == label for column, of in found)
+            hits.setdefault(plant, []).append(is_found)
+    say(
+        check="shortcut",
+        set=name,
+        items=len(labels),
+        columns=len(honest),
+        called_as_they_are=[column for column, _ in clean],
+        found={plant: f"{sum(told)} of {len(told)}" for plant, told in hits.items()},
+        cpu_s=round(seconds, 2),
+    )
+
+
+if __name__ == "__main__":
+    for one in ("clothing", "cifar10"):
+        double_classes(one)
+    for one in SETS:
+        shortcuts(one)

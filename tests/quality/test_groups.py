@@ -1,0 +1,129 @@
+"""Doubts about groups: a column that gives a class away, a class that is really two."""
+
+import numpy as np
+import pytest
+from django.urls import reverse
+
+from labeling.models import Role
+from mlcore.neighbours import nearest
+from quality.doubts.classes import columns_of, find_double_classes, find_shortcut_columns
+from quality.models import Action, Flag, FlagState
+from quality.queries.flags import open_flags
+from quality.queries.survey import survey_of
+from quality.services import decisions
+from tests.factories import make_dataset, make_item, make_member
+from tests.quality.test_flags import raise_doubts
+
+pytestmark = pytest.mark.django_db
+
+EACH = 40
+
+
+def make_wards(*, tied: bool):
+    """A dataset whose column `ward` tells the class of nearly every item, or nothing."""
+    dataset = make_dataset()
+    rng = np.random.default_rng(3)
+    for number in range(2 * EACH):
+        label = ("cat", "dog")[number % 2]
+        side = number % 2 if tied and rng.random() < 0.9 else int(rng.integers(2))
+        ward = ("north", "south")[side]
+        make_item(dataset, f"{number:03}.png", label, metadata={"ward": ward})
+    return dataset
+
+
+def flag_of(dataset, kind, doubts):
+    raise_doubts(dataset, *doubts, kind=kind)
+    return Flag.objects.get(dataset=dataset, kind=kind)
+
+
+def test_a_column_that_gives_the_class_away_is_one_question_with_examples():
+    dataset = make_wards(tied=True)
+    (doubt,) = find_shortcut_columns(survey_of(dataset))
+    assert doubt.evidence["column"] == "column: ward"
+    assert set(doubt.roles) == {"example"}
+    assert doubt.evidence["by_value"][0][0] in ("north", "south")
+
+
+def test_a_column_that_tells_nothing_is_not_asked_about():
+    assert not find_shortcut_columns(survey_of(make_wards(tied=False)))
+
+
+def test_files_named_after_their_class_are_no_shortcut():
+    dataset = make_dataset()
+    for number in range(2 * EACH):
+        label = ("cat", "dog")[number % 2]
+        make_item(dataset, f"{label}/{label}_{number}.png", label)
+    survey = survey_of(dataset)
+    assert set(columns_of(survey)["name: first letters"]) == {"cat", "dog"}
+    assert not find_shortcut_columns(survey)
+
+
+def test_a_column_is_decided_once_and_the_answer_can_be_taken_back(client):
+    dataset = make_wards(tied=True)
+    lead = make_member(dataset, Role.LEAD)
+    flag = flag_of(dataset, "shortcut", find_shortcut_columns(survey_of(dataset)))
+    client.force_login(lead)
+    page = client.get(reverse("quality:queue", args=[dataset.slug, "shortcut"]))
+    assert "gives the answer away" in page.content.decode()
+    assert "column: ward" in page.content.decode()
+    address = reverse("quality:decide", args=[dataset.slug, "shortcut", flag.pk])
+    client.post(address, {"action": "confirm"})
+    flag.refresh_from_db()
+    assert flag.state == FlagState.DECIDED
+    raise_doubts(dataset, *find_shortcut_columns(survey_of(dataset)), kind="shortcut")
+    assert not open_flags(dataset, "shortcut").exists()
+    client.post(reverse("quality:undo", args=[dataset.slug, "shortcut"]))
+    flag.refresh_from_db()
+    assert flag.state == FlagState.OPEN
+
+
+def make_jaguars():
+    """Two animals and two cars, the second animal under the first car's name."""
+    dataset = make_dataset(classes=("jaguar", "lion", "bus"))
+    rng = np.random.default_rng(5)
+    middles = rng.normal(size=(4, 16)) * 1.5
+    names = ["jaguar", "lion", "bus", "jaguar"]
+    vectors = []
+    for number in range(4 * EACH):
+        make_item(dataset, f"{number:03}.png", names[number % 4])
+        vectors.append(middles[number % 4] + rng.normal(size=16))
+    survey = survey_of(dataset)
+    survey.__dict__["vectors"] = np.array(vectors, np.float32)
+    survey.__dict__["graph"] = nearest(np.array(vectors))
+    return dataset, survey
+
+
+def test_a_class_of_two_things_is_split_under_a_new_name_and_put_back():
+    dataset, survey = make_jaguars()
+    lead = make_member(dataset, Role.LEAD)
+    doubt = find_double_classes(survey)[0]
+    assert doubt.given == "jaguar"
+    raise_doubts(dataset, doubt, kind="double_class")
+    flag = Flag.objects.get(kind="double_class")
+    part = set(flag.flag_items.filter(role="part").values_list("item_id", flat=True))
+    with pytest.raises(decisions.DecisionRefusedError, match="called"):
+        decisions.decide_flag(flag=flag, reviewer=lead, action=Action.SPLIT)
+    decision = decisions.decide_flag(
+        flag=flag, reviewer=lead, action=Action.SPLIT, new_class="jaguar (car)"
+    )
+    renamed = dataset.items.filter(label__name="jaguar (car)")
+    assert set(renamed.values_list("pk", flat=True)) == part
+    assert all(int(item.key[:3]) % 4 == int(renamed[0].key[:3]) % 4 for item in renamed)
+    decisions.undo_decision(decision=decision, reviewer=lead)
+    assert dataset.items.filter(label__name="jaguar").count() == 2 * EACH
+    assert open_flags(dataset, "double_class").count() == 1
+
+
+def test_items_settled_one_by_one_leave_the_rest_of_the_class_to_be_decided():
+    dataset, survey = make_jaguars()
+    lead = make_member(dataset, Role.LEAD)
+    raise_doubts(dataset, *find_double_classes(survey), kind="double_class")
+    flag = Flag.objects.get(kind="double_class", given="jaguar")
+    gone = flag.flag_items.filter(role="part").first().item
+    gone.excluded = "blurred"
+    gone.save()
+    assert flag in open_flags(dataset, "double_class")
+    decision = decisions.decide_flag(flag=flag, reviewer=lead, action=Action.EXCLUDE)
+    assert gone.pk not in {state["item"] for state in decision.after}
+    gone.refresh_from_db()
+    assert gone.excluded == "blurred"
