@@ -25,6 +25,11 @@ class Suggesting(models.TextChoices):
     BEFORE = "before", "Beside the item"
 
 
+class RoundOrder(models.TextChoices):
+    FIXED = "", "As it was made"
+    LEARNING = "learning", "What teaches the model most first"
+
+
 class Round(models.Model):
     """One asking: these items, these people, this many answers each."""
 
@@ -49,6 +54,13 @@ class Round(models.Model):
     )
     answers_least = models.PositiveSmallIntegerField(
         default=1, help_text="however sure; only where `confident` is set"
+    )
+    order = models.CharField(
+        max_length=10,
+        blank=True,
+        choices=RoundOrder,
+        default=RoundOrder.FIXED,
+        db_column="asked_in",  # "order" is a word of SQL, and statements are written by hand
     )
     gold_every = models.PositiveSmallIntegerField(
         default=0, help_text="one item in so many is a gold one; 0: none"
@@ -121,8 +133,14 @@ class Round(models.Model):
 
     @property
     def wanted_first(self) -> int:
-        """Answers that an item wants at first; more are asked for one by one until sure."""
-        return self.answers_least if self.confident else self.answers_wanted
+        """Answers that an item wants at first; more are asked for one by one where it helps."""
+        if self.confident:
+            return self.answers_least
+        return 1 if self.is_learning else self.answers_wanted
+
+    @property
+    def is_learning(self) -> bool:
+        return self.order == RoundOrder.LEARNING
 
 
 class RoundItemState(models.TextChoices):
@@ -149,6 +167,9 @@ class RoundItem(models.Model):
     wanted = models.PositiveSmallIntegerField()
     taken = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=RoundItemState, default=RoundItemState.OPEN)
+    is_random = models.BooleanField(
+        default=False, help_text="drawn by lot and asked in that order, so that it speaks for all"
+    )
 
     class Meta:
         constraints = [

@@ -123,7 +123,8 @@ def items_to_ask(
     """Return the ids of a dataset's items `all`, `unlabelled` or with these `keys`.
 
     `random` order is always the same: in the order of an import, the item before would
-    hint at the answer. Without an order keys keep theirs, and all others are random.
+    hint at the answer. Without an order keys keep theirs, and all others are random. An order
+    that learns begins at random: there is no model yet.
     """
     rows = dataset.items.filter(excluded="")
     if which == "keys":
@@ -134,7 +135,7 @@ def items_to_ask(
         found = list(
             rows.order_by("key" if order == "listed" else "pk").values_list("pk", flat=True)
         )
-    if (order or ("listed" if which == "keys" else "random")) == "random":
+    if (order or ("listed" if which == "keys" else "random")) in ("random", "learning"):
         random.Random(dataset.pk).shuffle(found)
     return found
 

@@ -32,6 +32,7 @@ from labeling.services.rounds import LEASE, take_place
 from labeling.services.settling import given_for, reason_for
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
+DECIDED = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
 LONGEST_SECONDS = 3600.0  # longer than this nobody looked at the item all the time
 END_CLAIM = (
     "DELETE FROM labeling_claim WHERE round_item_id = %(place)s AND annotator_id = %(annotator)s"
@@ -205,7 +206,7 @@ def withdraw_annotation(
     if not mine.filter(withdrawn_at__isnull=True).update(withdrawn_at=now):
         return False
     had_place = annotation.answer != Answer.SKIP and not annotation.is_surplus
-    if had_place and row.state in (RoundItemState.SETTLED, RoundItemState.DISPUTED):
+    if had_place and (round.is_learning or row.state in DECIDED):
         _reopen(row, by=annotator.user)
     if not had_place and not take_place(row.pk):
         return False
@@ -215,14 +216,18 @@ def withdraw_annotation(
 
 def _reopen(row: RoundItem, *, by: User | None) -> None:
     RoundItem.objects.filter(pk=row.pk).update(state=RoundItemState.OPEN)
-    if row.state == RoundItemState.SETTLED:
-        labels.take_back_labels(
-            items=[row.item_id],
-            source=LabelSource.CONSENSUS,
-            given_for=given_for(row.round),
-            by=by,
-            reason="an answer was withdrawn",
-        )
+    if row.state != RoundItemState.DISPUTED:
+        _take_label_back(row, by=by, reason="an answer was withdrawn")
+
+
+def _take_label_back(row: RoundItem, *, by: User | None, reason: str) -> None:
+    labels.take_back_labels(
+        items=[row.item_id],
+        source=LabelSource.CONSENSUS,
+        given_for=given_for(row.round),
+        by=by,
+        reason=reason,
+    )
 
 
 def return_skipped(*, round: Round, annotator: Annotator, now: datetime) -> int:
@@ -257,6 +262,8 @@ def _settle(row: RoundItem, *, last: Annotation) -> None:
     RoundItem.objects.filter(pk=row.pk).update(state=state)
     if agreed and row.round.counts:
         _give_label(row, agreed, confidence)
+    elif row.round.is_learning:  # the first answer gave one, and the others do not bear it out
+        _take_label_back(row, by=None, reason="further answers disagree")
 
 
 def settle_if_whole(place: RoundItem) -> None:
@@ -272,7 +279,9 @@ def _agreed(asking: Round, answers: Sequence[Annotation]) -> tuple[LabelClass | 
         label, confidence, is_enough = stopping.sure_label(asking, answers)
         if label or not is_enough:
             return label, confidence, is_enough
-    return *agree(answers), True
+    label, share = agree(answers)
+    may_ask = asking.is_learning and len(answers) < asking.answers_wanted
+    return label, share, bool(label) or not may_ask
 
 
 def _counted(row: RoundItem) -> list[Annotation]:

@@ -24,6 +24,7 @@ from labeling.models import (
     RoundItem,
     RoundItemState,
     RoundKind,
+    RoundOrder,
     Suggesting,
     User,
 )
@@ -69,6 +70,7 @@ def make_round(
     gold_every: int = 0,
     confident: float = 0.0,
     answers_least: int = 1,
+    order: str = RoundOrder.FIXED,
     by: User | None = None,
     deadline: datetime | None = None,
     price: Decimal | None = None,
@@ -104,6 +106,7 @@ def make_round(
         gold_every=gold_every,
         confident=confident,
         answers_least=answers_least,
+        order=order,
         answers_wanted=answers_wanted,
         guideline=dataset.guidelines.first(),
         deadline=deadline,
@@ -120,8 +123,14 @@ def make_round(
     made.people.set(people)
     RoundItem.objects.bulk_create(
         [
-            RoundItem(round=made, item_id=pk, position=position, wanted=wanted)
-            for position, pk in enumerate(asked)
+            RoundItem(
+                round=made,
+                item_id=pk,
+                position=position,
+                wanted=wanted,
+                is_random=is_random,
+            )
+            for position, (pk, is_random) in enumerate(_drawn(made, asked))
         ],
         batch_size=ROWS_A_STATEMENT,
     )
@@ -148,16 +157,33 @@ def _add_items(asking: Round, items: Iterable[int], answers_wanted: int) -> list
     known = set(there.values_list("item_id", flat=True)) | guidelines.example_items(asking.dataset)
     last = there.order_by("-position").values_list("position", flat=True).first()
     start = 0 if last is None else last + 1
-    wanted = asking.wanted_first if asking.confident else answers_wanted
+    has_own = asking.confident or asking.is_learning
+    wanted = asking.wanted_first if has_own else answers_wanted
     fresh = [pk for pk in dict.fromkeys(items) if pk not in known]
     RoundItem.objects.bulk_create(
         [
-            RoundItem(round=asking, item_id=pk, position=start + place, wanted=wanted)
-            for place, pk in enumerate(fresh)
+            RoundItem(
+                round=asking,
+                item_id=pk,
+                position=start + place,
+                wanted=wanted,
+                is_random=is_random,
+            )
+            for place, (pk, is_random) in enumerate(_drawn(asking, fresh))
         ],
         batch_size=ROWS_A_STATEMENT,
     )
     return fresh
+
+
+def _drawn(asking: Round, items: Sequence[int]) -> list[tuple[int, bool]]:
+    """Draw by lot the items (by id) that a learning order leaves in the order of chance."""
+    if not asking.is_learning:
+        return [(pk, False) for pk in items]
+    from mlcore.active import RANDOM_EVERY
+
+    drawn = set(CHANCE.sample(list(items), -(-len(items) // RANDOM_EVERY)))
+    return [(pk, pk in drawn) for pk in items]
 
 
 @transaction.atomic

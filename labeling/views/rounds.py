@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.forms.asking import KINDS, ChangeForm, RoundForm, kind_of, usual
 from labeling.forms.rounds import ExtendForm
-from labeling.models import Round, RoundKind
-from labeling.queries import annotators, guards, qualifications
+from labeling.models import Round, RoundKind, RoundOrder
+from labeling.queries import annotators, fair_share, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import disputes, open_disputes
@@ -52,6 +52,8 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
         if "which" in chosen:
             named = {name: chosen.pop(name) for name in ("which", "keys", "order")}
             chosen["items"] = queries.items_to_ask(dataset, **named)
+            if named["order"] == RoundOrder.LEARNING:
+                chosen["order"] = named["order"]
         try:
             made = start_round(dataset=dataset, by=request.user, **chosen)
         except rounds.NothingToAskError as error:
@@ -107,6 +109,7 @@ def _round_page(
         "least_sure": LEAST_SURE,
         "crowd": queries.crowd(asking, today=queries.start_of_day(now)),
         "disputes": disputes(asking),
+        "model": fair_share.model_accuracy(asking),
         "undecided": open_disputes(asking.dataset, round=asking.pk).count(),
         "extend_form": form or ExtendForm(dataset=asking.dataset),
         "questions": annotators.questions_of(asking),

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from labeling.models import Dataset, Round, Suggesting, User, Version
+from labeling.models import Dataset, Round, RoundOrder, Suggesting, User, Version
 from labeling.services.jobs import Refused, Work
 from labeling.services.suggestions import set_suggestions
 from labeling.services.versions import NothingToFreezeError, freeze_version
@@ -17,6 +17,7 @@ from quality import arrays
 from quality.models import Run, TestOpening
 from quality.services import copies, figures
 from quality.services.features import backbones_of, choose_backbone, features_of
+from quality.services.learning import order_round, read_pool
 from quality.services.live import LiveTraining
 from quality.services.material import Material, check_material, read_material
 
@@ -152,13 +153,14 @@ def predict_rows(
 
 
 def refresh_suggestions(work: Work, run: Run) -> int:
-    """Push the run's first class of each item, if an open round asks for it; returns how many.
+    """Push the run's first class of each item, and the order to ask in, if open rounds want it.
 
     Labelled items have their out-of-sample probabilities, the others those of a final head.
-    Test items stay sealed and get none.
+    Test items stay sealed and get none. Returns how many have a suggestion.
     """
-    asking = Round.objects.filter(dataset=run.dataset, closed_at__isnull=True)
-    if not asking.exclude(suggesting=Suggesting.OFF).exists():
+    open_rounds = Round.objects.filter(dataset=run.dataset, closed_at__isnull=True)
+    learning = list(open_rounds.filter(order=RoundOrder.LEARNING))
+    if not learning and not open_rounds.exclude(suggesting=Suggesting.OFF).exists():
         return 0
     material = read_material(run.version)
     known = arrays.run_array(run, "probabilities")
@@ -167,7 +169,7 @@ def refresh_suggestions(work: Work, run: Run) -> int:
         probabilities[:] = known
     fresh = (material.labels < 0) & ~material.is_test
     if fresh.any():
-        work.progress(message="Suggesting labels for the rounds that show them", now=True)
+        work.progress(message="Predicting what has no label, for the open rounds", now=True)
         found = predict_rows(work, run, learned=material, of=material, rows=fresh)
         probabilities[fresh] = found[fresh]
     sure = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
@@ -176,7 +178,13 @@ def refresh_suggestions(work: Work, run: Run) -> int:
         material.keys[row]: (run.classes[place], float(probabilities[row, place]))
         for row, place in zip(sure, best, strict=True)
     }
-    return set_suggestions(dataset=run.dataset, suggestions=suggestions)
+    kept = set_suggestions(dataset=run.dataset, suggestions=suggestions)
+    if learning:
+        work.progress(message="Putting the open rounds in order", now=True)
+        pool = read_pool(run, keys=material.keys, probabilities=probabilities)
+        for asking in learning:
+            order_round(asking, pool)
+    return kept
 
 
 def dataset_of(work: Work) -> Dataset:

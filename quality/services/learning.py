@@ -1,0 +1,163 @@
+"""Which items of an open round teach the model most, by its newest run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from labeling.models import (
+    Dataset,
+    Item,
+    LabelSource,
+    Round,
+    RoundItem,
+    RoundItemState,
+    Split,
+)
+from labeling.queries.crowd import said_in
+from labeling.queries.gold import known_labels
+from labeling.services.learning import ask_again, set_order
+from mlcore import active
+from quality.graphs import newest_graph
+from quality.models import Run
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The items of a dataset, one entry each, and what is believed of them."""
+
+    row_of: dict[int, int]
+    worth: np.ndarray
+    is_doubted: np.ndarray
+    neighbours: np.ndarray
+    similarities: np.ndarray
+
+
+def read_pool(run: Run, *, keys: list[str], probabilities: np.ndarray) -> Pool:
+    """Join what the run predicts (one row a key) with what people said.
+
+    Test items teach nothing; what the run could not see is unknown. Both come last.
+    """
+    dataset = run.dataset
+    rows = list(
+        Item.objects.filter(dataset=dataset, excluded="")
+        .order_by("pk")
+        .values_list("pk", "key", "content_id", "split", "label__name", "label_source")
+    )
+    row_of = {row[0]: place for place, row in enumerate(rows)}
+    line_of = {key: line for line, key in enumerate(keys)}
+    lines = np.array([line_of.get(row[1], -1) for row in rows], np.int64)
+    predicted = np.full((len(rows), len(run.classes)), np.nan)
+    predicted[lines >= 0] = probabilities[lines[lines >= 0]]
+    class_of = {name: place for place, name in enumerate(run.classes)}
+    labels = np.array([class_of.get(row[4] or "", -1) for row in rows], np.int64)
+    posterior = _posterior(dataset, row_of, class_of=class_of, predicted=predicted)
+    values = active.worth(posterior, labels)
+    is_test = np.array([row[3] == Split.TEST for row in rows], bool)
+    values[is_test] = np.nan
+    by_people = np.array([row[5] == LabelSource.CONSENSUS for row in rows], bool)
+    neighbours, similarities = _graph_over(dataset, [row[2] for row in rows])
+    return Pool(
+        row_of=row_of,
+        worth=values,
+        is_doubted=active.doubted(posterior, labels) & by_people & ~is_test,
+        neighbours=neighbours,
+        similarities=similarities,
+    )
+
+
+def order_round(asking: Round, pool: Pool) -> None:
+    """Ask what teaches most first: new items, and labels that a further answer may change."""
+    places = list(
+        RoundItem.objects.filter(round=asking, item__excluded="")
+        .exclude(state=RoundItemState.GOLD)
+        .order_by("position")
+        .values_list("pk", "item_id", "state", "taken", "is_random")
+    )
+    known = [place for place in places if place[1] in pool.row_of]
+    again = [pk for pk, item, state, *_ in known if state == RoundItemState.SETTLED
+             and pool.is_doubted[pool.row_of[item]]]  # fmt: skip
+    opened = set() if asking.confident else set(ask_again(asking=asking, places=again))
+    waiting = [place for place in known if place[0] in opened or place[2] == RoundItemState.OPEN]
+    drawn = [pk for pk, _, _, taken, is_random in waiting if is_random and not taken]
+    chance = set(drawn)
+    others = [place for place in waiting if place[0] not in chance]
+    ordered = _ordered(pool, [place[1] for place in others], [not place[3] for place in others])
+    by_worth = [others[position][0] for position in ordered]
+    set_order(asking=asking, places=active.with_random(by_worth, drawn))
+
+
+def _ordered(pool: Pool, items: list[int], is_new: list[bool]) -> list[int]:
+    """Return positions in `items` (by id), first to ask first; the unknown keep their order."""
+    rows = np.array([pool.row_of[item] for item in items], np.int64)
+    position_of = np.full(len(pool.worth) + 1, -1)  # one more: -1 is no neighbour
+    position_of[rows] = np.arange(len(rows))
+    found = active.learning_order(
+        pool.worth[rows],
+        is_new=np.array(is_new, bool),
+        neighbours=position_of[pool.neighbours[rows]],
+        similarities=pool.similarities[rows],
+    )
+    return [int(position) for position in found]
+
+
+def _posterior(
+    dataset: Dataset,
+    row_of: dict[int, int],
+    *,
+    class_of: dict[str, int],
+    predicted: np.ndarray,
+) -> np.ndarray:
+    """Return P(class) of each item from model and people; NaN where neither says anything."""
+    from mlcore.consensus import aggregate
+
+    names = dict(dataset.classes.values_list("pk", "name"))
+    place = {pk: class_of[name] for pk, name in names.items() if name in class_of}
+    said = np.array(
+        [
+            (row_of[item], person, place[label])
+            for item, person, label in said_in(dataset)
+            if item in row_of and label in place
+        ],
+        np.int64,
+    ).reshape(-1, 3)
+    if not len(said):
+        return predicted
+    is_silent = np.isnan(predicted).any(axis=1)
+    n_items, n_classes = predicted.shape
+    gold = np.full(n_items, -1)
+    for item, label in known_labels(dataset).items():
+        if item in row_of and label in place:
+            gold[row_of[item]] = place[label]
+    people = np.unique(said[:, 1], return_inverse=True)[1].ravel()
+    agreed = aggregate(
+        said[:, 0],
+        people,
+        said[:, 2],
+        n_classes=n_classes,
+        n_items=n_items,
+        probabilities=np.where(is_silent[:, None], 1.0 / n_classes, predicted),
+        gold=gold,
+        method=active.METHOD,
+    )
+    nobody = np.ones(n_items, bool)
+    nobody[said[:, 0]] = False
+    return np.where((is_silent & nobody)[:, None], np.nan, agreed.posterior)
+
+
+def _graph_over(dataset: Dataset, contents: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the newest neighbour graph over items, by the content of each; -1 is no neighbour.
+
+    A neighbouring content stands for its first item.
+    """
+    found = newest_graph(dataset.pk)
+    if found is None or not contents:
+        return np.empty((len(contents), 0), np.int64), np.empty((len(contents), 0))
+    _, hashes, graph = found
+    first: dict[str, int] = {}
+    for row, sha256 in enumerate(contents):
+        first.setdefault(sha256, row)
+    item_of = np.array([first.get(sha256, -1) for sha256 in hashes], np.int64)
+    line_of = {sha256: line for line, sha256 in enumerate(hashes)}
+    lines = np.array([line_of.get(sha256, -1) for sha256 in contents], np.int64)
+    near = np.where(lines[:, None] >= 0, item_of[graph.indices[lines]], -1)
+    return near, graph.similarities[lines]
