@@ -120,9 +120,16 @@ def close_round(request: HttpRequest, slug: str, pk: int) -> Any:
     return _round(asking)
 
 
-@router.post("/datasets/{slug}/rounds/{pk}/reopen", response=RoundOut, summary="Reopen a round")
+@router.post(
+    "/datasets/{slug}/rounds/{pk}/reopen",
+    response={200: RoundOut, 409: Refusal},
+    summary="Reopen a round",
+)
 def reopen_round(request: HttpRequest, slug: str, pk: int) -> Any:
     """Hand out what is left again."""
     asking = access.round_in(speaker(request), slug, pk, roles=access.LEADS)
-    rounds.reopen_round(asking=asking)
-    return _round(asking)
+    try:
+        rounds.reopen_round(asking=asking)
+    except rounds.NothingToAskError as refusal:
+        return Status(409, {"detail": str(refusal)})
+    return Status(200, _round(asking))

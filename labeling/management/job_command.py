@@ -36,8 +36,8 @@ class JobCommand(PreparedCommand):
         """Open the job of this command; ends the command when one of its kind is open already."""
         try:
             return jobs.open_job(kind=kind, dataset=dataset, options=options, queue=queue)
-        except jobs.JobOpenError as there:
-            raise CommandError(str(there)) from None
+        except (jobs.JobOpenError, jobs.Refused) as refusal:
+            raise CommandError(str(refusal)) from None
 
     def carry_out(self, job: Job, work: Callable[[jobs.Work], dict[str, Any]]) -> Job:
         """Do a job here and now; ends the command with status 1 when it does not succeed."""

@@ -23,6 +23,7 @@ from labeling.models import (
     RoundItem,
     RoundItemState,
 )
+from labeling.queries.datasets import listed
 from labeling.queries.gold import Checked, by_annotator
 
 KIND = "measure_crowd"
@@ -334,7 +335,8 @@ def crowds_to_measure(*, now: datetime) -> list[Dataset]:
     after a while.
     """
     news: list[Dataset] = []
-    for dataset in Dataset.objects.annotate(last=Max("rounds__annotations__created_at")):
+    in_use = listed(Dataset.objects.all())
+    for dataset in in_use.annotate(last=Max("rounds__annotations__created_at")):
         job = last_measuring(dataset)
         if dataset.last is None or (job and job.created_at > dataset.last):
             continue

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labeling import storage
 from labeling.models import Dataset, Job, JobState, Upload, User
@@ -61,7 +62,12 @@ def open_job(
     by: User | None = None,
     queue: str = "default",
 ) -> Job:
-    """Make a waiting job; whoever calls this also sends it."""
+    """Make a waiting job; whoever calls this also sends it.
+
+    An archived dataset rests: of it, only what was imported can be taken back.
+    """
+    if dataset and kind != "take_back":
+        refuse_archived(dataset)
     try:
         with transaction.atomic():
             return Job.objects.create(
@@ -75,6 +81,13 @@ def open_job(
 
 
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+
+
+def refuse_archived(dataset: Dataset) -> None:
+    """Refuse work on a dataset that its owner archived, and say how it goes on."""
+    if Dataset.objects.filter(pk=dataset.pk, archived_at__isnull=False).exists():
+        words = _("“%s” is archived. An owner can bring it back in its settings; then ask again.")
+        raise Refused(words % dataset.name)
 
 
 def refuse_while_busy(dataset: Dataset) -> None:

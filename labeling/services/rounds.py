@@ -33,6 +33,7 @@ from labeling.queries import guards, guidelines, qualifications
 from labeling.queries import places as queries
 from labeling.queries.by_hand import can_lock, execute, listed, moment, written
 from labeling.services import gold
+from labeling.services.jobs import Refused, refuse_archived
 
 LEASE = timedelta(minutes=5)  # renewed every minute by the page that holds the claim
 SILENT = timedelta(seconds=90)  # a page renews its claims each minute; longer, and it is gone
@@ -86,6 +87,7 @@ def make_round(
     of the guideline, too, whose answer people read there. One
     item in `gold_every` that people are given is a gold one instead: nobody need say what is known.
     """
+    _refuse_archived(dataset)
     usable = Item.objects.filter(dataset=dataset, excluded="")
     if kind == RoundKind.VERIFY:
         usable = usable.filter(label__isnull=False)
@@ -135,6 +137,14 @@ def make_round(
         batch_size=ROWS_A_STATEMENT,
     )
     return made
+
+
+def _refuse_archived(dataset: Dataset) -> None:
+    """Ask nobody about a dataset that its owner archived."""
+    try:
+        refuse_archived(dataset)
+    except Refused as refusal:
+        raise NothingToAskError(str(refusal)) from None
 
 
 @transaction.atomic
@@ -204,7 +214,8 @@ def close_round(*, asking: Round, now: datetime) -> None:
 
 
 def reopen_round(*, asking: Round) -> None:
-    """Hand out what is left again."""
+    """Hand out what is left again; not of an archived dataset, whose rounds rest with it."""
+    _refuse_archived(asking.dataset)
     Round.objects.filter(pk=asking.pk).update(closed_at=None)
 
 

@@ -87,6 +87,8 @@ def measure(request: access.MemberRequest, slug: str) -> HttpResponse:
         job = jobs.open_job(kind=queries.KIND, dataset=dataset, by=request.user)
     except jobs.JobOpenError:
         messages.info(request, _("The crowd is being measured already."))
+    except jobs.Refused as refusal:
+        messages.error(request, str(refusal))
     else:
         tasks.send(job)
     return redirect("labeling:crowd", slug)
@@ -196,7 +198,7 @@ def declare(request: access.MemberRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _readings_page(request, dataset, form, status=422)
     reading_services.declare(dataset=dataset, **form.cleaned_data)
-    with suppress(jobs.JobOpenError):  # then it is tested the next time
+    with suppress(jobs.JobOpenError, jobs.Refused):  # then it is tested the next time
         tasks.send(jobs.open_job(kind=queries.KIND, dataset=dataset, by=request.user))
     messages.success(
         request, _("Kept. The crowd is measured again, and with it what this changes.")

@@ -54,6 +54,9 @@ def retry_job(request: HttpRequest, pk: int) -> HttpResponse:
         again = jobs.retry_job(job=row)
     except jobs.JobOpenError as open_already:
         again = open_already.job
+    except jobs.Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect(row.get_absolute_url())
     else:
         tasks.send(again)
     return redirect(again.get_absolute_url())

@@ -172,5 +172,8 @@ def close(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
 def reopen(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Hand out what is left of a closed round."""
     asking = access.round_in(request.user, slug, pk, roles=access.LEADS)
-    rounds.reopen_round(asking=asking)
+    try:
+        rounds.reopen_round(asking=asking)
+    except rounds.NothingToAskError as refusal:
+        messages.error(request, str(refusal))
     return redirect("labeling:round", slug, pk)

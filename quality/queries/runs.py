@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, Job, JobState, LabelChange
+from labeling.queries.datasets import listed
 from quality.models import Run, TestOpening
 
 MOST_CONFUSED = 6
@@ -225,7 +226,7 @@ def datasets_with_news(*, now: datetime) -> list[Dataset]:
     trained = Max("jobs__created_at", filter=Q(jobs__kind="train"))
     busy = Q(jobs__kind="train", jobs__state__in=[JobState.QUEUED, JobState.RUNNING])
     candidates = (
-        Dataset.objects.filter(runs__finished_at__isnull=False, runs__is_imported=False)
+        listed(Dataset.objects.filter(runs__finished_at__isnull=False, runs__is_imported=False))
         .exclude(pk__in=Dataset.objects.filter(busy).values("pk"))
         .annotate(last_training=trained)
     )
@@ -247,7 +248,7 @@ def datasets_to_check() -> list[Dataset]:
     newest = trained.filter(finished_at__isnull=False).order_by("-number")
     later = Q(created_at__gt=OuterRef("trained_at")) | Q(started_at__gt=OuterRef("trained_at"))
     checks = Job.objects.filter(later, dataset=OuterRef("pk"), kind="detect")
-    datasets = Dataset.objects.annotate(
+    datasets = listed(Dataset.objects.all()).annotate(
         trained_at=Subquery(newest.values("finished_at")[:1]),
         task_id=Subquery(newest.values("job__task_id")[:1]),
     )

@@ -50,16 +50,19 @@ def send_on(place: RoundItem, *, by: User, seconds: float) -> Decision:
     asking = adjudicate_round(place)
     if asking is None:
         people = Membership.objects.filter(dataset=item.dataset_id, role__in=ADJUDICATORS)
-        asking = rounds.make_round(
-            dataset=place.round.dataset,
-            name=_("Disputed items"),
-            kind=RoundKind.ADJUDICATE,
-            items=[item.pk],
-            answers_wanted=1,
-            people=[row.user for row in people.select_related("user")],
-            purpose="disputes",
-            by=by,
-        )
+        try:
+            asking = rounds.make_round(
+                dataset=place.round.dataset,
+                name=_("Disputed items"),
+                kind=RoundKind.ADJUDICATE,
+                items=[item.pk],
+                answers_wanted=1,
+                people=[row.user for row in people.select_related("user")],
+                purpose="disputes",
+                by=by,
+            )
+        except rounds.NothingToAskError as nothing:
+            raise NothingToChangeError(str(nothing)) from nothing
     else:
         rounds.extend_round(asking=asking, items=[item.pk], answers_wanted=1)
     more = {"round": asking.pk}

@@ -85,6 +85,8 @@ def detect(request: access.MemberRequest, slug: str) -> HttpResponse:
         )
     except jobs.JobOpenError:
         messages.info(request, _("A check is on its way already."))
+    except jobs.Refused as refusal:
+        messages.error(request, str(refusal))
     else:
         tasks.send(job)
     return redirect("quality:checks", slug)

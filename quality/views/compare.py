@@ -68,6 +68,8 @@ def prove(request: HttpRequest, slug: str) -> HttpResponse:
         )
     except jobs.JobOpenError:
         messages.info(request, _("A comparison is on its way already."))
+    except jobs.Refused as refusal:
+        messages.error(request, str(refusal))
     else:
         tasks.send(job)
     return redirect(f"{address}?old={options['old']}&new={options['new']}")

@@ -56,6 +56,8 @@ def train(request: HttpRequest, slug: str) -> HttpResponse:
         job = jobs.open_job(kind="train", dataset=dataset, by=person, queue="train")
     except jobs.JobOpenError:
         messages.info(request, _("A training is on its way already."))
+    except jobs.Refused as refusal:
+        messages.error(request, str(refusal))
     else:
         tasks.send(job)
     return redirect("quality:runs", slug)
