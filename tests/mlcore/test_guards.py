@@ -113,13 +113,16 @@ KEYS = SHARES | {"ten classes": np.full(10, 0.1), "two, one of 95 %": np.array([
 def pressed(
     shares: np.ndarray, *, answers: int, spammers: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
-    """Return items, annotators, answers of 250 people who take their time; spammers last."""
+    """Return items, annotators, answers of 250 people who take their time; spammers last.
+
+    A round hands its items out in order: one has its answers before those far behind it are asked.
+    """
     n_people, n_classes = 250, len(shares)
     matrices = coins(rng.uniform(0.65, 0.97, n_people), n_classes=n_classes)
     matrices[n_people - spammers :] = 1 / n_classes
     n_items = n_people * answers // 4
     crowd = crowd_of(matrices, n_items=n_items, answers_an_item=4, rng=rng, shares=shares)
-    order = rng.permutation(len(crowd.items))
+    order = np.argsort(crowd.items + rng.uniform(0, n_people, len(crowd.items)))
     return crowd.items[order], crowd.annotators[order], crowd.answers[order]
 
 
