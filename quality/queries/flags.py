@@ -111,9 +111,14 @@ def commonest_labels(dataset: Dataset) -> dict[str, str]:
     return found
 
 
+def reviewed(dataset: Dataset) -> QuerySet[Decision]:
+    """Return decisions about flags; what was done in Browse, flagging too, is no review."""
+    return Decision.objects.filter(dataset=dataset, flag__isnull=False, undoes__isnull=True)
+
+
 def seconds_each(dataset: Dataset, user: User, kind: str) -> float | None:
     """Return a person's median seconds for a decision about this kind, else about any."""
-    mine = Decision.objects.filter(dataset=dataset, by=user, undoes__isnull=True, seconds__gt=0)
+    mine = reviewed(dataset).filter(by=user, seconds__gt=0)
     for decisions in (mine.filter(flag__kind=kind), mine):
         spent = list(decisions.order_by("-pk").values_list("seconds", flat=True)[:PACE_OVER])
         if spent:

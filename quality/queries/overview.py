@@ -25,7 +25,7 @@ from labeling.models import (
 )
 from labeling.queries import job_outlook
 from labeling.queries.rounds import rounds_of
-from quality.models import Decision, Flag
+from quality.models import Flag
 from quality.queries.browse import media_url
 from quality.queries.comparisons import comparison_of, scale_reach
 from quality.queries.flags import (
@@ -34,6 +34,7 @@ from quality.queries.flags import (
     confirmed_so_far,
     counts_by_kind,
     open_flags,
+    reviewed,
     seconds_each,
 )
 from quality.queries.runs import newest_done
@@ -221,9 +222,9 @@ def _steps(
     slug = [dataset.slug]
     has_checks = (
         Job.objects.filter(dataset=dataset, kind="detect", state=JobState.DONE).exists()
-        or Flag.objects.filter(dataset=dataset).exists()
+        or Flag.objects.filter(dataset=dataset).exclude(kind="manual").exists()
     )
-    has_decision = Decision.objects.filter(dataset=dataset).exists()
+    has_decision = reviewed(dataset).exists()
     n = sum(count for *_rest, count in spread)
     labelled = sum(count for label, _split, count in spread if label is not None)
     rounds = Round.objects.filter(dataset=dataset).exists()

@@ -10,7 +10,7 @@ from labeling.models import Dataset, Item, Job, JobState, Role
 from labeling.services import jobs
 from quality.models import Action, Flag, FlagItem
 from quality.queries.overview import overview_of
-from quality.services import decisions
+from quality.services import decisions, selection
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +86,19 @@ def test_own_items_lead_to_one_button_that_trains_and_to_no_round_for_one_label(
     assert "freezes the items and labels" in page.content.decode()
     shown = client_of(dataset, Role.REVIEWER).get(url(dataset)).content.decode()
     assert "Train the first model" not in shown
+
+
+def test_flagging_one_item_is_neither_a_check_nor_a_review_and_leaves_training_next() -> None:
+    dataset = factories.make_dataset("own")
+    items = [factories.make_item(dataset, f"{n}.png", ("cat", "dog")[n % 2]) for n in range(8)]
+    lead = factories.make_member(dataset)
+    chosen = selection.Selection(dataset, [items[0].pk], by=lead, seconds=2.2)
+    selection.flag(chosen, note="look", by=lead)
+    page = client_of(dataset).get(url(dataset))
+    assert {step.title for step in page.context["steps"] if step.is_done} == {"Import", "Label"}
+    assert "Train the first model" in page.text
+    assert [queue.kind for queue in page.context["queues"]] == ["manual"]
+    assert overview_of(dataset, lead, kinds=KINDS)["queues"][0].seconds is None
 
 
 def test_a_doubted_text_is_one_line_of_it() -> None:
