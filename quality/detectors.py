@@ -16,6 +16,7 @@ from quality.doubts import Doubt
 from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
 from quality.doubts.labels import find_wrong_labels, most_candidates
+from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.sounds import find_bad_sound, say_how_tight
 from quality.models import Action
 from quality.queries.survey import Survey
@@ -164,6 +165,16 @@ KINDS: dict[str, Kind] = {
             _("Is this file good enough?"),
             FILE_ACTIONS,
             find_odd_files,
+        ),
+        Kind(
+            "outlier",
+            _("Outliers"),
+            _("Items far from everything else in the dataset."),
+            _("Does it belong here?"),
+            FILE_ACTIONS,
+            find_far_out,
+            compares=True,
+            most_candidates=most_outliers,
         ),
         Kind(
             "shortcut",
