@@ -73,7 +73,7 @@ def difference_interval(change: np.ndarray, groups: np.ndarray) -> Interval:
     Parameters
     ----------
     change : float ndarray of shape (n_items,)
-        -1, 0 or 1: what each item's answer won or lost.
+        What each item's answer won or lost, its mean from -1 to 1.
     groups : int ndarray of shape (n_items,)
 
     Returns
@@ -112,6 +112,37 @@ def paired_difference(
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     return PairedDifference(whole.value, whole.low, whole.high, p_value, gained, lost)
+
+
+def recall_difference(
+    before_correct: np.ndarray, after_correct: np.ndarray, labels: np.ndarray, groups: np.ndarray
+) -> Interval:
+    """Return how much the mean recall over classes changed on the same items.
+
+    Every class counts alike, however many items it has.
+
+    Parameters
+    ----------
+    before_correct, after_correct : bool ndarray of shape (n_items,)
+    labels : int ndarray of shape (n_items,)
+    groups : int ndarray of shape (n_items,)
+        As for `accuracy_interval`.
+
+    Returns
+    -------
+    Interval
+        -1 to 1.
+
+    Examples
+    --------
+    >>> labels = np.array([0] * 6 + [1] * 2)
+    >>> recall_difference(labels == 0, labels == labels, labels, np.arange(8)).value
+    0.5
+    """
+    counts = np.bincount(labels)
+    weights = len(labels) / (np.count_nonzero(counts) * counts[labels])
+    change = np.asarray(after_correct, dtype=float) - np.asarray(before_correct, dtype=float)
+    return difference_interval(change * weights, groups)
 
 
 def macro_f1_interval(

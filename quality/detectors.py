@@ -15,7 +15,7 @@ from labeling.models import Media
 from quality.doubts import Doubt
 from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
-from quality.doubts.labels import find_wrong_labels, most_candidates
+from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
 from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.sounds import find_bad_sound, say_how_tight
 from quality.models import Action
@@ -107,6 +107,7 @@ KINDS: dict[str, Kind] = {
             LABEL_ACTIONS,
             find_wrong_labels,
             compares=True,
+            notice=say_who_was_not_asked,
             most_candidates=most_candidates,
         ),
         Kind(

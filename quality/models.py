@@ -33,6 +33,12 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"{self.dataset} run {self.number}"
 
+    @property
+    def has_signal(self) -> bool:
+        """Whether it clearly beats the commonest class; told of every training of ours."""
+        found: bool = self.metrics.get("signal", {}).get("found", True)
+        return found
+
 
 class TestOpening(models.Model):
     """One look at the sealed test items: counted, with its reason."""

@@ -43,6 +43,11 @@ def find_wrong_labels(survey: Survey) -> Iterator[Doubt]:
     )
 
 
+def say_who_was_not_asked(survey: Survey) -> str:
+    """Say once why the model's probabilities doubted no label; else nothing."""
+    return survey.missing.get("probabilities", "")
+
+
 def _shows_nothing(survey: Survey) -> np.ndarray:
     """Tell the items whose import found them blank or silent: other queues ask about those."""
     blank = [any(code == "blank" for code, *_reason in odd) for odd in survey.odd]

@@ -38,6 +38,7 @@ from quality.queries.flags import (
     seconds_each,
 )
 from quality.queries.runs import newest_done
+from quality.queries.verdict import verdict_of
 
 EXAMPLES = 4
 ROUNDS_SHOWN = 3
@@ -87,6 +88,7 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
         "comparison": comparison,
         "reach": _reach(comparison.result) if comparison else 0.0,
         "run": run,
+        "verdict": verdict_of(run) if run else None,
         "may_train": run is None and len({label for label, *_rest in spread if label}) > 1,
         "jobs": jobs,
         "rounds": list(rounds_of(dataset).filter(closed_at=None)[:ROUNDS_SHOWN]),

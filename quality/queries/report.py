@@ -103,7 +103,8 @@ def sentences(run: Run | None, rows: list[KindRow], comparison: Comparison | Non
 
 def _of_run(run: Run) -> str:
     metrics = run.metrics
-    return _(
+    doubt = "" if run.has_signal else _("No signal was found.") + " "
+    return doubt + _(
         "Run %(run)s on version v%(version)s is right on %(value)s of %(n)s labelled items that "
         "it had not seen (95 %% interval %(low)s to %(high)s); always saying the commonest class "
         "would be right on %(baseline)s."

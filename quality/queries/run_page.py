@@ -14,6 +14,7 @@ from quality.queries.runs import (
     newest_imported,
     state_of,
 )
+from quality.queries.verdict import verdict_of
 
 
 def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "metrics": metrics,
         "facts": _facts(run, known),
         "few_groups": are_few(metrics.get("accuracy", {})),
+        "verdict": verdict_of(run) if metrics and not run.is_imported else None,
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
         "scores": _scores(run) if metrics else _scores_so_far(detail),

@@ -39,6 +39,7 @@ def metrics_of(
             {"title": CENTROID, **accuracy(centroid, groups)},
         ],
         "lead": {"over": CENTROID, **paired(centroid, predicted == labels, groups)},
+        "signal": signal_of(majority, predicted == labels, labels=labels, groups=groups),
         "folds": _folds(found, predicted == labels),
         "curves": [curves_of(reports) for reports in _reports_by_fold(found)],
         "confusion": counts.tolist(),
@@ -93,6 +94,22 @@ def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> dict[st
         "n": len(before),
         "worth": groups_worth(groups),
     }
+
+
+def signal_of(
+    majority: np.ndarray, model: np.ndarray, *, labels: np.ndarray, groups: np.ndarray
+) -> dict[str, Any]:
+    """Return whether a model is clearly better than always saying the commonest class.
+
+    In accuracy, or in the mean recall of the classes: where one class has nearly all items, a
+    model that tells the rare ones apart may be right less often and still have learned much.
+    """
+    from mlcore.intervals import recall_difference
+
+    accuracy_lead = paired(majority, model, groups)
+    recall_lead = _as_json(recall_difference(majority, model, labels, groups))
+    found = accuracy_lead["low"] > 0 or recall_lead["low"] > 0
+    return {"found": found, "accuracy": accuracy_lead, "recall": recall_lead}
 
 
 def count_matrix(given: np.ndarray, predicted: np.ndarray, *, n_classes: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.utils.translation import gettext as _
 from PIL import Image
 
 from labeling import storage
@@ -35,14 +36,13 @@ def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
         of_run = backbone_named(media, run.backbone) if run else None
         facts = (survey.contents[sha256]["facts"] for sha256 in survey.hashes)
         survey = compared(work, survey, backbone=of_run or backbones_for(media, facts)[0])
-    if run is None:
-        missing["probabilities"] = "There is no finished run yet; neighbours alone were asked."
-    return replace(
-        survey,
-        run=run,
-        probabilities=run_probabilities(survey, run) if run else None,
-        missing=missing,
-    )
+    if run and not run.has_signal:
+        missing["probabilities"] = _(
+            "Run %(number)s found no signal, so its probabilities doubt no label: neighbours alone "
+            "were asked."
+        ) % {"number": run.number}
+    told = run_probabilities(survey, run) if run and run.has_signal else None
+    return replace(survey, run=run, probabilities=told, missing=missing)
 
 
 def compared(work: Work, survey: Survey, *, backbone: "Backbone") -> Survey:

@@ -72,6 +72,7 @@ def summary(run: Run) -> dict[str, Any]:
         "high": metrics["accuracy"]["high"],
         "macro_f1": metrics["macro_f1"]["value"],
         "baseline": metrics["baselines"][0]["value"],
+        "signal": run.has_signal,
         "backbone": run.backbone,
         "seconds": metrics["seconds"],
         "n": metrics["n"],
@@ -156,7 +157,8 @@ def refresh_suggestions(work: Work, run: Run) -> int:
     """Push the run's first class of each item, and the order to ask in, if open rounds want it.
 
     Labelled items have their out-of-sample probabilities, the others those of a final head.
-    Test items stay sealed and get none. Returns how many have a suggestion.
+    Test items stay sealed and get none; a run without a signal suggests nothing and takes earlier
+    suggestions back. Returns how many items have one.
     """
     open_rounds = Round.objects.filter(dataset=run.dataset, closed_at__isnull=True)
     learning = list(open_rounds.filter(order=RoundOrder.LEARNING))
@@ -178,7 +180,7 @@ def refresh_suggestions(work: Work, run: Run) -> int:
         material.keys[row]: (run.classes[place], float(probabilities[row, place]))
         for row, place in zip(sure, best, strict=True)
     }
-    kept = set_suggestions(dataset=run.dataset, suggestions=suggestions)
+    kept = set_suggestions(dataset=run.dataset, suggestions=suggestions if run.has_signal else {})
     if learning:
         work.progress(message="Putting the open rounds in order", now=True)
         pool = read_pool(run, keys=material.keys, probabilities=probabilities)

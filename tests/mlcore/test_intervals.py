@@ -14,6 +14,7 @@ from mlcore.intervals import (
     majority_baseline,
     nearest_centroid_baseline,
     paired_difference,
+    recall_difference,
 )
 
 
@@ -157,3 +158,14 @@ def test_baselines_never_look_at_their_own_fold():
     features = np.array([[0.0], [5.0], [0.1], [0.0], [5.1], [5.0]])
     mixed = np.array([0, 1, 0, 0, 1, 1])
     assert nearest_centroid_baseline(features, mixed, folds).tolist() == mixed.tolist()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_difference_in_mean_recall_is_that_of_the_classes_recalls(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=60)
+    before, after = rng.random(60) < 0.5, rng.random(60) < 0.7
+    recalls = [after[labels == k].mean() - before[labels == k].mean() for k in np.unique(labels)]
+    found = recall_difference(before, after, labels, rng.integers(20, size=60))
+    assert found.value == pytest.approx(np.mean(recalls))
+    assert found.low <= found.value <= found.high

@@ -34,6 +34,8 @@ def _in_words(result: dict[str, Any]) -> str:
         f"({result['low']:.3f} to {result['high']:.3f}), majority class {result['baseline']:.3f}, "
         f"{result['n']} items, {result['backbone']}, {result['seconds']:.0f} s"
     )
+    if not result["signal"]:
+        score += "; no signal found: not clearly better than always saying the commonest class"
     if "test_accuracy" in result:
         score += (
             f"; test accuracy {result['test_accuracy']:.3f} on {result['test_n']} items, "

@@ -1,0 +1,69 @@
+"""Whether a run learned anything, against the commonest class and the nearest centroid."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from labeling.templatetags.figures import points, share
+from quality.models import Run
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What must be said of a run before its figures are believed; empty where all is well."""
+
+    no_signal: str = ""
+    checks: list[str] = field(default_factory=list)
+    not_better: str = ""
+
+
+def verdict_of(run: Run) -> Verdict:
+    """Say whether a finished training clearly beats what needs no learning."""
+    metrics = run.metrics
+    if not run.has_signal:
+        return Verdict(no_signal=_no_signal(metrics["signal"]), checks=_what_to_check(run))
+    lead = metrics.get("lead")
+    return Verdict(not_better=_not_better(lead) if lead and lead["low"] <= 0 else "")
+
+
+def _no_signal(signal: dict[str, Any]) -> str:
+    accuracy, recall = signal["accuracy"], signal["recall"]
+    return _(
+        "It is right on %(after)s, always saying the commonest class on %(before)s: %(points)s "
+        "points, paired %(low)s to %(high)s. The mean recall of the classes differs by %(recall)s "
+        "points, %(recall_low)s to %(recall_high)s. Its probabilities doubt no label and suggest "
+        "none; neighbours still speak."
+    ) % {
+        "after": share(accuracy["after"]),
+        "before": share(accuracy["before"]),
+        **{name: points(accuracy[key]) for name, key in _ENDS.items()},
+        **{f"recall_{name}": points(recall[name]) for name in ("low", "high")},
+        "recall": points(recall["value"]),
+    }
+
+
+_ENDS = {"points": "difference", "low": "low", "high": "high"}
+
+
+def _what_to_check(run: Run) -> list[str]:
+    given = [sum(row) for row in run.metrics["confusion"]]
+    fewest = min((n, name) for n, name in zip(given, run.classes, strict=True) if n)
+    card = run.dataset.task_card
+    purpose = card.get("purpose") or card.get("success")
+    asked = _("“%s”") % purpose if purpose else _("it says nothing yet of what the model is for")
+    return [
+        _("For what: %s. Does one item alone show that, or is something needed beside it?") % asked,
+        _("Can people tell? Ask two of them about the same twenty items and see if they agree."),
+        _("Do labels belong to their items? A table that slipped by one row looks like this."),
+        _("Is there enough? The smallest class is “%(name)s” with %(n)s items; groups: %(groups)s.")
+        % {"name": fewest[1], "n": fewest[0], "groups": run.metrics["groups"]},
+    ]
+
+
+def _not_better(lead: dict[str, Any]) -> str:
+    return _(
+        "It is not clearly better than the nearest centroid, which learns nothing but the mean of "
+        "each class: %(points)s points, paired %(low)s to %(high)s. The figures are those of the "
+        "vectors; more items or cleaner labels will say more than another training."
+    ) % {name: points(lead[key]) for name, key in _ENDS.items()}
