@@ -22,15 +22,32 @@ LEAST_SPLIT = 0.1  # nearly as joined as the other classes: nothing to ask about
 ALL_NUMBERS = 0.95  # of the values of a column of a table that is read as numbers
 RING_DIGITS = 2
 
-#: What the one decode measured of how a file was made, not of what it shows.
+#: What the one decode measured of how a file was made, not of what it shows, and its name in words.
 MADE_HOW = {
-    Media.IMAGE: ("width", "height", "mode", "jpeg_quality", "frames", "orientation", "camera"),
-    Media.AUDIO: (
-        "sample_rate", "channels", "subtype", "seconds", "peak", "dbfs", "loudest_db",
-        "noise_floor_db", "dc_offset", "padding_start", "padding_end",
-    ),
-    Media.TEXT: ("characters", "words"),
-}  # fmt: skip
+    Media.IMAGE: {
+        "width": "width",
+        "height": "height",
+        "mode": "colour mode",
+        "jpeg_quality": "JPEG quality",
+        "frames": "frames",
+        "orientation": "orientation",
+        "camera": "camera",
+    },
+    Media.AUDIO: {
+        "sample_rate": "sampling rate in Hz",
+        "channels": "channels",
+        "subtype": "sample format",
+        "seconds": "duration in s",
+        "peak": "peak",
+        "dbfs": "level in dB",
+        "loudest_db": "loudest moment in dB",
+        "noise_floor_db": "noise floor in dB",
+        "dc_offset": "offset from zero",
+        "padding_start": "padding at the start",
+        "padding_end": "padding at the end",
+    },
+    Media.TEXT: {"characters": "characters", "words": "words"},
+}
 
 
 def find_shortcut_columns(survey: Survey) -> list[Doubt]:
@@ -53,15 +70,15 @@ def columns_of(survey: Survey) -> dict[str, list[Value]]:
     """Return what is known of every item but its content: tables, names, files, sources."""
     facts = [survey.facts(row) for row in range(len(survey))]
     columns: dict[str, list[Value]] = {
-        f"file: {name}": [_value(fact.get(name)) for fact in facts]
-        for name in MADE_HOW[Media(survey.dataset.media)]
+        f"file: {words}": [_value(fact.get(name)) for fact in facts]
+        for name, words in MADE_HOW[Media(survey.dataset.media)].items()
     }
     columns["file: type"] = list(survey.column("type"))
-    columns["file: bytes"] = [float(size) for size in survey.column("size")]
+    columns["file: size in bytes"] = [float(size) for size in survey.column("size")]
     if survey.dataset.media == Media.IMAGE:
-        columns["file: aspect"] = [_ratio(fact) for fact in facts]
-    if survey.thumbnails is not None:
-        columns["file: spread of the border"] = _border(survey.thumbnails)
+        columns["file: width to height"] = [_ratio(fact) for fact in facts]
+        if survey.thumbnails is not None:
+            columns["file: spread of the border"] = _border(survey.thumbnails)
     columns["name: first letters"] = [_first_letters(key) for key in survey.keys]
     columns["source"] = [group or None for group in survey.groups]
     names = sorted({name for held in survey.metadata for name in held})

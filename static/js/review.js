@@ -94,7 +94,11 @@ async function show(pk) {
 
 const goOn = async () => {
   let [pk] = nextPks();
-  if (!pk && waiting) { await chain; [pk] = nextPks(); } // the rail was used up: wait for a new one
+  if (!pk && waiting) { // the rail was used up: wait for a new one
+    await chain;
+    if (current && !isOver(current)) return; // refused, and back again
+    [pk] = nextPks();
+  }
   await show(pk);
 };
 
@@ -142,6 +146,7 @@ function send(form, fields) {
       decided.delete(pk);
       fragments.delete(pk);
       toast(root.dataset.textRefused.replace("{words}", error.body?.message ?? error.status), "bad");
+      if (current && current !== pk) markRail(); else await show(pk); // it is open still
     } finally {
       waiting -= 1;
       tell();
@@ -160,6 +165,8 @@ function decide(form, action, more = {}) {
 let pending = null; // a decision that waits in a dialog for its reason or its confirmation
 
 function press(form, button) {
+  const needed = form.querySelector(`[data-needed-by="${button.value}"]`);
+  if (needed && !needed.value.trim()) { needed.focus(); return; }
   if (button.hasAttribute("data-asks-reason")) {
     pending = { form, action: button.value, isTest: button.hasAttribute("data-touches-test") };
     document.getElementById("reasons").showModal();

@@ -199,3 +199,31 @@ def test_touching_a_test_item_is_confirmed_first(page, live_server):
     expect(page.get_by_text("Nothing left to review here")).to_be_visible()
     expect(page.locator("#counts")).to_contain_text("1 decided, 0 left")
     assert Decision.objects.get().touches_test
+
+
+def make_two_in_one(dataset: Dataset) -> Flag:
+    """The doubt that a class is really two, with one item in its smaller part."""
+    fields = {"kind": "double_class", "suggested": "", "evidence": {"parts": []}}
+    flag = make_flag(dataset, 0, **fields)
+    FlagItem.objects.filter(flag=flag).update(role="part")
+    return flag
+
+
+def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(page, live_server):
+    dataset = make_dataset()
+    flag = make_two_in_one(dataset)
+    open_queue(page, live_server, dataset, "double_class")
+    page.keyboard.press("Enter")
+    name = page.locator("[name=new_class]")
+    expect(name).to_be_focused()
+    name.fill("cat")
+    name.press("Enter")
+    expect(page.get_by_text("This decision was refused")).to_be_visible()
+    expect(page.get_by_text("doubt number 0")).to_be_visible()
+    seen(page)
+    name.fill("cat (wild)")
+    name.press("Enter")
+    expect(page.get_by_text("Nothing left to review here")).to_be_visible()
+    expect(page.locator("#counts")).to_contain_text("1 decided, 0 left")
+    assert Item.objects.get(key="00.jpg").label.name == "cat (wild)"
+    assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED

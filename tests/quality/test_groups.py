@@ -1,5 +1,7 @@
 """Doubts about groups: a column that gives a class away, a class that is really two."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from django.urls import reverse
@@ -56,6 +58,16 @@ def test_files_named_after_their_class_are_no_shortcut():
     survey = survey_of(dataset)
     assert set(columns_of(survey)["name: first letters"]) == {"cat", "dog"}
     assert not find_shortcut_columns(survey)
+
+
+@pytest.mark.parametrize(("media", "has_border"), [("image", True), ("audio", False)])
+def test_columns_of_files_are_named_in_words_and_only_pictures_have_a_border(media, has_border):
+    dataset = make_dataset(media=media)
+    make_item(dataset, "a", "cat")
+    survey = replace(survey_of(dataset), thumbnails=np.zeros((1, 32 * 32), np.float32))
+    names = set(columns_of(survey))
+    assert ("file: spread of the border" in names) == has_border
+    assert not [name for name in names if "_" in name]
 
 
 def test_a_column_is_decided_once_and_the_answer_can_be_taken_back(client):
