@@ -96,8 +96,8 @@ class RoundForm(forms.Form):
         min_value=1,
         max_value=20,
         help_text=_(
-            "All items are asked anew, and people know the right answers by then. You can give "
-            "anybody one more, or let them in without."
+            "Each asks other items while enough are known; then the first ones anew, whose right "
+            "answers people have read. You can give anybody one more, or let them in without."
         ),
     )
     question_a = forms.CharField(label=_("Question, wording A"), max_length=200)

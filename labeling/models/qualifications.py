@@ -24,6 +24,11 @@ class QualifyingEvent(models.Model):
     act = models.CharField(max_length=8, choices=QualifyingAct)
     right = models.PositiveIntegerField(default=0, help_text="of an attempt that ended")
     answered = models.PositiveIntegerField(default=0)
+    items = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="of an attempt begun again, by id; none: those that everybody is asked first",
+    )
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

@@ -23,7 +23,7 @@ from labeling.models import (
     RoundKind,
 )
 from labeling.queries import gold
-from labeling.queries.by_hand import Statement, execute, moment
+from labeling.queries.by_hand import Statement, execute, listed, moment
 
 GOLD = RoundItemState.GOLD
 FREE = """
@@ -92,6 +92,7 @@ GIVEN = Statement(
     """,
     given=Annotation,
 )
+AMONG = "place.state IN ('open', 'gold') AND place.item_id IN (<ids>)"
 BEFORE_ALL, AFTER_ALL = -1, 2**31 - 1  # positions are 0 and up, in four bytes
 
 
@@ -112,12 +113,18 @@ def standing_in(round: Round, annotator: Annotator, *, gone: datetime) -> Standi
     return Standing(is_stopped, BEFORE_ALL if last is None else last, bool(has_left))
 
 
-def free_places(round: Round, annotator: Annotator, *, last: int, count: int) -> list[int]:
+def free_places(
+    round: Round, annotator: Annotator, *, last: int, count: int, among: Sequence[int] = ()
+) -> list[int]:
     """Return up to `count` places (by id): after the annotator's last answer, then from the start.
 
     Walking from the start each time would pass everything that this annotator has
-    answered and that still waits for others.
+    answered and that still waits for others. `among`: these items (by id) alone, gold or not.
     """
+    if among:
+        everything = FREE.replace("place.state = 'open'", AMONG.replace("<ids>", listed(among)))
+        names = {"after": BEFORE_ALL, "until": AFTER_ALL, "count": count}
+        return _column(everything + FIRST, round, annotator, **names)
     found = _free(round, annotator, after=last, until=AFTER_ALL, count=count)
     if len(found) < count and last > BEFORE_ALL:
         found += _free(round, annotator, after=BEFORE_ALL, until=last, count=count - len(found))

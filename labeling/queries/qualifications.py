@@ -1,8 +1,8 @@
 """Reads about qualifications: who has passed, how far somebody is, what an answer's feedback is."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils.translation import gettext
@@ -21,6 +21,7 @@ from labeling.models import (
     Role,
     Round,
     RoundItem,
+    RoundItemState,
     RoundKind,
     User,
 )
@@ -90,6 +91,17 @@ class Standing:
         """Whether an attempt has ended and no other one was begun."""
         turns = [event.act for event in self.events if event.act in (*ENDED, QualifyingAct.AGAIN)]
         return bool(turns) and turns[-1] in ENDED
+
+    @property
+    def drawn(self) -> list[int]:
+        """The items (by id) drawn for the attempt at hand; none: those of the first attempt."""
+        again = [event.items for event in self.events if event.act == QualifyingAct.AGAIN]
+        return again[-1] if again else []
+
+    @property
+    def left(self) -> int:
+        """How many items of the attempt at hand wait for an answer."""
+        return 0 if self.is_between else max(0, self.items - self.answered)
 
     @property
     def may_try_again(self) -> bool:
@@ -199,22 +211,60 @@ def _standings(
     for event in QualifyingEvent.objects.filter(round__in=asked, annotator__in=persons):
         events[event.round_id, event.annotator_id].append(event)
     places = RoundItem.objects.filter(round__in=asked, item__excluded="")
-    items = Counter(places.values_list("round", flat=True))
+    there: dict[int, dict[int, str]] = defaultdict(dict)
+    for place, item, state in places.values_list("round", "item", "state"):
+        there[place][item] = state
     given = Annotation.objects.filter(
         round__in=asked, annotator__in=persons, withdrawn_at__isnull=True
     ).exclude(answer=Answer.SKIP)
     answered = Counter(given.values_list("round", "annotator"))
+    found = {}
+    for row in asked:
+        for person in persons:
+            key = (row.pk, person.pk)
+            begun = Standing(row, person, events[key], answered[key])
+            found[key] = replace(begun, items=len(_of_attempt(there[row.pk], begun.drawn)))
+    return found
+
+
+def _of_attempt(states: Mapping[int, str], drawn: Iterable[int]) -> list[int]:
+    """Return the items (by id) of an attempt: those drawn for it, else those not added later."""
+    first = [item for item, state in states.items() if state != RoundItemState.GOLD]
+    return [item for item in drawn if item in states] or first
+
+
+def drawn_for(asking: Round, annotator: Annotator) -> list[int]:
+    """Return the items (by id) that were drawn for somebody's further attempt, if any were."""
+    again = QualifyingEvent.objects.filter(
+        round=asking, annotator=annotator, act=QualifyingAct.AGAIN
+    )
+    return again.order_by("-pk").values_list("items", flat=True).first() or []
+
+
+def left_for(rounds: Iterable[Round], user: User) -> dict[int, int]:
+    """Return by qualification (by id) how many items wait for somebody who began."""
+    asked = [row for row in rounds if row.kind == RoundKind.QUALIFY]
+    people = Annotator.objects.filter(user=user, dataset__in={row.dataset_id for row in asked})
+    mine = {row.dataset_id: row for row in people} if asked else {}
+    found = _standings(asked, mine.values()) if mine else {}
     return {
-        (row.pk, person.pk): Standing(
-            row,
-            person,
-            events[row.pk, person.pk],
-            answered[row.pk, person.pk],
-            items[row.pk],
-        )
+        row.pk: found[row.pk, mine[row.dataset_id].pk].left
         for row in asked
-        for person in persons
+        if row.dataset_id in mine
     }
+
+
+def fresh_for(asking: Round, annotator: Annotator) -> list[tuple[int, int]]:
+    """Return items (by id) with known classes that tell something new in a further attempt.
+
+    Not those of the first attempt, nor any that the person has answered or confirmed.
+    """
+    first = RoundItem.objects.filter(round=asking).exclude(state=RoundItemState.GOLD)
+    met = Annotation.objects.filter(annotator=annotator, item=OuterRef("item"))
+    rows = usable(asking.dataset).exclude(item__in=first.values("item")).filter(~Exists(met))
+    if annotator.user_id:
+        rows = rows.exclude(made_by=annotator.user_id)
+    return list(rows.order_by("pk").values_list("item", "label"))
 
 
 def bar_of(asking: Round, annotator: Annotator) -> Round | None:
@@ -239,13 +289,10 @@ def words_of(required: Round) -> str:
 
 def measured(asking: Round, annotator: Annotator) -> tuple[int, int, int]:
     """Return how many items with a known answer there are, were answered, and rightly."""
-    gold = GoldItem.objects.filter(item=OuterRef("item"), retired_at__isnull=True)
-    places = RoundItem.objects.filter(Exists(gold), round=asking, item__excluded="")
-    known = dict(
-        GoldItem.objects.filter(
-            item__in=places.values("item"), retired_at__isnull=True
-        ).values_list("item", "label")
-    )
+    places = RoundItem.objects.filter(round=asking, item__excluded="")
+    asked = _of_attempt(dict(places.values_list("item", "state")), drawn_for(asking, annotator))
+    gold = GoldItem.objects.filter(item__in=asked, retired_at__isnull=True)
+    known = dict(gold.values_list("item", "label"))
     said = dict(
         answers_of(asking).filter(annotator=annotator, item__in=known).values_list("item", "label")
     )

@@ -206,14 +206,17 @@ def work_for(user: User, *, today: datetime) -> list[Work]:
         )
         .order_by(F("deadline").asc(nulls_last=True), "pk")
     )
-    left = places.left_in(rows, Q(annotator__user=user))
+    left = {
+        **places.left_in(rows, Q(annotator__user=user)),
+        **qualifications.left_for(rows, user),
+    }
     return [
         Work(
             round=row,
-            left=left[row.pk],
+            left=left.get(row.pk, 0),
             mine=row.mine,
             mine_today=row.mine_today,
-            seconds_left=None if row.seconds is None else left[row.pk] * row.seconds,
+            seconds_left=None if row.seconds is None else left.get(row.pk, 0) * row.seconds,
         )
         for row in rows
     ]
@@ -337,8 +340,11 @@ def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     """Return what an annotator did in a round and what is left for them."""
     mine = answers_given().filter(round=asking, annotator=annotator)
-    left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
-    left += _held_and_full(asking, annotator)
+    if asking.kind == RoundKind.QUALIFY:
+        left = qualifications.standing_in(asking, annotator).left
+    else:
+        left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
+        left += _held_and_full(asking, annotator)
     if left and asking.gold_every:
         left += gold.still_to_come(asking, annotator, left=left)
     parked = asking.annotations.filter(

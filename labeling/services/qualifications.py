@@ -12,12 +12,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labeling.models import (
+    NO_LIMIT,
     Annotator,
     Dataset,
     QualifyingAct,
     QualifyingEvent,
     Round,
     RoundItem,
+    RoundItemState,
     RoundKind,
     User,
 )
@@ -100,8 +102,14 @@ def judge(*, asking: Round, annotator: Annotator, now: datetime) -> QualifyingEv
 
 
 @transaction.atomic
-def start_again(*, asking: Round, annotator: Annotator, now: datetime) -> None:
-    """Begin another attempt: earlier answers are kept as withdrawn, all items are asked anew."""
+def start_again(
+    *, asking: Round, annotator: Annotator, now: datetime, rng: random.Random = CHANCE
+) -> None:
+    """Begin another attempt about other items, whose answers the person has not read.
+
+    Where fewer are known than the attempt asks, it asks the first ones anew. Earlier answers are
+    kept as withdrawn.
+    """
     list(Annotator.objects.select_for_update(no_key=True).filter(pk=annotator.pk).values("pk"))
     if not queries.standing_in(asking, annotator).may_try_again:
         raise NotNowError(_("There is no attempt left: your lead can give you another one."))
@@ -109,7 +117,34 @@ def start_again(*, asking: Round, annotator: Annotator, now: datetime) -> None:
     places = RoundItem.objects.filter(round=asking, taken__gt=0)
     places.filter(item__in=list(given.values_list("item", flat=True))).update(taken=F("taken") - 1)
     given.update(withdrawn_at=now)
-    _note(asking, annotator, QualifyingAct.AGAIN, by=annotator.user, now=now)
+    event = _note(asking, annotator, QualifyingAct.AGAIN, by=annotator.user, now=now)
+    event.items = _draw_again(asking, annotator, rng)
+    event.save(update_fields=["items"])
+
+
+def _draw_again(asking: Round, annotator: Annotator, rng: random.Random) -> list[int]:
+    """Draw as many items (by id) as the first attempt had and give them places; else none."""
+    places = RoundItem.objects.filter(round=asking)
+    count = places.exclude(state=RoundItemState.GOLD).count()
+    drawn = _drawn(queries.fresh_for(asking, annotator), count, rng)
+    if len(drawn) < count:
+        return []
+    there = set(places.filter(item__in=drawn).values_list("item", flat=True))
+    RoundItem.objects.bulk_create(
+        [
+            RoundItem(
+                round=asking,
+                item_id=item,
+                position=place,
+                wanted=NO_LIMIT,
+                state=RoundItemState.GOLD,  # of those who are asked alone
+            )
+            for place, item in enumerate(drawn)
+            if item not in there
+        ],
+        ignore_conflicts=True,  # somebody else drew it at the same moment
+    )
+    return drawn
 
 
 @transaction.atomic
@@ -139,5 +174,7 @@ def take_back(*, asking: Round, annotator: Annotator, by: User, now: datetime) -
     _note(asking, annotator, QualifyingAct.REVOKED, by=by, now=now)
 
 
-def _note(asking: Round, annotator: Annotator, act: str, *, by: User | None, now: datetime) -> None:
-    QualifyingEvent.objects.create(round=asking, annotator=annotator, act=act, by=by, at=now)
+def _note(
+    asking: Round, annotator: Annotator, act: str, *, by: User | None, now: datetime
+) -> QualifyingEvent:
+    return QualifyingEvent.objects.create(round=asking, annotator=annotator, act=act, by=by, at=now)

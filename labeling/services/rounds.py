@@ -253,11 +253,13 @@ def claim_items(
     stands = queries.standing_in(round, annotator, gone=now + LEASE - SILENT)
     if stands.is_stopped or qualifications.bar_of(round, annotator):
         return []
-    count = min(count, MOST_CLAIMS_AT_ONCE)
+    count, is_qualifying = min(count, MOST_CLAIMS_AT_ONCE), round.kind == RoundKind.QUALIFY
     claimed = _left_behind(round, annotator, count, now=now) if stands.may_have_left else []
     if len(claimed) < count:
         missing = count - len(claimed)
-        free = queries.free_places(round, annotator, last=stands.last, count=missing)
+        among = qualifications.drawn_for(round, annotator) if is_qualifying else ()
+        last = stands.last
+        free = queries.free_places(round, annotator, last=last, count=missing, among=among)
         checks = gold.take_places(round, annotator, of=missing, beside=len(free), rng=rng)
         taken = _take_places(free[: missing - len(checks)])
         for check in checks:

@@ -96,6 +96,45 @@ def test_its_answers_settle_nothing_and_count_for_no_consensus_and_no_gold_resul
     assert set(labels) == {"import"}
 
 
+def test_another_attempt_asks_other_items_as_long_as_enough_are_known():
+    asking = make_test(items=4, attempts=3)  # of eight that are known
+    person, beside = make_person(asking), make_person(asking)
+    asked = []
+    for _ in range(3):
+        take(asking, person, wrong=4)
+        given = Annotation.objects.filter(annotator=person, withdrawn_at__isnull=True)
+        asked.append(set(given.values_list("item", flat=True)))
+        assert queries.standing_in(asking, person).last.answered == 4
+        assert round_queries.standing(asking, person)["left"] == 0
+        if len(asked) < 3:
+            qualifications.start_again(asking=asking, annotator=person, now=NOW)
+            assert round_queries.standing(asking, person)["left"] == 4
+            (work,) = round_queries.work_for(person.user, today=NOW)
+            assert work.left == 4
+    assert [len(items) for items in asked] == [4, 4, 4]
+    assert not asked[0] & asked[1]
+    assert asked[2] == asked[0]  # nothing new is left
+    take(asking, beside)
+    first = Annotation.objects.filter(annotator=beside).values_list("item", flat=True)
+    assert set(first) == asked[0]
+    assert queries.standing_in(asking, beside).state == "passed"
+
+
+def test_a_further_attempt_asks_nothing_that_the_person_made_known_or_met_elsewhere():
+    asking = make_test(items=4, attempts=2)
+    dataset, person = asking.dataset, make_person(asking)
+    (one, *_rest) = [item for item, _label in queries.fresh_for(asking, person)]
+    elsewhere = make_round(
+        dataset=dataset, name="Other", kind="classify", items=[one], answers_wanted=1
+    )
+    answer(elsewhere, Item.objects.get(pk=one), person)
+    assert one not in [item for item, _label in queries.fresh_for(asking, person)]
+    take(asking, person, wrong=4)
+    qualifications.start_again(asking=asking, annotator=person, now=NOW)
+    take(asking, person)
+    assert queries.standing_in(asking, person).state == "passed"
+
+
 def test_another_attempt_asks_all_items_anew_and_a_lead_grants_more():
     asking = make_test(items=4, attempts=2)
     lead, person = make_member(asking.dataset), make_person(asking)
