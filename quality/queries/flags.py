@@ -145,8 +145,8 @@ def last_checks(dataset: Dataset) -> dict[str, Job]:
 def flag_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
     """Yield one row per flag, or per pair of items for flags about more than one.
 
-    A source in two splits is one row per item, beside the first item of another split: all
-    its pairs would be thousands.
+    A source in two splits is one row per item, beside the first item of another split; what is
+    about a class or a column is one row per item alone: all their pairs would be thousands.
     """
     flags = Flag.objects.filter(dataset=dataset).order_by("kind", "-score", "pk")
     flags = flags.prefetch_related(Prefetch("flag_items", _with_items()))
@@ -169,8 +169,11 @@ def _with_items() -> QuerySet[FlagItem]:
 
 
 def _pairs(flag: Flag) -> Iterator[tuple[str, str]]:
-    items = [row.item for row in flag.flag_items.all()]
-    if len(items) <= 1:
+    rows = flag.flag_items.all()
+    items = [row.item for row in rows]
+    if any(row.role in GROUP_ROLES for row in rows):
+        yield from ((item.key, "") for item in items)
+    elif len(items) <= 1:
         yield (items[0].key if items else "", "")
     elif "group" in flag.evidence:
         for item in items:

@@ -10,7 +10,7 @@ from labeling.models import Role
 from mlcore.neighbours import nearest
 from quality.doubts.classes import columns_of, find_double_classes, find_shortcut_columns
 from quality.models import Action, Flag, FlagState
-from quality.queries.flags import open_flags
+from quality.queries.flags import flag_rows, open_flags
 from quality.queries.survey import survey_of
 from quality.services import decisions
 from tests.factories import make_dataset, make_item, make_member
@@ -87,6 +87,14 @@ def test_a_column_is_decided_once_and_the_answer_can_be_taken_back(client):
     client.post(reverse("quality:undo", args=[dataset.slug, "shortcut"]))
     flag.refresh_from_db()
     assert flag.state == FlagState.OPEN
+
+
+def test_an_export_has_one_row_for_each_item_of_a_column_and_none_for_their_pairs():
+    dataset = make_wards(tied=True)
+    flag = flag_of(dataset, "shortcut", find_shortcut_columns(survey_of(dataset)))
+    rows = [(row["key"], row["other_key"]) for row in flag_rows(dataset)]
+    assert rows == [(key, "") for key in sorted(flag.items.values_list("key", flat=True))]
+    assert len(rows) > 2
 
 
 def make_jaguars():
