@@ -24,6 +24,7 @@ class AnswersForm(forms.Form):
 
     annotator = forms.ModelChoiceField(queryset=Annotator.objects.none(), required=False)
     said = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
+    beside = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
     consensus = forms.ModelChoiceField(queryset=LabelClass.objects.none(), required=False)
     answer = forms.ChoiceField(required=False, choices=[("", ""), *Answer.choices])
     round = forms.IntegerField(required=False, min_value=1, max_value=MOST_ID)
@@ -36,6 +37,7 @@ class AnswersForm(forms.Form):
         for name, rows in (
             ("annotator", people),
             ("said", dataset.classes.all()),
+            ("beside", dataset.classes.all()),
             ("consensus", dataset.classes.all()),
         ):
             field = self.fields[name]

@@ -23,6 +23,7 @@ from labeling.models import (
     RoundItem,
     RoundItemState,
 )
+from labeling.queries import qualifications
 from labeling.queries.datasets import listed
 from labeling.queries.gold import Checked, by_annotator
 
@@ -81,6 +82,7 @@ class Person:
     last: datetime | None
     accuracy: Limits | None
     gold: Checked | None
+    qualification: qualifications.Standing | None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ class People:
     @property
     def has_next(self) -> bool:
         return self.page * PEOPLE_A_PAGE < self.total
+
+    @property
+    def has_qualifications(self) -> bool:
+        return any(row.qualification for row in self.rows)
 
 
 def people_of(dataset: Dataset, found: Findings | None, *, sort: str, page: int) -> People:
@@ -118,10 +124,13 @@ def people_of(dataset: Dataset, found: Findings | None, *, sort: str, page: int)
     rows.sort(key=lambda row: (_place(row, sort), row["annotator"]))
     shown = rows[(page - 1) * PEOPLE_A_PAGE : page * PEOPLE_A_PAGE]
     names = Annotator.objects.select_related("user").in_bulk([row["annotator"] for row in shown])
-    checked = by_annotator(dataset)
+    checked, stands = by_annotator(dataset), qualifications.last_of(dataset, names.values())
     people = [
         Person(
-            **{**row, "annotator": names[row["annotator"]], "gold": checked.get(row["annotator"])}
+            **{key: value for key, value in row.items() if key != "annotator"},
+            annotator=names[row["annotator"]],
+            gold=checked.get(row["annotator"]),
+            qualification=stands.get(row["annotator"]),
         )
         for row in shown
     ]

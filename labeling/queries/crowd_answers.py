@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from labeling.crowd_findings import Findings
 from labeling.models import Annotation, Annotator, Answer, Dataset, LabelClass
@@ -19,6 +19,7 @@ class AnswersWanted:
 
     annotator: Annotator | None = None
     said: LabelClass | None = None
+    beside: LabelClass | None = None
     consensus: LabelClass | None = None
     answer: str = ""
     round: int | None = None
@@ -55,7 +56,9 @@ def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | No
     rows = rows.filter(shown)
     if wanted.annotator:
         rows = rows.filter(annotator=wanted.annotator)
-    if wanted.said:
+    if wanted.said and wanted.beside:
+        rows = _of_both(rows, wanted.said, wanted.beside)
+    elif wanted.said:
         rows = rows.filter(label=wanted.said)
     if wanted.gold:
         rows = rows.filter(pk__in=measured(dataset).values("pk"))
@@ -74,6 +77,15 @@ def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | No
         page.select_related("label", "asked", "round", "annotator__user", "item__content")
     )
     return Answers(_beside_consensus(dataset, listed, found), total, wanted.page)
+
+
+def _of_both(
+    rows: QuerySet[Annotation], first: LabelClass, second: LabelClass
+) -> QuerySet[Annotation]:
+    """Return the answers naming one of two classes, of items to which a round got both."""
+    same = rows.filter(round=OuterRef("round"), item=OuterRef("item")).order_by()
+    both = rows.filter(Exists(same.filter(label=first)), Exists(same.filter(label=second)))
+    return both.filter(label__in=(first, second))
 
 
 def _beside_consensus(

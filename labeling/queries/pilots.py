@@ -8,6 +8,7 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from labeling.models import LabelClass, Round
+from labeling.queries.crowd import answers_url
 from labeling.queries.gold import known_labels
 from labeling.queries.rounds import answers_given
 
@@ -61,6 +62,7 @@ class Pair:
     first: float
     second: float
     items: tuple[int, int]
+    urls: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,14 @@ def comparison_of(pilot: Round) -> Comparison:
     said = _read(rounds)
     votes = said.votes
     by_arm = [votes[said.in_second == second].sum(axis=0) for second in (False, True)]
-    pairs = [
-        Pair(
-            (said.classes[row.classes[0]].name, said.classes[row.classes[1]].name),
-            row.first,
-            row.second,
-            row.items,
+    pairs = []
+    for row in pair_rates(*by_arm)[:PAIRS_SHOWN]:
+        one, other = (said.classes[place] for place in row.classes)
+        first, second = (
+            answers_url(pilot.dataset, said=one.pk, beside=other.pk, round=arm.pk) for arm in rounds
         )
-        for row in pair_rates(*by_arm)[:PAIRS_SHOWN]
-    ]
+        names = (one.name, other.name)
+        pairs.append(Pair(names, row.first, row.second, row.items, (first, second)))
     arms = [_arm(row, said, second) for row, second in zip(rounds, (False, True))]
     is_told = all(arm.people > 1 for arm in arms)
     return Comparison(arms, _measures(said, votes) if is_told else [], pairs)

@@ -192,6 +192,14 @@ def standings_in(dataset: Dataset, annotator: Annotator) -> list[Standing]:
     return [row for row in found if row.state != "new"]
 
 
+def last_of(dataset: Dataset, people: Iterable[Annotator]) -> dict[int, Standing]:
+    """Return where each annotator (by id) stands in the newest qualification that they began."""
+    asked = list(qualifications_of(dataset))
+    found = _standings(asked, people).items() if asked else ()
+    begun = {key: row for key, row in found if row.state != "new"}
+    return {person: begun[pk, person] for pk, person in sorted(begun)}
+
+
 def standings_for(user: User) -> list[Standing]:
     """Return what somebody passed, failed or was waived, the newest first; the rest is work."""
     mine = Annotator.objects.filter(user=user, dataset__rounds__kind=RoundKind.QUALIFY)

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from labeling.models import Item, Role, Round
@@ -81,7 +82,7 @@ def test_nothing_counts_until_the_lead_says_so_and_that_can_be_taken_back():
     assert not answers_in(first.dataset).exists()
 
 
-def test_a_wording_that_confuses_shows_in_agreement_gold_and_pairs():
+def test_a_wording_that_confuses_shows_in_agreement_gold_and_pairs(client: Client):
     first, second = rounds_of(make_pilot(people=10, items=40, wanted=3))
     lead = make_member(first.dataset)
     known = {
@@ -99,6 +100,11 @@ def test_a_wording_that_confuses_shows_in_agreement_gold_and_pairs():
     assert seconds.difference == pytest.approx(1.0)
     (pair,) = found.pairs
     assert pair.second > 0.3 > pair.first
+    client.force_login(lead)
+    for count, address in zip(pair.items, pair.urls):
+        listed = client.get(address).context["answers"]
+        assert len({row.given.item_id for row in listed.rows}) == count
+        assert listed.total == 3 * count  # all three answers of each name one of the two
 
 
 def test_the_same_wording_twice_shows_no_difference():

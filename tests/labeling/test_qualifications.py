@@ -264,6 +264,8 @@ def test_a_lead_makes_one_sees_who_passed_waives_and_grants(client):
     assert {row.state for row in queries.standings_of(asking)} == {"failed", "waived"}
     shown = client.get(reverse("labeling:crowd_person", args=[dataset.slug, person.pk])).text
     assert "Not passed: 0 of 4 right, 80 % are needed." in shown
+    (row,) = client.get(reverse("labeling:crowd", args=[dataset.slug])).context["people"].rows
+    assert row.qualification.state == "failed"
 
 
 def test_my_work_says_what_has_to_be_passed_first(client):
