@@ -37,6 +37,13 @@ def save_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def save_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file so that readers see all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _Replacing(path) as temporary:
+        write(temporary)
+
+
 def features_folder(backbone: str) -> Path:
     """Return where the vectors of a backbone lie."""
     return Path(settings.DATA_DIR) / "features" / backbone

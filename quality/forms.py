@@ -1,17 +1,22 @@
 """What pages about quality accept."""
 
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labeling.forms.asking import RoundForm
 from labeling.forms.ids import MOST_ID, ids_of
-from labeling.models import Answer, Dataset, RoundKind, Split
+from labeling.models import Answer, Dataset, Media, RoundKind, Split
 from labeling.models.datasets import LabelClass
 from quality.models import Action
 from quality.queries.browse import MOST_AT_ONCE
+
+MOST_TRIED_TEXT = 20_000  # characters
+MOST_TRIED_BYTES = 200 * 2**20  # as large as one file of an import
 
 
 class OfDatasetForm(forms.Form):
@@ -50,6 +55,37 @@ class VersionsForm(OfDatasetForm):
         if not set(chosen.values()) <= known:
             raise forms.ValidationError("no such version")
         return chosen
+
+
+class TrialForm(forms.Form):
+    """One text, or one file, that a model is tried on."""
+
+    text = forms.CharField(
+        max_length=MOST_TRIED_TEXT,
+        label=gettext_lazy("Text"),
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    file = forms.FileField(
+        label=gettext_lazy("File"), help_text=gettext_lazy("Choose one, or drop it on the button.")
+    )
+
+    def __init__(self, *args: Any, media: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        del self.fields["file" if media == Media.TEXT else "text"]
+
+    def clean_file(self) -> UploadedFile:
+        file: UploadedFile = self.cleaned_data["file"]
+        if (file.size or 0) > MOST_TRIED_BYTES:
+            raise forms.ValidationError(_("At most 200 MB."))
+        return file
+
+    def sent(self) -> tuple[str, IO[bytes]]:
+        """Return what to call it, and its bytes."""
+        if "text" in self.cleaned_data:
+            text: str = self.cleaned_data["text"]
+            return text[:60], BytesIO(text.encode())
+        file = self.cleaned_data["file"]
+        return file.name or "", file
 
 
 class RunPageForm(forms.Form):

@@ -8,7 +8,7 @@ from django.utils import timezone
 from labeling import tasks
 from labeling.services import jobs
 from quality.queries.runs import datasets_to_check, datasets_with_news
-from quality.services import compare, deleting, flags, present_system, runs, taking_back
+from quality.services import compare, deleting, flags, models, present_system, runs, taking_back
 
 
 @shared_task(name="winnow.train", bind=True)
@@ -39,6 +39,18 @@ def detect(self: Task, job_id: int) -> None:
 def prove(self: Task, job_id: int) -> None:
     """Compare two versions."""
     jobs.carry_out(job_id, compare.prove, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.package_model", bind=True)
+def package_model(self: Task, job_id: int) -> None:
+    """Make the zip of a run's model."""
+    jobs.carry_out(job_id, models.package_model, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.try_model", bind=True)
+def try_model(self: Task, job_id: int) -> None:
+    """Say what a run's model makes of one file."""
+    jobs.carry_out(job_id, models.try_model, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.take_back", bind=True)

@@ -11,6 +11,7 @@ from quality.views import (
     disputes,
     export,
     items,
+    models,
     overview,
     review,
     runs,
@@ -48,6 +49,10 @@ urlpatterns = [
     path("d/<slug:slug>/runs/<int:number>/live/", runs.run_live, name="run_live"),
     path("d/<slug:slug>/runs/<int:number>/cell/", runs.cell, name="run_cell"),
     path("d/<slug:slug>/runs/<int:number>/predictions.csv", runs.predictions, name="predictions"),
+    path("d/<slug:slug>/runs/<int:number>/model/", models.use_model, name="use_model"),
+    path("d/<slug:slug>/runs/<int:number>/model/try/", models.try_model, name="try_model"),
+    path("d/<slug:slug>/runs/<int:number>/model/make/", models.make_package, name="make_package"),
+    path("d/<slug:slug>/runs/<int:number>/model/model.zip", models.model_zip, name="model_zip"),
     path("d/<slug:slug>/before-after/", compare.before_after, name="before_after"),
     path("d/<slug:slug>/before-after/prove/", compare.prove, name="prove"),
     path(

@@ -19,6 +19,7 @@ from django.test import Client
 call_command("migrate", verbosity=0)
 from labeling.models import Item, Content, Membership, User
 from labeling.services import datasets, labels, versions
+from quality.models import Run
 
 reader = User.objects.create_user("maria", password="x", is_staff=True)
 made = datasets.create_dataset(name="pets", media="image", classes=["cat", "dog"], by=reader)
@@ -27,7 +28,8 @@ Item.objects.create(
     dataset=made, key="a.png", content=content, split="train",
     label=made.classes.first(), label_source="import",
 )
-versions.freeze_version(dataset=made)
+version, _ = versions.freeze_version(dataset=made)
+Run.objects.create(dataset=made, number=1, version=version, protocol={}, backbone="b")
 client = Client(headers={"host": "localhost"})
 client.force_login(reader)
 seen = {}
@@ -42,8 +44,8 @@ print(json.dumps({"seen": seen, "loaded": loaded, "megabytes": megabytes}))
 PAGES = ("", "browse/", "browse/?sort=suspicious", "browse/?flag=any", "browse/counts/",
          "browse/round/", "browse/histogram/", "items/1/", "rounds/new/", "import/", "settings/",
          "members/", "rounds/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/",
-         "runs/", "checks/", "review/", "review/label_error/", "versions/",
-         "before-after/")  # fmt: skip
+         "runs/", "runs/1/", "runs/1/model/", "checks/", "review/", "review/label_error/",
+         "versions/", "before-after/")  # fmt: skip
 MOST_MEGABYTES = 150  # resident, after every page was asked for
 ADDRESSES = ["/", "/account/", "/work/", "/system/", "/healthz", "/datasets/new/", "/api/docs",
              *(f"/d/pets/{page}" for page in PAGES)]  # fmt: skip

@@ -23,6 +23,8 @@ WORDS = {
     "detect": _("Checks"),
     "prove": _("Before/After"),
     "delete_dataset": _("Deleting a dataset"),
+    "package_model": _("Making the model file"),
+    "try_model": _("Trying the model"),
     "take_back": _("Taking an import back"),
     "measure_crowd": _("Measuring the crowd"),
 }

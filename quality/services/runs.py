@@ -23,7 +23,7 @@ from quality.services.material import Material, check_material, read_material
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
-    from mlcore.training import CrossValidation, Protocol
+    from mlcore.training import CrossValidation, Head, Protocol
 
 OPENED_ON_REQUEST = "asked for with --open-test"
 
@@ -129,9 +129,28 @@ def predict_rows(
 
     The head is fitted to all items of `learned` that a run may see, less those in `without`.
     """
-    from mlcore.training import Cancelled, Protocol, fit_final
-
     backbone, _ = choose_backbone(work, learned, named=run.backbone)
+    head = final_head(work, run, learned=learned, backbone=backbone, without=without)
+    probabilities = np.full((len(of.keys), len(learned.classes)), np.nan, dtype=np.float32)
+    probabilities[rows] = head.predict(features_of(work, of, backbone=backbone, rows=rows))
+    return probabilities
+
+
+def final_head(
+    work: Work,
+    run: Run,
+    *,
+    learned: Material,
+    backbone: "Backbone",
+    without: np.ndarray | None = None,
+) -> "Head":
+    """Return a head that learned all that a run may see; that of the run's version is kept."""
+    from mlcore.training import Cancelled, Head, Protocol, fit_final
+
+    path = arrays.run_folder(run) / "head.npz"
+    is_own = without is None and learned.version == run.version
+    if is_own and path.exists():
+        return Head.load(path)
     seen = learned.is_learned if without is None else learned.is_learned & ~without
     features = features_of(work, learned, backbone=backbone, rows=seen)
     is_readable = ~np.isnan(features).any(axis=1)
@@ -148,9 +167,9 @@ def predict_rows(
     except Cancelled:
         work.check()
         raise
-    probabilities = np.full((len(of.keys), len(learned.classes)), np.nan, dtype=np.float32)
-    probabilities[rows] = head.predict(features_of(work, of, backbone=backbone, rows=rows))
-    return probabilities
+    if is_own:
+        arrays.save_file(path, head.save)
+    return head
 
 
 def refresh_suggestions(work: Work, run: Run) -> int:

@@ -1,0 +1,41 @@
+"""Write a trained head as a Keras file that needs nothing of ours to load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlcore.backend import load_tensorflow
+from mlcore.training import Head
+
+
+def as_keras(head: Head) -> Any:
+    """Return a Keras model that predicts what the head predicts.
+
+    Parameters
+    ----------
+    head : Head
+
+    Returns
+    -------
+    keras.Model
+        Takes float32 (n_items, n_features), not standardised; gives (n_items, n_classes), rows
+        sum to 1. Only layers of Keras: no custom object is needed to load it.
+    """
+    load_tensorflow()
+    import keras
+
+    n_features, n_classes = head.weights.shape
+    dense = keras.layers.Dense(n_classes, activation="softmax", name="classes")
+    variance = np.square(head.spread.astype(np.float64)).astype(np.float32)
+    standardise = keras.layers.Normalization(mean=head.centre, variance=variance, name="standard")
+    model = keras.Sequential([keras.Input((n_features,), name="vector"), standardise, dense])
+    dense.set_weights([head.weights, head.bias])
+    return model
+
+
+def save_keras(head: Head, path: Path) -> None:
+    """Write the head as a `.keras` file."""
+    as_keras(head).save(path)

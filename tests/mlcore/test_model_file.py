@@ -1,0 +1,21 @@
+"""A head in a Keras file predicts what it predicted here."""
+
+import numpy as np
+
+from mlcore.model_file import save_keras
+from mlcore.training import Head
+
+
+def test_a_keras_file_loads_and_predicts_what_the_head_predicts(tmp_path):
+    rng = np.random.default_rng(7)
+    spread = rng.uniform(1e-4, 30, 40).astype(np.float32)
+    spread[0] = 1  # a constant feature is not enlarged
+    centre = rng.normal(0, 5, 40).astype(np.float32)
+    weights = rng.normal(0, 0.5, (40, 3)).astype(np.float32)
+    head = Head(weights, rng.normal(0, 1, 3).astype(np.float32), centre, spread, epochs=4)
+    save_keras(head, tmp_path / "model.keras")
+    import keras
+
+    features = (centre + rng.normal(0, 1, (50, 40)) * spread).astype(np.float32)
+    found = keras.models.load_model(tmp_path / "model.keras").predict(features, verbose=0)
+    assert np.abs(found - head.predict(features)).max() < 1e-5
