@@ -35,7 +35,6 @@ sys.path.insert(0, str(ROOT))
 from mlcore.alignment import SIDE  # noqa: E402
 from mlcore.duplicates import LEAST_SCORE, find_copies  # noqa: E402
 from mlcore.features.waves import mfcc_statistics, read_wave, spectrogram_picture  # noqa: E402
-from mlcore.features.words import describe_texts  # noqa: E402
 from mlcore.hamming import close_pairs  # noqa: E402
 from mlcore.images import measure_image  # noqa: E402
 from mlcore.neighbours import nearest  # noqa: E402
@@ -228,7 +227,7 @@ def texts() -> Figures:
 def _alike(written: list[str]) -> set[tuple[int, int]]:
     pairs = find_copies(
         sha256=[str(row) for row in range(len(written))],
-        neighbours=nearest(describe_texts(written)),
+        texts=written,
     )
     return {(pair.first, pair.second) for pair in pairs if pair.score >= LEAST_SCORE}
 

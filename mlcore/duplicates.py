@@ -18,7 +18,8 @@ from mlcore.alignment import (
     unrelated_level,
 )
 from mlcore.hamming import close_pairs
-from mlcore.neighbours import NeighbourGraph, nearest, tail_exponent
+from mlcore.neighbours import NeighbourGraph, nearest
+from mlcore.shingles import find_alike, letters_of
 
 HASH_BITS = 10
 """Differing bits of 64 up to which hashes make a candidate (imagededup's default)."""
@@ -59,13 +60,10 @@ EMBEDDING_SCALE = 0.1
 FAINT_AN_ITEM = 1.0
 """Pairs an item that embeddings alone may propose at most, whatever `least_score` asks for."""
 
-NEAR_COPY_SHARE = 0.1
-"""Without pictures (texts): distance to a copy over distance to the farthest of 20 neighbours."""
-
 LEAST_SCORE = 0.5
 """From here a pair is called a copy."""
 
-EXACT = ("bytes", "pixels")
+EXACT = ("bytes", "pixels", "letters")
 """Evidence that needs no judgment: what equals the same thing is equal among itself."""
 
 SEED = 20261121
@@ -77,7 +75,7 @@ class Pair:
     """Two items that are taken for the same thing.
 
     `first` < `second` are row numbers, `score` is 0 to 1 (1 is certain), `evidence` is one of
-    bytes, pixels, hash, mirror, embedding, and `reason` says it in words.
+    bytes, pixels, letters, hash, mirror, embedding, words, and `reason` says it in words.
     """
 
     first: int
@@ -96,6 +94,7 @@ def find_copies(
     flat: np.ndarray | None = None,
     neighbours: NeighbourGraph | None = None,
     thumbnails: np.ndarray | None = None,
+    texts: Sequence[str] | None = None,
     least_score: float = LEAST_SCORE,
     rng: np.random.Generator | None = None,
 ) -> list[Pair]:
@@ -114,12 +113,15 @@ def find_copies(
     phashes, mirror_phashes : uint64 ndarrays of shape (n_items,)
         Perceptual hash, and that of the mirrored picture.
     flat : bool ndarray of shape (n_items,)
-        Pictures without structure; they are copies only by bytes or pixels.
+        Pictures without structure, texts too short for likeness; they are copies only by
+        bytes, pixels or letters.
     neighbours : NeighbourGraph
         Over the same rows.
     thumbnails : float ndarray of shape (n_items, 32 * 32)
         Grey, any scale; of sounds their spectrograms (`features.waves.spectrogram_picture`).
         Without them hashes must agree better.
+    texts : sequence of str, length n_items
+        Of items that are texts; they are compared by their words (`mlcore.shingles`).
     least_score : float
         Lower it to also get pairs that are only suspected, for a queue worst first.
     rng : numpy Generator
@@ -129,18 +131,21 @@ def find_copies(
     -------
     list of Pair
         Each pair once, with its strongest evidence; copies of copies are joined through one
-        item where bytes or pixels are equal.
+        item where bytes, pixels or letters are equal.
     """
     n_items = len(sha256)
     found: dict[tuple[int, int], Pair] = {}
     _join_equal(found, sha256, evidence="bytes", score=1.0)
     _join_equal(found, pixel_hashes or [], evidence="pixels", score=0.99)
-    rows = _distinct_rows(sha256, pixel_hashes, flat, n_items)
+    letters = [letters_of(text) for text in texts or []]
+    _join_equal(found, letters, evidence="letters", score=0.98)
+    rows = _distinct_rows([sha256, pixel_hashes or [], letters], flat, n_items)
     graph = _restricted(neighbours, rows, n_items)
     rng = np.random.default_rng(SEED) if rng is None else rng
-    if thumbnails is None:
+    if texts is not None:
+        _join_texts(found, rows, texts)
+    elif thumbnails is None:
         _join_hashes(found, rows, phashes, mirror_phashes)
-        _join_near(found, graph, has_hashes=phashes is not None)
     else:
         if thumbnails.shape != (n_items, SIDE * SIDE):
             raise ValueError(f"thumbnails must have shape ({n_items}, {SIDE * SIDE})")
@@ -169,6 +174,7 @@ def _join_equal(
     words = {
         "bytes": "The two files are the same, byte for byte.",
         "pixels": "The files differ, but what they show or sound is exactly equal.",
+        "letters": "The same words; only punctuation, spaces or capitals differ.",
     }
     first_of: dict[str, int] = {}
     for row, value in enumerate(hashes):
@@ -179,23 +185,16 @@ def _join_equal(
 
 
 def _distinct_rows(
-    sha256: Sequence[str],
-    pixel_hashes: Sequence[str | None] | None,
-    flat: np.ndarray | None,
-    n_items: int,
+    hashes: Sequence[Sequence[str | None]], flat: np.ndarray | None, n_items: int
 ) -> np.ndarray:
     """Return the first row of each distinct content that has structure."""
-    shown = pixel_hashes or [None] * n_items
-    seen_bytes: set[str] = set()
-    seen_pixels: set[str] = set()
-    rows = []
-    for row in range(n_items):
-        again = sha256[row] in seen_bytes or (shown[row] or "") in seen_pixels
-        seen_bytes.add(sha256[row])
-        seen_pixels.update([str(shown[row])] if shown[row] else [])
-        if not again and (flat is None or not flat[row]):
-            rows.append(row)
-    return np.array(rows, np.int64)
+    again = np.zeros(n_items, bool)
+    for column in hashes:
+        seen: set[str] = set()
+        for row, value in enumerate(column):
+            again[row] |= value in seen
+            seen.update([value] if value else [])
+    return np.flatnonzero(~again if flat is None else ~again & ~flat)
 
 
 def _restricted(
@@ -234,26 +233,10 @@ def _join_hashes(
             _add(found, i, j, 0.9 - 0.08 * float(distance), why=(evidence, words))
 
 
-def _join_near(
-    found: dict[tuple[int, int], Pair],
-    graph: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
-    *,
-    has_hashes: bool,
-) -> None:
-    """Join items that are far closer than their other neighbours; pictures have better means."""
-    if graph is None or has_hashes:
-        return
-    pairs, cosine, similarities = graph
-    distances = np.maximum(1.0 - similarities.astype(np.float64), 0.0)
-    exponent = tail_exponent(distances)
-    limit = _chance_limit(NEAR_COPY_SHARE, rank=distances.shape[1], exponent=exponent)
-    level = np.minimum(distances[pairs[:, 0], -1], distances[pairs[:, 1], -1])
-    share = (1.0 - cosine) / np.maximum(level, 1e-9)
-    close = (share < 2 * limit) & (level > 0)
-    for (i, j), value in zip(pairs[close], share[close], strict=True):
-        words = f"They are {1 / max(value, 0.01):.0f} times closer than their other neighbours."
-        score = max(0.0, 0.95 - 0.45 * value / limit)
-        _add(found, i, j, score, why=("embedding", words))
+def _join_texts(found: dict[tuple[int, int], Pair], rows: np.ndarray, texts: Sequence[str]) -> None:
+    for pair in find_alike([texts[row] for row in rows]):
+        why = ("words", pair.reason)
+        _add(found, rows[pair.first], rows[pair.second], pair.score, why=why)
 
 
 def _chance_limit(most: float, *, rank: float, exponent: float) -> float:

@@ -45,6 +45,7 @@ class Survey:
     probabilities: np.ndarray | None = None
     graph: NeighbourGraph | None = None
     thumbnails: np.ndarray | None = None
+    texts: list[str] | None = None
     backbone: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,6 +108,7 @@ class Survey:
             flat=self.without_hash if has_hash else self.is_brief,
             neighbours=self.graph,
             thumbnails=self.thumbnails,
+            texts=self.texts,
             least_score=0.0,
         )
 

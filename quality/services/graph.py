@@ -46,10 +46,11 @@ def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
 
 
 def compared(work: Work, survey: Survey, *, backbone: "Backbone") -> Survey:
-    """Add what copies are found by: neighbours, and small pictures of images and sounds."""
+    """Add what copies are found by: neighbours, small pictures of images and sounds, texts."""
     graph = neighbour_graph(work, survey, backbone=backbone)
     thumbnails = _thumbnails(work, survey) if survey.dataset.media in THUMBNAILS else None
-    return replace(survey, graph=graph, backbone=backbone.name, thumbnails=thumbnails)
+    texts = _texts(survey) if survey.dataset.media == Media.TEXT else None
+    return replace(survey, graph=graph, backbone=backbone.name, thumbnails=thumbnails, texts=texts)
 
 
 def neighbour_graph(work: Work, survey: Survey, *, backbone: "Backbone") -> NeighbourGraph:
@@ -72,6 +73,15 @@ def _contents(hashes: list[str]) -> dict[str, Content]:
     for start in range(0, len(hashes), HASHES_A_QUERY):
         found.update(Content.objects.in_bulk(hashes[start : start + HASHES_A_QUERY]))
     return found
+
+
+def _texts(survey: Survey) -> list[str]:
+    contents = _contents(list(dict.fromkeys(survey.hashes)))
+    read = {
+        sha256: content.text or storage.read_bytes(sha256).decode(errors="replace")
+        for sha256, content in contents.items()
+    }
+    return [read[sha256] for sha256 in survey.hashes]
 
 
 def _thumbnails(work: Work, survey: Survey) -> np.ndarray:

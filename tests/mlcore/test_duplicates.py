@@ -1,6 +1,5 @@
 """Copies are found however they were made; pictures that only look alike are not."""
 
-import hashlib
 import io
 
 import numpy as np
@@ -16,7 +15,6 @@ from mlcore.duplicates import EXACT, Pair, find_copies
 from mlcore.features.waves import read_wave, spectrogram_picture
 from mlcore.hamming import BRUTE_FORCE_ITEMS, close_pairs
 from mlcore.images import measure_image
-from mlcore.neighbours import nearest
 
 PLANTED_OF_A_KIND = 12
 WORD_RATE = 16_000
@@ -152,13 +150,21 @@ def test_equal_pixels_in_other_bytes_are_found_without_any_picture() -> None:
     assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(0, 2, "pixels")]
 
 
-def test_texts_far_closer_than_their_neighbours_are_copies() -> None:
-    rng = np.random.default_rng(3)
-    vectors = rng.normal(size=(200, 30))
-    vectors[7] = vectors[150] + rng.normal(0, 0.02, 30)
-    hashes = [hashlib.sha256(row.tobytes()).hexdigest() for row in vectors]
-    pairs = find_copies(sha256=hashes, neighbours=nearest(vectors))
-    assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(7, 150, "embedding")]
+def test_texts_join_by_letters_and_by_words_into_one_set_and_short_ones_by_letters_only() -> None:
+    texts = [
+        "When will the new card that I ordered last week be here?",
+        "when will the new card, that I ordered last week, be here",
+        "When will the new card that I ordered last week be here please",
+        "Where is it?",
+        "where is it",
+        "Where is it then",
+    ]
+    brief = np.array([False, False, False, True, True, True])
+    pairs = find_copies(sha256=list("abcdef"), flat=brief, texts=texts)
+    found = [(pair.first, pair.second, pair.evidence) for pair in pairs]
+    assert found == [(0, 1, "letters"), (3, 4, "letters"), (0, 2, "words")]
+    assert pairs[0].reason == "The same words; only punctuation, spaces or capitals differ."
+    assert copy_sets(6, pairs) == [[0, 1, 2], [3, 4]]
 
 
 def spoken(seed: int) -> np.ndarray:
