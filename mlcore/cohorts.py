@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlcore.chance import p_value
 from mlcore.consensus.item_prior import softmax
 
 NULL_CROWDS = 39
@@ -145,7 +146,7 @@ def attribute_effect(
 
     observed = within(code)
     shuffled = np.array([within(rng.permutation(code)) for _ in range(PERMUTATIONS)])
-    return float((1 + (shuffled >= observed).sum()) / (1 + PERMUTATIONS))
+    return p_value(observed, shuffled)
 
 
 class _Said:

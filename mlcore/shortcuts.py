@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PERMUTATIONS = 400
-"""Shuffles of the labels; the smallest p-value is 1 in 401."""
-
-SURE = 0.01
-"""Most probable that one of all columns and classes looks like this by chance."""
+from mlcore.chance import PERMUTATIONS, SURE, p_value
 
 LEAST_POWER = 0.5
 """Half of what knowing the class itself would tell; honest properties (the brightness of ships, the
@@ -67,7 +63,9 @@ class Shortcut:
 
 
 @dataclass(frozen=True)
-class _Binned:
+class Binned:
+    """Values of a column as codes of shape (n_items,), and a name for each code."""
+
     codes: np.ndarray
     names: list[str]
 
@@ -105,7 +103,7 @@ def find_shortcuts(
     counts = np.bincount(shown, minlength=n_classes)
     judged = np.flatnonzero((counts >= LEAST_ITEMS) & (len(shown) - counts >= LEAST_ITEMS))
     binned = {
-        name: _bins([values[row] for row in known.tolist()]) for name, values in columns.items()
+        name: bins([values[row] for row in known.tolist()]) for name, values in columns.items()
     }
     told = {name: found for name, found in binned.items() if found is not None}
     if not len(judged) or not told:
@@ -122,7 +120,7 @@ def find_shortcuts(
 
 
 def _found(
-    told: Mapping[str, _Binned],
+    told: Mapping[str, Binned],
     power: np.ndarray,
     largest: np.ndarray,
     judged: np.ndarray,
@@ -133,18 +131,18 @@ def _found(
     for place, (name, binned) in enumerate(told.items()):
         best = int(power[place].argmax())
         value = float(power[place, best])
-        p_value = (1 + int((largest >= value).sum())) / (1 + len(largest))
-        if value >= LEAST_POWER and p_value <= SURE:
-            found.append(_shortcut(name, binned, int(judged[best]), value, p_value, known, shown))
+        p = p_value(value, largest)
+        if value >= LEAST_POWER and p <= SURE:
+            found.append(_shortcut(name, binned, int(judged[best]), value, p, known, shown))
     return sorted(found, key=lambda shortcut: -shortcut.power)
 
 
 def _shortcut(
     name: str,
-    binned: _Binned,
+    binned: Binned,
     label: int,
     power: float,
-    p_value: float,
+    p: float,
     known: np.ndarray,
     shown: np.ndarray,
 ) -> Shortcut:
@@ -158,7 +156,7 @@ def _shortcut(
         column=name,
         label=label,
         power=power,
-        p_value=p_value,
+        p_value=p,
         rows=known[is_meant],
         hit=float(is_meant[is_class].mean()),
         called=float(is_meant[~is_class].mean()),
@@ -166,7 +164,7 @@ def _shortcut(
     )
 
 
-def _distances(binned: _Binned, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _distances(binned: Binned, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the total variation distance of each class from all others, 0 to 1."""
     n_classes, n_bins = len(counts), len(binned.names)
     table = np.bincount(labels * n_bins + binned.codes, minlength=n_classes * n_bins)
@@ -177,7 +175,7 @@ def _distances(binned: _Binned, labels: np.ndarray, counts: np.ndarray) -> np.nd
     return np.asarray(0.5 * np.abs(inside - outside).sum(axis=1))
 
 
-def _bins(values: Sequence[Value]) -> _Binned | None:
+def bins(values: Sequence[Value]) -> Binned | None:
     """Return values as codes with a name each; None where all are equal, or each is its own."""
     missing = np.array([value is None or value == "" or value != value for value in values])
     there = [value for value, gone in zip(values, missing) if not gone]
@@ -191,7 +189,7 @@ def _bins(values: Sequence[Value]) -> _Binned | None:
     full[~missing] = codes
     names = [*names, "missing"]
     used = np.unique(full)
-    return None if len(used) < 2 else _Binned(np.searchsorted(used, full), [names[c] for c in used])
+    return None if len(used) < 2 else Binned(np.searchsorted(used, full), [names[c] for c in used])
 
 
 def _ranked(values: np.ndarray) -> tuple[np.ndarray, list[str]]:

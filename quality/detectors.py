@@ -17,6 +17,7 @@ from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
 from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
 from quality.doubts.outliers import find_far_out, most_outliers
+from quality.doubts.slices import find_worst_slices
 from quality.doubts.sounds import find_bad_sound, say_how_tight
 from quality.models import Action
 from quality.queries.survey import Survey
@@ -94,6 +95,7 @@ LABEL_ACTIONS = (Action.RELABEL, Action.KEEP, Action.ROUND, Action.EXCLUDE, Acti
 COPY_ACTIONS = (Action.MERGE, Action.KEEP, Action.ROUND, Action.MOVE)
 FILE_ACTIONS = (Action.EXCLUDE, Action.KEEP, Action.RELABEL, Action.ROUND, Action.MOVE)
 CLASS_ACTIONS = (Action.SPLIT, Action.KEEP, Action.ROUND, Action.EXCLUDE)
+GROUP_ACTIONS = (Action.CONFIRM, Action.KEEP, Action.ROUND, Action.EXCLUDE)
 SOUND = (Media.AUDIO,)
 
 KINDS: dict[str, Kind] = {
@@ -195,6 +197,16 @@ KINDS: dict[str, Kind] = {
             CLASS_ACTIONS,
             find_double_classes,
             about="class",
+            compares=True,
+        ),
+        Kind(
+            "slice",
+            _("Worst slices"),
+            _("Clusters and values of columns where the model is clearly worse than elsewhere."),
+            _("Is something wrong with these items?"),
+            GROUP_ACTIONS,
+            find_worst_slices,
+            about="slice",
             compares=True,
         ),
         Kind(

@@ -71,6 +71,8 @@ def choices_for(
         return build.of_column()
     if KINDS[flag.kind].about == "class":
         return build.of_class(people)
+    if KINDS[flag.kind].about == "slice":
+        return build.of_slice(people)
     if KINDS[flag.kind].about == "set" and len(items) > 1:
         return build.of_set(people)
     return build.of_item(classes, people)
@@ -136,6 +138,17 @@ class _Builder:
             self.keep(_("One thing: keep %(label)s whole") % told),
             build.choice(Action.ROUND, ask, "KeyD"),
             build.choice(Action.EXCLUDE, out, "KeyX"),
+        )
+
+    def of_slice(self, people: int) -> Choices:
+        there = [item for item in self.items if not item.excluded]
+        build = _Builder(self.flag, there, self.roles)
+        told = {"n": len(there)}
+        return _few(
+            build.choice(Action.ROUND, _ask_words(people) + _(" about these items"), "KeyD"),
+            self.keep(_("Nothing is wrong: they are hard")),
+            build.choice(Action.CONFIRM, _("It is so: more such items are needed"), "KeyC"),
+            build.choice(Action.EXCLUDE, _("Leave them out (%(n)s)") % told, "KeyX"),
         )
 
     @property

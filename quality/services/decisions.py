@@ -199,12 +199,13 @@ def _items(flag: Flag) -> list[Item]:
 
 
 def _still_doubted(flag: Flag, items: Sequence[Item]) -> list[Item]:
-    """Leave out of a class what was settled one by one since the check."""
-    if KINDS[flag.kind].about != "class":
+    """Leave out of a group what was settled one by one since the check."""
+    if KINDS[flag.kind].about not in ("class", "slice"):
         return list(items)
-    return [
-        item for item in items if not item.excluded and item.label and item.label.name == flag.given
-    ]
+    there = [item for item in items if not item.excluded]
+    if not flag.given:
+        return there
+    return [item for item in there if item.label and item.label.name == flag.given]
 
 
 def _check_unchanged(flag: Flag, items: Sequence[Item]) -> None:
