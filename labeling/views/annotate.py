@@ -193,7 +193,11 @@ def answers(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
     given = sent.get("answers")
     if not isinstance(given, list) or len(given) > MOST_ANSWERS_A_REQUEST:
         return JsonResponse({"error": "a list of answers is expected"}, status=400)
-    return JsonResponse({"answers": [_record(asking, annotator, one) for one in given]})
+    recorded = [_record(asking, annotator, one) for one in given]
+    is_stopped = (
+        guards.stop_of(annotator) is not None
+    )  # then what the page holds ahead is not theirs
+    return JsonResponse({"answers": recorded, "stopped": is_stopped})
 
 
 def _record(asking: Round, annotator: Annotator, given: Any) -> dict[str, Any]:

@@ -230,6 +230,7 @@ outbox.addEventListener("answered", ({ detail }) => {
   if (detail.outcome === "surplus") toast(words.textSurplus, "warn");
   strip.show();
 });
+outbox.addEventListener("stopped", () => stopAfterThis().then(claimMore).catch((error) => outbox.noticed(error)));
 outbox.addEventListener("sent:withdraw", ({ detail }) => {
   for (const entry of held()) if (entry.returning && detail.held) entry.until = lease();
 });

@@ -184,6 +184,7 @@ export class Outbox extends EventTarget {
       const answers = some.map(([, entry]) => entry.body);
       const reply = await post(this.urls.answers, { user: this.user, answers }, { signal });
       for (const result of reply.answers) this.#tell("answered", result);
+      if (reply.stopped) this.#tell("stopped");
     } else {
       this.#tell(`sent:${kind}`, { ...body, ...await this.#sendOne(kind, body, signal) });
     }

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from labeling.models import Annotation, Content
-from tests.browser.asking import make_asking, nothing_waits
+from tests.browser.asking import log_in, make_asking, nothing_waits
+from tests.factories import make_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -86,6 +87,28 @@ def test_jumping_to_the_end_of_a_clip_is_not_listening(annotating: Any) -> None:
     expect(page.locator("#yes")).to_be_disabled()
     page.keyboard.press("KeyR")
     expect(page.locator("#yes")).to_be_enabled()
+
+
+def test_on_a_phone_a_clip_is_accepted_once_heard_and_refused_at_once(
+    browser: Any, live_server: Any
+) -> None:
+    asking = make_asking("audio", kind="verify", classes=("one", "two", "seven"))
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    context = browser.new_context(**phone)
+    log_in(context, live_server.url, make_member(asking.dataset, "annotator"))
+    page = context.new_page()
+    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+    page.wait_for_selector("#annotate[data-item]")
+    expect(page.locator("#yes")).to_be_disabled()
+    page.locator("#classes").get_by_role("button", name="one").tap()
+    expect(page.locator("#yes")).to_be_disabled()
+    page.locator("#play").tap()
+    expect(page.locator("#yes")).to_be_enabled()
+    page.locator("#yes").tap()
+    nothing_waits(page)
+    said = list(Annotation.objects.order_by("pk").values_list("answer", "label__name"))
+    assert said == [("class", "one"), ("class", "seven")]
+    context.close()
 
 
 def test_speed_and_gain_stay_from_clip_to_clip(annotating: Any) -> None:

@@ -108,6 +108,25 @@ def test_who_is_warned_and_then_paused_reads_why_answers_and_goes_on_when_the_le
     assert hasty.guard_events.last().act == "resume"
 
 
+def test_who_is_paused_before_an_item_gives_that_answer_and_then_reads_why(
+    page: Any, live_server: Any
+) -> None:
+    asking = make_asking(items=20, wanted=1, classes=CLASSES)
+    person = make_annotator(asking)
+    as_user(page, live_server, person.user, f"/annotate/{asking.pk}/")
+    page.wait_for_selector("#annotate[data-item]")
+    shown = int(page.get_attribute("#annotate", "data-item"))
+    lead = make_member(asking.dataset, "lead")
+    guards.pause(annotator=person, text="Let us talk first.", by=lead, now=timezone.now())
+    page.keyboard.press("Digit1")
+    expect(page.locator("body")).to_contain_text("Let us talk first.")
+    kept = person.annotations.get(item=shown)
+    assert kept.withdrawn_at is None
+    assert not kept.is_surplus
+    assert person.annotations.count() == 1
+    assert not asking.round_items.filter(claims__annotator=person).exists()
+
+
 def test_own_check_results_are_seen_and_a_wrong_known_answer_is_reported_and_mended(
     page: Any, live_server: Any
 ) -> None:
