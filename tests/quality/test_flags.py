@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from labeling.models import Content, Dataset, Item
+from labeling.models import Content, Dataset, Item, JobState
 from labeling.services import jobs, labels
 from mlcore.label_errors import LabelErrors
 from mlcore.neighbours import nearest
@@ -18,6 +18,7 @@ from quality.queries.survey import Survey, survey_of
 from quality.services import flags
 from quality.services.flags import flag_items, raise_flags, store, subject_of
 from tests.factories import make_dataset, make_item, make_user
+from tests.quality.words import add_text, make_words
 
 pytestmark = pytest.mark.django_db
 
@@ -337,3 +338,15 @@ def test_leaks_go_on_with_a_bounded_number_of_faint_likenesses_across_splits():
     assert sorted(first.items.values_list("key", flat=True)) == ["000.png", "001.png"]
     assert set(second.items.values_list("split", flat=True)) == {"train", "test"}
     assert first.reason.startswith("Perhaps the same thing is in test and in train.")
+
+
+def test_a_near_copy_of_a_text_in_another_split_is_flagged_with_the_words_that_differ():
+    dataset = make_words(items=30)
+    text = "the old harbour near the bank where every new star is seen above the tide"
+    for key, said, split in (("x", text, "train"), ("y", f"{text} again", "test")):
+        add_text(dataset, key, text=said, label="sea", split=split)
+    job = jobs.open_job(kind="detect", dataset=dataset)
+    assert jobs.carry_out(job.pk, raise_flags).state == JobState.DONE
+    flag = Flag.objects.get(dataset=dataset, kind="leakage", is_likely=True)
+    assert sorted(row.item.key for row in flag.flag_items.select_related("item")) == ["x", "y"]
+    assert "“again” is only in one" in flag.reason
