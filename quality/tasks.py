@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from labeling import tasks
 from labeling.services import jobs
-from quality.queries.runs import datasets_to_check, datasets_with_news
+from quality.queries.retraining import datasets_with_news
+from quality.queries.runs import datasets_to_check
 from quality.services import compare, deleting, flags, models, present_system, runs, taking_back
 
 
@@ -73,7 +74,7 @@ def import_predictions(self: Task, job_id: int) -> None:
 
 @shared_task(name="winnow.look_for_news")
 def look_for_news() -> None:
-    """Train the datasets in which people settled many labels; check what was trained."""
+    """Train the datasets that are due by their policy; check what was trained."""
     for dataset in datasets_with_news(now=timezone.now()):
         with suppress(jobs.JobOpenError):
             tasks.send(jobs.open_job(kind="train", dataset=dataset, queue="train"))

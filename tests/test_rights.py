@@ -82,6 +82,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:invitation": (ANYBODY, "get"),
     "labeling:system": (STAFF, "get"),
     "labeling:settings": (LEADS, "get"),
+    "labeling:retraining": (LEADS, "post"),
     "labeling:change_classes": (LEADS, "post"),
     "labeling:add_classes": (LEADS, "post"),
     "labeling:retire_class": (LEADS, "post"),

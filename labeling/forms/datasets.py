@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from labeling.models import CLASS_KEYS, ClassRole, Dataset, LabelClass, Media
+from labeling.models import CLASS_KEYS, ClassRole, Dataset, LabelClass, Media, Retrain
 from labeling.services.datasets import MOST_NAME_CHARACTERS
 
 MOST_CLASSES = 1_000
@@ -81,6 +81,21 @@ class NewDatasetForm(DescriptionForm):
         help_text=_("One a line. Leave empty to take them from the folders or the table."),
     )
     field_order = ["name", "media", "question", "classes", "answers_wanted"]
+
+
+class RetrainForm(forms.Form):
+    """When a dataset is trained again by itself."""
+
+    retrain = forms.ChoiceField(choices=Retrain, label=_("Train again"), widget=forms.RadioSelect)
+    retrain_after = forms.IntegerField(
+        min_value=1,
+        max_value=1_000_000,
+        label=_("New answers or decisions"),
+        help_text=_(
+            "It then waits until nobody has answered or decided for three minutes. A round that "
+            "asks first what teaches the model most is followed at this number under every choice."
+        ),
+    )
 
 
 class AddClassesForm(forms.Form):

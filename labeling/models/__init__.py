@@ -8,6 +8,7 @@ from labeling.models.datasets import (
     Guideline,
     LabelClass,
     Media,
+    Retrain,
     Split,
     Version,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "QualifyingAct",
     "QualifyingEvent",
     "Question",
+    "Retrain",
     "Role",
     "Round",
     "RoundItem",

@@ -18,6 +18,12 @@ class Split(models.TextChoices):
     NONE = "none", "None"
 
 
+class Retrain(models.TextChoices):
+    NEVER = "never", "Never: somebody presses Train"
+    AFTER = "after", "After so many new answers or decisions"
+    NIGHTLY = "nightly", "At night, when something changed"
+
+
 class Dataset(models.Model):
     """Items, classes, members and the question that they answer."""
 
@@ -31,6 +37,10 @@ class Dataset(models.Model):
     answers_wanted = models.PositiveSmallIntegerField(default=1)
     attribute = models.CharField(
         max_length=60, blank=True, help_text="what is declared of annotators, e.g. native language"
+    )
+    retrain = models.CharField(max_length=10, choices=Retrain, default=Retrain.NEVER)
+    retrain_after = models.PositiveIntegerField(
+        default=50, help_text="answers and decisions; what one person does in ten minutes"
     )
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(

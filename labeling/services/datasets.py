@@ -128,6 +128,13 @@ def describe_dataset(
     return dataset
 
 
+def set_retraining(*, dataset: Dataset, retrain: str, retrain_after: int) -> Dataset:
+    """Choose when a dataset is trained again by itself."""
+    dataset.retrain, dataset.retrain_after = retrain, retrain_after
+    dataset.save(update_fields=["retrain", "retrain_after"])
+    return dataset
+
+
 @transaction.atomic
 def change_classes(*, dataset: Dataset, changes: Mapping[int, Mapping[str, str]]) -> int:
     """Give classes (by id) other names, keys or roles, all at once; returns how many changed.

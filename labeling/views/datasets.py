@@ -17,6 +17,7 @@ from labeling.forms.datasets import (
     DescriptionForm,
     GuidelineForm,
     NewDatasetForm,
+    RetrainForm,
 )
 from labeling.models import Dataset, Role
 from labeling.queries import datasets as queries
@@ -88,6 +89,9 @@ def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: obje
         "dataset": dataset,
         "section": "settings",
         "form": DescriptionForm(initial=_described(dataset)),
+        "retrain_form": RetrainForm(
+            initial={"retrain": dataset.retrain, "retrain_after": dataset.retrain_after}
+        ),
         "class_forms": [ClassForm(label_class=row) for row in _in_use(dataset)],
         "retired": dataset.classes.filter(retired_at__isnull=False),
         "add_form": AddClassesForm(),
@@ -103,6 +107,19 @@ def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: obje
 
 def _in_use(dataset: Dataset) -> list[datasets.LabelClass]:
     return list(dataset.classes.filter(retired_at__isnull=True))
+
+
+@login_required
+@require_POST
+def retraining(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Choose when a dataset is trained again by itself."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = RetrainForm(request.POST)
+    if not form.is_valid():
+        return settings_page(request, dataset, retrain_form=form)
+    datasets.set_retraining(dataset=dataset, **form.cleaned_data)
+    messages.success(request, _("Saved."))
+    return redirect("labeling:settings", dataset.slug)
 
 
 @login_required

@@ -1,24 +1,20 @@
 """Reads about training runs: the list, one run with its matrix, the items behind a cell."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from labeling.models import Dataset, Item, Job, JobState, LabelChange
+from labeling.models import Dataset, Item, Job, JobState
 from labeling.queries.datasets import listed
 from quality.models import Run, TestOpening
 
 MOST_CONFUSED = 6
 ITEMS_BELOW_MATRIX = 14
 MOST_ERROR_CHARACTERS = 600
-# About what one person settles in ten minutes; a lead can always press Train.
-NEWS_ITEMS = 50
-NEWS_QUIET = timedelta(minutes=3)  # longer than a person rests between two decisions
 
 
 @dataclass(frozen=True)
@@ -216,27 +212,6 @@ def items_url(run: Run, *, given: str = "", predicted: str = "") -> str:
     wanted = {"run": run.number, "given": given, "predicted": predicted}
     query = urlencode({name: value for name, value in wanted.items() if value})
     return f"{reverse('quality:browse', args=[run.dataset.slug])}?{query}"
-
-
-def datasets_with_news(*, now: datetime) -> list[Dataset]:
-    """Datasets trained before in which many labels changed since, and none just now.
-
-    A lead starts the first training. Labels of imports count as well as people's.
-    """
-    trained = Max("jobs__created_at", filter=Q(jobs__kind="train"))
-    busy = Q(jobs__kind="train", jobs__state__in=[JobState.QUEUED, JobState.RUNNING])
-    candidates = (
-        listed(Dataset.objects.filter(runs__finished_at__isnull=False, runs__is_imported=False))
-        .exclude(pk__in=Dataset.objects.filter(busy).values("pk"))
-        .annotate(last_training=trained)
-    )
-    found: list[Dataset] = []
-    for dataset in candidates.distinct():
-        changes = LabelChange.objects.filter(item__dataset=dataset, at__gt=dataset.last_training)
-        seen = changes.aggregate(n=Count("item", distinct=True), last=Max("at"))
-        if seen["n"] >= NEWS_ITEMS and seen["last"] < now - NEWS_QUIET:
-            found.append(dataset)
-    return found
 
 
 def datasets_to_check() -> list[Dataset]:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from mlcore.duplicates import LEAST_SCORE
 from quality import arrays, tasks
 from quality.models import Run, TestOpening
 from quality.queries.run_page import run_page
-from quality.queries.runs import datasets_to_check, datasets_with_news
+from quality.queries.runs import datasets_to_check
 from quality.services import runs
 from tests.factories import make_dataset, make_member
 from tests.quality.words import add_text, make_words
@@ -200,17 +199,6 @@ def test_a_training_tells_its_page_how_far_it_is():
     assert sum(map(sum, last["confusion"])) == last["predicted"] == 30
     assert len(last["fold_scores"]) == 5
     assert any(detail.get("curves") and detail["curves"]["loss"] for detail in seen)
-
-
-def test_many_settled_labels_are_news_once_people_rest():
-    dataset = make_words(items=60)
-    train(dataset)
-    assert datasets_with_news(now=timezone.now() + timedelta(hours=1)) == []
-    sea = dataset.classes.get(name="sea")
-    changed = {item.pk: sea for item in dataset.items.all()}
-    labels.set_labels(labels=changed, source=LabelSource.REVIEW)
-    assert datasets_with_news(now=timezone.now()) == []
-    assert datasets_with_news(now=timezone.now() + timedelta(hours=1)) == [dataset]
 
 
 def test_predictions_leave_test_items_empty(client):

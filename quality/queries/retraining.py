@@ -1,0 +1,85 @@
+"""Which datasets are to be trained again by themselves, by the policy that their leads chose."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from labeling.models import (
+    Annotation,
+    Dataset,
+    Item,
+    JobState,
+    LabelChange,
+    Retrain,
+    Round,
+    RoundOrder,
+)
+from labeling.queries.datasets import listed
+from quality.models import Decision
+
+NEWS_QUIET = timedelta(minutes=3)  # longer than a person rests between two decisions
+NIGHT_BEGINS = 2  # o'clock, in the server's time zone
+NIGHT_LASTS = timedelta(hours=4)  # a server that was off at two still trains before work begins
+
+
+def datasets_with_news(*, now: datetime) -> list[Dataset]:
+    """Datasets that were trained before and are due again.
+
+    A lead starts the first training. Who lets a round ask first what teaches the model most
+    wants it trained as answers come: there the number holds under every policy.
+    """
+    learning = Round.objects.filter(
+        dataset=OuterRef("pk"), closed_at__isnull=True, order=RoundOrder.LEARNING
+    )
+    busy = Q(jobs__kind="train", jobs__state__in=[JobState.QUEUED, JobState.RUNNING])
+    asked = Max("jobs__created_at", filter=Q(jobs__kind="train"))
+    candidates = (
+        listed(Dataset.objects.filter(runs__finished_at__isnull=False, runs__is_imported=False))
+        .exclude(pk__in=Dataset.objects.filter(busy).values("pk"))
+        .annotate(learns=Exists(learning), last_training=Coalesce(asked, Max("runs__created_at")))
+        .exclude(learns=False, retrain=Retrain.NEVER)
+    )
+    return [dataset for dataset in candidates.order_by("pk") if _is_due(dataset, now=now)]
+
+
+def _is_due(dataset: Dataset, *, now: datetime) -> bool:
+    since: datetime = dataset.last_training  # type: ignore[attr-defined]
+    learns: bool = dataset.learns  # type: ignore[attr-defined]
+    night = _night_of(now)
+    is_night = dataset.retrain == Retrain.NIGHTLY and since < night <= now < night + NIGHT_LASTS
+    if is_night and _has_changed(dataset, since):
+        return True
+    if not learns and dataset.retrain != Retrain.AFTER:
+        return False
+    count, last = news_since(dataset, since)
+    is_quiet = last is not None and last < now - NEWS_QUIET
+    return count >= dataset.retrain_after and is_quiet and _has_changed(dataset, since)
+
+
+def news_since(dataset: Dataset, since: datetime) -> tuple[int, datetime | None]:
+    """Count the answers and decisions that came since, and when the last one came."""
+    answers = Annotation.objects.filter(
+        round__dataset=dataset, created_at__gt=since, withdrawn_at__isnull=True, is_gold=False
+    ).aggregate(n=Count("pk"), last=Max("created_at"))
+    decided = Decision.objects.filter(dataset=dataset, at__gt=since)
+    decisions = decided.aggregate(n=Count("pk"), last=Max("at"))
+    times = [seen["last"] for seen in (answers, decisions) if seen["last"]]
+    return answers["n"] + decisions["n"], max(times, default=None)
+
+
+def _has_changed(dataset: Dataset, since: datetime) -> bool:
+    """Tell whether a version of now could differ; the training itself compares the digests."""
+    return (
+        LabelChange.objects.filter(item__dataset=dataset, at__gt=since).exists()
+        or Decision.objects.filter(dataset=dataset, at__gt=since).exists()
+        or Item.objects.filter(dataset=dataset, created_at__gt=since).exists()
+    )
+
+
+def _night_of(now: datetime) -> datetime:
+    """Return when the night began that is, or that was last."""
+    here = timezone.localtime(now)
+    begins = here.replace(hour=NIGHT_BEGINS, minute=0, second=0, microsecond=0)
+    return begins if begins <= here else begins - timedelta(days=1)

@@ -1,0 +1,117 @@
+"""A dataset is trained again when its policy says so, and not when nothing changed."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Role
+from labeling.services import jobs, labels
+from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.datasets import set_retraining
+from labeling.services.rounds import make_round
+from quality import tasks
+from quality.models import Decision, Run
+from quality.queries.retraining import datasets_with_news
+from quality.services import runs
+from quality.services.selection import Selection, move
+from tests.factories import make_member
+from tests.quality.words import make_words
+
+pytestmark = pytest.mark.django_db
+LATER = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+
+
+def trained(policy, *, after=3):
+    dataset = make_words(items=30)
+    call_command("train", dataset.slug)
+    return set_retraining(dataset=dataset, retrain=policy, retrain_after=after)
+
+
+def answer(dataset, count, **options):
+    """Let one person answer about so many items, each with another class than it has."""
+    items = list(dataset.items.order_by("key")[:count])
+    asking = make_round(
+        dataset=dataset, name="r", kind="classify", items=[item.pk for item in items],
+        answers_wanted=1, **options,
+    )  # fmt: skip
+    annotator = annotator_for(dataset=dataset, user=make_member(dataset, Role.ANNOTATOR))
+    for item in items:
+        record_annotation(
+            round=asking, item=item.pk, annotator=annotator, client_id=uuid.uuid4(),
+            answer="class", label=dataset.classes.exclude(pk=item.label_id).first(),
+            now=timezone.now(),
+        )  # fmt: skip
+
+
+def an_hour_ago():
+    """Let all that happened have happened an hour ago; what came later stays later."""
+    for model, name in ((Annotation, "created_at"), (LabelChange, "at"), (Decision, "at"),
+                        (Job, "created_at"), (Run, "created_at")):  # fmt: skip
+        for row in model.objects.all():
+            moved = getattr(row, name) - LATER
+            model.objects.filter(pk=row.pk).update(**{name: moved})
+
+
+def test_enough_answers_are_trained_once_people_rest_and_only_once():
+    dataset = trained("after", after=3)
+    answer(dataset, 3)
+    assert datasets_with_news(now=timezone.now()) == []
+    an_hour_ago()
+    tasks.look_for_news()
+    job = Job.objects.get(kind="train", state="queued")
+    assert jobs.carry_out(job.pk, runs.train).result["run"] == 2
+    tasks.look_for_news()
+    assert datasets_with_news(now=timezone.now() + LATER) == []
+    assert Job.objects.filter(kind="train").count() == 2
+
+
+def test_too_few_answers_and_a_policy_of_never_train_nothing():
+    dataset = trained("after", after=4)
+    answer(dataset, 3)
+    assert datasets_with_news(now=timezone.now() + LATER) == []
+    move(Selection(dataset=dataset, items=[dataset.items.last().pk], by=None), split="none")
+    assert datasets_with_news(now=timezone.now() + LATER) == [dataset]
+    set_retraining(dataset=dataset, retrain="never", retrain_after=1)
+    assert datasets_with_news(now=timezone.now() + LATER) == []
+
+
+def test_never_is_what_a_new_dataset_does_but_a_round_that_learns_is_followed():
+    dataset = trained(Dataset().retrain, after=3)
+    assert dataset.retrain == "never"
+    answer(dataset, 3, order="learning")
+    assert datasets_with_news(now=timezone.now() + LATER) == [dataset]
+
+
+def test_a_nightly_training_runs_at_night_and_only_when_something_changed():
+    dataset = trained("nightly")
+    tonight = (timezone.now() + timedelta(days=1)).replace(hour=3, minute=0)
+    assert datasets_with_news(now=tonight) == []
+    item = dataset.items.first()
+    other = dataset.classes.exclude(pk=item.label_id).first()
+    labels.set_labels(labels={item.pk: other}, source=LabelSource.REVIEW)
+    assert datasets_with_news(now=tonight) == [dataset]
+    assert datasets_with_news(now=tonight + timedelta(hours=9)) == [], "not by day"
+    Job.objects.filter(kind="train").update(created_at=tonight - timedelta(minutes=30))
+    assert datasets_with_news(now=tonight) == [], "it was trained this night"
+
+
+def test_a_lead_chooses_the_policy_and_a_wrong_number_is_refused(client):
+    dataset = make_words(items=3)
+    client.force_login(make_member(dataset, Role.LEAD))
+    address = reverse("labeling:retraining", args=[dataset.slug])
+    client.post(address, {"retrain": "after", "retrain_after": "20"})
+    dataset.refresh_from_db()
+    assert (dataset.retrain, dataset.retrain_after) == ("after", 20)
+    assert client.post(address, {"retrain": "after", "retrain_after": "0"}).status_code == 422
+    page = client.get(reverse("labeling:settings", args=[dataset.slug])).content.decode()
+    assert "Training by itself" in page
+    assert 'value="20"' in page
