@@ -24,4 +24,5 @@ def speaker(request: HttpRequest) -> User:
 def in_words(errors: Sequence[Any]) -> str:
     """Return what is wrong with what was sent, one sentence a mistake."""
     places = (".".join(str(part) for part in error["loc"]) for error in errors[:20])
-    return "; ".join(f"{place}: {error['msg']}" for place, error in zip(places, errors))
+    told = zip(places, errors)
+    return "; ".join(f"{place}: {error['msg']}" if place else error["msg"] for place, error in told)

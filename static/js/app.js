@@ -112,4 +112,7 @@ startKeys();
 dress(document);
 markTheme();
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+const refused = document.querySelector(".field.has-errors"); // it may stand far down a long form
+refused?.querySelector("input:not([type=hidden]), select, textarea")?.focus({ preventScroll: true });
+refused?.scrollIntoView({ block: "nearest" });
 setInterval(() => dress(document), REFRESH_MS);

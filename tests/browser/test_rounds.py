@@ -81,10 +81,13 @@ def test_a_pilot_from_its_form_to_the_wording_that_is_used(page: Any, live_serve
     asking = make_asking(items=3)
     dataset = asking.dataset
     owner = make_member(dataset, "owner")
-    for _ in range(4):
-        make_member(dataset, "annotator")
     log_in(page.context, live_server.url, owner)
     page.goto(f"{live_server.url}/d/{dataset.slug}/rounds/new/?kind=pilot")
+    page.fill("[name=question_b]", "Which garment?")
+    page.click("text=Start asking")
+    expect(page.get_by_text("A pilot needs 4 people or more")).to_be_in_viewport()
+    for _ in range(4):
+        make_member(dataset, "annotator")
     page.fill("[name=question_b]", "Which garment fills the frame?")
     page.click("text=Start asking")
     expect(page.locator("main")).to_contain_text("Not enough answers yet")

@@ -146,6 +146,8 @@ def test_nothing_sent_and_nonsense_sent_are_refused_in_words():
     response = program.post(f"datasets/{dataset.slug}/items", [{"text": "no key"}])
     assert response.status_code == 422
     assert "0.key" in response.json()["detail"]
+    response = program.post(f"datasets/{dataset.slug}/items", {"items": []})
+    assert response.json()["detail"] == "Input should be a valid array"
 
 
 def test_pages_of_items_meet_without_gap_and_cost_the_same(django_assert_num_queries):

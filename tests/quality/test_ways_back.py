@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from labeling import storage
-from labeling.models import Annotation, Content, Dataset, Item, Job, Role, Upload, User
+from labeling.models import Annotation, Content, Dataset, Item, Job, Role, RoundItem, Upload, User
 from labeling.services import jobs
 from labeling.services.intake import differences
 from labeling.services.rounds import make_round
@@ -150,6 +150,16 @@ def test_the_page_asks_with_counts_and_the_report_says_what_was_done(
     assert "taken back" in client.get(reverse("labeling:import", args=["pets"])).content.decode()
 
 
+def test_an_import_of_which_all_stays_offers_nothing_to_take_back(client: Client, tmp_path: Path):
+    upload = bring(tmp_path / "a", {"cat/1.png": png(1)})
+    freeze_version(dataset=upload.dataset)
+    client.force_login(make_member(upload.dataset, Role.LEAD))
+    page = client.get(reverse("quality:take_back", args=["pets", upload.pk])).content.decode()
+    assert "Nothing of it can be taken back" in page
+    assert "Take it back" not in page
+    assert "Leave it" in page
+
+
 def delete(dataset: Dataset, *, by: User) -> Job:
     job = deleting.open_deletion(dataset=dataset, typed=dataset.slug, by=by)
     done = jobs.carry_out(job.pk, deleting.delete_dataset)
@@ -166,10 +176,9 @@ def test_a_deleted_dataset_leaves_nothing_and_touches_no_other(tmp_path: Path):
     Job.objects.filter(dataset=world.dataset).update(state="done")
     files = {"a/1.png": png(1), "b/2.png": png(2), "b/3.png": png(3)}
     upload = bring(tmp_path / "g", files, name="gone")
-    asking, who = world.dataset.rounds.get(), world.dataset.annotators.get()
-    Annotation.objects.create(
-        round=asking, item=asking.round_items.get().item, annotator=who, answer="unsure"
-    )
+    place = RoundItem.objects.filter(round__dataset=world.dataset).earliest("pk")
+    who = world.dataset.annotators.earliest("pk")
+    Annotation.objects.create(round=place.round, item=place.item, annotator=who, answer="unsure")
     run = world.dataset.runs.first()
     assert run is not None
     arrays.save_run(run, {"probabilities": np.zeros((1, 2))})
