@@ -43,20 +43,19 @@ def set_labels(
         changed.append((item, item.label_id))
         item.label, item.label_source = label, new_source
     _write([item for item, _ in changed])
-    LabelChange.objects.bulk_create(
+    insert_rows(
         [
             LabelChange(
-                item=item,
+                item_id=item.pk,
                 before_id=before,
-                after=item.label,
+                after_id=item.label_id,
                 source=item.label_source,
                 confidence=(confidence or {}).get(item.pk),
                 by=by,
                 reason=reason[:MOST_REASON],
             )
             for item, before in changed
-        ],
-        batch_size=ROWS_A_STATEMENT,
+        ]
     )
     return len(changed)
 
@@ -160,13 +159,14 @@ def restore_labels(
 ) -> int:
     """Give items (by id) back an earlier label (id of its class) and its source, as they were."""
     changes = []
+    items = []
     for item in Item.objects.filter(pk__in=labels).order_by("pk"):
         label_id, source = labels[item.pk]
         if (item.label_id, item.label_source) == (label_id, source):
             continue
         changes.append(
             LabelChange(
-                item=item,
+                item_id=item.pk,
                 before_id=item.label_id,
                 after_id=label_id,
                 source=source,
@@ -174,6 +174,8 @@ def restore_labels(
                 reason=reason[:MOST_REASON],
             )
         )
-        Item.objects.filter(pk=item.pk).update(label=label_id, label_source=source)
-    LabelChange.objects.bulk_create(changes, batch_size=ROWS_A_STATEMENT)
+        item.label_id, item.label_source = label_id, source
+        items.append(item)
+    _write(items)
+    insert_rows(changes)
     return len(changes)

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from labeling.models import Dataset, Item, Media, User
 from labeling.services.jobs import Refused, Work
+from labeling.services.rows import insert_rows
 from quality.detectors import KINDS, Kind
 from quality.doubts import CannotRunError, Doubt
 from quality.models import Flag, FlagItem, FlagState, Run
@@ -198,8 +199,11 @@ def _close(work: Work, gone: Sequence[int]) -> None:
 
 
 @transaction.atomic
-def flag_items(*, dataset: Dataset, items: Iterable[int], note: str, by: User) -> int:
-    """Let a person doubt items (by id); an open flag of theirs gets the new note."""
+def flag_items(*, dataset: Dataset, items: Iterable[int], note: str, by: User) -> dict[int, int]:
+    """Let a person doubt items (by id); an open flag of theirs gets the new note.
+
+    Returns the ids of the flags opened, by item; where one was open none is.
+    """
     chosen = list(Item.objects.filter(dataset=dataset, pk__in=list(items)).values_list("pk", "key"))
     subjects = {subject_of([key]): pk for pk, key in chosen}
     open_flags = Flag.objects.filter(dataset=dataset, kind=MANUAL, state=FlagState.OPEN)
@@ -213,9 +217,6 @@ def flag_items(*, dataset: Dataset, items: Iterable[int], note: str, by: User) -
         for subject in subjects
         if subject not in there
     ]
-    Flag.objects.bulk_create(fresh, batch_size=ROWS_A_STATEMENT)
-    FlagItem.objects.bulk_create(
-        [FlagItem(flag=flag, item_id=subjects[flag.subject]) for flag in fresh],
-        batch_size=ROWS_A_STATEMENT,
-    )
-    return len(chosen)
+    insert_rows(fresh)
+    insert_rows([FlagItem(flag_id=flag.pk, item_id=subjects[flag.subject]) for flag in fresh])
+    return {subjects[flag.subject]: flag.pk for flag in fresh}

@@ -13,13 +13,12 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, ItemTag, LabelClass, Round, Split, User
 from labeling.services import rounds
+from labeling.services.rows import insert_rows
 from quality.models import Action, Decision, Flag, FlagState
 from quality.queries.filters import one_of
 from quality.services import flags, plans
 from quality.services.decisions import LONGEST_SECONDS
 from quality.services.plans import STATE, Plan, state_of
-
-ROWS_A_STATEMENT = 200
 
 
 class TestItemsError(Exception):
@@ -138,9 +137,7 @@ def tag(selection: Selection, *, name: str) -> Decision:
     fresh = [item for item in rows if item.pk not in tagged]
     if not fresh:
         raise NothingToChangeError(_("All of these have that tag already."))
-    ItemTag.objects.bulk_create(
-        [ItemTag(item=item, name=word) for item in fresh], batch_size=ROWS_A_STATEMENT
-    )
+    insert_rows([ItemTag(item_id=item.pk, name=word) for item in fresh])
     before = [state_of(item) for item in fresh]
     return _record(
         selection,
@@ -156,11 +153,9 @@ def flag(selection: Selection, *, note: str, by: User) -> Decision:
     rows = selection.locked()
     if not rows:
         raise NothingToChangeError(_("These items are no longer there."))
-    flagged = Flag.objects.filter(dataset=selection.dataset, kind=flags.MANUAL)
-    flagged = flagged.filter(state=FlagState.OPEN, items__in=rows)
-    earlier = set(flagged.values_list("pk", flat=True))
-    flags.flag_items(dataset=selection.dataset, items=[item.pk for item in rows], note=note, by=by)
-    opened = dict(flagged.exclude(pk__in=earlier).values_list("items", "pk"))
+    opened = flags.flag_items(
+        dataset=selection.dataset, items=[item.pk for item in rows], note=note, by=by
+    )
     before = [state_of(item) for item in rows]
     return _record(
         selection,

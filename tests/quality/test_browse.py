@@ -259,6 +259,31 @@ def test_a_relabelled_selection_is_undone_to_what_it_was(pets: Dataset) -> None:
         selection.undo(decision, by=chosen.by)
 
 
+@pytest.mark.both_databases
+@pytest.mark.parametrize("action", ["relabel", "exclude", "move", "tag", "flag"])
+def test_an_action_and_its_undo_take_as_many_queries_for_twelve_items_as_for_two(
+    pets: Dataset, action: str
+) -> None:
+    names = [f"train/cat-{n:02}.png" for n in range(12)]
+    few = queries_of(selected(pets, *names[:2]), action)
+    assert queries_of(selected(pets, *names), action) == few
+
+
+def queries_of(chosen: selection.Selection, action: str) -> int:
+    assert chosen.by
+    dog = chosen.dataset.classes.get(name="dog")
+    with CaptureQueriesContext(connection) as queries:
+        decision = {
+            "relabel": lambda: selection.relabel(chosen, label=dog),
+            "exclude": lambda: selection.exclude(chosen, reason="blurred"),
+            "move": lambda: selection.move(chosen, split="validation"),
+            "tag": lambda: selection.tag(chosen, name="night"),
+            "flag": lambda: selection.flag(chosen, note="look again", by=chosen.by),
+        }[action]()
+        selection.undo(decision, by=chosen.by)
+    return len(queries)
+
+
 def test_undo_leaves_what_somebody_changed_since(pets: Dataset) -> None:
     chosen = selected(pets, "train/cat-00.png", "train/cat-01.png")
     decision = selection.exclude(chosen, reason="blurred")

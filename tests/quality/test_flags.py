@@ -261,8 +261,10 @@ def test_a_set_that_is_cut_tight_is_said_once_and_only_what_stands_out_is_flagge
 def test_people_flag_items_and_their_note_is_the_reason():
     dataset, user = make_dataset(), make_user()
     items = [make_item(dataset).pk, make_item(dataset).pk]
-    assert flag_items(dataset=dataset, items=items, note="blurred", by=user) == 2
-    flag_items(dataset=dataset, items=items[:1], note="very blurred", by=user)
+    opened = flag_items(dataset=dataset, items=items, note="blurred", by=user)
+    assert opened == dict(Flag.objects.values_list("items", "pk"))
+    assert opened.keys() == set(items)
+    assert not flag_items(dataset=dataset, items=items[:1], note="very blurred", by=user)
     assert sorted(Flag.objects.values_list("reason", flat=True)) == ["blurred", "very blurred"]
 
 
