@@ -114,6 +114,7 @@ def open_image(content: bytes, kind: str, *, most_pixels: int) -> Image.Image:
 def decode_image(image: Image.Image, content: bytes, kind: str) -> Decoded:
     original_mode, (width, height) = image.mode, image.size
     try:
+        turned_before = _turned_by_reader(image, content, kind)
         image = _loaded(image, content, kind)
         frames = getattr(image, "n_frames", 1) if kind != "jpeg" else 1
         orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -130,10 +131,23 @@ def decode_image(image: Image.Image, content: bytes, kind: str) -> Decoded:
         width=width,
         height=height,
         original_mode=original_mode,
-        orientation=orientation if orientation in range(1, 9) else 1,
+        orientation=next((o for o in (orientation, turned_before) if o in range(2, 9)), 1),
         frames=frames,
         deep=original_mode in _DEEP_MODES or _bits_per_sample(image, content, kind) > 8,
     )
+
+
+def _turned_by_reader(image: Image.Image, content: bytes, kind: str) -> int:
+    """Return the EXIF orientation of a TIFF or HEIC, whose readers turn it and then forget it.
+
+    A HEIC is turned by boxes of its own (ISO/IEC 23008-12), which EXIF only repeats.
+    """
+    if kind == "tiff":
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    head = content[:65_536]
+    if kind == "heic" and (b"irot" in head or b"imir" in head):
+        return int(image.info.get("original_orientation") or 1)
+    return 1
 
 
 def _loaded(image: Image.Image, content: bytes, kind: str) -> Image.Image:

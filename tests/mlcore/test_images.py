@@ -8,6 +8,7 @@ import zipfile
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +32,9 @@ def scene(seed: int = 0, *, size: int = 200) -> Image.Image:
     x, y = (int(v) for v in rng.integers(0, size // 2, 2))
     ImageDraw.Draw(picture).ellipse((x, y, x + size // 3, y + size // 4), fill=(200, 30, 60))
     return picture
+
+
+pillow_heif.register_heif_opener()
 
 
 def saved(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
@@ -176,16 +180,26 @@ def test_grey_and_opaque_alpha_pixels_equal_their_rgb_form() -> None:
     assert len({measure_image(saved(f, "PNG"), "x.png").pixel_hash for f in forms}) == 1
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "HEIF"])
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_a_picture_turned_by_exif_is_measured_upright(orientation: int) -> None:
+def test_a_picture_turned_by_exif_is_measured_upright(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    content = saved(scene().resize((120, 80)), "JPEG", exif=exif, quality=95)
-    measured = measure_image(content, "turned.jpg")
+    content = saved(scene().resize((120, 80)), kind, exif=exif.tobytes(), quality=95)
+    measured = measure_image(content, "turned")
     assert codes(measured) == {"exif_rotated"}
     upright = (120, 80) if orientation < 5 else (80, 120)
     assert (measured.facts["width"], measured.facts["height"]) == upright
     assert measured.facts["orientation"] == orientation
+
+
+def test_exif_does_not_turn_a_heic_whose_own_boxes_do_not() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = saved(scene().resize((120, 80)), "HEIF", exif=b"Exif\x00\x00" + exif.tobytes())
+    measured = measure_image(content, "x.heic")
+    assert codes(measured) == set()
+    assert (measured.facts["width"], measured.facts["orientation"]) == (120, 1)
 
 
 def test_when_and_with_what_a_picture_was_taken_is_kept_but_not_where() -> None:
@@ -241,9 +255,6 @@ def test_sixteen_bits_are_stretched_for_display_and_hashed_in_full(kind: str, en
 def test_types_that_browsers_do_not_show_get_a_copy_of_bounded_size() -> None:
     tiff = measure_image(saved(scene(size=2500).resize((2500, 800)), "TIFF"), "x.tif")
     assert max(opened(tiff.display).size) == DISPLAY_SIDE
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
     heic = measure_image(saved(scene(size=300), "HEIF"), "IMG_1.HEIC")
     assert (heic.type, heic.oddities) == ("heic", ())
     assert opened(heic.display).size == (300, 300)
