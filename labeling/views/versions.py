@@ -28,7 +28,7 @@ def versions(request: access.MemberRequest, slug: str) -> HttpResponse:
     context = {
         "dataset": dataset,
         "section": "versions",
-        "has_items": dataset.items.exists(),
+        "has_items": bool(found) or dataset.items.exists(),
         "rows": [
             {"version": version, "previous": previous, "changes": changes.of(previous, version)}
             for version, previous in zip(found, [*found[1:], None])
