@@ -42,6 +42,7 @@ class Member:
     label: str | None
     ending: str
     read: Callable[[], bytes]
+    is_note: bool = False  # stands above the folders, under its own name
 
 
 def as_csv(table: Rows) -> Iterator[bytes]:
@@ -139,6 +140,8 @@ def member_name(member: Member) -> str:
     >>> member_name(item)
     'test/dog/close/1.png'
     """
+    if member.is_note:
+        return member.key
     folders = [_safe(part) for part in member.key.split("/") if part not in ("", ".", "..")]
     name = folders.pop() if folders else "item"
     if folders and folders[0] in SPLIT_FOLDERS:

@@ -9,7 +9,16 @@ from labeling import tasks
 from labeling.services import jobs
 from quality.queries.retraining import datasets_with_news
 from quality.queries.runs import datasets_to_check
-from quality.services import compare, deleting, flags, models, present_system, runs, taking_back
+from quality.services import (
+    compare,
+    deleting,
+    flags,
+    models,
+    present_system,
+    runs,
+    taking_back,
+    withdrawing,
+)
 
 
 @shared_task(name="winnow.train", bind=True)
@@ -64,6 +73,12 @@ def take_back(self: Task, job_id: int) -> None:
 def delete_dataset(self: Task, job_id: int) -> None:
     """Delete a dataset and what belongs to it alone."""
     jobs.carry_out(job_id, deleting.delete_dataset, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.withdraw", bind=True)
+def withdraw(self: Task, job_id: int) -> None:
+    """Erase what a person withdrew consent for."""
+    jobs.carry_out(job_id, withdrawing.withdraw, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.import_predictions", bind=True)

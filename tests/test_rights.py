@@ -94,6 +94,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:apply_upload": (LEADS, "post"),
     "quality:take_back": (LEADS, "get"),
     "quality:delete_dataset": (OWNERS, "get"),
+    "quality:withdraw": (OWNERS, "get"),
     "labeling:archive_dataset": (OWNERS, "post"),
     "labeling:bring_back_dataset": (OWNERS, "post"),
     "labeling:read_upload_again": (LEADS, "post"),

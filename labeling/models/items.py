@@ -6,6 +6,9 @@ from django.db.models import ExpressionWrapper, Q
 
 from labeling.models.datasets import Dataset, LabelClass, Split
 
+#: The content of every item whose person withdrew consent: no bytes have this hash.
+WITHDRAWN = "0" * 64
+
 
 class Content(models.Model):
     """The bytes of one file, opened and measured once; items point at it."""
@@ -59,10 +62,17 @@ class Item(models.Model):
     )
     label_source = models.CharField(max_length=12, choices=LabelSource, blank=True, default="")
     excluded = models.CharField(max_length=200, blank=True, help_text="reason; empty: included")
+    withdrawn_at = models.DateTimeField(
+        null=True, blank=True, help_text="its person withdrew consent: only a tombstone is left"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=Q(withdrawn_at__isnull=True) | ~Q(excluded=""),
+                name="withdrawn_stays_excluded",
+            ),
             models.UniqueConstraint(fields=["dataset", "key"], name="one_item_a_key"),
             models.CheckConstraint(
                 condition=Q(label__isnull=True, label_source="")
@@ -77,6 +87,11 @@ class Item(models.Model):
             # Covers the counts beside Browse: read alone, without the rows (bench/browse.py).
             models.Index(
                 fields=["dataset", "excluded", "label", "split", "is_odd"], name="item_counts"
+            ),
+            models.Index(
+                fields=["dataset", "key"],
+                condition=Q(withdrawn_at__isnull=False),
+                name="item_withdrawn",
             ),
         ]
 

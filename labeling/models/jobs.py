@@ -25,6 +25,7 @@ WORDS = {
     "delete_dataset": _("Deleting a dataset"),
     "package_model": _("Making the model file"),
     "try_model": _("Trying the model"),
+    "withdraw": _("Withdrawing consent"),
     "take_back": _("Taking an import back"),
     "measure_crowd": _("Measuring the crowd"),
 }

@@ -89,8 +89,12 @@ def begin_history(*, items: Iterable[Item], by: User | None = None, reason: str 
 
 
 def exclude_items(*, items: Iterable[int], reason: str) -> int:
-    """Leave items (by id) out of every later version; an empty reason takes them back in."""
-    return Item.objects.filter(pk__in=list(items)).update(excluded=reason[:MOST_REASON])
+    """Leave items (by id) out of every later version; an empty reason takes them back in.
+
+    Whoever withdrew consent stays out, whatever is undone.
+    """
+    still_there = Item.objects.filter(pk__in=list(items), withdrawn_at__isnull=True)
+    return still_there.update(excluded=reason[:MOST_REASON])
 
 
 def move_items(*, items: Iterable[int], split: str) -> int:

@@ -11,6 +11,7 @@ from django.db.models import Max
 
 from labeling import storage
 from labeling.models import Dataset, Item, User, Version
+from labeling.services import tombstones
 
 ROWS_A_READ = 2_000
 
@@ -64,7 +65,17 @@ def manifest_line(item: Item) -> dict[str, Any]:
 
 
 def read_manifest(version: Version) -> Iterator[dict[str, Any]]:
-    """Yield a version's lines in their order: sorted by key, row i of every array of its runs."""
+    """Yield a version's lines in their order: sorted by key, row i of every array of its runs.
+
+    A line whose person withdrew consent since keeps its place, split and label, nothing else.
+    """
+    gone = tombstones.keys_of(version.dataset_id)
+    for line in read_frozen(version):
+        yield tombstones.masked(line, dataset=version.dataset_id, gone=gone) if gone else line
+
+
+def read_frozen(version: Version) -> Iterator[dict[str, Any]]:
+    """Yield the lines as they were frozen: what the digest is of, for erasing what they name."""
     with gzip.open(storage.path_of(version.digest), "rt", encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)

@@ -17,6 +17,7 @@ CHUNK_BYTES = 256 * 2**10
 YEAR_SECONDS = 365 * 24 * 3600
 # What a browser may render beside its origin; everything else is offered as a download.
 SHOWN_TYPES = ("image/", "audio/")
+GONE = "The person withdrew consent: these bytes were deleted and do not come back."
 NOT_SHOWN = ("image/svg+xml",)
 
 
@@ -27,6 +28,8 @@ async def media(request: HttpRequest, slug: str, pk: int, what: str) -> HttpResp
         return HttpResponse("Log in to see this.", status=401, content_type="text/plain")
     item = await sync_to_async(access.item_for)(user, slug, pk, roles=access.EVERYONE)
     await let_go_of_database()  # a slow download holds none of them
+    if item.withdrawn_at:
+        return HttpResponse(GONE, status=404, content_type="text/plain")
     sha256, mime = _chosen(item, what)
     is_of_these_bytes = request.GET.get("v") == item.content_mark
     if request.headers.get("If-None-Match") == f'"{sha256}"':

@@ -346,6 +346,7 @@ class Tile:
     doubt: str
     flags: int
     excluded: str
+    is_withdrawn: bool
     pixelated: bool
 
 
@@ -389,6 +390,7 @@ def _shown_of(item: Item, media: str) -> dict[str, Any]:
         "text": item.content.text if media == Media.TEXT else "",
         "duration": float(facts.get("seconds") or 0),
         "excluded": item.excluded,
+        "is_withdrawn": item.withdrawn_at is not None,
         "pixelated": 0 < side <= SMALL_ORIGINAL,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 from labeling import export as writers
 from labeling import storage
 from labeling.models import Dataset, Media, Version
+from labeling.models.items import WITHDRAWN
 from labeling.queries import exports as people
 from labeling.services.versions import read_manifest
 from quality.queries import flags
@@ -135,9 +136,13 @@ def _in_order(columns: tuple[str, ...], rows: Iterable[Line]) -> Iterator[list[A
 
 def _members(dataset: Dataset, version: Version) -> Iterator[writers.Member]:
     is_text = dataset.media == Media.TEXT
+    withdrawn: list[str] = []
     for piece in people.pieces(read_manifest(version)):
         types = people.types_of(piece)
         for line in piece:
+            if line["sha256"] == WITHDRAWN:
+                withdrawn.append(line["key"])
+                continue
             ending = "txt" if is_text else types.get(line["sha256"], "")
             yield writers.Member(
                 key=line["key"],
@@ -146,6 +151,16 @@ def _members(dataset: Dataset, version: Version) -> Iterator[writers.Member]:
                 ending=ending,
                 read=_reader(line["sha256"], is_text=is_text),
             )
+    if withdrawn:
+        yield _note(withdrawn)
+
+
+def _note(withdrawn: list[str]) -> writers.Member:
+    """Say in the zip itself which items it lacks."""
+    words = "Left out, because consent was withdrawn:\n" + "\n".join(withdrawn) + "\n"
+    return writers.Member(
+        key="WITHDRAWN.txt", split="", label=None, ending="txt", read=words.encode, is_note=True
+    )
 
 
 def _reader(sha256: str, *, is_text: bool) -> Callable[[], bytes]:

@@ -10,6 +10,8 @@ from django.db.models import Case, IntegerField, Value, When
 
 from labeling import storage
 from labeling.models import Annotation, Dataset, Item, LabelChange, Media, Split, Version
+from labeling.services.tombstones import KEY_START
+from labeling.services.versions import read_manifest
 from quality import arrays
 from quality.models import Flag, FlagState, Run
 from quality.queries.browse import SMALL_ORIGINAL, media_url
@@ -128,6 +130,11 @@ def item_in_files(item: Item) -> dict[str, Any]:
 
 def _held(version: Version, key: str) -> Held | None:
     """Find a key's line without parsing the others."""
+    if key.startswith(KEY_START):  # of a tombstone no manifest holds the key
+        for row, frozen in enumerate(read_manifest(version)):
+            if frozen["key"] == key:
+                return Held(version, row, frozen["label"], frozen["split"])
+        return None
     told = f'"key": {json.dumps(key, ensure_ascii=False)}'
     with gzip.open(storage.path_of(version.digest), "rt", encoding="utf-8") as lines:
         for row, text in enumerate(lines):

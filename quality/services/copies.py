@@ -25,12 +25,13 @@ def groups_of(work: Work, material: Material, *, backbone: "Backbone") -> np.nda
 
     Copies are looked for among all items: two train items may be copies through a third one.
     """
-    survey = compared(work, _survey_of(material), backbone=backbone)
+    there = np.flatnonzero(~material.is_withdrawn)
+    survey = compared(work, _survey_of(material, there), backbone=backbone)
     sure = [pair for pair in survey.copies if pair.score >= LEAST_SCORE]
-    copies: list[int | None] = [None] * len(survey)
+    copies: list[int | None] = [None] * len(material.keys)
     for number, rows in enumerate(copy_sets(len(survey), sure)):
         for row in rows:
-            copies[row] = number
+            copies[there[row]] = number
     return join_groups(material.groups, copies)
 
 
@@ -45,16 +46,16 @@ def groups_kept(run: Run, material: Material) -> np.ndarray:
     return material.groups if kept is None else np.asarray(kept)
 
 
-def _survey_of(material: Material) -> Survey:
-    """See a frozen version as the checks see a dataset; ids and oddities play no part in copies."""
+def _survey_of(material: Material, rows: np.ndarray) -> Survey:
+    """See rows of a version as the checks see a dataset; ids and oddities play no part here."""
     return Survey(
         dataset=material.version.dataset,
         ids=[],
-        keys=material.keys,
-        hashes=material.hashes,
-        splits=material.splits,
-        labels=material.labels,
-        groups=material.sources,
+        keys=[material.keys[row] for row in rows],
+        hashes=[material.hashes[row] for row in rows],
+        splits=material.splits[rows],
+        labels=material.labels[rows],
+        groups=[material.sources[row] for row in rows],
         odd=[],
         classes=material.classes,
         contents={

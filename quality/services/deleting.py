@@ -69,7 +69,7 @@ def delete_dataset(work: jobs.Work) -> dict[str, Any]:
             work.keep()
             _delete_rows(dataset)
     work.progress(message="Removing vectors", now=True)
-    vectors = arrays.drop_vectors(_without_content)
+    vectors = arrays.drop_vectors(without_content)
     return {"name": work.options["name"], "vectors": vectors}
 
 
@@ -162,7 +162,7 @@ def _delete_rows(dataset: Dataset) -> None:
     dataset.delete()
 
 
-def _without_content(hashes: list[str]) -> set[str]:
+def without_content(hashes: list[str]) -> set[str]:
     """Pick the hashes of which no content is left."""
     gone = set(hashes)
     for start in range(0, len(hashes), ROWS_A_TRANSACTION):

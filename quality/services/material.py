@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from labeling.models import Content, Split, Version
+from labeling.models.items import WITHDRAWN
 from labeling.services.jobs import Refused
 from labeling.services.versions import read_manifest
 
@@ -56,20 +57,26 @@ class Material:
 
     @cached_property
     def contents(self) -> dict[str, Content]:
-        """Content rows by hash."""
-        return _contents(self.hashes)
+        """Content rows by hash; none for items whose person withdrew consent."""
+        return _contents(sha256 for sha256 in self.hashes if sha256 != WITHDRAWN)
+
+    @cached_property
+    def is_withdrawn(self) -> np.ndarray:
+        """Nothing is left of the item: neither learned from, judged on nor compared with."""
+        return np.array([sha256 == WITHDRAWN for sha256 in self.hashes], dtype=bool)
 
     @cached_property
     def groups(self) -> np.ndarray:
         """Source groups joined with equal contents; `copies.groups_of` finds the other copies."""
         from mlcore.folds import join_groups
 
-        rows = [self.contents[sha256] for sha256 in self.hashes]
+        rows = [self.contents.get(sha256) for sha256 in self.hashes]
+        told = [None if row is None or row.is_flat else row.phash or None for row in rows]
         return join_groups(
             [source or None for source in self.sources],
             self.hashes,
-            [content.pixel_hash or None for content in rows],
-            [None if content.is_flat else content.phash or None for content in rows],
+            [row.pixel_hash or None if row else None for row in rows],
+            told,
         )
 
 
@@ -87,6 +94,9 @@ def learned_splits(splits: Iterable[str]) -> list[str]:
 def read_material(version: Version) -> Material:
     """Read a version; classes are those that an item to learn from carries, in the set's order."""
     lines = list(read_manifest(version))
+    for line in lines:
+        if line["sha256"] == WITHDRAWN:  # its label still counts in the version, not in a model
+            line["label"] = None
     learned = learned_splits(line["split"] for line in lines)
     carried = {line["label"] for line in lines if line["label"] and line["split"] in learned}
     known = list(version.dataset.classes.values_list("name", flat=True))

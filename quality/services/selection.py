@@ -77,7 +77,7 @@ def exclude(selection: Selection, *, reason: str) -> Decision:
 def include(selection: Selection) -> Decision:
     """Take excluded items back in."""
     rows = selection.locked()
-    plan = Plan(exclude={item.pk: "" for item in rows if item.excluded})
+    plan = Plan(exclude={item.pk: "" for item in rows if item.excluded and not item.withdrawn_at})
     return _change(selection, rows, plan=plan, action=Action.INCLUDE)
 
 

@@ -116,6 +116,7 @@ def for_actions(dataset: Dataset, user: User) -> dict[str, Any]:
         "splits": Split.choices,
         "last_done": chips.done_words(last) if last else "",
         "has_neighbours": has_graph(dataset.pk),
+        "is_owner": dataset.viewer_role in access.OWNERS,
     }
 
 

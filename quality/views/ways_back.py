@@ -1,4 +1,4 @@
-"""Ways back from what brought items: an import taken back, a dataset deleted."""
+"""Ways back from what brought items: an import taken back, consent withdrawn, a dataset deleted."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -6,10 +6,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from labeling import access, tasks
+from labeling.forms.ids import ids_of
 from labeling.services import jobs
 from quality.queries.deleting import what_goes
 from quality.queries.taking_back import outlook
-from quality.services import deleting, taking_back
+from quality.queries.withdrawing import items_taken, people_of
+from quality.queries.withdrawing import outlook as what_is_withdrawn
+from quality.services import deleting, taking_back, withdrawing
 
 
 @login_required
@@ -47,3 +50,38 @@ def delete_dataset(request: access.MemberRequest, slug: str) -> HttpResponse:
     context = {"dataset": dataset, "section": "settings", "goes": what_goes(dataset)}
     context["refusal"] = refusal
     return render(request, "quality/delete_dataset.html", context, status=422 if refusal else 200)
+
+
+@login_required
+def withdraw(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Say what a withdrawal of consent erases; do it when an owner types the dataset's name.
+
+    Items come from a selection, a person (source group) by the address.
+    """
+    dataset = access.dataset_for(request.user, slug, roles=access.OWNERS)
+    sent = request.POST if request.method == "POST" else request.GET
+    items, named = ids_of(sent.getlist("items")), sent.getlist("group")
+    whole = bool(named) or sent.get("scope") == "people"
+    people = sorted({*named, *people_of(dataset, items)}) if whole else []
+    taken = items_taken(dataset, items=items, people=people)
+    refusal = ""
+    if "typed" in request.POST:
+        try:
+            job = withdrawing.open_withdrawal(
+                dataset=dataset, items=taken, typed=request.POST["typed"], by=request.user
+            )
+        except (jobs.Refused, jobs.JobOpenError) as error:
+            refusal = str(error)
+        else:
+            tasks.send(job)
+            return redirect(job)
+    context = {
+        "dataset": dataset,
+        "section": "browse",
+        "items": items,
+        "named": named,
+        "whole": whole,
+        "outlook": what_is_withdrawn(dataset, taken=taken, asked=() if whole else items),
+        "refusal": refusal,
+    }
+    return render(request, "quality/withdraw.html", context, status=422 if refusal else 200)

@@ -19,7 +19,7 @@ from django.db.models import Count, Q
 from labeling import storage
 from labeling.models import Dataset, Job, JobState, LabelClass, Split, Upload, UploadEntry, User
 from labeling.queries import uploads
-from labeling.services import datasets, jobs
+from labeling.services import datasets, jobs, tombstones
 from labeling.services.intake import splitting
 from labeling.services.intake.manifest import MOST_COLUMNS, ColumnsNeededError
 from labeling.services.intake.measuring import Opened, open_all
@@ -27,6 +27,11 @@ from labeling.services.intake.reading import Asked, Candidate, Reading, read_upl
 from labeling.services.intake.recording import Ledger, classes_by_name, record
 
 TABLES_KEPT = timedelta(days=1)  # time to see that a column was meant otherwise
+WITHDRAWN_WORDS = (
+    "consent_withdrawn",
+    "Consent for the item of this key was withdrawn: it does not come back. What is another "
+    "item needs another name.",
+)
 BATCH_MEMBERS = 100  # rows of a transaction stay below 200 with their label history
 BATCH_BYTES = 64 * 2**20  # of files held in memory at once
 
@@ -240,12 +245,15 @@ def _import_candidates(upload: Upload, reading: Reading, work: jobs.Work) -> Non
     classes = classes_by_name(upload, [c.label for c in reading.candidates if c.label])
     keys = frozenset(c.key for c in reading.candidates)
     total, finished = len(reading.candidates), len(reading.candidates) - len(waiting)
+    withdrawn = tombstones.which_of(upload.dataset_id, keys)  # never opened, so never stored
     tally = counts(upload)
     with ThreadPoolExecutor(storage.THREADS, thread_name_prefix="intake") as pool:
         for batch in batches(waiting):
             work.progress(finished, total, message="Importing", detail=tally)
             work.check()
-            opened = open_all(batch, media=upload.dataset.media, pool=pool)
+            wanted = [candidate for candidate in batch if candidate.key not in withdrawn]
+            opened = open_all(wanted, media=upload.dataset.media, pool=pool)
+            opened += [Opened(c, problem=WITHDRAWN_WORDS) for c in batch if c.key in withdrawn]
             _save(opened, _ledger(upload, classes, keys), work, tally)
             finished += len(batch)
     work.progress(finished, total, message="Importing", detail=tally, now=True)

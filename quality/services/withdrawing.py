@@ -1,0 +1,205 @@
+"""A withdrawal of consent: the bytes of a person go everywhere, a tombstone stays.
+
+From the moment it is asked for nobody sees the items any more and nothing new learns from them.
+The job then waits for the work that may still read them, and erases. Every step can be repeated
+after a kill: what names the bytes goes last, or stands in the job. It cannot be undone.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from labeling.models import (
+    Content,
+    Dataset,
+    Example,
+    GoldItem,
+    Item,
+    ItemTag,
+    Job,
+    JobState,
+    Outcome,
+    Upload,
+    UploadEntry,
+    User,
+    Version,
+)
+from labeling.services import contents, jobs, tombstones
+from labeling.services.intake import importing
+from labeling.services.versions import read_frozen
+from quality import arrays, graphs
+from quality.models import Comparison, Decision, Flag, FlagState
+from quality.queries.filters import one_of
+from quality.services.deleting import without_content
+
+KIND = "withdraw"
+# Beside these no withdrawal begins: they change items, by what they read before.
+IN_THE_WAY = ("import", "take_back", KIND)
+ROWS_A_TRANSACTION = 200
+POLL_SECONDS = 0.5
+KEYS_OF_RESULT = ("newly_right", "newly_wrong")
+UNDECIDED = (Outcome.CONFLICT, Outcome.DIFFERENT, Outcome.PRESENT)
+
+
+@transaction.atomic
+def open_withdrawal(
+    *, dataset: Dataset, items: Collection[int], typed: str, by: User | None
+) -> Job:
+    """Make tombstones of items (by id) at once, and open the job that erases their bytes."""
+    if typed.strip() != dataset.slug:
+        raise jobs.Refused(f"Type {dataset.slug} to withdraw; nothing was deleted.")
+    busy = Job.objects.filter(dataset=dataset, kind__in=IN_THE_WAY, state__in=jobs.OPEN_STATES)
+    if other := busy.order_by("pk").first():
+        raise jobs.Refused(
+            f"Let this end or cancel it, then ask again: {other.title} (job {other.pk})."
+        )
+    rows = Item.objects.filter(one_of("pk", list(items)), dataset=dataset, withdrawn_at=None)
+    held = dict(rows.values_list("pk", "content"))
+    if not held:
+        raise jobs.Refused("No item was chosen, or all of them were withdrawn already.")
+    _entomb(rows)
+    options = {"items": sorted(held), "contents": sorted(set(held.values()))}
+    # Behind trainings: they read the vectors of which some go.
+    return jobs.open_job(kind=KIND, dataset=dataset, options=options, by=by, queue="train")
+
+
+def _entomb(rows: Any) -> None:
+    """Leave of items their label, split and answers."""
+    pks = list(rows.values_list("pk", flat=True))
+    rows.update(
+        content=tombstones.content(),
+        withdrawn_at=timezone.now(),
+        excluded=tombstones.REASON,
+        source_group="",
+        captured_at=None,
+        metadata={},
+        odd=[],
+    )
+    chosen = one_of("item", pks)
+    ItemTag.objects.filter(chosen).delete()
+    Example.objects.filter(chosen).delete()
+    GoldItem.objects.filter(chosen, retired_at=None).update(retired_at=timezone.now())
+    undecided = UploadEntry.objects.filter(chosen, outcome__in=UNDECIDED)
+    undecided.update(outcome=Outcome.REJECTED, code="consent_withdrawn")
+
+
+def withdraw(work: jobs.Work) -> dict[str, Any]:
+    """Erase what a withdrawal takes; an attempt after a killed one goes on."""
+    dataset, pks = work.job.dataset, list(work.options["items"])
+    assert dataset
+    _wait_for_readers(work)
+    hashes = set(work.options["contents"]) | _named_elsewhere(dataset, pks, work)
+    hashes.discard(tombstones.WITHDRAWN)
+    work.progress(message="Looking for what others use", now=True)
+    theirs = UploadEntry.objects.filter(one_of("item", pks))
+    kept = contents.hashes_kept(versions=Version.objects.all(), leaving=theirs)
+    erased = _erase(hashes - kept, work)
+    _remove_uploads(dataset, pks)
+    for some in _batches(pks):
+        with transaction.atomic():
+            work.keep()
+            _forget_names(dataset, some)
+    _redact_history(dataset, work)
+    work.progress(message="Removing vectors", now=True)
+    vectors = arrays.drop_vectors(without_content)
+    graphs.remove_graphs(dataset.pk)  # the next check builds one without them
+    stayed = Content.objects.filter(one_of("pk", sorted(hashes))).count()
+    return {"items": len(pks), "erased": erased, "stayed": stayed, "vectors": vectors}
+
+
+def _wait_for_readers(work: jobs.Work) -> None:
+    """Wait while anything runs that may have read the items before they became tombstones."""
+    reading = Job.objects.filter(state=JobState.RUNNING).exclude(kind=KIND)
+    reading = reading.filter(Q(queue="train") | Q(kind="import") | Q(dataset=work.job.dataset))
+    while reading.filter(lease_until__gte=timezone.now()).exists():
+        work.progress(message="Waiting for work that reads these items to end", now=True)
+        time.sleep(POLL_SECONDS)
+        work.check()
+
+
+def _named_elsewhere(dataset: Dataset, pks: Sequence[int], work: jobs.Work) -> set[str]:
+    """Return the bytes that items had in frozen versions, or had and may get by an import."""
+    found: set[str] = set()
+    rows = dataset.items.filter(one_of("pk", pks)).values_list("key", flat=True)
+    gone = {tombstones.tombstone_key(dataset.pk, key) for key in rows}
+    for version in dataset.versions.all():
+        work.check()
+        for line in read_frozen(version):
+            if tombstones.tombstone_key(dataset.pk, line["key"]) in gone:
+                found.add(line["sha256"])
+    entries = UploadEntry.objects.filter(one_of("item", pks)).exclude(proposed={})
+    for said in entries.values_list("proposed", flat=True):
+        found |= {said.get("content", ""), said.get("was", {}).get("content", "")} - {""}
+    return found
+
+
+def _erase(hashes: Collection[str], work: jobs.Work) -> int:
+    ordered, count = sorted(hashes), 0
+    for some in _batches(ordered):
+        work.progress(count, len(ordered), message="Deleting bytes")
+        contents.wait_for_imports(work)
+        with transaction.atomic():
+            work.keep()
+            count += contents.erase_unused(some)
+    return count
+
+
+def _remove_uploads(dataset: Dataset, pks: Sequence[int]) -> None:
+    """Remove the files that were sent and are still kept for a day."""
+    entries = UploadEntry.objects.filter(one_of("item", pks))
+    for upload in Upload.objects.filter(dataset=dataset, pk__in=entries.values("upload")):
+        importing.remove_files(upload)
+
+
+def _forget_names(dataset: Dataset, pks: Sequence[int]) -> None:
+    """Put digests in the place of keys: in imports, flags and the items themselves, these last."""
+    flags = Flag.objects.filter(one_of("items", pks))
+    flags.filter(state=FlagState.OPEN).update(state=FlagState.GONE)
+    rows = list(dataset.items.filter(one_of("pk", pks)))
+    keys = {row.key: tombstones.tombstone_key(dataset.pk, row.key) for row in rows}
+    gone = set(keys.values())
+    for flag in flags.distinct():
+        for key in sorted(keys, key=len, reverse=True):  # one may be the beginning of another
+            flag.reason = flag.reason.replace(key, keys[key])
+        flag.reason = flag.reason[:500]
+        flag.evidence = tombstones.redacted(flag.evidence, dataset=dataset.pk, gone=gone)
+        flag.save(update_fields=["reason", "evidence"])
+    entries = UploadEntry.objects.filter(one_of("item", pks))
+    entries.update(proposed={}, reason="Consent was withdrawn.")
+    for entry in entries:
+        entry.name = tombstones.tombstone_key(dataset.pk, entry.name)
+        entry.save(update_fields=["name"])
+    for row in rows:
+        row.key = keys[row.key]
+    Item.objects.bulk_update(rows, ["key"])
+
+
+def _redact_history(dataset: Dataset, work: jobs.Work) -> None:
+    """Take the keys out of decisions and comparisons; what was decided stays."""
+    gone = tombstones.keys_of(dataset.pk)
+
+    def told(value: Any) -> Any:
+        return tombstones.redacted(value, dataset=dataset.pk, gone=gone)
+
+    for decision in Decision.objects.filter(dataset=dataset).iterator(chunk_size=500):
+        work.check()
+        sides = {name: getattr(decision, name) for name in ("before", "after")}
+        then = {
+            name: [{**state, "key": told(state["key"])} for state in states]
+            for name, states in sides.items()
+        }
+        if then != sides:
+            Decision.objects.filter(pk=decision.pk).update(**then)
+    for comparison in Comparison.objects.filter(dataset=dataset):
+        result = comparison.result
+        named = {name: told(result[name]) for name in KEYS_OF_RESULT if name in result}
+        Comparison.objects.filter(pk=comparison.pk).update(result=result | named)
+
+
+def _batches(values: Sequence[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), ROWS_A_TRANSACTION):
+        yield list(values[start : start + ROWS_A_TRANSACTION])
