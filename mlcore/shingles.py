@@ -196,7 +196,8 @@ def _candidates(signatures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n_texts = len(signatures)
     keys = np.zeros(0, np.int64)
     for band in range(BANDS):
-        keys = np.union1d(keys, _of_band(signatures, band))
+        keys = np.sort(np.concatenate([keys, _of_band(signatures, band)]))
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # np.unique hashes, many times slower here
     pairs = np.stack([keys // max(1, n_texts), keys % max(1, n_texts)], axis=1)
     likeness = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), BLOCK_PAIRS):
