@@ -15,13 +15,19 @@ _OTHER_CHUNKS = frozenset({b"LIST", b"fact", b"bext", b"cue ", b"smpl", b"id3 ",
 
 @dataclass(frozen=True)
 class WavHeader:
-    """Where the sound starts, how many bytes of it the header claims, how many there are."""
+    """Where the sound starts, how many bytes of it the header claims, how many there are.
+
+    `is_pcm16` says that the sound is plain 16-bit samples, one frame after the other.
+    """
 
     start: int
     claimed: int
     present: int
     bytes_a_second: int
     open_ended: bool
+    channels: int = 0
+    rate: int = 0
+    is_pcm16: bool = False
 
 
 def read_wav_header(content: bytes) -> WavHeader | None:
@@ -40,21 +46,24 @@ def read_wav_header(content: bytes) -> WavHeader | None:
     Examples
     --------
     >>> read_wav_header(pcm16_wav(np.zeros((8, 1)), 8000)[:-6])
-    WavHeader(start=44, claimed=16, present=10, bytes_a_second=16000, open_ended=False)
+    WavHeader(start=44, claimed=16, present=10, bytes_a_second=16000, open_ended=False, \
+channels=1, rate=8000, is_pcm16=True)
     """
     if content[:4] != b"RIFF":
         return None
-    at, bytes_a_second = 12, 0
+    at, shape = 12, (0, 0, 0, 0, 0, 0)
     while at + 8 <= len(content):
         mark, length = struct.unpack_from("<4sI", content, at)
         at += 8
-        if mark == b"fmt " and at + 12 <= len(content):
-            bytes_a_second = struct.unpack_from("<I", content, at + 8)[0]
+        if mark == b"fmt " and at + 16 <= len(content):
+            shape = struct.unpack_from("<HHIIHH", content, at)
         if mark == b"data":
             present = min(length, len(content) - at)
             unknown = length in _UNKNOWN_LENGTHS and len(content) > at
             unknown = unknown and content[at : at + 4] not in _OTHER_CHUNKS
-            return WavHeader(at, length, present, bytes_a_second, unknown)
+            tag, channels, rate, bytes_a_second, frame_bytes, bits = shape
+            is_pcm16 = (tag, bits) == (1, 16) and frame_bytes == 2 * channels
+            return WavHeader(at, length, present, bytes_a_second, unknown, channels, rate, is_pcm16)
         at += length + length % 2
     return None
 

@@ -50,6 +50,7 @@ OVER_FULL_SCALE = 1.5
 PLAYED_SUBTYPES = frozenset({"PCM_16", "PCM_U8"})
 PLAYED_RATES = range(8_000, 96_001)
 PLAYED_TYPES = frozenset({"wav", "flac", "ogg", "mp3"})
+PLAIN_CHANNELS = frozenset({1, 2})
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,7 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
     """
     kind = real_type(content, wanted=SOUND_TYPES, noun="sound", most_bytes=most_bytes)
     header = read_wav_header(content) if kind == "wav" else None
-    open_ended = header is not None and header.open_ended
-    clip = _decode(closed_wav(content, header) if header and open_ended else content, kind)
+    clip = _read_clip(content, kind, header)
     missing = _missing_seconds(clip, header)
     if missing > MISSING_SECONDS:
         there = len(clip.samples) / clip.rate
@@ -134,9 +134,28 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
 def decode_sound(content: bytes, *, most_bytes: int = MOST_BYTES) -> Clip:
     """Decode a sound as `measure_sound` reads it; raises UnusableFile."""
     kind = real_type(content, wanted=SOUND_TYPES, noun="sound", most_bytes=most_bytes)
-    header = read_wav_header(content) if kind == "wav" else None
-    open_ended = header is not None and header.open_ended
-    return _decode(closed_wav(content, header) if header and open_ended else content, kind)
+    return _read_clip(content, kind, read_wav_header(content) if kind == "wav" else None)
+
+
+def _read_clip(content: bytes, kind: str, header: WavHeader | None) -> Clip:
+    if header is not None and header.open_ended:
+        return _decode(closed_wav(content, header), kind)
+    return (header and _plain_clip(content, header)) or _decode(content, kind)
+
+
+def _plain_clip(content: bytes, header: WavHeader) -> Clip | None:
+    """Read what nearly every WAV holds, 16-bit samples, several times faster than the library.
+
+    Anything unusual is left to the library, and what is wrong to its words.
+    """
+    values = header.present // 2
+    frames = values // max(1, header.channels)
+    usual = header.channels in PLAIN_CHANNELS and header.rate in PLAYED_RATES
+    if not (header.is_pcm16 and usual and frames > 0 and values <= MOST_SAMPLES):
+        return None
+    steps = np.frombuffer(content, "<i2", frames * header.channels, header.start)
+    samples = (steps * np.float32(1 / 32_768)).reshape(frames, header.channels)
+    return Clip(samples, header.rate, "PCM_16", frames, 0)
 
 
 def _decode(content: bytes, kind: str) -> Clip:
@@ -202,7 +221,8 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
     found = []
     samples, channels = clip.samples, clip.samples.shape[1]
     seconds = len(samples) / clip.rate
-    peak = float(np.abs(samples).max())
+    low, high = float(samples.min()), float(samples.max())
+    peak = max(high, -low)
     if clip.not_finite:
         reason = f"{clip.not_finite:,} samples are not numbers; they were taken as silence."
         found.append(Oddity("not_finite", reason))
@@ -216,7 +236,7 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
         if loud < channels:
             reason = f"Only {loud} of {channels} channels have any sound."
             found.append(Oddity("mono_of_many", reason))
-    if float(np.ptp(samples)) == 0.0:
+    if low == high:
         found.append(Oddity("blank", "Every sample is the same: digital silence."))
     if seconds < TINY_SECONDS:
         found.append(Oddity("tiny", f"Only {1000 * seconds:.1f} ms long."))
@@ -226,7 +246,7 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
 def _sample_hash(clip: Clip) -> str:
     digest = hashlib.sha256(f"{clip.rate} {clip.samples.shape[1]}\n".encode())
     # Adding zero turns -0.0, which some decoders write, into 0.0.
-    digest.update(np.ascontiguousarray(clip.samples + np.float32(0), "<f4").tobytes())
+    digest.update(np.ascontiguousarray(clip.samples + np.float32(0), "<f4").data)
     return digest.hexdigest()
 
 
@@ -253,7 +273,7 @@ def peaks(samples: np.ndarray) -> bytes:
     pairs = min(PEAK_PAIRS, len(mono))
     starts = np.arange(pairs) * len(mono) // pairs
     low, high = np.minimum.reduceat(mono, starts), np.maximum.reduceat(mono, starts)
-    scale = 127 / max(float(np.abs(samples).max()), LEAST_PEAK)
+    scale = 127 / max(float(samples.max()), -float(samples.min()), LEAST_PEAK)
     values = np.stack([low, high], axis=1) * scale + 128
     return bytes(np.clip(np.rint(values), 1, 255).astype(np.uint8).ravel())
 

@@ -102,6 +102,45 @@ def test_a_short_vowel_is_no_noise_and_short_noise_is() -> None:
     assert kinds(doubts_about(noise)) == ["silent_audio"]
 
 
+def coloured_noise(slope: float, samples: int, *, seed: int) -> np.ndarray:
+    """White, pink or brown noise (slope 0, 0.5, 1) of power 1."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=samples))
+    noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 40) ** slope, samples)
+    return noise / noise.std()
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_in_place_of_a_word_is_named_whatever_its_colour(slope: float, seed: int) -> None:
+    sound = word(seed)
+    inside = slice(int(0.3 * RATE), int(0.75 * RATE))
+    burst = coloured_noise(slope, len(sound[inside]), seed=seed)
+    sound[inside] = sound[inside].std() * burst
+    assert kinds(doubts_about(sound)) == ["silent_audio"]
+    everywhere = 0.1 * coloured_noise(slope, RATE, seed=seed)
+    assert kinds(doubts_about(everywhere)) == ["silent_audio"]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5])
+def test_a_word_drowned_in_noise_is_named_and_one_above_it_is_not(slope: float) -> None:
+    for seed in range(4):
+        sound = word(seed)
+        noise = sound.std() * coloured_noise(slope, RATE, seed=seed)
+        assert kinds(doubts_about(sound + noise)) == ["silent_audio"]
+        assert kinds(doubts_about(sound + 0.1 * noise)) == []
+
+
+def test_a_word_60_decibels_softer_is_not_heard() -> None:
+    assert kinds(doubts_about(word() / np.abs(word()).max() / 1000)) == ["silent_audio"]
+
+
+def test_tops_that_are_cut_a_little_are_named_at_any_level() -> None:
+    sound = word()
+    for depth in (0.8, 0.5, 0.2):
+        top = depth * np.abs(sound).max()
+        assert kinds(doubts_about(np.clip(sound, -top, top))) == ["clipped_audio"]
+
+
 def test_where_all_clips_are_cut_tight_only_what_stands_out_is_named() -> None:
     sound = word()
     cut = [measured(sound[int(start * RATE) : int(0.75 * RATE)]) for start in (0.36, 0.39, 0.42)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlcore.files import Measured, UnusableFile
 from mlcore.levels import run_lengths
 from mlcore.riff import pcm16_wav
-from mlcore.sounds import PEAK_PAIRS, measure_sound
+from mlcore.sounds import PEAK_PAIRS, decode_sound, measure_sound
 from tests.shared import shared_path
 
 RATE = 16_000
@@ -189,6 +189,31 @@ def test_bandwidth_shows_that_a_clip_was_recorded_at_a_lower_rate() -> None:
     narrow = np.fft.irfft(spectrum)[:, None]
     assert facts_of(narrow)["bandwidth_hz"] < 4200
     assert facts_of(noise(0.1))["bandwidth_hz"] > 7500
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(82, 1000), st.sampled_from([8_000, 16_000, 44_100, 48_000]), st.floats(0.02, 0.95))
+def test_no_tone_of_a_voice_has_flat_tops(hertz: float, rate: int, level: float) -> None:
+    tone = level * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)[:, None]
+    measured = measure_sound(pcm16_wav(tone, rate), "x.wav")
+    assert measured.facts["flat_tops"] == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_plain_wav_is_read_as_the_library_reads_it(data: st.DataObject) -> None:
+    frames, channels = data.draw(st.integers(1, 400)), data.draw(st.integers(1, 3))
+    rate = data.draw(st.sampled_from([4_000, 8_000, 16_000, 44_100]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    steps = rng.integers(-32_768, 32_768, (frames, channels), np.int16)
+    content = io.BytesIO()
+    soundfile.write(content, steps, rate, format="WAV", subtype="PCM_16")
+    lost = data.draw(st.integers(0, min(5, 2 * channels * (frames - 1))))
+    cut = content.getvalue()[: len(content.getvalue()) - lost]
+    clip = decode_sound(cut)
+    expected, expected_rate = soundfile.read(io.BytesIO(cut), dtype="float32", always_2d=True)
+    assert np.array_equal(clip.samples, expected)
+    assert (clip.rate, clip.subtype) == (expected_rate, "PCM_16")
 
 
 @given(st.lists(st.booleans(), max_size=60))
