@@ -284,7 +284,7 @@ def _spectrum(frames: np.ndarray, levels: np.ndarray, rate: int) -> dict[str, Fa
     top = int(cumulated.searchsorted(BANDWIDTH_SHARE * cumulated[-1])) + 1
     flatness = exp(np.add.reduce(np.log(mean)) / len(mean)) / (cumulated[-1] / len(mean))
     values = (flatness, min(top, len(mean)) * rate / size, *_changes(spectra, levels, rate / size))
-    return dict(zip(_SPECTRAL_FACTS, (round(value, 4) for value in values), strict=True))
+    return dict(zip(_SPECTRAL_FACTS, (round(float(value), 4) for value in values), strict=True))
 
 
 _SPECTRAL_FACTS = (

@@ -44,10 +44,12 @@ steady vowel may keep one of them, rarely all."""
 
 DROWNED_DB = 9.0
 DROWNED_SWAY = 3.5
+DROWNED_EVENNESS = 0.55
 DROWNED_SECONDS = 0.4
 """Where a word is no louder than the noise, the whole stands 3 dB above the noise, and rumbling
 noise itself sways by up to 6 dB between 20 ms frames. Then bands deviate less than 3.5 times as
-much as noise alone does; words of the sets at hand 5 to 16 times. Clips of less than 0.4 s may be
+much as noise alone does; words of the sets at hand 5 to 16 times. Steady tones sway little too, but
+their spectrum is uneven within an octave (the demo's at most .53). Clips of less than 0.4 s may be
 cut so closely that no room is heard."""
 
 CLIPPED_SHARE = 0.001
@@ -210,6 +212,7 @@ def _noise(value: Mapping[str, float]) -> SoundDoubt | None:
     above = value.get("dbfs", 0.0) - value.get("noise_floor_db", -100.0)
     sway = value.get("sway", 0.0)
     drowned = above < DROWNED_DB and _within(sway, (NOISE_SWAY[0], DROWNED_SWAY))
+    drowned = drowned and value.get("loud_evenness", 0.0) >= DROWNED_EVENNESS
     if drowned and value.get("seconds", 0.0) >= DROWNED_SECONDS:
         score = 0.5 + 0.3 * (1.0 - sway / DROWNED_SWAY)
         words = f"If there is a word, it is drowned: the clip is {above:.0f} dB above its noise."
