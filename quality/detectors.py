@@ -19,6 +19,7 @@ from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_wa
 from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.slices import find_worst_slices
 from quality.doubts.sounds import find_bad_sound, say_how_tight
+from quality.doubts.split_shift import find_shifted_splits
 from quality.models import Action
 from quality.queries.survey import Survey
 
@@ -207,6 +208,16 @@ KINDS: dict[str, Kind] = {
             GROUP_ACTIONS,
             find_worst_slices,
             about="slice",
+            compares=True,
+        ),
+        Kind(
+            "split_shift",
+            _("Splits that differ"),
+            _("Splits whose classes or contents are unlike by more than chance."),
+            _("Is it meant that these splits differ?"),
+            (Action.CONFIRM, Action.KEEP),
+            find_shifted_splits,
+            about="split",
             compares=True,
         ),
         Kind(

@@ -71,6 +71,8 @@ def choices_for(
         return build.of_column()
     if KINDS[flag.kind].about == "class":
         return build.of_class(people)
+    if KINDS[flag.kind].about == "split":
+        return build.of_split()
     if KINDS[flag.kind].about == "slice":
         return build.of_slice(people)
     if KINDS[flag.kind].about == "set" and len(items) > 1:
@@ -139,6 +141,10 @@ class _Builder:
             build.choice(Action.ROUND, ask, "KeyD"),
             build.choice(Action.EXCLUDE, out, "KeyX"),
         )
+
+    def of_split(self) -> Choices:
+        main = self.choice(Action.CONFIRM, _("No: I will divide anew"), "Enter NumpadEnter")
+        return _few(main, self.keep(_("Yes: it is meant, leave it")))
 
     def of_slice(self, people: int) -> Choices:
         there = [item for item in self.items if not item.excluded]

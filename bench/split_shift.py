@@ -1,0 +1,70 @@
+"""Splits of real sets as they are, shuffled, and sorted by class then cut, a JSON line each.
+
+WINNOW_SHARED=... python bench/split_shift.py
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import numpy as np  # noqa: E402  (after the number of threads)
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from mlcore.chance import SURE  # noqa: E402
+from mlcore.features import choose_backbones, extract  # noqa: E402
+from mlcore.split_shift import Shift, find_split_shifts  # noqa: E402
+
+SHARED = Path(os.environ.get("WINNOW_SHARED", "../shared"))
+SETS = (
+    ("clothing", "csv_label", "sender_id", "images.zip", "image", 400.0),
+    ("fsdd", "digit", "speaker", "audio.zip", "audio", None),
+)
+SHUFFLES = 10
+CUT = 0.8
+
+
+def study(name: str, label: str, source: str, archive: str, media: str, side: float | None) -> None:
+    rows = list(csv.DictReader((SHARED / "data" / name / "index.csv").open()))
+    names = sorted({row[label] for row in rows})
+    labels = np.array([names.index(row[label]) for row in rows])
+    backbone = choose_backbones(
+        media, weights_folder=SHARED / "weights", keras_cache=None, native_side=side
+    )[0]
+    with zipfile.ZipFile(SHARED / "data" / name / archive) as files:
+        vectors = extract(backbone, [files.read(row["file"]) for row in rows])
+
+    def find(splits: np.ndarray, groups: list[str], seed: int = 1) -> list[Shift]:
+        rng = np.random.default_rng(seed)
+        found = find_split_shifts(labels, splits, groups=groups, vectors=vectors, rng=rng)
+        return [shift for shift in found if shift.p_value <= SURE]
+
+    own = np.array([row["split"] for row in rows], dtype="U12")
+    alone = [""] * len(rows)
+    cut = np.full(len(rows), "train", dtype="U12")
+    cut[np.argsort(labels, kind="stable")[round(CUT * len(rows)) :]] = "test"
+    shuffled = [
+        find(np.random.default_rng(at).permutation(own), alone, at) for at in range(SHUFFLES)
+    ]
+    tried = {
+        "as_it_is": find(own, [row[source] for row in rows]),
+        "as_it_is_without_sources": find(own, alone),
+        "sorted_and_cut": find(cut, alone),
+    }
+    told = {how: [(one.cause, round(one.size, 2)) for one in found] for how, found in tried.items()}
+    marked = sum(bool(found) for found in shuffled)
+    print(
+        json.dumps({"set": name, "items": len(rows), "shuffled_marked": marked} | told), flush=True
+    )
+
+
+if __name__ == "__main__":
+    for one in SETS:
+        study(*one)
