@@ -9,7 +9,6 @@ from itertools import pairwise
 from math import ceil, exp, log, log10, pi, sqrt
 
 import numpy as np
-import scipy.fft
 
 from mlcore.files import Fact
 
@@ -275,7 +274,10 @@ def _spectrum(frames: np.ndarray, levels: np.ndarray, rate: int) -> dict[str, Fa
     if len(frames) > MOST_SPECTRA:
         chosen = np.linspace(0, len(frames) - 1, MOST_SPECTRA).astype(int)
         frames, levels = frames[chosen], levels[chosen]
-    waves = scipy.fft.rfft(frames * _window(size))[:, 1:]
+    # In single precision, unlike numpy's; here, since the web process imports this module.
+    from scipy.fft import rfft
+
+    waves = rfft(frames * _window(size))[:, 1:]
     spectra = waves.real**2 + waves.imag**2
     spectra /= size**2
     spectra += 10 ** (FLOOR_DB / 10) / size

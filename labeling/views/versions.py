@@ -12,7 +12,7 @@ from labeling import access
 from labeling.forms.versions import FreezeForm
 from labeling.models import Version
 from labeling.queries import versions as queries
-from labeling.services.versions import NothingToFreezeError, freeze_version, read_manifest
+from labeling.services.versions import NothingToFreezeError, freeze_version, read_frozen
 from labeling.storage import DiskFullError
 
 CHANGES_KEPT_SECONDS = 7 * 24 * 3600  # two digests never give another answer
@@ -53,7 +53,7 @@ class _Comparing:
         found: queries.Changes | None = cache.get(key)
         if found is None and self.left > 0:
             self.left -= previous.items + version.items
-            found = queries.changes_between(read_manifest(previous), read_manifest(version))
+            found = queries.changes_between(read_frozen(previous), read_frozen(version))
             cache.set(key, found, CHANGES_KEPT_SECONDS)
         return found
 

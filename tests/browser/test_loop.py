@@ -142,6 +142,7 @@ def test_doubts_are_reviewed_undone_and_never_decided_twice(lead: Any, winnow: W
         lead.keyboard.press(key if key != "Enter" or has_main else "KeyK")
         expect(lead.locator("[data-decide]")).not_to_have_attribute("data-decide", shown)
     expect(lead.locator("#sending")).to_be_hidden()
+    expect(lead.locator(".pagehead")).to_contain_text("5 decided")  # the last one was answered
     lead.reload()
     expect(lead.locator(".pagehead")).to_contain_text("5 decided")
     lead.goto(f"{winnow.url}d/digits/review/near_duplicate/")
