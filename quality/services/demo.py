@@ -145,20 +145,25 @@ def planted_and_found(dataset: Dataset) -> list[truth.Row]:
     flags = Flag.objects.filter(dataset=dataset).filter(
         ~Q(state=FlagState.GONE) | Exists(left_out)  # gone, because a person acted on it elsewhere
     )
-    raised = {
-        flag.pk: (
-            flag.kind,
-            frozenset(entry.item.key for entry in flag.flag_items.all()),
-            flag.score,
+    # Read once: the checks may be writing.
+    read = [
+        (
+            flag.is_likely,
+            (
+                flag.kind,
+                frozenset(entry.item.key for entry in flag.flag_items.all()),
+                flag.score,
+            ),
         )
         for flag in flags.prefetch_related("flag_items__item")
-    }
-    likely = set(flags.filter(is_likely=True).values_list("pk", flat=True))
+    ]
     refused = UploadEntry.objects.filter(
         upload__dataset=dataset, outcome=Outcome.REJECTED
     ).values_list("name", flat=True)
     known = truth.read_truth(folder_of(dataset.slug) / "truth.json")
-    every = truth.compare(known, raised.values(), rejected=refused)
-    firm = truth.compare(known, [raised[pk] for pk in likely], rejected=refused)
+    every = truth.compare(known, [raised for _, raised in read], rejected=refused)
+    firm = truth.compare(
+        known, [raised for is_likely, raised in read if is_likely], rejected=refused
+    )
     rows = [row for row in every if row.planted] + [row for row in firm if not row.planted]
     return sorted(rows, key=lambda row: row.kind)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling import access
 from quality.demo.truth import Row
+from quality.detectors import KINDS
 from quality.services import demo
 
 HEADINGS = {
@@ -36,7 +37,7 @@ def planted(request: access.MemberRequest, slug: str) -> HttpResponse:
     rows = demo.planted_and_found(dataset)
     groups = [
         {
-            "heading": HEADINGS.get(kind, kind),
+            "heading": HEADINGS.get(kind) or KINDS[kind].title,
             "kind": kind,
             "rows": [_shown(row, slug) for row in of_kind],
         }
