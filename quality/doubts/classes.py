@@ -46,7 +46,7 @@ MADE_HOW = {
         "padding_start": "padding at the start",
         "padding_end": "padding at the end",
     },
-    Media.TEXT: {"characters": "characters", "words": "words"},
+    Media.TEXT: {},
 }
 
 
@@ -73,8 +73,9 @@ def columns_of(survey: Survey) -> dict[str, list[Value]]:
         f"file: {words}": [_value(fact.get(name)) for fact in facts]
         for name, words in MADE_HOW[Media(survey.dataset.media)].items()
     }
-    columns["file: type"] = list(survey.column("type"))
-    columns["file: size in bytes"] = [float(size) for size in survey.column("size")]
+    if survey.dataset.media != Media.TEXT:  # how long a text is belongs to what it says
+        columns["file: type"] = list(survey.column("type"))
+        columns["file: size in bytes"] = [float(size) for size in survey.column("size")]
     if survey.dataset.media == Media.IMAGE:
         columns["file: width to height"] = [_ratio(fact) for fact in facts]
         if survey.thumbnails is not None:

@@ -70,6 +70,12 @@ def test_columns_of_files_are_named_in_words_and_only_pictures_have_a_border(med
     assert not [name for name in names if "_" in name]
 
 
+def test_the_length_of_a_text_is_part_of_what_it_says():
+    dataset = make_dataset(media="text")
+    make_item(dataset, "1", "cat")
+    assert not [name for name in columns_of(survey_of(dataset)) if name.startswith("file: ")]
+
+
 def test_a_column_is_decided_once_and_the_answer_can_be_taken_back(client):
     dataset = make_wards(tied=True)
     lead = make_member(dataset, Role.LEAD)
