@@ -30,7 +30,7 @@ test: $(DEV_STAMP)  ## set up what the tests need, then check everything
 	@echo "== lint-imports" && $(VENV)/bin/lint-imports --no-cache
 	@echo "== pytest on PostgreSQL, where concurrency matters"
 	@$(PY) -m tests.setup.on_postgres -m both_databases
-	@echo "== pytest" && $(PYTEST) -m "not slow"
+	@echo "== pytest" && $(PYTEST) -m "not slow" --hypothesis-profile=repeatable
 
 verify: $(DEV_STAMP)  ## the longer checks as well
 	@$(PY) -m tests.setup.prepare

@@ -25,9 +25,12 @@ FLOOR_DB = -100.0
 #: 32,768, and converters often at 0.999.
 CLIPPED_AT = 0.9985
 
-#: Samples this close to the clip's own greatest or least form a flat top: 1.5 steps of 16 bits
+#: One step of 16 bits. Rounding moves the peak and a sample beside it by half of it each.
+STEP = 1 / 32_768
+
+#: Samples this close to the clip's own greatest or least form a flat top: half a step of 16 bits
 #: and 1e-4 of the peak. Pure tones stay under 4 samples in a row up to 48 kHz down to 100 Hz.
-FLAT_STEP = 1.5 / 32_768
+FLAT_STEP = 0.5 * STEP
 FLAT_SHARE = 1e-4
 
 #: Shorter runs at the top are what any wave has, in samples.
@@ -165,7 +168,7 @@ def _clipping(channels: list[np.ndarray], rate: int) -> dict[str, Fact]:
             runs = run_lengths(side >= peak - near)
             flat += int(runs[runs >= LEAST_FLAT_RUN].sum())
             longest_flat = max(longest_flat, int(runs.max()))
-            tops += int(np.count_nonzero(runs > _crest(near / peak, rate)))
+            tops += int(np.count_nonzero(runs > _crest((near + STEP) / peak, rate)))
     samples = len(channels) * len(channels[0])
     return {
         "clipped_samples": clipped,
