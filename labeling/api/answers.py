@@ -16,7 +16,8 @@ from labeling.forms.ids import MOST_ID
 from labeling.forms.rounds import MOST_CLAIMS, AnswerForm
 from labeling.models import Annotator, Dataset, Round, RoundItem, RoundKind, User
 from labeling.queries import rounds as queries
-from labeling.services import annotations, rounds
+from labeling.queries.waiting import waiting_in
+from labeling.services import annotations, qualifications, rounds
 
 router = Router()
 RowId = Annotated[int, Field(ge=0, le=MOST_ID)]
@@ -35,7 +36,10 @@ class ClaimedItem(Schema):
 
 
 class WaitingOut(Schema):
-    state: str = Field(description="busy, yours, done, closed, paused, ended or unqualified")
+    state: str = Field(
+        description="busy, yours, done, closed, paused, ended, unqualified; of a qualification"
+        " that ended: passed, failed or waived"
+    )
     with_others: int
     with_you: int
     next_free_seconds: int | None
@@ -65,6 +69,8 @@ def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
     dataset = asking.dataset
     annotator = annotations.annotator_for(dataset=dataset, user=user)
     rows = rounds.claim_items(round=asking, annotator=annotator, count=asked.count, now=now)
+    if not rows:
+        qualifications.end_attempt(asking=asking, annotator=annotator, now=now)
     return Status(
         200,
         {
@@ -74,7 +80,7 @@ def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
             "classes": queries.current_classes(dataset),
             "lease_seconds": int(rounds.LEASE.total_seconds()),
             "items": [_claimed(asking, row) for row in rows],
-            "waiting": None if rows else queries.waiting(asking, annotator, now=now),
+            "waiting": None if rows else waiting_in(asking, annotator, now=now),
         },
     )
 

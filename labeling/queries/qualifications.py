@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext
 
 from labeling.models import (
@@ -14,7 +14,6 @@ from labeling.models import (
     Dataset,
     GoldItem,
     GoldSource,
-    Item,
     Membership,
     QualifyingAct,
     QualifyingEvent,
@@ -30,8 +29,6 @@ from mlcore.intervals import Interval, share_interval
 
 ORDER = ("failed", "begun", "passed", "waived", "new")  # who waits for the lead comes first
 ENDED = (QualifyingAct.PASSED, QualifyingAct.FAILED)
-EXAMPLES_SHOWN = 2  # beside an answer that was wrong
-ITEMS_SHOWN = 100
 
 
 def usable(dataset: Dataset) -> QuerySet[GoldItem]:
@@ -133,6 +130,40 @@ class Standing:
         """The share that was right in the last attempt, with its 95 % limits."""
         last = self.last
         return share_interval(last.right, last.answered) if last and last.answered else None
+
+    @property
+    def words(self) -> str:
+        """Say in a sentence where the person stands."""
+        mark, last = self.round.pass_mark, self.last
+        if self.state == "waived":
+            return gettext("Waived.")
+        if self.state == "begun":
+            words = gettext("%(a)s of %(n)s answered; %(mark)s %% must be right.")
+            return words % {"a": self.answered, "n": self.items, "mark": mark}
+        if last is None:
+            return gettext("Not begun.")
+        words = (
+            gettext("Passed: %(right)s of %(n)s right (%(share)s %%), %(mark)s %% were needed.")
+            if self.has_passed
+            else gettext(
+                "Not passed: %(right)s of %(n)s right (%(share)s %%), %(mark)s %% are needed."
+            )
+        )
+        share = 100 * last.right // last.answered  # rounded down: never at a mark that it missed
+        return words % {"right": last.right, "n": last.answered, "share": share, "mark": mark}
+
+    @property
+    def next_step(self) -> str:
+        """Tell the person what comes next, if anything does."""
+        if self.state == "waived":
+            return gettext("Your lead lets you answer without it.")
+        if self.state != "failed":
+            return ""
+        if self.may_try_again:
+            return gettext("You may try again.")
+        if self.round.closed_at:
+            return gettext("It is closed: ask your lead.")
+        return gettext("There is no attempt left: ask your lead for another one.")
 
     def _given(self) -> list[str]:
         """What a lead gave and did not take back; taking back takes the last."""
@@ -311,85 +342,3 @@ def answers_of(asking: Round) -> QuerySet[Annotation]:
     """Return the answers of the attempts at hand."""
     rows = Annotation.objects.filter(round=asking, withdrawn_at__isnull=True)
     return rows.exclude(answer=Answer.SKIP)
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """What somebody is told after an answer in a qualification."""
-
-    is_right: bool
-    known: str
-    why: str
-    examples: list[guidelines.Shown]
-
-    @property
-    def is_known(self) -> bool:
-        return bool(self.known)
-
-
-def feedback_on(given: Annotation) -> Feedback:
-    """Return whether an answer is right, the right class and why; no class where gold retired."""
-    return feedbacks_on(given.round, [given])[given.pk]
-
-
-def feedbacks_on(asking: Round, rows: Iterable[Annotation]) -> dict[int, Feedback]:
-    """Return the feedback on each answer (by id) of a round."""
-    given = [row for row in rows if row.answer != Answer.SKIP]
-    gold = GoldItem.objects.filter(
-        item__in=[row.item_id for row in given], retired_at__isnull=True
-    ).select_related("label")
-    known = {row.item_id: row for row in gold}
-    examples = {row.name: row.examples for row in guidelines.examples_of(asking.guideline)}
-    notes = {
-        (row["item"], row["class"]): row["note"]
-        for row in (asking.guideline.examples if asking.guideline else [])
-    }
-    return {row.pk: _feedback(row, known.get(row.item_id), notes, examples) for row in given}
-
-
-def _feedback(
-    given: Annotation,
-    gold: GoldItem | None,
-    notes: dict[tuple[int, str], str],
-    examples: dict[str, list[guidelines.Shown]],
-) -> Feedback:
-    if gold is None:
-        return Feedback(False, "", "", [])
-    name, is_right = gold.label.name, given.label_id == gold.label_id
-    why = gold.why or notes.get((given.item_id, name), "")
-    shown = [] if is_right else [row for row in examples.get(name, []) if row.is_right]
-    return Feedback(is_right, name, why, shown[:EXAMPLES_SHOWN])
-
-
-@dataclass(frozen=True)
-class AskedItem:
-    """An item of a qualification with how many got it right in their attempt at hand."""
-
-    item: Item
-    known: str
-    answered: int
-    right: int
-
-    @property
-    def share(self) -> float | None:
-        return self.right / self.answered if self.answered else None
-
-
-def items_of(asking: Round) -> list[AskedItem]:
-    """Return a qualification's items, the hardest first."""
-    label = GoldItem.objects.filter(item=OuterRef("item"), retired_at__isnull=True)
-    said = answers_of(asking).filter(Exists(label))
-    answered = Counter(said.values_list("item", flat=True))
-    right = said.filter(
-        item__gold__retired_at__isnull=True, item__gold__label=F("label")
-    ).values_list("item", flat=True)
-    rightly = Counter(right)
-    gold = GoldItem.objects.filter(
-        item__round_items__round=asking, retired_at__isnull=True
-    ).select_related("item__content", "label")
-    rows = [
-        AskedItem(row.item, row.label.name, answered[row.item_id], rightly[row.item_id])
-        for row in gold
-    ]
-    rows.sort(key=lambda row: (row.share is None, row.share or 0.0, row.item.pk))
-    return rows[:ITEMS_SHOWN]

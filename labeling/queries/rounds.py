@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Avg, Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import (
@@ -19,7 +18,6 @@ from labeling.models import (
     Answer,
     Claim,
     Dataset,
-    GuardAct,
     LabelClass,
     Media,
     Membership,
@@ -30,7 +28,7 @@ from labeling.models import (
     RoundKind,
     User,
 )
-from labeling.queries import gold, guards, guidelines, places, qualifications
+from labeling.queries import gold, guidelines, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
@@ -242,99 +240,6 @@ def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
         )
         .order_by("-answers", "pk")
     )
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Why an annotator got nothing: others hold items, or they themselves, or all is done.
-
-    `for_others` counts open items that only somebody else can answer: this person did, or
-    would verify what they said themselves.
-    """
-
-    state: str
-    with_others: int
-    with_you: int
-    next_free_seconds: int | None
-    skipped: int
-    for_others: int
-    reason: str = ""
-    first: int | None = None  # the qualification (by id) that has to be passed first
-
-    @property
-    def words(self) -> str:
-        """Say it in a sentence or two."""
-        if self.state == "ended":
-            return gettext("Your lead ended your work here: %s.") % self.reason
-        if self.state == "unqualified":
-            return gettext("This round needs a qualification: %s.") % self.reason
-        if self.state == "paused":
-            return (
-                gettext(
-                    "You are paused because %s. Your lead has been told; write to them in My work."
-                )
-                % self.reason
-            )
-        if self.state == "closed":
-            return gettext("This round is closed.")
-        if self.state == "yours":
-            n = self.with_you
-            return ngettext(
-                "You hold %(n)s item yourself.", "You hold %(n)s items yourself.", n
-            ) % {"n": n}
-        if self.state == "busy":
-            return self._busy_words()
-        done = gettext("You have answered everything that this round asks of you.")
-        if not self.for_others:
-            return done
-        more = ngettext(
-            "%(n)s item waits for somebody else.",
-            "%(n)s items wait for somebody else.",
-            self.for_others,
-        )
-        return f"{done} {more % {'n': self.for_others}}"
-
-    def _busy_words(self) -> str:
-        words = ngettext(
-            "Nothing free just now: %(n)s item is with somebody else, next free in %(t)s min.",
-            "Nothing free just now: %(n)s items are with others, next free in %(t)s min.",
-            self.with_others,
-        )
-        minutes = max(1, -(-(self.next_free_seconds or 0) // 60))
-        return words % {"n": self.with_others, "t": minutes}
-
-
-def waiting(asking: Round, annotator: Annotator, *, now: datetime) -> Waiting:
-    """Say what is left of a round for an annotator to whom nothing can be handed out."""
-    stop = guards.stop_of(annotator)
-    if stop:
-        state = "ended" if stop.act == GuardAct.END else "paused"
-        return Waiting(state, 0, 0, None, 0, 0, reason=guards.reason_of(stop))
-    required = qualifications.bar_of(asking, annotator)
-    if required and not asking.closed_at:
-        reason = qualifications.words_of(required)
-        return Waiting("unqualified", 0, 0, None, 0, 0, reason, required.pk)
-    held = Claim.objects.filter(round_item__round=asking)
-    held = held.exclude(Exists(places.said_about(asking, annotator, "round_item__item")))
-    others = ~Q(annotator=annotator) & ~Q(round_item__state=RoundItemState.GOLD)
-    yours = Q(annotator=annotator)
-    facts = held.aggregate(
-        others=Count("round_item", distinct=True, filter=others),
-        yours=Count("round_item", distinct=True, filter=yours),
-        soonest=Min("expires_at", filter=others),
-    )
-    skipped = asking.annotations.filter(
-        annotator=annotator, answer=Answer.SKIP, withdrawn_at__isnull=True
-    ).count()
-    free = asking.round_items.filter(state=RoundItemState.OPEN, taken__lt=F("wanted"))
-    held_by = "busy" if facts["others"] else "yours" if facts["yours"] else "done"
-    state = "closed" if asking.closed_at else held_by
-    soonest = facts["soonest"]
-    seconds = None if soonest is None else max(0, round((soonest - now).total_seconds()))
-    for_others = free.filter(item__excluded="").count() - skipped
-    if asking.kind == RoundKind.QUALIFY:  # its places never fill: everybody answers all
-        for_others = 0
-    return Waiting(state, facts["others"], facts["yours"], seconds, skipped, max(0, for_others))
 
 
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:

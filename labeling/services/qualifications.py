@@ -102,6 +102,13 @@ def judge(*, asking: Round, annotator: Annotator, now: datetime) -> QualifyingEv
 
 
 @transaction.atomic
+def end_attempt(*, asking: Round, annotator: Annotator, now: datetime) -> None:
+    """Judge somebody to whom nothing is left to hand out: their last item may be gone by now."""
+    if asking.kind == RoundKind.QUALIFY:
+        judge(asking=asking, annotator=annotator, now=now)
+
+
+@transaction.atomic
 def start_again(
     *, asking: Round, annotator: Annotator, now: datetime, rng: random.Random = CHANCE
 ) -> None:

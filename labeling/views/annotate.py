@@ -25,10 +25,12 @@ from labeling.forms.rounds import (
     WithdrawForm,
 )
 from labeling.models import Annotation, Annotator, Item, Media, Round, RoundKind
-from labeling.queries import annotators, guards, qualifications
+from labeling.queries import annotators, feedback, guards, qualifications
 from labeling.queries import guidelines as guidelines_queries
 from labeling.queries import rounds as queries
+from labeling.queries.waiting import waiting_in
 from labeling.services import annotations, guidelines, questions, rounds
+from labeling.services import qualifications as qualifying
 
 MOST_ANSWERS_A_REQUEST = 50
 RENEW_EVERY_SECONDS = 60
@@ -152,6 +154,7 @@ def claims(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
     rows = rounds.claim_items(round=asking, annotator=annotator, count=count, now=now)
     returned = 0
     if not rows:
+        qualifying.end_attempt(asking=asking, annotator=annotator, now=now)
         returned = annotations.return_parked(round=asking, annotator=annotator, now=now)
     if returned:
         rows = rounds.claim_items(round=asking, annotator=annotator, count=count, now=now)
@@ -165,7 +168,7 @@ def claims(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
         "notice": guards.warning_for(annotator, now=now),
     }
     if not rows:
-        reply["waiting"] = vars(queries.waiting(asking, annotator, now=now))
+        reply["waiting"] = vars(waiting_in(asking, annotator, now=now))
     return JsonResponse(reply)
 
 
@@ -222,7 +225,7 @@ def _feedback(asking: Round, given: Annotation) -> str:
     standing = qualifications.standing_in(asking, given.annotator)
     context = {
         "dataset": asking.dataset,
-        "feedback": qualifications.feedback_on(given),
+        "feedback": feedback.feedback_on(given),
         "said": annotators.words_for(given.answer, label=given.label, asked=None),
         "standing": standing,
     }

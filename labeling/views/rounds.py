@@ -16,7 +16,7 @@ from labeling import access
 from labeling.forms.asking import KINDS, ChangeForm, RoundForm, kind_of, usual
 from labeling.forms.rounds import ExtendForm
 from labeling.models import Round, RoundKind, RoundOrder
-from labeling.queries import annotators, fair_share, guards, qualifications
+from labeling.queries import annotators, fair_share, feedback, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import disputes, open_disputes
@@ -119,7 +119,7 @@ def _round_page(
     if asking.kind == RoundKind.QUALIFY:
         context |= {
             "standings": qualifications.standings_of(asking),
-            "items": qualifications.items_of(asking),
+            "items": feedback.items_of(asking),
         }
     status = 422 if form else 200
     return render(request, "labeling/round.html", context, status=status)

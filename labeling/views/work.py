@@ -12,7 +12,7 @@ from labeling import access
 from labeling.forms.ids import id_of
 from labeling.forms.rounds import ReplyForm
 from labeling.models import Annotation, RoundKind
-from labeling.queries import annotators, gold, guards, qualifications
+from labeling.queries import annotators, feedback, gold, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.services import annotations, questions
 
@@ -57,7 +57,7 @@ def mine(request: access.MemberRequest, pk: int) -> HttpResponse:
         raise Http404("no such page")
     rows, following = annotators.own_answers_page(asking, annotator, before=before)
     is_qualify = asking.kind == RoundKind.QUALIFY
-    told = qualifications.feedbacks_on(asking, rows) if is_qualify else {}
+    told = feedback.feedbacks_on(asking, rows) if is_qualify else {}
     context = {
         "dataset": asking.dataset,
         "section": "my_work",

@@ -14,6 +14,9 @@ const DOUBLE_TAP_MS = 400; // the second half of a double tap would answer an it
 const LEFT_ALONE_MS = 10 * 60_000; // after this long the items go back to the others
 const CHECK_MS = 5000;
 const STOPPED = ["paused", "ended"];
+const VERDICTS = ["passed", "failed", "waived"]; // of a qualification, with what comes next
+const LEAVE = ["done", "closed", "busy", "yours", "unqualified", ...STOPPED, ...VERDICTS];
+const WITH_REASON = ["unqualified", ...STOPPED, ...VERDICTS];
 
 const page = document.getElementById("annotate");
 const words = document.getElementById("words").dataset;
@@ -146,18 +149,24 @@ function nothingFree(waiting, isAllSaid) {
     waitTimer = setTimeout(claimMore, SOON_MS);
     return;
   }
-  blank(state, { busy: waiting.with_others, yours: waiting.with_you, paused: waiting.reason, ended: waiting.reason, unqualified: waiting.reason }[state] ?? strip.answered, left === null ? "" : duration(words, left));
+  const n = WITH_REASON.includes(state) ? waiting.reason : { busy: waiting.with_others, yours: waiting.with_you }[state] ?? strip.answered;
+  blank(state, n, left === null ? "" : duration(words, left));
+  for (const more of find("blank").querySelectorAll("[data-verdict]")) {
+    more.hidden = state !== "failed" || (more.dataset.verdict === "again") !== waiting.may_try_again;
+  }
   find("skipped-again").hidden = !waiting.skipped;
   if (state === "busy" || state === "yours") waitTimer = setTimeout(claimMore, Math.min(LOOK_AGAIN_MS, Math.max(1000, (left ?? 10) * 1000)));
 }
 
 function blank(state, n = 0, time = "") {
-  const box = find("blank"), name = state[0].toUpperCase() + state.slice(1);
-  const sentence = state === "busy" && n === 1 ? words.textBusyOne : words[`text${name}More`];
+  const box = find("blank"), isVerdict = VERDICTS.includes(state);
+  const name = (isVerdict ? "Verdict" : "") + state[0].toUpperCase() + state.slice(1);
+  const sentence = isVerdict ? "{n}" : state === "busy" && n === 1 ? words.textBusyOne : words[`text${name}More`];
   box.querySelector("[data-title]").textContent = words[`text${name}`];
   box.querySelector("[data-sentence]").textContent = say(sentence, n, time);
   if (state === "loginNeeded") sending.ask();
-  box.querySelector("[data-leave]").hidden = !["done", "closed", "busy", "yours", "paused", "ended", "unqualified"].includes(state);
+  box.querySelector("[data-leave]").hidden = !LEAVE.includes(state);
+  for (const more of box.querySelectorAll("[data-verdict]")) more.hidden = true;
   find("skipped-again").hidden = true;
   box.hidden = false;
   box.dataset.state = state;

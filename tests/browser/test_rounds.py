@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from labeling.models import Annotation, LabelClass, QualifyingEvent, Round, User
+from labeling.models import Annotation, LabelClass, QualifyingEvent, Question, Round, User
 from labeling.services import gold
+from labeling.services.qualifications import make_qualification
 from tests.browser.asking import log_in, make_asking, nothing_waits, shown
 from tests.factories import make_member
 
@@ -64,9 +65,12 @@ def test_a_qualification_from_its_form_to_the_round_that_needs_it(
         expect(page.locator("#feedback")).to_be_hidden()
         page.keyboard.press(key_of(shown(page)))
         expect(page.locator("#feedback-body")).to_contain_text("Right")
-    expect(page.locator("#feedback-body")).to_contain_text("Passed: 2 of 3 right, 60 % were needed")
+    expect(page.locator("#feedback-body")).to_contain_text("Passed: 2 of 3 right (66 %)")
     page.keyboard.press("Enter")
-    expect(page.locator("#blank")).to_contain_text("All done")
+    expect(page.locator("#blank")).to_contain_text("You have passed")
+    expect(page.locator("#blank")).to_contain_text("60 % were needed")
+    expect(page.locator("#blank")).to_contain_text("Open to you now, in My work: “Round 4”")
+    expect(page.locator("[data-verdict]:visible")).to_have_count(0)
     nothing_waits(page)
     assert QualifyingEvent.objects.get().act == "passed"
 
@@ -75,6 +79,42 @@ def test_a_qualification_from_its_form_to_the_round_that_needs_it(
     page.keyboard.press("Digit1")
     nothing_waits(page)
     assert Annotation.objects.filter(round=asking, is_surplus=False).count() == 1
+
+
+def test_who_failed_reads_why_tries_again_and_then_asks_the_lead(
+    page: Any, live_server: Any
+) -> None:
+    asking = make_asking(items=6)
+    make_known(asking, n=6)
+    entry = make_qualification(
+        dataset=asking.dataset, name="Entry", count=3, pass_mark=60, attempts=2
+    )
+    log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
+    page.goto(f"{live_server.url}/annotate/{entry.pk}/")
+    asked = [_fail(page), _fail(page)]
+    assert not asked[0] & asked[1]
+    expect(page.locator("#blank")).to_contain_text("There is no attempt left")
+    page.keyboard.press("a")
+    page.keyboard.type("May I try once more?")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#toasts")).to_contain_text("Sent to the lead")
+    assert Question.objects.get().round == entry
+
+
+def _fail(page: Any) -> set[int]:
+    """Answer three items wrongly; returns them (by id) with what stands there afterwards."""
+    asked = set()
+    page.wait_for_selector("#annotate[data-item]")
+    for _ in range(3):
+        asked.add(shown(page))
+        page.keyboard.press(key_of(shown(page), right=False))
+        expect(page.locator("#feedback-next")).to_be_visible()
+        page.keyboard.press("Enter")
+    expect(page.locator("#blank")).to_contain_text("Not passed: 0 of 3 right (0 %)")
+    if page.locator("[data-verdict=again]").is_visible():
+        expect(page.locator("#blank")).to_contain_text("It asks other items.")
+        page.keyboard.press("r")
+    return asked
 
 
 def test_a_pilot_from_its_form_to_the_wording_that_is_used(page: Any, live_server: Any) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from labeling.models import Annotation, Annotator, Claim, GuardEvent, RoundItem
 from labeling.queries import guards as queries
-from labeling.queries import rounds as round_queries
+from labeling.queries.waiting import waiting_in
 from labeling.services import guards
 from labeling.services.rounds import LEASE, claim_items, free_expired_claims, renew_claims
 from tests.factories import make_dataset, make_member
@@ -58,7 +58,7 @@ def test_whoever_is_too_fast_is_warned_then_paused_and_gives_back_what_they_hold
     assert acts(hasty) == [("warn", ["too fast"]), ("pause", ["too fast"])]
     assert not GuardEvent.objects.exclude(annotator=hasty).exists()
     assert claim(asking, hasty, 5) == []
-    waiting = round_queries.waiting(asking, hasty, now=NOW)
+    waiting = waiting_in(asking, hasty, now=NOW)
     assert waiting.state == "paused"
     assert "came much faster than others" in waiting.words
     assert "Your lead has been told" in waiting.words
@@ -181,7 +181,7 @@ def test_a_pause_can_be_answered_and_the_lead_lets_go_on_or_ends_it(client: Clie
     assert "They are all cats!" in client.get(pauses).content.decode()
     decide = reverse("labeling:decide_pause", args=[asking.dataset.slug, one.pk])
     client.post(decide, {"act": "end"})
-    assert round_queries.waiting(asking, one, now=NOW).state == "ended"
+    assert waiting_in(asking, one, now=NOW).state == "ended"
     client.post(decide, {"act": "resume"})
     client.post(decide, {"act": "resume"})
     assert [act for act, _ in acts(one)] == ["pause", "reply", "end", "resume"]

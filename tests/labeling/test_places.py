@@ -9,6 +9,7 @@ from django.db.models import Q
 from labeling.models import Annotator, Item, Round, User
 from labeling.queries import places
 from labeling.queries import rounds as queries
+from labeling.queries.waiting import waiting_in
 from labeling.services.annotations import OwnAnswerError, record_annotation, withdraw_annotation
 from labeling.services.labels import exclude_items
 from labeling.services.rounds import LEASE, claim_items, make_round
@@ -126,7 +127,7 @@ def test_someone_who_answered_thousands_goes_on_behind_the_last_one():
 
 def said_to(asking: Round, annotator: Annotator, *, now=NOW) -> str:
     assert claim_items(round=asking, annotator=annotator, count=1, now=now) == []
-    return queries.waiting(asking, annotator, now=now).words
+    return waiting_in(asking, annotator, now=now).words
 
 
 def test_whoever_gets_nothing_is_told_how_many_items_are_with_others_and_until_when():

@@ -13,10 +13,17 @@ from labeling.queries import gold as gold_queries
 from labeling.queries import qualifications as queries
 from labeling.queries import rounds as round_queries
 from labeling.queries.crowd import answers_in
+from labeling.queries.waiting import waiting_in
 from labeling.services import gold, qualifications
 from labeling.services.annotations import annotator_for, withdraw_annotation
 from labeling.services.qualifications import NotNowError, make_qualification
-from labeling.services.rounds import NothingToAskError, claim_items, extend_round, make_round
+from labeling.services.rounds import (
+    NothingToAskError,
+    claim_items,
+    extend_round,
+    make_round,
+    release_all,
+)
 from tests.factories import make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer
 
@@ -171,7 +178,7 @@ def test_a_round_that_requires_it_hands_out_nothing_before_and_says_so():
     )
     person = make_person(asking)
     assert claim_items(round=asking, annotator=person, count=3, now=NOW) == []
-    waits = round_queries.waiting(asking, person, now=NOW)
+    waits = waiting_in(asking, person, now=NOW)
     assert waits.words == (
         "This round needs a qualification: first pass “Entry”: 75 % of its items right."
     )
@@ -219,7 +226,7 @@ def test_the_screen_is_told_after_each_answer_whether_it_was_right_and_why(clien
     assert f"It is {rows[1].item.label.name}" in told
     assert f"you said: {wrong.name}" in told
     told = send(client, asking, rows[2].item_id, rows[2].item.label)["feedback"]
-    assert "Not passed: 2 of 3 right, 100 % are needed." in told
+    assert "Not passed: 2 of 3 right (66 %), 100 % are needed." in told
     mine = client.get(reverse("labeling:annotate_mine", args=[asking.pk])).text
     assert mine.count("Look at the ears") == 3
     assert "?item=" not in mine
@@ -263,9 +270,60 @@ def test_a_lead_makes_one_sees_who_passed_waives_and_grants(client):
     client.post(waive, {"act": "waive"})
     assert {row.state for row in queries.standings_of(asking)} == {"failed", "waived"}
     shown = client.get(reverse("labeling:crowd_person", args=[dataset.slug, person.pk])).text
-    assert "Not passed: 0 of 4 right, 80 % are needed." in shown
+    assert "Not passed: 0 of 4 right (0 %), 80 % are needed." in shown
     (row,) = client.get(reverse("labeling:crowd", args=[dataset.slug])).context["people"].rows
     assert row.qualification.state == "failed"
+
+
+def test_the_last_page_says_what_came_of_it_and_what_comes_next():
+    asking = make_test(items=4, attempts=3)  # of eight that are known
+    person = make_person(asking)
+    said = []
+    for _ in range(3):
+        take(asking, person, wrong=4)
+        waits = waiting_in(asking, person, now=NOW)
+        said.append((waits.state, waits.may_try_again, waits.words))
+        if waits.may_try_again:
+            qualifications.start_again(asking=asking, annotator=person, now=NOW)
+    failed = "Not passed: 0 of 4 right (0 %), 75 % are needed."
+    assert said == [
+        ("failed", True, f"{failed} You may try again. It asks other items."),
+        (
+            *("failed", True),
+            f"{failed} You may try again."
+            " Too few other items are known: it asks the same ones again.",
+        ),
+        (
+            *("failed", False),
+            f"{failed} There is no attempt left: ask your lead for another one.",
+        ),
+    ]
+    make_round(
+        dataset=asking.dataset, name="Real", kind="classify", requires=asking, answers_wanted=1,
+        items=[make_item(asking.dataset).pk],
+    )  # fmt: skip
+    better = make_person(asking)
+    take(asking, better, wrong=1)
+    waits = waiting_in(asking, better, now=NOW)
+    assert waits.words == (
+        "Passed: 3 of 4 right (75 %), 75 % were needed. Open to you now, in My work: “Real”."
+    )
+
+
+def test_who_waits_for_an_item_that_is_gone_is_judged_by_the_others(client):
+    asking = make_test(items=3, pass_mark=60)
+    user = make_member(asking.dataset, Role.ANNOTATOR)
+    person = annotator_for(dataset=asking.dataset, user=user)
+    *two, last = claim_items(round=asking, annotator=person, count=3, now=NOW)
+    for row in two:
+        answer(asking, row.item, person, row.item.label.name)
+    Item.objects.filter(pk=last.item_id).update(excluded="broken")
+    release_all(annotator=person)
+    client.force_login(user, backend=BACKEND)
+    address = reverse("labeling:annotate_claims", args=[asking.pk])
+    told = client.post(address, json.dumps({"count": 5}), content_type="application/json")
+    assert told.json()["waiting"]["state"] == "passed"
+    assert queries.standing_in(asking, person).last.answered == 2
 
 
 def test_my_work_says_what_has_to_be_passed_first(client):
