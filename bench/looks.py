@@ -25,7 +25,7 @@ from django.conf import settings  # noqa: E402
 from django.test import Client  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from bench.looks_state import furnish  # noqa: E402
+from bench.looks_state import furnish, held_training  # noqa: E402
 from labeling.models import Annotator, Dataset, Job, Round, Upload, User  # noqa: E402
 from quality.models import Comparison, Flag  # noqa: E402
 from tests.setup import chromium  # noqa: E402
@@ -79,6 +79,9 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
     kinds = Flag.objects.filter(dataset=dataset, state="open").values_list("kind", flat=True)
     for kind in sorted(set(kinds.order_by())):
         yield "lead", f"{slug}-review-{kind}", f"{base}review/{kind}/"
+    every = Flag.objects.filter(dataset=dataset, state__in=("decided", "dismissed"))
+    for kind in sorted(set(every.values_list("kind", flat=True).order_by()) - set(kinds)):
+        yield "lead", f"{slug}-reviewed-{kind}", f"{base}review/{kind}/"
     if item := dataset.items.filter(label__isnull=False).last():
         yield "lead", f"{slug}-item", f"{base}items/{item.pk}/"
     for run in dataset.runs.all():
@@ -102,6 +105,13 @@ def _of_people(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
         yield "lead", f"{slug}-person-{person.user}", f"{base}crowd/{person.pk}/"
         asked = person.annotations.values_list("round", flat=True).first()
         yield str(person.user), f"{slug}-mine-{person.user}", f"/annotate/{asked or 1}/mine/"
+
+
+def _of_training(dataset: Dataset, number: int) -> Iterator[tuple[str, str, str]]:
+    slug, base = dataset.slug, f"/d/{dataset.slug}/"
+    yield "lead", f"{slug}-training", f"{base}runs/{number}/"
+    yield "lead", f"{slug}-training-runs", f"{base}runs/"
+    yield "lead", f"{slug}-training-review", f"{base}review/"
 
 
 def _cookie(username: str) -> str:
@@ -160,19 +170,32 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     wanted = [page for page in pages() if not asked.only or any(o in page[1] for o in asked.only)]
-    cookies = {who: _cookie(who) for who in {page[0] for page in wanted} - {""}}
     asked.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.find(), args=chromium.ARGUMENTS
         )
-        for size in asked.sizes:
-            for theme in asked.themes:
-                _series(browser, asked, wanted, cookies, size, theme)
+        _everything(browser, asked, wanted, "")
+        if not asked.only or any("training" in part for part in asked.only):
+            digits = Dataset.objects.get(slug="digits")
+            with held_training(digits) as number:
+                _everything(browser, asked, list(_of_training(digits, number)), "training-")
         browser.close()
 
 
-def _series(browser: Any, asked: Any, wanted: Any, cookies: Any, size: str, theme: str) -> None:
+def _everything(browser: Any, asked: Any, wanted: list[tuple[str, str, str]], part: str) -> None:
+    """Photograph pages in every combination; `part` begins the names of their sheets."""
+    cookies = {who: _cookie(who) for who in {page[0] for page in wanted} - {""}}
+    for size in asked.sizes:
+        for theme in asked.themes:
+            made = _series(browser, asked, wanted, cookies, (size, theme))
+            _sheets(made, asked.out, f"{part}{size}-{theme}", size)
+
+
+def _series(
+    browser: Any, asked: Any, wanted: Any, cookies: Any, looks: tuple[str, str]
+) -> list[Path]:
+    size, theme = looks
     width, height = SIZES[size]
     made = []
     for who in sorted({page[0] for page in wanted}):
@@ -189,11 +212,15 @@ def _series(browser: Any, asked: Any, wanted: Any, cookies: Any, size: str, them
                 print(f"{name} {size} {theme}: {fault}", flush=True)
             made.append(path)
         context.close()
-    columns = SHEET[size][0]
-    for first in range(0, len(made), 3 * columns):
-        part = made[first : first + 3 * columns]
-        sheet(part, asked.out / f"sheet-{size}-{theme}-{first // (3 * columns):02}.png", size)
-        print(f"sheet {size} {theme} {first // (3 * columns):02}: {[p.stem for p in part]}")
+    return made
+
+
+def _sheets(made: list[Path], out: Path, name: str, size: str) -> None:
+    here = 3 * SHEET[size][0]
+    for number, first in enumerate(range(0, len(made), here)):
+        shown = made[first : first + here]
+        sheet(shown, out / f"sheet-{name}-{number:02}.png", size)
+        print(f"sheet {name} {number:02}: {[path.stem for path in shown]}", flush=True)
 
 
 if __name__ == "__main__":

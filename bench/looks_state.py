@@ -4,8 +4,14 @@ Everything goes through the services and commands that people's pages call.
 """
 
 import random
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +19,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from labeling import storage
-from labeling.models import Annotator, Dataset, Item, LabelClass, Round, User
+from labeling.models import Annotator, Dataset, Item, Job, LabelClass, Round, User
 from labeling.services import crowd, datasets, gold, guards, jobs, members, questions, rounds
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.intake import importing
@@ -21,6 +27,8 @@ from labeling.services.versions import freeze_version
 from quality.models import Action, Flag
 from quality.services import decisions
 
+MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
+TRAINING_SECONDS = 300.0  # after which a first fold is no longer waited for
 PEOPLE = ("mira", "jonas", "ada")
 SUBJECTS = {
     "card": ("My card was swallowed by the machine", "When does my new card arrive"),
@@ -44,6 +52,7 @@ def furnish(password: str) -> None:
     _failed_imports(lead)
     datasets.create_dataset(name="Nothing yet", media="image", by=lead)
     _texts(lead)
+    _reviewed(Dataset.objects.get(slug="messages"), lead)
     job = jobs.open_job(kind="measure_crowd", dataset=digits)
     jobs.carry_out(job.pk, crowd.measure_crowd)
     _compared(digits, lead)
@@ -163,13 +172,50 @@ def _texts(lead: User) -> None:
     call_command("detect", "messages")
 
 
+def _reviewed(dataset: Dataset, lead: User) -> None:
+    """Decide the shortest queue to its last flag."""
+    kinds = list(dataset.flags.filter(state="open").values_list("kind", flat=True).order_by())
+    shortest = min(set(kinds), key=kinds.count)
+    for flag in dataset.flags.filter(kind=shortest, state="open"):
+        decisions.decide_flag(flag=flag, reviewer=lead, action=Action.KEEP, seconds=2.5)
+
+
 def _compared(dataset: Dataset, lead: User) -> None:
+    _relabel(dataset, lead, count=12)
+    version, _ = freeze_version(dataset=dataset)
+    call_command("prove", "digits", "1", str(version.number))
+
+
+def _relabel(dataset: Dataset, lead: User, *, count: int) -> None:
     doubts = Flag.objects.filter(dataset=dataset, kind="label_error", state="open")
-    for flag in doubts.exclude(suggested="").order_by("-score")[:12]:
+    for flag in doubts.exclude(suggested="").order_by("-score")[:count]:
         label = dataset.classes.get(name=flag.suggested)
         decisions.decide_flag(
             flag=flag, reviewer=lead, action=Action.RELABEL, label=label, seconds=3.0,
             test_confirmed=True,
         )  # fmt: skip
-    version, _ = freeze_version(dataset=dataset)
-    call_command("prove", "digits", "1", str(version.number))
+
+
+@contextmanager
+def held_training(dataset: Dataset) -> Iterator[int]:
+    """Train for real and hold still once a first fold is in the matrix; gives the run's number."""
+    _relabel(dataset, User.objects.get(username="lead"), count=1)  # else nothing is new to train
+    training = subprocess.Popen([sys.executable, str(MANAGE), "train", dataset.slug])
+    try:
+        _wait_for_a_fold(dataset, training)
+        training.send_signal(signal.SIGSTOP)
+        yield dataset.runs.order_by("-number")[0].number
+    finally:
+        training.send_signal(signal.SIGCONT)
+        training.wait()
+
+
+def _wait_for_a_fold(dataset: Dataset, training: "subprocess.Popen[bytes]") -> None:
+    running = Job.objects.filter(dataset=dataset, kind="train", state="running")
+    for _ in range(int(TRAINING_SECONDS / 0.02)):
+        if training.poll() is not None:
+            raise SystemExit(f"the training of {dataset.slug} ended before it was photographed")
+        if any(job.detail.get("fold_scores") for job in running.all()):
+            return
+        time.sleep(0.02)
+    raise SystemExit(f"no fold of {dataset.slug} was trained in {TRAINING_SECONDS:.0f} s")
