@@ -1,8 +1,10 @@
 """The API of rounds, for leads: make one, extend it, close it."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
+from django.forms import Form
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Field, Router, Schema, Status
@@ -10,9 +12,12 @@ from ninja.errors import HttpError
 
 from labeling import access
 from labeling.api.callers import Refusal, speaker
-from labeling.models import Dataset, Round, User
+from labeling.forms.asking import RoundForm, usual
+from labeling.forms.rounds import ExtendForm
+from labeling.models import Dataset, Round, RoundKind
 from labeling.queries import rounds as queries
 from labeling.services import rounds
+from labeling.services.asking import start_round
 
 router = Router()
 MOST_KEYS = 50_000
@@ -20,18 +25,51 @@ Keys = Annotated[list[str], Field(max_length=MOST_KEYS)]
 
 
 class NewRound(Schema):
-    name: str = Field(min_length=1, max_length=120)
-    kind: Literal["classify", "verify"] = "classify"
-    which: Literal["unlabelled", "all", "keys"] = "unlabelled"
+    """What a round asks; fields that are not sent begin as in the form of the page."""
+
+    name: str = Field(max_length=120)
+    kind: Literal["classify", "verify", "qualify", "adjudicate", "pilot"] = Field(
+        "classify",
+        description="what people do: say what items are; say whether their labels are right; try"
+        " to qualify on known items; decide what others disagree about; read one of two wordings",
+    )
+    which: Literal["unlabelled", "all", "keys"] | None = Field(
+        None,
+        description="items; else those named by `keys`, else `unlabelled`, to verify `all`; not to"
+        " qualify or adjudicate, which ask about check items and disputed items",
+    )
     keys: Keys = Field([], description="of the items, where `which` is “keys”")
-    order: Literal["random", "listed"] = "random"
-    answers_wanted: int = Field(1, ge=1, le=50)
-    confident: float = Field(0.0, ge=0, le=0.999, description="ask until so sure; 0: always all")
-    answers_least: int = Field(1, ge=1, le=50, description="only where `confident` is set")
-    people: list[str] = Field([], description="user names of members; none: every member")
-    gold_every: int = Field(0, ge=0, le=100, description="one check item in so many; 0: none")
-    purpose: str = Field("", max_length=200)
+    order: Literal["random", "listed", "learning"] | None = Field(
+        None, description="else keys as they are listed and others random; “learning”: classify"
+    )  # fmt: skip
+    answers_wanted: int | None = Field(
+        None, description="for each item, 1 to 50; of a pilot: under each wording"
+    )
+    confident: float | None = Field(
+        None, description="classify, verify: ask until so sure, .5 to .999; else always all"
+    )
+    answers_least: int | None = Field(None, description="only where `confident` is set; else 2")
+    people: list[str] = Field(
+        [],
+        description="user names of members; none: every member, to adjudicate all but annotators",
+    )
+    requires: int | None = Field(None, description="id of a qualification to be passed before")
+    suggesting: Literal["off", "after", "before"] | None = Field(
+        None, description="classify: what the model says, else off"
+    )
+    gold_every: int | None = Field(
+        None, description="classify, verify: one check item in so many, 2 to 100; 0: none"
+    )
+    count: int | None = Field(None, description="qualify: check items asked, 3 to 500; else 12")
+    pass_mark: int | None = Field(None, description="qualify: percent that must be right; else 80")
+    attempts: int | None = Field(None, description="qualify: of each person, 1 to 20; else 1")
+    question_a: str | None = Field(None, description="pilot: else the question of the dataset")
+    guideline_a: str | None = Field(None, description="pilot: Markdown; else that of the dataset")
+    question_b: str | None = Field(None, description="pilot: this or `guideline_b` must differ")
+    guideline_b: str | None = Field(None, description="pilot")
+    purpose: str | None = Field(None, description="said to people, at most 200 characters")
     deadline: datetime | None = None
+    price: Decimal | None = Field(None, description="of an answer")
 
 
 class RoundOut(Schema):
@@ -45,6 +83,17 @@ class RoundOut(Schema):
     done: int = Field(description="items that have their answers")
     disputed: int
     answers: int
+    pass_mark: int | None = Field(description="of a qualification, in percent")
+    wording: dict[str, str] = Field(description="of a pilot: name, question, guideline")
+    beside: int | None = Field(description="of a pilot's second wording: the round of the first")
+
+    @staticmethod
+    def resolve_pass_mark(row: Round) -> int | None:
+        return row.pass_mark if row.kind == RoundKind.QUALIFY else None
+
+    @staticmethod
+    def resolve_beside(row: Round) -> int | None:
+        return row.beside_id
 
 
 @router.get("/datasets/{slug}/rounds", response=list[RoundOut], summary="List rounds")
@@ -57,38 +106,47 @@ def list_rounds(request: HttpRequest, slug: str) -> Any:
     "/datasets/{slug}/rounds", response={201: RoundOut, 409: Refusal}, summary="Make a round"
 )
 def create_round(request: HttpRequest, slug: str, new: NewRound) -> Any:
-    """Ask people about items. Excluded ones are left out."""
+    """Ask people about items, as the form of the page does. Excluded ones are left out.
+
+    A pilot is two rounds; the reply is the one with wording A, the list has both.
+    """
     user = speaker(request)
     dataset = access.dataset_for(user, slug, roles=access.LEADS)
-    chosen = new.dict()
-    which, keys, order = (chosen.pop(name) for name in ("which", "keys", "order"))
-    if new.gold_every == 1:
-        raise HttpError(422, "gold_every: 2 or more, or 0: there must be something left to ask.")
-    if not new.confident:
-        chosen["answers_least"] = 1
-    elif new.answers_least > new.answers_wanted:
-        raise HttpError(422, "answers_least: at most answers_wanted.")
-    chosen["people"] = _people(dataset, new.people)
-    _refuse_unknown(dataset, keys)
-    items = queries.items_to_ask(dataset, which=which, keys=keys, order=order)
+    form = _form(dataset, new)
+    if not form.is_valid():
+        raise HttpError(422, _in_words(form))
     try:
-        made = rounds.make_round(dataset=dataset, items=items, by=user, **chosen)
+        made = start_round(dataset=dataset, by=user, **form.chosen())
     except rounds.NothingToAskError as error:
         return Status(409, {"detail": str(error)})
     return Status(201, _round(made))
 
 
-def _people(dataset: Dataset, names: list[str]) -> list[User]:
-    there = {user.username: user for user in queries.people_of(dataset)}
+def _form(dataset: Dataset, new: NewRound) -> RoundForm:
+    """Return the form of the page, filled in as it begins and then as it was asked for."""
+    sent = new.dict(exclude_unset=True, exclude={"kind"})
+    given = {name: value for name, value in sent.items() if value not in (None, [])}
+    if "people" in given:
+        given["people"] = _people(dataset, new.people)
+    if "keys" in given:
+        given.setdefault("which", "keys")
+    form = RoundForm({**usual(dataset, new.kind), **given}, dataset=dataset, kind=new.kind)
+    if foreign := sorted(given.keys() - form.fields.keys()):
+        raise HttpError(422, f"{', '.join(foreign)}: a round of kind “{new.kind}” has none.")
+    return form
+
+
+def _in_words(form: Form) -> str:
+    told = form.errors.get_json_data().items()
+    return "; ".join(f"{name}: {row['message']}" for name, rows in told for row in rows)
+
+
+def _people(dataset: Dataset, names: list[str]) -> list[int]:
+    there = {user.username: user.pk for user in queries.people_of(dataset)}
     for name in names:
         if name not in there:
             raise HttpError(422, f"{dataset.slug} has no member named {name!r}.")
     return [there[name] for name in dict.fromkeys(names)]
-
-
-def _refuse_unknown(dataset: Dataset, keys: list[str]) -> None:
-    if unknown := queries.unknown_keys(dataset, keys):
-        raise HttpError(422, f"No item has the key {', '.join(unknown[:5])}.")
 
 
 def _round(asking: Round) -> Round:
@@ -104,8 +162,11 @@ class Extension(Schema):
 def extend_round(request: HttpRequest, slug: str, pk: int, more: Extension) -> Any:
     """Add items at the end of a round, or give more time; items that it has stay once."""
     asking = access.round_in(speaker(request), slug, pk, roles=access.LEADS)
-    _refuse_unknown(asking.dataset, more.keys)
-    items = queries.items_to_ask(asking.dataset, which="keys", keys=more.keys)
+    form = ExtendForm({"keys": more.keys}, dataset=asking.dataset)
+    if not form.is_valid():
+        raise HttpError(422, _in_words(form))
+    keys = form.cleaned_data["keys"]
+    items = queries.items_to_ask(asking.dataset, which="keys", keys=keys)
     rounds.extend_round(asking=asking, items=items, answers_wanted=asking.answers_wanted)
     if more.deadline:
         rounds.set_deadline(asking=asking, deadline=more.deadline)

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from labeling.forms.keys import KeysField, refuse_unknown
 from labeling.models import Dataset, Round, RoundKind, RoundOrder, Suggesting, User
 from labeling.queries import qualifications, rounds
 
@@ -116,10 +117,9 @@ class RoundForm(forms.Form):
         help_text=_("Change what you would like to try: question, guideline or both."),
     )
     which = forms.ChoiceField(label=_("Items"), choices=WHICH, widget=forms.RadioSelect)
-    keys = forms.CharField(
+    keys = KeysField(
         label=_("Keys"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 4}),
         help_text=_("One a line. Only for items chosen by key."),
     )
     order = forms.ChoiceField(label=_("Order"), choices=ORDERS, required=False)
@@ -226,7 +226,7 @@ class RoundForm(forms.Form):
             )
         self.keep_only(FIELDS[kind])
         self.initial.setdefault("kind", kind)
-        if not required.queryset:
+        if not required.queryset and not self.data.get("requires"):
             self.fields.pop("requires", None)
 
     def keep_only(self, names: Sequence[str]) -> None:
@@ -260,10 +260,15 @@ class RoundForm(forms.Form):
         cleaned["wordings"] = (first, second)
 
     def _clean_keys(self, cleaned: dict[str, Any]) -> None:
-        keys = [key.strip() for key in cleaned.get("keys", "").splitlines() if key.strip()]
-        cleaned["keys"] = keys
-        if cleaned.get("which") == "keys":
-            self._check_keys(keys)
+        keys = cleaned.get("keys", [])
+        if cleaned.get("which") != "keys":
+            return
+        if not keys:
+            self.add_error("keys", _("Name at least one key."))
+        try:
+            refuse_unknown(self.dataset, keys)
+        except forms.ValidationError as error:
+            self.add_error("keys", error)
 
     def _clean_least(self, cleaned: dict[str, Any]) -> None:
         cleaned["confident"] = cleaned.get("confident") or 0.0
@@ -273,13 +278,15 @@ class RoundForm(forms.Form):
             self.add_error("answers_least", _("The least is beyond the number of answers above."))
         cleaned["answers_least"] = least if cleaned["confident"] else 1
 
-    def _check_keys(self, keys: list[str]) -> None:
-        unknown = rounds.unknown_keys(self.dataset, keys)
-        if not keys:
-            self.add_error("keys", _("Name at least one key."))
-        elif unknown:
-            words = _("No item has the key %(keys)s.") % {"keys": ", ".join(unknown[:5])}
-            self.add_error("keys", words)
+    def chosen(self) -> dict[str, Any]:
+        """Return what was chosen as `services.asking.start_round` takes it."""
+        given = dict(self.cleaned_data)
+        if "which" in given:
+            which, keys, order = (given.pop(name) for name in ITEMS)
+            given["items"] = rounds.items_to_ask(self.dataset, which=which, keys=keys, order=order)
+            if order == RoundOrder.LEARNING:
+                given["order"] = order
+        return given
 
 
 class ChangeForm(RoundForm):
@@ -334,5 +341,5 @@ def usual(dataset: Dataset, kind: str) -> dict[str, object]:
         first |= {"name": _("Pilot"), "answers_wanted": 2}
     if kind == RoundKind.ADJUDICATE:
         first |= {"name": _("Disputed items"), "answers_wanted": 1}
-        first["people"] = rounds.reviewers_of(dataset)
+        first["people"] = [user.pk for user in rounds.reviewers_of(dataset)]
     return first

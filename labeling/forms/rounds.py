@@ -6,6 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from labeling.forms.ids import MOST_ID
+from labeling.forms.keys import KeysField, refuse_unknown
 from labeling.models import (
     Answer,
     Dataset,
@@ -21,10 +22,9 @@ MOST_CLAIMS = 20  # items in one request
 class ExtendForm(forms.Form):
     """More items, or more time, for a round that is there."""
 
-    keys = forms.CharField(
+    keys = KeysField(
         label=_("Further items"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 4}),
         help_text=_("Their keys, one a line; asked after the others."),
     )
     deadline = forms.DateTimeField(
@@ -38,10 +38,8 @@ class ExtendForm(forms.Form):
         self.dataset = dataset
 
     def clean_keys(self) -> list[str]:
-        keys = [key.strip() for key in self.cleaned_data["keys"].splitlines() if key.strip()]
-        if unknown := rounds.unknown_keys(self.dataset, keys):
-            words = _("No item has the key %(keys)s.") % {"keys": ", ".join(unknown[:5])}
-            raise forms.ValidationError(words)
+        keys: list[str] = self.cleaned_data["keys"]
+        refuse_unknown(self.dataset, keys)
         return keys
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.forms.asking import KINDS, ChangeForm, RoundForm, kind_of, usual
 from labeling.forms.rounds import ExtendForm
-from labeling.models import Round, RoundKind, RoundOrder
+from labeling.models import Round, RoundKind
 from labeling.queries import annotators, fair_share, feedback, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
@@ -48,12 +48,7 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
     kind = kind_of(request.POST.get("kind") or request.GET.get("kind"))
     form = RoundForm(request.POST or None, dataset=dataset, kind=kind, initial=usual(dataset, kind))
     if form.is_valid():
-        chosen = dict(form.cleaned_data)
-        if "which" in chosen:
-            named = {name: chosen.pop(name) for name in ("which", "keys", "order")}
-            chosen["items"] = queries.items_to_ask(dataset, **named)
-            if named["order"] == RoundOrder.LEARNING:
-                chosen["order"] = named["order"]
+        chosen = form.chosen()
         try:
             made = start_round(dataset=dataset, by=request.user, **chosen)
         except rounds.NothingToAskError as error:

@@ -1,11 +1,15 @@
 """The API of leads: rounds, check items, pauses, as the pages allow."""
 
 import pytest
+from django.utils import timezone
 
-from labeling.models import Annotator, GoldItem, LabelClass, Round, RoundItem
+from labeling.models import Annotator, GoldItem, Item, LabelClass, Round, RoundItem
+from labeling.services import gold
 from labeling.services.annotations import annotator_for
-from tests.factories import make_dataset, make_item, make_member
+from labeling.services.rounds import make_round
+from tests.factories import make_dataset, make_item, make_member, make_user
 from tests.labeling.test_api import Program, make_program
+from tests.labeling.test_rounds import answer
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +46,20 @@ def test_a_lead_makes_extends_closes_and_reopens_a_round():
         ({"which": "keys", "keys": ["nowhere"]}, 422, "No item has the key nowhere."),
         ({"people": ["nobody"]}, 422, "no member named 'nobody'"),
         ({"gold_every": 1}, 422, "2 or more"),
-        ({"confident": 0.9, "answers_wanted": 2, "answers_least": 3}, 422, "at most"),
+        ({"confident": 0.9, "answers_wanted": 2, "answers_least": 3}, 422, "answers_least: The"),
+        ({"confident": 0.2}, 422, "confident: Ensure this value is greater"),
+        ({"name": " "}, 422, "name: This field is required."),
+        ({"kind": "verify", "which": "unlabelled"}, 422, "which: Select a valid choice."),
+        ({"kind": "verify", "order": "learning"}, 422, "order: Select a valid choice."),
+        ({"kind": "pilot", "which": "all"}, 422, "Both wordings are the same"),
+        ({"kind": "pilot", "question_b": "Which?"}, 409, "A pilot needs 4 people or more"),
+        ({"kind": "qualify"}, 409, "Only 0 check items of experts"),
+        ({"kind": "qualify", "count": 2}, 422, "count: Ensure this value is greater"),
+        ({"kind": "qualify", "which": "all"}, 422, "which: a round of kind “qualify” has none."),
+        ({"pass_mark": 80, "count": 5}, 422, "count, pass_mark: a round of kind “classify” has"),
+        ({"kind": "adjudicate"}, 409, "None of these items is disputed"),
+        ({"requires": 10**30}, 422, "requires"),
+        ({"price": -1}, 422, "price: "),
         ({"kind": "verify"}, 409, "None of these items can be asked about."),
         ({"kind": "guess"}, 422, "kind"),
     ],
@@ -56,6 +73,68 @@ def test_a_round_that_cannot_be_is_refused_in_words_and_not_made(wrong, status, 
     assert response.status_code == status
     assert words in response.json()["detail"]
     assert not Round.objects.exists()
+
+
+def test_a_lead_makes_a_qualification_and_the_round_that_requires_it():
+    dataset = make_dataset()
+    items = [make_item(dataset, label=name) for name in ("cat", "dog") * 3]
+    known = {item.pk: item.label_id for item in items}
+    gold.use_as_gold(labels=known, dataset=dataset, by=make_member(dataset), now=timezone.now())
+    make_item(dataset, "new")
+    lead, address = make_program(dataset, "lead"), f"datasets/{dataset.slug}/rounds"
+    entry = lead.post(address, {"name": "Entry", "kind": "qualify", "count": 4, "attempts": 2})
+    assert entry.status_code == 201
+    told = entry.json()
+    assert (told["total"], told["pass_mark"], told["wording"]) == (4, 80, {})
+    wanted = {"name": "Real", "requires": told["id"], "suggesting": "after", "price": "0.05"}
+    made = lead.post(address, {**wanted, "order": "learning", "answers_wanted": 3})
+    assert made.status_code == 201
+    real = Round.objects.get(name="Real")
+    assert (real.requires_id, real.order, real.suggesting) == (told["id"], "learning", "after")
+    assert real.round_items.get().wanted == 1  # further answers are asked for where they teach
+    mara = make_member(dataset, "annotator", name="mara")
+    waits = Program(mara).post(f"datasets/{dataset.slug}/claims", {"round": real.pk}).json()
+    assert waits["waiting"]["state"] == "unqualified"
+
+
+def test_a_lead_makes_a_pilot_of_two_wordings():
+    dataset = make_dataset(question="What is it?")
+    make_item(dataset, "a")
+    people = [make_member(dataset, "annotator").username for _ in range(4)]
+    lead, address = make_program(dataset, "lead"), f"datasets/{dataset.slug}/rounds"
+    wanted = {"name": "Try", "kind": "pilot", "question_b": "Which animal?", "people": people}
+    first = lead.post(address, wanted).json()
+    second, same = lead.get(address).json()
+    assert same == first
+    assert second["beside"] == first["id"]
+    assert first["wording"] == {"name": "A", "question": "What is it?", "guideline": ""}
+    assert second["wording"]["question"] == "Which animal?"
+    assert first["answers_wanted"] == 2
+
+
+def test_a_lead_has_what_people_dispute_adjudicated():
+    dataset = make_dataset()
+    items = [make_item(dataset).pk for _ in range(2)]
+    asking = make_round(
+        dataset=dataset, name="first", kind="classify", items=items, answers_wanted=2
+    )
+    for name in ("cat", "dog"):
+        person = annotator_for(dataset=dataset, user=make_member(dataset, "annotator"))
+        answer(asking, Item.objects.get(pk=items[0]), person, name)
+    lead = make_member(dataset, "lead")
+    wanted = {"name": "Decide", "kind": "adjudicate"}
+    made = Program(lead).post(f"datasets/{dataset.slug}/rounds", wanted)
+    assert (made.status_code, made.json()["total"]) == (201, 1)
+    decides = Round.objects.get(name="Decide")
+    assert list(decides.round_items.values_list("item", flat=True)) == items[:1]
+    assert list(decides.people.all()) == [lead]
+
+
+def test_the_docs_name_every_kind_of_round(client):
+    client.force_login(make_user(), backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get("/api/docs").text
+    assert "classify | verify | qualify | adjudicate | pilot" in page
+    assert "guideline_b" in page
 
 
 def test_check_items_are_said_corrected_listed_and_retired():
