@@ -61,6 +61,7 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
         "dataset": dataset,
         "section": "annotate",
         "form": form,
+        "has_items": dataset.items.exists(),
         "kinds": KINDS.items(),
         "kind": kind,
         "lead": KINDS[RoundKind(kind)][1],

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
+from django.utils.translation import gettext_lazy as _
 
-from labeling.models import Annotation, LabelChange, Split, Version
+from labeling.models import Annotation, LabelChange, LabelSource, Split, Version
 from labeling.services.versions import read_manifest
 from quality.models import Action, Decision
 
@@ -69,7 +70,11 @@ def work_between(old: Version, new: Version) -> dict[str, Any]:
         for row in _tallied(decisions, "action")
     ]
     people = [
-        {"name": row["by__username"] or "–", "n": row["n"], "seconds": row["total"] or 0.0}
+        {
+            "name": row["by__username"] or str(_("a command")),
+            "n": row["n"],
+            "seconds": row["total"] or 0.0,
+        }
         for row in _tallied(decisions, "by__username")
     ]
     changes = LabelChange.objects.filter(
@@ -93,9 +98,17 @@ def _tallied(decisions: QuerySet[Decision], column: str) -> list[dict[str, Any]]
     return [dict(row) for row in rows.order_by("-n")]
 
 
+def _unnamed(source: str) -> str:
+    is_of_answers = source == LabelSource.CONSENSUS
+    return str(_("the answers of people") if is_of_answers else _("a command"))
+
+
 def _changed_by(changes: QuerySet[LabelChange]) -> list[dict[str, Any]]:
-    rows = changes.values(name=F("by__username")).annotate(n=Count("pk")).order_by("-n")
-    return [{"name": row["name"] or "–", "n": row["n"]} for row in rows]
+    rows = changes.order_by().values("source", name=F("by__username")).annotate(n=Count("pk"))
+    counted: Counter[str] = Counter()
+    for row in rows:
+        counted[row["name"] or _unnamed(row["source"])] += row["n"]
+    return [{"name": name, "n": n} for name, n in counted.most_common()]
 
 
 def _kind_of_change(was: str | None, now: str | None) -> str:

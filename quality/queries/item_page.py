@@ -67,7 +67,9 @@ def _copies(item: Item, flags: list[Flag]) -> list[Item]:
     telling = [
         flag.pk for flag in flags if flag.kind in COPY_KINDS and "group" not in flag.evidence
     ]
-    others = Item.objects.filter(dataset=item.dataset, flag_items__flag__in=telling)
+    others = Item.objects.filter(
+        dataset=item.dataset, withdrawn_at=None, flag_items__flag__in=telling
+    )
     shown = others.exclude(pk=item.pk).select_related("label", "content").order_by("key")
     return list(shown.distinct()[:COPIES_SHOWN])
 

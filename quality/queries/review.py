@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import Prefetch
 from django.urls import reverse
 
-from labeling.models import Dataset, Item, LabelClass
+from labeling.models import Dataset, Item, LabelClass, Split
+from mlcore.duplicates import EXACT
 from quality.models import Flag, FlagItem
 from quality.queries.flags import review_queue
 
@@ -31,6 +32,7 @@ class Shown:
     thumb_url: str
     media_url: str
     mirrored: bool = False
+    is_same: bool = False
     note: str = ""
 
     @property
@@ -106,8 +108,17 @@ class Evidence:
         return len(self.items) > 1
 
     @property
+    def is_all_same(self) -> bool:
+        """Whether no copy differs from the first: there is no difference to draw."""
+        return self.is_set and all(shown.is_same for shown in self.items[1:])
+
+    @property
     def splits(self) -> list[str]:
         return list(dict.fromkeys(shown.item.get_split_display() for shown in self.items))
+
+    @property
+    def neighbours_in_test(self) -> bool:
+        return any(near.shown.item.split == Split.TEST for near in self.neighbours)
 
     @property
     def labels(self) -> list[str]:
@@ -199,11 +210,15 @@ def _notes(flag: Flag, first: int) -> dict[int, dict[str, Any]]:
     """Say per copy how it relates to the first one, where they were compared directly."""
     notes: dict[int, dict[str, Any]] = {}
     for one, other, score, evidence, reason in flag.evidence.get("pairs", []):
-        told = {"note": f"{reason} ({score:.2f})", "mirrored": evidence == "mirror"}
+        told = {
+            "note": f"{reason} ({score:.2f})",
+            "mirrored": evidence == "mirror",
+            "is_same": evidence in EXACT,
+        }
         if first in (one, other):
             notes[other if one == first else one] = told
         else:
-            notes.setdefault(other, {**told, "mirrored": False})
+            notes.setdefault(other, {**told, "mirrored": False, "is_same": False})
     return notes
 
 

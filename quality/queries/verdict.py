@@ -63,7 +63,7 @@ def _what_to_check(run: Run) -> list[str]:
 
 def _not_better(lead: dict[str, Any]) -> str:
     return _(
-        "It is not clearly better than the nearest centroid, which learns nothing but the mean of "
-        "each class: %(points)s points, paired %(low)s to %(high)s. The figures are those of the "
-        "vectors; more items or cleaner labels will say more than another training."
+        "Training is not clearly better than the simplest rule, which gives each item the class "
+        "whose average is nearest: %(points)s points, paired %(low)s to %(high)s. Doubts and "
+        "queues still work. More items or cleaner labels will help more than another training."
     ) % {name: points(lead[key]) for name, key in _ENDS.items()}

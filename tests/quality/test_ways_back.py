@@ -160,6 +160,17 @@ def test_an_import_of_which_all_stays_offers_nothing_to_take_back(client: Client
     assert "Leave it" in page
 
 
+def test_taking_back_is_not_offered_for_an_import_that_brought_nothing(
+    client: Client, tmp_path: Path
+):
+    bring(tmp_path / "a", {"cat/1.png": png(1)})
+    again = bring(tmp_path / "b", {"cat/1.png": png(1)})
+    client.force_login(make_member(again.dataset, Role.LEAD))
+    page = reverse("quality:take_back", args=["pets", again.pk])
+    assert page not in client.get(reverse("labeling:upload", args=["pets", again.pk])).text
+    assert "brought nothing" in client.get(page).text
+
+
 def delete(dataset: Dataset, *, by: User) -> Job:
     job = deleting.open_deletion(dataset=dataset, typed=dataset.slug, by=by)
     done = jobs.carry_out(job.pk, deleting.delete_dataset)
