@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlcore.copy_sets import copy_sets
-from mlcore.duplicates import Pair
+from mlcore.duplicates import EXACT, Pair
 
 NO_SPLIT = frozenset({"", "none"})
 """Splits that leak nothing: items that take part in no measurement yet."""
@@ -128,3 +129,78 @@ def _group_leak(name: str, items: list[int], count: Counter[str], *, torn: int) 
         reason += f" So are {torn - 1} other sources: this split ignores sources."
     score = GROUP_SCORE if "test" in names else GROUP_SCORE_WITHOUT_TEST
     return Leak("group", tuple(items), names, name, score, reason)
+
+
+class Tie(NamedTuple):
+    """An item and its closest counterpart in some split: row numbers, and what joins them."""
+
+    item: int
+    other: int
+    evidence: str
+    score: float
+
+
+def find_ties(pairs: Sequence[Pair], splits: Sequence[str]) -> list[Tie]:
+    """Find, for each item, its closest counterpart in every split, by each kind of evidence.
+
+    Counted by evidence and the splits of both sides, ties are the matrix of what splits share:
+    so many items of test have a mirrored copy in train.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        What `mlcore.duplicates.find_copies` found.
+    splits : sequence of str, length n_items
+        Split of each item; "" and "none" are tied to nothing.
+
+    Returns
+    -------
+    list of Tie
+        At most one per item, split and evidence, in order of items. Items that are equal to the
+        same thing are tied to each other, whichever of them was paired.
+
+    Examples
+    --------
+    >>> found = find_ties([Pair(0, 1, 0.9, "mirror", "")], ["train", "test"])
+    >>> [(tie.item, tie.other, tie.evidence) for tie in found]
+    [(0, 1, 'mirror'), (1, 0, 'mirror')]
+    """
+    closest: dict[tuple[int, str, str], Tie] = {}
+    alike = [pair for pair in pairs if pair.evidence not in EXACT]
+    for pair in alike:
+        for item, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            _tie(closest, Tie(item, other, pair.evidence, pair.score), splits)
+    for evidence in EXACT:
+        equal = [pair for pair in pairs if pair.evidence == evidence]
+        for items in copy_sets(len(splits), equal) if equal else ():
+            _tie_equal(closest, items, splits, evidence=evidence, score=equal[0].score)
+    return sorted(closest.values())
+
+
+def _tie(closest: dict[tuple[int, str, str], Tie], tie: Tie, splits: Sequence[str]) -> None:
+    if splits[tie.item] in NO_SPLIT or splits[tie.other] in NO_SPLIT:
+        return
+    place = (tie.item, splits[tie.other], tie.evidence)
+    if place not in closest or closest[place].score < tie.score:
+        closest[place] = tie
+
+
+def _tie_equal(
+    closest: dict[tuple[int, str, str], Tie],
+    items: Sequence[int],
+    splits: Sequence[str],
+    *,
+    evidence: str,
+    score: float,
+) -> None:
+    """Tie each item of a set of equals to the first other one in each split."""
+    firsts: dict[str, list[int]] = {}
+    for item in items:
+        known = firsts.setdefault(splits[item], [])
+        if len(known) < 2:
+            known.append(item)
+    for item in items:
+        for known in firsts.values():
+            other = next((one for one in known if one != item), None)
+            if other is not None:
+                _tie(closest, Tie(item, other, evidence, score), splits)

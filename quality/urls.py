@@ -15,6 +15,7 @@ from quality.views import (
     overview,
     review,
     runs,
+    splits,
     ways_back,
 )
 
@@ -26,6 +27,10 @@ urlpatterns = [
     path("d/<slug:slug>/withdraw/", ways_back.withdraw, name="withdraw"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),
+    path("d/<slug:slug>/splits/", splits.splits, name="splits"),
+    path(
+        "d/<slug:slug>/splits/<slug:evidence>/<slug:split>/<slug:other>/", splits.ties, name="ties"
+    ),
     path("d/<slug:slug>/review/", review.review, name="review"),
     path("d/<slug:slug>/review/<slug:kind>/", review.queue, name="queue"),
     path("d/<slug:slug>/review/<slug:kind>/undo/", review.undo, name="undo"),

@@ -168,6 +168,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:item": (REVIEWERS, "get"),
     "quality:item_in_files": (REVIEWERS, "get"),
     "quality:checks": (REVIEWERS, "get"),
+    "quality:splits": (REVIEWERS, "get"),
+    "quality:ties": (REVIEWERS, "get"),
     "quality:detect": (REVIEWERS, "post"),
     "quality:review": (REVIEWERS, "get"),
     "quality:queue": (REVIEWERS, "get"),
@@ -260,6 +262,7 @@ def make_world(slug: str) -> World:
     arguments = {
         "slug": slug, "number": 1, "question": asked.pk, "user": other.pk, "token": token,
         "what": "items", "kind": "label_error",
+        "evidence": "bytes", "split": "test", "other": "train",
         "form": "csv", "which": "newly_right", "side": "before",
     }  # fmt: skip
     return World(dataset, arguments, _by_address(objects))

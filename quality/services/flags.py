@@ -10,6 +10,7 @@ from django.db import transaction
 from labeling.models import Dataset, Item, Media, User
 from labeling.services.jobs import Refused, Work
 from labeling.services.rows import insert_rows
+from quality import copy_pairs
 from quality.detectors import KINDS, Kind
 from quality.doubts import CannotRunError, Doubt
 from quality.models import Flag, FlagItem, FlagState, Run
@@ -17,6 +18,7 @@ from quality.queries.survey import Survey, newest_run, survey_of
 from quality.services import graph
 
 MANUAL = "manual"
+LEAKAGE = "leakage"
 ROWS_A_STATEMENT = 200
 ROWS_A_TRANSACTION = 200
 RAISED_FIELDS = ["state", "given", "suggested", "score", "is_likely", "reason", "evidence", "run"]
@@ -39,6 +41,8 @@ def raise_flags(work: Work) -> dict[str, Any]:
         work.progress(done, len(kinds), message=str(kind.title), now=True)
         work.check()
         checked[kind.name] = _check(work, survey, kind)
+    if LEAKAGE in checked:
+        copy_pairs.save_pairs(dataset.pk, survey.copies, ids=survey.ids)
     return {
         "items": len(survey),
         "run": run.number if run else None,

@@ -1,7 +1,12 @@
 """What stands in two splits is found once, with its items."""
 
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mlcore.duplicates import Pair
-from mlcore.leakage import find_leaks
+from mlcore.leakage import NO_SPLIT, find_leaks, find_ties
 
 
 def test_a_copy_across_splits_is_a_leak_and_a_copy_within_one_is_not() -> None:
@@ -32,3 +37,43 @@ def test_items_without_a_split_leak_nothing() -> None:
 def test_a_split_that_ignores_sources_is_said_to_do_so() -> None:
     leaks = find_leaks([], ["train", "test"] * 3, ["ann", "ann", "bob", "bob", "cem", "cem"])
     assert all("this split ignores sources" in leak.reason for leak in leaks)
+
+
+def counts(pairs: list[Pair], splits: list[str]) -> dict[tuple[str, str, str], int]:
+    ties = find_ties(pairs, splits)
+    return Counter((tie.evidence, splits[tie.item], splits[tie.other]) for tie in ties)
+
+
+def test_ties_count_items_of_a_split_that_have_a_counterpart_in_another() -> None:
+    pairs = [
+        Pair(0, 2, 0.9, "mirror", ""),
+        Pair(1, 2, 0.8, "mirror", ""),
+        Pair(0, 1, 0.7, "hash", ""),
+        Pair(0, 3, 0.7, "hash", ""),
+    ]
+    splits = ["train", "train", "test", "none"]
+    assert counts(pairs, splits) == {
+        ("mirror", "test", "train"): 1,
+        ("mirror", "train", "test"): 2,
+        ("hash", "train", "train"): 2,
+    }
+
+
+def test_the_counterpart_is_the_closest_one() -> None:
+    pairs = [Pair(0, 1, 0.6, "hash", ""), Pair(0, 2, 0.9, "hash", "")]
+    ties = find_ties(pairs, ["test", "train", "train"])
+    assert [tie.other for tie in ties if tie.item == 0] == [2]
+
+
+@given(st.lists(st.sampled_from(["train", "validation", "test", "none", ""]), max_size=12))
+def test_equal_things_are_tied_whichever_of_them_was_paired(splits: list[str]) -> None:
+    pairs = [Pair(0, row, 1.0, "bytes", "") for row in range(1, len(splits))]
+    divided = [split for split in splits if split not in NO_SPLIT]
+    sizes = Counter(divided)
+    expected = {
+        ("bytes", split, other): n
+        for split, n in sizes.items()
+        for other in sizes
+        if split != other or n > 1
+    }
+    assert counts(pairs, splits) == expected

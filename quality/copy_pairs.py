@@ -1,0 +1,48 @@
+"""The pairs of copies that the last check of a dataset found: one file, whole or absent.
+
+It names items by id and holds nothing of what is in them; in which splits they stand is asked
+of the database, so that a matrix of splits is right after items have moved.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.conf import settings
+
+from mlcore.duplicates import Pair
+from quality import arrays
+
+DIGITS = 4  # of a score
+
+
+def save_pairs(dataset: int, pairs: Sequence[Pair], *, ids: Sequence[int]) -> None:
+    """Replace what was found before; rows of the pairs are places in `ids`."""
+    told = [
+        [ids[pair.first], ids[pair.second], round(pair.score, DIGITS), pair.evidence]
+        for pair in pairs
+    ]
+    path = _path(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays.save_text(path, json.dumps(told))
+
+
+def load_pairs(dataset: int) -> list[Pair] | None:
+    """Return the pairs by ids of items, without words; None where nothing was compared yet."""
+    try:
+        told = json.loads(_path(dataset).read_text())
+    except FileNotFoundError:
+        return None
+    return [
+        Pair(min(one, other), max(one, other), score, evidence, "")
+        for one, other, score, evidence in told
+    ]
+
+
+def remove_pairs(dataset: int) -> None:
+    """Remove what was found about a dataset."""
+    _path(dataset).unlink(missing_ok=True)
+
+
+def _path(dataset: int) -> Path:
+    return Path(settings.DATA_DIR) / "copies" / f"{dataset}.json"

@@ -1,0 +1,376 @@
+"""What the splits of a dataset share: copies, sources and time, as a matrix and as lists."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from labeling.models import Dataset, Item, Split
+from mlcore.duplicates import LEAST_SCORE, Pair
+from mlcore.leakage import Tie, find_ties
+from quality import copy_pairs
+from quality.models import FlagItem, FlagState
+from quality.queries.browse import Tile, tiles_of
+from quality.queries.filters import Filter, Shown, one_of
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+DIVIDED = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+#: Kinds of evidence in the order of a cell; pixels are those of a picture, or samples.
+EVIDENCE: dict[str, "_StrPromise"] = {
+    "bytes": gettext_lazy("same bytes"),
+    "pixels": gettext_lazy("same content"),
+    "letters": gettext_lazy("same letters"),
+    "hash": gettext_lazy("look or sound alike"),
+    "words": gettext_lazy("nearly the same words"),
+    "mirror": gettext_lazy("mirrored"),
+    "embedding": gettext_lazy("alike to the model"),
+}
+GROUP, TIME = "group", "time"
+TITLES: dict[str, "_StrPromise"] = {
+    **EVIDENCE,
+    GROUP: gettext_lazy("same source"),
+    TIME: gettext_lazy("earlier than the last"),
+}
+PAIRS_A_PAGE = 40
+COPIES = ("near_duplicate", "leakage")
+
+
+class Cell(NamedTuple):
+    """How many items of a split have a counterpart of one kind in another, and where they are."""
+
+    kind: str
+    title: str
+    items: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One split against all of them; each entry is the split and what it shares with the row."""
+
+    split: str
+    items: int
+    cells: list[tuple[str, list[Cell]]]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the splits of a dataset have in common now, read once for a page."""
+
+    dataset: Dataset
+    sizes: Mapping[str, int]
+    pairs: list[Pair] | None
+    ties: list[Tie]
+    split_of: Mapping[int, str]
+    sources: Mapping[str, Mapping[str, int]]
+    last: Mapping[str, datetime] = field(default_factory=dict)
+    early: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    @cached_property
+    def splits(self) -> list[str]:
+        return [str(split) for split in DIVIDED if self.sizes.get(split)]
+
+    @cached_property
+    def torn(self) -> list[str]:
+        """Sources that stand in several splits."""
+        return sorted(name for name, counts in self.sources.items() if len(counts) > 1)
+
+    def count(self, kind: str, split: str, other: str) -> int:
+        """How many items of a split have a counterpart in another."""
+        if kind == TIME:
+            return self.early.get((split, other), 0)
+        if kind == GROUP:
+            held = (self.sources[name] for name in self.torn)
+            torn = (counts[split] for counts in held if split in counts and other in counts)
+            return sum(torn) if split != other else 0
+        return self.counts[kind, split, other]
+
+    @cached_property
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """Items by evidence, their split and that of their counterpart."""
+        return Counter(
+            (tie.evidence, self.split_of[tie.item], self.split_of[tie.other]) for tie in self.ties
+        )
+
+    def tied(self, split: str, others: Iterable[str]) -> set[int]:
+        """Items of a split that have a copy in one of others."""
+        wanted = set(others)
+        return {
+            tie.item
+            for tie in self.ties
+            if self.split_of[tie.item] == split and self.split_of[tie.other] in wanted
+        }
+
+
+def shared_by_splits(dataset: Dataset) -> Shared:
+    """Read what splits share: the pairs of the last check, and sources and times of now."""
+    items = divided(dataset)
+    pairs = copy_pairs.load_pairs(dataset.pk)
+    ties, split_of = ties_of(dataset, pairs or [])
+    sources: dict[str, dict[str, int]] = defaultdict(dict)
+    named = items.exclude(source_group="").values_list("source_group", "split")
+    for group, split, n in named.annotate(n=Count("pk")).order_by():
+        sources[group][split] = n
+    found = items.values("split").annotate(n=Count("pk"), last=Max("captured_at")).order_by()
+    rows = {row["split"]: row for row in found}
+    last = {split: row["last"] for split, row in rows.items() if row["last"]}
+    return Shared(
+        dataset=dataset,
+        sizes={split: row["n"] for split, row in rows.items()},
+        pairs=pairs,
+        ties=ties,
+        split_of=split_of,
+        sources=dict(sources),
+        last=last,
+        early=_early(items, last),
+    )
+
+
+def divided(dataset: Dataset) -> QuerySet[Item]:
+    """Items that stand in a split."""
+    return Item.objects.filter(dataset=dataset, excluded="", split__in=DIVIDED)
+
+
+def ties_of(dataset: Dataset, pairs: list[Pair]) -> tuple[list[Tie], dict[int, str]]:
+    """Return ties by ids of items, and the split of each item that is in a pair.
+
+    Pairs that a person called different are no copies; what was taken out is tied to nothing.
+    """
+    sure = copies_of(dataset, pairs)
+    ids = sorted({pk for pair in sure for pk in (pair.first, pair.second)})
+    row = {pk: place for place, pk in enumerate(ids)}
+    known = divided(dataset).filter(one_of("pk", ids)) if ids else Item.objects.none()
+    split_of = dict(known.values_list("pk", "split"))
+    placed = [
+        Pair(row[pair.first], row[pair.second], pair.score, pair.evidence, "") for pair in sure
+    ]
+    found = find_ties(placed, [split_of.get(pk, "") for pk in ids])
+    return [tie._replace(item=ids[tie.item], other=ids[tie.other]) for tie in found], split_of
+
+
+def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
+    """Return the sure pairs, less those that a reviewer said are not the same."""
+    parted: dict[int, set[int]] = defaultdict(set)
+    settled = FlagItem.objects.filter(
+        flag__dataset=dataset, flag__kind__in=COPIES, flag__state=FlagState.DISMISSED
+    ).exclude(flag__evidence__has_key="group")
+    for item, flag in settled.values_list("item", "flag"):
+        parted[item].add(flag)
+    return [
+        pair
+        for pair in pairs
+        if pair.score >= LEAST_SCORE and not parted[pair.first] & parted[pair.second]
+    ]
+
+
+def _early(items: QuerySet[Item], last: Mapping[str, datetime]) -> dict[tuple[str, str], int]:
+    """Count items captured before the last one of a split that should be the earlier."""
+    order = [str(split) for split in DIVIDED if split in last]
+    wanted = {
+        f"{later}_{earlier}": Count("pk", filter=Q(split=later, captured_at__lt=last[earlier]))
+        for place, later in enumerate(order)
+        for earlier in order[:place]
+    }
+    found = items.aggregate(**wanted) if wanted else {}
+    return {(name.split("_")[0], name.split("_")[1]): n for name, n in found.items()}
+
+
+def rows_of(shared: Shared) -> list[Row]:
+    """Arrange the counts as a matrix, every count with the address of its pairs."""
+    return [
+        Row(
+            split,
+            shared.sizes[split],
+            [(other, _cells(shared, split, other)) for other in shared.splits],
+        )
+        for split in shared.splits
+    ]
+
+
+def _cells(shared: Shared, split: str, other: str) -> list[Cell]:
+    found = []
+    for kind, title in TITLES.items():
+        if count := shared.count(kind, split, other):
+            address = [shared.dataset.slug, kind, split, other]
+            found.append(Cell(kind, str(title), count, reverse("quality:ties", args=address)))
+    return found
+
+
+def sentences_of(shared: Shared) -> list[str]:
+    """Say in words what a lead must know before a score is believed."""
+    told = [_about_sources(shared), *_about_copies(shared), *_about_time(shared)]
+    return [words for words in told if words]
+
+
+def _about_sources(shared: Shared) -> str:
+    """Say how many sources stand in several splits; where all do, that is one sentence."""
+    torn, known = len(shared.torn), len(shared.sources)
+    if not torn:
+        return ""
+    places = [split for split in shared.splits if any(split in s for s in shared.sources.values())]
+    if all(len(counts) == len(places) for counts in shared.sources.values()):
+        words = _(
+            "Every source (%(n)s) stands in %(splits)s: a score says how well the model knows "
+            "these sources, not how well it does on new ones."
+        )
+        return words % {"n": known, "splits": _(" and in ").join(places)}
+    words = ngettext(
+        "%(torn)s of %(n)s sources stands in more than one split: the model may know it by heart.",
+        "%(torn)s of %(n)s sources stand in more than one split: the model may know them by heart.",
+        torn,
+    )
+    return words % {"torn": torn, "n": known}
+
+
+def _about_copies(shared: Shared) -> Iterable[str]:
+    for split, learned in ((Split.TEST, DIVIDED[:2]), (Split.VALIDATION, DIVIDED[:1])):
+        if n := len(shared.tied(split, learned)):
+            words = ngettext(
+                "%(n)s of %(all)s %(split)s items has a copy that is learned from.",
+                "%(n)s of %(all)s %(split)s items have a copy that is learned from.",
+                n,
+            )
+            yield words % {"n": n, "all": shared.sizes[split], "split": split}
+
+
+def _about_time(shared: Shared) -> Iterable[str]:
+    n = shared.early.get((Split.TEST, Split.TRAIN), 0)
+    if n:
+        words = _(
+            "%(n)s of %(all)s test items were captured before the last train item (%(day)s): the "
+            "model learns from what came later than they did."
+        )
+        day = date_format(shared.last[Split.TRAIN], "SHORT_DATE_FORMAT")
+        yield words % {"n": n, "all": shared.sizes[Split.TEST], "day": day}
+
+
+@dataclass(frozen=True)
+class Tied:
+    """An item beside its counterpart; `note` says what is counted there."""
+
+    item: Tile
+    other: Tile | None
+    note: str
+
+
+@dataclass(frozen=True)
+class TiedPage:
+    """One page of the pairs that a cell of the matrix counts."""
+
+    rows: list[Tied]
+    next: str
+
+
+def tied_page(dataset: Dataset, kind: str, split: str, *, other: str, after: str = "") -> TiedPage:
+    """Return the pairs of a cell in order of the items' keys; as many reads for many as for few."""
+    counterparts: Mapping[int, tuple[int, str]] = {}
+    items = divided(dataset).filter(split=split)
+    if kind == GROUP:
+        there = divided(dataset).filter(split=other).exclude(source_group="")
+        items = items.filter(source_group__in=there.values("source_group"))
+    elif kind == TIME:
+        last = _last_of(dataset, other)
+        items = items.filter(captured_at__lt=last.captured_at) if last else items.none()
+    else:
+        ties, split_of = ties_of(dataset, copy_pairs.load_pairs(dataset.pk) or [])
+        counterparts = {
+            tie.item: (tie.other, _alike_words(tie.score))
+            for tie in ties
+            if tie.evidence == kind and split_of[tie.item] == split and split_of[tie.other] == other
+        }
+        items = items.filter(one_of("pk", list(counterparts)))
+    rows = items.filter(key__gt=after).select_related("content", "label").order_by("key")
+    found = list(rows[: PAIRS_A_PAGE + 1])
+    shown = found[:PAIRS_A_PAGE]
+    if kind == GROUP:
+        counterparts = _of_same_source(dataset, shown, split=other)
+    elif kind == TIME and last:
+        counterparts = {item.pk: (last.pk, _captured_words(item, last)) for item in shown}
+    return TiedPage(
+        _beside(dataset, shown, counterparts),
+        next=shown[-1].key if len(found) > PAIRS_A_PAGE else "",
+    )
+
+
+def _alike_words(score: float) -> str:
+    return _("likeness %(score).2f") % {"score": score}
+
+
+def _last_of(dataset: Dataset, split: str) -> Item | None:
+    dated = divided(dataset).filter(split=split, captured_at__isnull=False)
+    return dated.order_by("-captured_at", "pk").first()
+
+
+def _captured_words(item: Item, last: Item) -> str:
+    assert item.captured_at
+    assert last.captured_at
+    days = (last.captured_at - item.captured_at).days
+    if not days:
+        return _("less than a day earlier")
+    return ngettext("%(n)s day earlier", "%(n)s days earlier", days) % {"n": days}
+
+
+def _of_same_source(
+    dataset: Dataset, items: list[Item], *, split: str
+) -> dict[int, tuple[int, str]]:
+    """Return one item of the same source in a split, and how many there are, for each item."""
+    groups = {item.source_group for item in items}
+    there = divided(dataset).filter(split=split, source_group__in=groups)
+    found = {
+        row["source_group"]: row
+        for row in there.values("source_group").annotate(n=Count("pk"), first=Min("pk")).order_by()
+    }
+    told = {}
+    for item in items:
+        row = found[item.source_group]
+        words = ngettext(
+            "source %(group)s: %(n)s item in %(split)s",
+            "source %(group)s: %(n)s items in %(split)s",
+            row["n"],
+        )
+        named = {"group": item.source_group, "n": row["n"], "split": split}
+        told[item.pk] = (row["first"], words % named)
+    return told
+
+
+def _beside(
+    dataset: Dataset, items: list[Item], counterparts: Mapping[int, tuple[int, str]]
+) -> list[Tied]:
+    others = Item.objects.filter(pk__in={counterparts[item.pk][0] for item in items})
+    everything = {item.pk: item for item in others.select_related("content", "label")}
+    everything |= {item.pk: item for item in items}
+    shown = Shown(dataset, Filter())
+    tiles = {tile.pk: tile for tile in tiles_of(shown, list(everything.values()))}
+    rows = []
+    for item in items:
+        other, note = counterparts[item.pk]
+        rows.append(Tied(tiles[item.pk], tiles.get(other), note))
+    return rows
+
+
+def is_cell(kind: str, split: str, *, other: str) -> bool:
+    """Tell whether an address names a cell of the matrix."""
+    return kind in TITLES and split in DIVIDED and other in DIVIDED
+
+
+def context_of(dataset: Dataset) -> dict[str, Any]:
+    """Return what the page of splits shows."""
+    shared = shared_by_splits(dataset)
+    rows = rows_of(shared)
+    crossed = (cells for row in rows for other, cells in row.cells if other != row.split)
+    return {
+        "shared": shared,
+        "rows": rows,
+        "sentences": sentences_of(shared),
+        "is_clean": shared.pairs is not None and not any(crossed),
+    }
