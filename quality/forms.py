@@ -131,6 +131,13 @@ class DecideForm(ButtonForm):
         return chosen
 
 
+class MendingForm(forms.Form):
+    """Which proposal of other splits is accepted, and that test items may change."""
+
+    digest = forms.CharField(max_length=16)
+    test_confirmed = forms.BooleanField(required=False)
+
+
 class SelectionForm(ButtonForm):
     """What the bar below Browse sends about the items selected, or about all of its filter."""
 

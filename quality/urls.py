@@ -31,6 +31,8 @@ urlpatterns = [
     path(
         "d/<slug:slug>/splits/<slug:evidence>/<slug:split>/<slug:other>/", splits.ties, name="ties"
     ),
+    path("d/<slug:slug>/splits/mend/", splits.mend, name="mend"),
+    path("d/<slug:slug>/splits/mend/undo/", splits.undo, name="mend_undo"),
     path("d/<slug:slug>/review/", review.review, name="review"),
     path("d/<slug:slug>/review/<slug:kind>/", review.queue, name="queue"),
     path("d/<slug:slug>/review/<slug:kind>/undo/", review.undo, name="undo"),

@@ -170,6 +170,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:checks": (REVIEWERS, "get"),
     "quality:splits": (REVIEWERS, "get"),
     "quality:ties": (REVIEWERS, "get"),
+    "quality:mend": (LEADS, "get"),
+    "quality:mend_undo": (LEADS, "post"),
     "quality:detect": (REVIEWERS, "post"),
     "quality:review": (REVIEWERS, "get"),
     "quality:queue": (REVIEWERS, "get"),

@@ -224,4 +224,7 @@ def done_words(decision: Decision) -> str:
     }
     to = {Action.RELABEL: "label", Action.MOVE: "split", Action.TAG: "tag"}
     action = Action(decision.action)
+    if action == Action.MOVE and len({state["split"] for state in decision.after}) > 1:
+        words = ngettext("%(n)s item moved to its split.", "%(n)s items moved to other splits.", n)
+        return words % {"n": n}
     return told[action] % {"n": n, "to": state.get(to.get(action, ""), "")}

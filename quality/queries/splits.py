@@ -367,10 +367,13 @@ def context_of(dataset: Dataset) -> dict[str, Any]:
     """Return what the page of splits shows."""
     shared = shared_by_splits(dataset)
     rows = rows_of(shared)
-    crossed = (cells for row in rows for other, cells in row.cells if other != row.split)
+    crossed = [
+        cell for row in rows for other, cells in row.cells if other != row.split for cell in cells
+    ]
     return {
         "shared": shared,
         "rows": rows,
         "sentences": sentences_of(shared),
-        "is_clean": shared.pairs is not None and not any(crossed),
+        "is_clean": shared.pairs is not None and not crossed,
+        "is_whole": all(cell.kind == TIME for cell in crossed),
     }

@@ -4,7 +4,7 @@ Items of the test split change only when that was confirmed; what has changed si
 as it is when a decision is undone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from labeling.services import rounds
 from labeling.services.rows import insert_rows
 from quality.models import Action, Decision, Flag, FlagState
 from quality.queries.filters import one_of
+from quality.queries.mending import MENDED
 from quality.services import flags, plans
 from quality.services.decisions import LONGEST_SECONDS
 from quality.services.plans import STATE, Plan, state_of
@@ -89,7 +90,22 @@ def move(selection: Selection, *, split: str) -> Decision:
     return _change(selection, rows, plan=plan, action=Action.MOVE)
 
 
-def _change(selection: Selection, rows: Sequence[Item], *, plan: Plan, action: Action) -> Decision:
+@transaction.atomic
+def mend(selection: Selection, *, splits: Mapping[int, str]) -> Decision:
+    """Put each item into the split that was proposed for it (by id): one decision, one undo."""
+    rows = selection.locked()
+    plan = Plan(move={item.pk: splits[item.pk] for item in rows if item.split != splits[item.pk]})
+    return _change(selection, rows, plan=plan, action=Action.MOVE, told={MENDED: True})
+
+
+def _change(
+    selection: Selection,
+    rows: Sequence[Item],
+    *,
+    plan: Plan,
+    action: Action,
+    told: dict[str, Any] | None = None,
+) -> Decision:
     wanted = plan.relabel.keys() | plan.exclude.keys() | plan.move.keys()
     changed = [item for item in rows if item.pk in wanted]
     if not changed:
@@ -99,12 +115,12 @@ def _change(selection: Selection, rows: Sequence[Item], *, plan: Plan, action: A
         raise TestItemsError(in_test)
     before = [state_of(item) for item in changed]
     plans.carry_out(plan, by=selection.by, reason="browse")
-    now = Item.objects.filter(pk__in=wanted).select_related("label").order_by("key")
+    now = Item.objects.filter(one_of("pk", wanted)).select_related("label").order_by("key")
     return _record(
         selection,
         action=action,
         before=before,
-        after=[state_of(item) for item in now],
+        after=[state_of(item) | (told or {}) for item in now],
         touches_test=bool(in_test),
     )
 

@@ -2,14 +2,21 @@
 
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from labeling import access
+from labeling.models import Dataset
+from quality.forms import MendingForm
+from quality.queries import chips, mending
 from quality.queries import splits as queries
 from quality.queries.flags import last_checks
 from quality.queries.runs import open_job
+from quality.services import selection as selecting
 
 
 @login_required
@@ -22,6 +29,8 @@ def splits(request: access.MemberRequest, slug: str) -> HttpResponse:
         "has_items": dataset.items.exists(),
         "job": open_job(dataset, "detect"),
         "checked": last_checks(dataset).get("leakage"),
+        "may_lead": dataset.viewer_role in access.LEADS,
+        "accepted": mending.last_mending(dataset),
         **queries.context_of(dataset),
     }
     return render(request, "quality/splits.html", context)
@@ -48,3 +57,66 @@ def ties(
         "next_url": f"?{urlencode({'after': page.next})}" if page.next else "",
     }
     return render(request, "quality/ties.html", context)
+
+
+@login_required
+def mend(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Splits that would hold copies and sources together: the proposal, and accepting it."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    context = {"dataset": dataset, "section": "checks"}
+    try:
+        proposed = mending.mending_of(dataset)
+    except ValueError as impossible:
+        return render(request, "quality/mend.html", {**context, "impossible": str(impossible)})
+    refusal = ""
+    if request.method == "POST":
+        refusal = _accept(request, dataset, proposed)
+        if not refusal:
+            return redirect("quality:splits", slug)
+    shown = {**context, **mending.context_of(dataset, proposed), "refusal": refusal}
+    return render(request, "quality/mend.html", shown, status=422 if refusal else 200)
+
+
+def _accept(request: access.MemberRequest, dataset: Dataset, proposed: mending.Mending) -> str:
+    """Carry a proposal out; returns why not, in words, or nothing."""
+    form = MendingForm(request.POST)
+    if not form.is_valid() or form.cleaned_data["digest"] != proposed.digest:
+        return _("The items have changed since this was proposed; look at the new proposal below.")
+    if len(proposed.moves) > mending.MOST_AT_ONCE:
+        return _("Too many items would move for one decision.")
+    chosen = selecting.Selection(
+        dataset,
+        list(proposed.moves),
+        by=request.user,
+        test_confirmed=form.cleaned_data["test_confirmed"],
+    )
+    try:
+        decision = selecting.mend(chosen, splits=proposed.moves)
+    except selecting.TestItemsError:
+        return _("This changes test items. Tick that you want it.")
+    except selecting.NothingToChangeError as nothing:
+        return str(nothing)
+    words = _("Check again to renew the queues; train again to measure on the new splits.")
+    messages.success(request, f"{chips.done_words(decision)} {words}")
+    return ""
+
+
+@login_required
+@require_POST
+def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Take the last accepted proposal back, where nothing newer moved an item."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    accepted = mending.last_mending(dataset)
+    if accepted is None:
+        messages.info(request, _("There is no accepted proposal to undo."))
+        return redirect("quality:splits", slug)
+    try:
+        undone = selecting.undo(accepted, by=request.user)
+    except selecting.NothingToChangeError as refusal:
+        messages.warning(request, str(refusal))
+        return redirect("quality:splits", slug)
+    words = _("%(n)s items are in their earlier splits again.") % {"n": undone.restored}
+    if undone.left:
+        words += " " + _("%(n)s were changed since and stay as they are.") % {"n": undone.left}
+    messages.success(request, words)
+    return redirect("quality:splits", slug)
