@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from labeling.forms.ids import MOST_ID
 from labeling.models import Annotator, Answer, Dataset, LabelClass
 from labeling.queries.crowd import SORTS
+from labeling.queries.worst_answers import MEASURES
 
 
 class CrowdForm(forms.Form):
@@ -29,6 +30,7 @@ class AnswersForm(forms.Form):
     answer = forms.ChoiceField(required=False, choices=[("", ""), *Answer.choices])
     round = forms.IntegerField(required=False, min_value=1, max_value=MOST_ID)
     gold = forms.BooleanField(required=False)
+    worst = forms.ChoiceField(required=False, choices=[("", ""), *((n, n) for n in MEASURES)])
     page = forms.IntegerField(required=False, min_value=1, max_value=100_000)
 
     def __init__(self, *args: Any, dataset: Dataset, **options: Any) -> None:

@@ -9,6 +9,7 @@ from labeling.crowd_findings import Findings
 from labeling.models import Annotation, Annotator, Answer, Dataset, LabelClass
 from labeling.queries.crowd import classes_of
 from labeling.queries.gold import answers as measured
+from labeling.queries.worst_answers import worst_first
 
 ANSWERS_A_PAGE = 100
 
@@ -24,6 +25,7 @@ class AnswersWanted:
     answer: str = ""
     round: int | None = None
     gold: bool = False
+    worst: str = ""
     page: int = 1
 
 
@@ -50,7 +52,7 @@ class Answers:
 
 
 def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | None) -> Answers:
-    """Return a page of the answers wanted, newest first."""
+    """Return a page of the answers wanted: newest first, or worst by a measure."""
     rows = Annotation.objects.filter(round__dataset=dataset, withdrawn_at__isnull=True)
     shown = Q(answer=wanted.answer) if wanted.answer else ~Q(answer=Answer.SKIP)
     rows = rows.filter(shown)
@@ -64,6 +66,8 @@ def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | No
         rows = rows.filter(pk__in=measured(dataset).values("pk"))
     if wanted.round:
         rows = rows.filter(round=wanted.round)
+    if wanted.worst:
+        return _worst(dataset, rows, wanted, found)
     start, end = (wanted.page - 1) * ANSWERS_A_PAGE, wanted.page * ANSWERS_A_PAGE
     rows = rows.order_by("-pk")
     if wanted.consensus and found:
@@ -73,10 +77,23 @@ def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | No
         total, page = len(ids), rows.filter(pk__in=ids[start:end].tolist())
     else:
         total, page = rows.count(), rows[start:end]
-    listed = list(
-        page.select_related("label", "asked", "round", "annotator__user", "item__content")
-    )
+    listed = list(_with_parts(page))
     return Answers(_beside_consensus(dataset, listed, found), total, wanted.page)
+
+
+def _worst(
+    dataset: Dataset, rows: QuerySet[Annotation], wanted: AnswersWanted, found: Findings | None
+) -> Answers:
+    ids = worst_first(dataset, rows, wanted.worst)
+    there = _with_parts(rows).in_bulk(
+        ids[(wanted.page - 1) * ANSWERS_A_PAGE : wanted.page * ANSWERS_A_PAGE]
+    )
+    listed = [there[pk] for pk in ids if pk in there]
+    return Answers(_beside_consensus(dataset, listed, found), len(ids), wanted.page)
+
+
+def _with_parts(rows: QuerySet[Annotation]) -> QuerySet[Annotation]:
+    return rows.select_related("label", "asked", "round", "annotator__user", "item__content")
 
 
 def _of_both(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from labeling.queries.rounds import answers_given
 
 SEED = 20_111  # of the resampling: the same answers give the same figures
 PAIRS_SHOWN = 10
+BEST = {"alpha": 1.0, "doubtful": 0.0, "gold": 1.0}
 
 
 def rounds_of(asking: Round) -> list[Round]:
@@ -52,6 +53,7 @@ class Compared:
     p_value: float | None
     is_shown: bool
     is_time: bool = False
+    urls: tuple[str, str] = ("", "")  # the answers behind each figure, worst first
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def comparison_of(pilot: Round) -> Comparison:
         pairs.append(Pair(names, row.first, row.second, row.items, (first, second)))
     arms = [_arm(row, said, second) for row, second in zip(rounds, (False, True))]
     is_told = all(arm.people > 1 for arm in arms)
-    return Comparison(arms, _measures(said, votes) if is_told else [], pairs)
+    return Comparison(arms, _measures(rounds, said, votes) if is_told else [], pairs)
 
 
 def _read(rounds: list[Round]) -> _Said:
@@ -174,13 +176,13 @@ def _arm(asking: Round, said: _Said, second: bool) -> Arm:
     return Arm(asking, int(mine.sum()), people, alpha.value, alpha.low, alpha.high, found.meaning)
 
 
-def _measures(said: _Said, votes: np.ndarray) -> list[Compared]:
+def _measures(rounds: list[Round], said: _Said, votes: np.ndarray) -> list[Compared]:
     from mlcore.wordings import alpha_of, share_of
 
     timed, known = ~np.isnan(said.seconds) & (said.seconds > 0), ~np.isnan(said.right)
     everything = np.ones(len(said.person), bool)
     logs = np.log(np.where(timed, said.seconds, 1.0))
-    return [
+    measures = [
         _compared("alpha", _("Agreement (Krippendorff’s alpha)"), said, alpha_of(votes)),
         _compared(
             "doubtful",
@@ -199,6 +201,18 @@ def _measures(said: _Said, votes: np.ndarray) -> list[Compared]:
             is_time=True,
         ),
     ]
+    return [replace(row, urls=_behind(rounds, row)) for row in measures]
+
+
+def _behind(rounds: list[Round], row: Compared) -> tuple[str, str]:
+    """Return where the answers behind both figures are listed; none behind a perfect one."""
+    first, second = (
+        ""
+        if value is None or round(value, 9) == BEST.get(row.name)
+        else answers_url(arm.dataset, round=arm.pk, worst=row.name)
+        for arm, value in zip(rounds, (row.first, row.second))
+    )
+    return first, second
 
 
 def _compared(

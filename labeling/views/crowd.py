@@ -21,6 +21,7 @@ from labeling.queries import readings as reading_queries
 from labeling.queries.disputes import open_disputes
 from labeling.queries.gold import by_annotator
 from labeling.queries.work_record import COLUMNS, work_record
+from labeling.queries.worst_answers import MEASURES
 from labeling.services import jobs
 from labeling.services import readings as reading_services
 from labeling.views.downloads import file_response
@@ -135,6 +136,8 @@ def answers(request: access.MemberRequest, slug: str) -> HttpResponse:
         "section": "crowd",
         "wanted": wanted,
         "answer_words": dict(form.fields["answer"].choices).get(wanted.answer, ""),  # type: ignore[attr-defined]
+        "worst_words": MEASURES[wanted.worst][0] if wanted.worst else "",
+        "of_round": wanted.round and dataset.rounds.filter(pk=wanted.round).first(),
         "found": found,
         "answers": listed,
         "rows": [(row, _words(row)) for row in listed.rows],

@@ -107,6 +107,43 @@ def test_a_wording_that_confuses_shows_in_agreement_gold_and_pairs(client: Clien
         assert listed.total == 3 * count  # all three answers of each name one of the two
 
 
+def test_each_figure_opens_the_answers_behind_it_worst_first(client: Client):
+    first, second = rounds_of(make_pilot(people=6, items=3, wanted=3))
+    lead, names = make_member(first.dataset), ["i00", "i01", "i02"]
+    known = first.dataset.classes.get(name="cat").pk
+    items = {item.key: item for item in first.dataset.items.all()}
+    gold.use_as_gold(
+        labels={items[key].pk: known for key in names[:2]}, dataset=first.dataset, by=lead, now=NOW
+    )
+    said = {
+        "i00": ("cat", "cat", "dog"),  # a third of the pairs agree
+        "i01": ("dog", "dog", "dog"),  # all agree, and all are wrong
+        "i02": ("cat", "unsure", "unsure"),
+    }
+    for number, user in enumerate(second.people.order_by("pk")):
+        person = annotator_for(dataset=first.dataset, user=user)
+        for key in names:
+            seconds = 1.0 + 3 * (key == "i02") + number
+            answer(second, items[key], person, said[key][number], seconds=seconds)
+    work_through(first, wrong=0.0)
+    alpha, doubtful, right, seconds = comparison_of(first).measures
+    client.force_login(lead)
+
+    def listed(address: str) -> list[tuple[str, str]]:
+        rows = client.get(address).context["answers"].rows
+        return [(row.given.item.key, str(row.given.label or row.given.answer)) for row in rows]
+
+    assert [row.urls[0] for row in (alpha, doubtful)] == ["", ""]  # under A all is perfect
+    assert listed(alpha.urls[1]) == [("i00", "cat"), ("i00", "cat"), ("i00", "dog")]
+    assert listed(doubtful.urls[1]) == [("i02", "unsure")] * 2
+    assert listed(right.urls[1]) == [("i01", "dog")] * 3 + [("i00", "dog")]
+    assert [key for key, _ in listed(seconds.urls[1])][:2] == ["i02", "i02"]
+    page = client.get(reverse("labeling:pilot", args=[first.dataset.slug, first.pk])).text
+    assert page.count("worst=") == 6
+    shown = client.get(alpha.urls[1]).text
+    assert "of items on which people disagree, the worst first in “Two ways”, wording B" in shown
+
+
 def test_the_same_wording_twice_shows_no_difference():
     first, second = rounds_of(make_pilot(people=10, items=40, wanted=3))
     work_through(first, wrong=0.1, seed=1)
