@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labeling.forms.asking import RoundForm
+from labeling.forms.asking import ORDERS, RoundForm
 from labeling.forms.ids import MOST_ID, ids_of
 from labeling.models import Answer, Dataset, Media, RoundKind, Split
 from labeling.models.datasets import LabelClass
@@ -240,4 +240,5 @@ class ShownRoundForm(RoundForm):
         super().__init__(*args, dataset=dataset, kind=kind, **options)
         self.keep_only([name for name in self.fields if name not in ("which", "keys")])
         if "order" in self.fields:
-            self.fields["order"].choices = self.ORDERS  # type: ignore[attr-defined]
+            learning = ORDERS[-1:] if kind == RoundKind.CLASSIFY else []
+            self.fields["order"].choices = [*self.ORDERS, *learning]  # type: ignore[attr-defined]

@@ -46,7 +46,7 @@ WHICH = [
 ORDERS = [
     ("random", _("Random")),
     ("listed", _("As listed: by key, or in the order of the keys below")),
-    (RoundOrder.LEARNING, _("What teaches the model most, anew after each training")),
+    (RoundOrder.LEARNING, _("What teaches the model most")),
 ]
 ITEMS = ("which", "keys", "order")
 ANSWERS = ("answers_wanted", "confident", "answers_least")
@@ -66,9 +66,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 LEARNING = _(
-    "The last one asks each item once, and again, up to the number below, where the label is in"
-    " doubt; a tenth stays random. It needs trainings while the round goes on. On 10,000 CIFAR-10"
-    " pictures it came with 59 % of the answers as far as a random order with 5,000."
+    "What teaches the model most: random until the next training, then put in order by it and by"
+    " each one after. Every item is asked once, and again, up to the number below, where its label"
+    " is in doubt; a tenth stays random. On 10,000 CIFAR-10 pictures this needed 59 % of the 5,000"
+    " answers that a random order took to come as far."
 )
 
 

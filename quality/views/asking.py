@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from labeling import access
 from labeling.forms.asking import KINDS as ROUND_KINDS
 from labeling.forms.asking import kind_of, usual
-from labeling.models import RoundKind
+from labeling.models import RoundKind, RoundOrder
 from labeling.services.asking import start_round
 from labeling.services.rounds import NothingToAskError
 from labeling.views.rounds import tell_left_out
@@ -29,7 +29,10 @@ def ask(request: access.MemberRequest, slug: str) -> HttpResponse:
     )
     if form.is_valid():
         chosen = dict(form.cleaned_data)
-        items = queries.ids_to_ask(shown, order=chosen.pop("order", "random"))
+        order = chosen.pop("order", "random")
+        items = queries.ids_to_ask(shown, order=order)
+        if order == RoundOrder.LEARNING:
+            chosen["order"] = order
         try:
             made = start_round(dataset=dataset, items=items, by=request.user, **chosen)
         except NothingToAskError as error:

@@ -17,6 +17,7 @@ from tests.factories import make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator
 
 pytestmark = pytest.mark.django_db
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def make_learning(items=3, *, wanted=3):
@@ -47,6 +48,40 @@ def test_an_item_gets_its_label_from_one_answer_and_more_people_only_when_asked_
     assert ask_again(asking=asking, places=[first.pk, second.pk]) == [first.pk]
     assert ask_again(asking=asking, places=[first.pk]) == []  # it waits for an answer already
     assert [item.pk for item in claim(asking, two, 5)] == [first.item_id]
+
+
+def test_a_round_made_by_its_form_hands_out_in_the_order_of_the_last_training(client):
+    dataset = make_dataset()
+    items = [make_item(dataset).pk for _ in range(6)]
+    client.force_login(make_member(dataset, Role.LEAD), backend=BACKEND)
+    form = reverse("labeling:new_round", args=[dataset.slug])
+    assert "What teaches the model most: random until" in client.get(form).text
+    assert "learning" not in client.get(form, {"kind": "verify"}).text
+    sent = {"kind": "classify", "name": "r", "which": "all", "order": "learning"}
+    client.post(form, {**sent, "answers_wanted": 2})
+    asking = dataset.rounds.get()
+    by_worth = [asking.round_items.get(item=pk).pk for pk in reversed(items)]
+    set_order(asking=asking, places=by_worth)
+    address = reverse("labeling:annotate_claims", args=[asking.pk])
+    told = client.post(address, '{"count": 5}', content_type="application/json").json()
+    assert [row["item"] for row in told["items"]] == items[:0:-1]
+    page = client.get(reverse("labeling:round", args=[dataset.slug, asking.pk])).text
+    assert "at most 2, what teaches the model most first" in page
+
+
+def test_browse_asks_what_it_shows_in_a_learning_order(client):
+    dataset = make_dataset()
+    shown = [make_item(dataset, split=split).pk for split in ("train", "train", "test")][:2]
+    client.force_login(make_member(dataset, Role.LEAD), backend=BACKEND)
+    address = reverse("quality:ask", args=[dataset.slug]) + "?split=train"
+    assert 'value="learning"' in client.get(address).text
+    assert 'value="learning"' not in client.get(address + "&kind=verify").text
+    client.post(
+        address, {"kind": "classify", "name": "r", "order": "learning", "answers_wanted": 1}
+    )
+    asking = dataset.rounds.get()
+    assert asking.is_learning
+    assert sorted(asking.round_items.values_list("item", flat=True)) == shown
 
 
 def test_where_two_differ_a_third_decides_and_where_nobody_agrees_there_is_no_label():
