@@ -158,7 +158,7 @@ def tight_share(clips: Iterable[Mapping[str, object]]) -> float:
 
 
 def _numbers(facts: Mapping[str, object]) -> dict[str, float]:
-    return {name: float(fact) for name, fact in facts.items() if isinstance(fact, int | float)}
+    return {name: fact for name, fact in facts.items() if isinstance(fact, (int, float))}
 
 
 def _edges(value: Mapping[str, float]) -> dict[str, float]:

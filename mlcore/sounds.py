@@ -9,7 +9,9 @@ with a narrow range is steady noise (5,188 Speech Commands clips looked at).
 
 import hashlib
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -30,6 +32,12 @@ from mlcore.riff import WavHeader, closed_wav, pcm16_wav, read_wav_header
 
 #: Samples (frames x channels) that are decoded at most: 256 MB, 25 minutes of mono 44.1 kHz.
 MOST_SAMPLES = 64_000_000
+
+#: Samples of clips of one length that are measured together; their arrays take 25 MB.
+SAMPLES_TOGETHER = 2**20
+
+#: Lengths of which clips wait for company at most, so that memory stays small.
+MOST_SHAPES = 64
 
 #: Pairs of least and greatest sample that a preview holds.
 PEAK_PAIRS = 400
@@ -55,13 +63,29 @@ PLAIN_CHANNELS = frozenset({1, 2})
 
 @dataclass(frozen=True)
 class Clip:
-    """Decoded sound: `samples` is float32 of shape (frames, channels), 1.0 is full scale."""
+    """Decoded sound: `samples` is float32 of shape (frames, channels), 1.0 is full scale.
+
+    `steps` are the same samples as 16-bit numbers, where they were read as such.
+    """
 
     samples: np.ndarray
     rate: int
     subtype: str
     promised: int
     not_finite: int
+    steps: memoryview | None = None
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file that could be decoded; `missing` seconds of what it promises are not there."""
+
+    content: bytes
+    name: str
+    kind: str
+    header: WavHeader | None
+    clip: Clip
+    missing: float
 
 
 def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) -> Measured:
@@ -83,14 +107,70 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
         not_finite (samples), and those of `mlcore.levels.level_facts`.
         Oddities: wrong_extension, truncated_tail, open_ended_header, not_finite,
         over_full_scale, many_channels, mono_of_many, blank, tiny.
-        `pixel_hash` is over the 32-bit float samples with rate and channels: equal for a WAV
-        and the FLAC made of it.
+        `pixel_hash` is over the samples with rate and channels: equal for a WAV and the FLAC
+        made of it.
 
     Raises
     ------
     UnusableFile
         zero_bytes, too_large, truncated, unreadable, unsupported, not_media.
     """
+    (found,) = measure_sounds([(content, name)], most_bytes=most_bytes)
+    if isinstance(found, UnusableFile):
+        raise found
+    return found
+
+
+def measure_sounds(
+    files: Iterable[tuple[bytes, str]], *, most_bytes: int = MOST_BYTES
+) -> list[Measured | UnusableFile]:
+    """Measure sounds, those of one length together, which takes half the time of one by one.
+
+    Parameters
+    ----------
+    files : iterable of (bytes, str)
+        Contents and names as for `measure_sound`.
+    most_bytes : int
+        Larger files are refused.
+
+    Returns
+    -------
+    list of Measured or UnusableFile
+        In the order of the files; each as `measure_sound` returns or raises it.
+    """
+    _keep_freed_memory()
+    found: dict[int, Measured | UnusableFile] = {}
+    waiting: dict[tuple[int, ...], dict[int, _Opened]] = {}
+    for place, (content, name) in enumerate(files):
+        try:
+            opened = _open(content, name, most_bytes)
+        except UnusableFile as error:
+            found[place] = error
+            continue
+        shape = (opened.clip.rate, *opened.clip.samples.shape)
+        alike = waiting.setdefault(shape, {})
+        alike[place] = opened
+        if len(alike) * opened.clip.samples.size >= SAMPLES_TOGETHER:
+            found.update(_measure_alike(waiting.pop(shape)))
+        elif len(waiting) >= MOST_SHAPES:
+            found.update(_measure_alike(waiting.pop(next(iter(waiting)))))
+    for alike in waiting.values():
+        found.update(_measure_alike(alike))
+    return [found[place] for place in range(len(found))]
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Let a process keep up to 64 MB that it freed, which saves a third of the time.
+
+    Else glibc hands the arrays of each few clips back and the kernel clears them anew. Once a
+    block of this size was freed, its limits have grown (mallopt(3), M_MMAP_THRESHOLD); others
+    ignore it. The block is never touched, so it takes no memory.
+    """
+    np.empty(31 * 2**20, np.uint8)
+
+
+def _open(content: bytes, name: str, most_bytes: int) -> _Opened:
     kind = real_type(content, wanted=SOUND_TYPES, noun="sound", most_bytes=most_bytes)
     header = read_wav_header(content) if kind == "wav" else None
     clip = _read_clip(content, kind, header)
@@ -102,6 +182,23 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
             f"The header promises {there + missing:.2f} s of sound, but the file breaks off "
             f"after {there:.2f} s ({len(content):,} bytes).",
         )
+    return _Opened(content, name, kind, header, clip, missing)
+
+
+def _measure_alike(opened: dict[int, _Opened]) -> dict[int, Measured]:
+    """Measure clips of one length, rate and number of channels."""
+    clips = [one.clip.samples for one in opened.values()]
+    stacked = np.stack(clips) if len(clips) > 1 else clips[0][None]
+    levels = level_facts(stacked, next(iter(opened.values())).clip.rate)
+    previews = peaks(stacked)
+    return {
+        place: _measured(one, facts, preview)
+        for (place, one), facts, preview in zip(opened.items(), levels, previews, strict=True)
+    }
+
+
+def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measured:
+    clip, kind = opened.clip, opened.kind
     facts: dict[str, Fact] = {
         "sample_rate": clip.rate,
         "channels": clip.samples.shape[1],
@@ -109,22 +206,22 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
         "seconds": round(len(clip.samples) / clip.rate, 4),
         "samples": len(clip.samples),
         "not_finite": clip.not_finite,
-        **level_facts(clip.samples, clip.rate),
+        **levels,
     }
-    found = name_oddity(name, kind) + _file_oddities(content, kind, header, missing)
-    display = _display(kind, clip, header)
+    by_name, by_file = name_oddity(opened.name, kind), _file_oddities(opened)
+    display = _display(kind, clip, opened.header)
     return Measured(
-        sha256=sha256_of(content),
-        size=len(content),
+        sha256=sha256_of(opened.content),
+        size=len(opened.content),
         type=kind,
         mime=MIME[kind],
         facts=facts,
-        oddities=found + _sound_oddities(clip),
+        oddities=by_name + by_file + _sound_oddities(clip),
         pixel_hash=_sample_hash(clip),
         phash=None,
         mirror_phash=None,
         flat=False,
-        preview=peaks(clip.samples),
+        preview=preview,
         preview_mime="application/octet-stream",
         display=display,
         display_mime=MIME["wav"] if display else "",
@@ -155,7 +252,7 @@ def _plain_clip(content: bytes, header: WavHeader) -> Clip | None:
         return None
     steps = np.frombuffer(content, "<i2", frames * header.channels, header.start)
     samples = (steps * np.float32(1 / 32_768)).reshape(frames, header.channels)
-    return Clip(samples, header.rate, "PCM_16", frames, 0)
+    return Clip(samples, header.rate, "PCM_16", frames, 0, steps.data.cast("B"))
 
 
 def _decode(content: bytes, kind: str) -> Clip:
@@ -196,17 +293,15 @@ def _missing_seconds(clip: Clip, header: WavHeader | None) -> float:
     return max(0, clip.promised - len(clip.samples)) / clip.rate
 
 
-def _file_oddities(
-    content: bytes, kind: str, header: WavHeader | None, missing: float
-) -> tuple[Oddity, ...]:
+def _file_oddities(opened: _Opened) -> tuple[Oddity, ...]:
     found = []
-    if missing > 0:
-        reason = f"The last {1000 * missing:.1f} ms that the header promises are missing."
+    if opened.missing > 0:
+        reason = f"The last {1000 * opened.missing:.1f} ms that the header promises are missing."
         found.append(Oddity("truncated_tail", reason))
-    if header is not None and header.open_ended:
+    if opened.header is not None and opened.header.open_ended:
         reason = "The header gives no length (a recording that was never closed)."
         found.append(Oddity("open_ended_header", reason))
-    if kind == "ogg" and not _ogg_is_closed(content):
+    if opened.kind == "ogg" and not _ogg_is_closed(opened.content):
         found.append(Oddity("truncated_tail", "The last Ogg page is not marked as the end."))
     return tuple(found)
 
@@ -221,8 +316,7 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
     found = []
     samples, channels = clip.samples, clip.samples.shape[1]
     seconds = len(samples) / clip.rate
-    low, high = float(samples.min()), float(samples.max())
-    peak = max(high, -low)
+    peak = max(float(samples.max()), -float(samples.min()))
     if clip.not_finite:
         reason = f"{clip.not_finite:,} samples are not numbers; they were taken as silence."
         found.append(Oddity("not_finite", reason))
@@ -236,7 +330,7 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
         if loud < channels:
             reason = f"Only {loud} of {channels} channels have any sound."
             found.append(Oddity("mono_of_many", reason))
-    if low == high:
+    if samples[0, 0] == samples[-1, -1] and samples.min() == samples.max():
         found.append(Oddity("blank", "Every sample is the same: digital silence."))
     if seconds < TINY_SECONDS:
         found.append(Oddity("tiny", f"Only {1000 * seconds:.1f} ms long."))
@@ -244,38 +338,60 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
 
 
 def _sample_hash(clip: Clip) -> str:
+    """Hash samples as 16-bit steps where they are such, else as 32-bit floats."""
     digest = hashlib.sha256(f"{clip.rate} {clip.samples.shape[1]}\n".encode())
-    # Adding zero turns -0.0, which some decoders write, into 0.0.
-    digest.update(np.ascontiguousarray(clip.samples + np.float32(0), "<f4").data)
+    digest.update(clip.steps or _steps(clip.samples) or _floats(clip.samples))
     return digest.hexdigest()
 
 
-def peaks(samples: np.ndarray) -> bytes:
-    """Return the waveform as pairs of uint8, least and greatest of each stretch.
+def _steps(samples: np.ndarray) -> bytes | None:
+    scaled = samples * np.float32(32_768)
+    if scaled.min() < -32_768 or scaled.max() > 32_767:
+        return None
+    steps = scaled.astype("<i2")
+    return steps.tobytes() if np.array_equal(steps, scaled) else None
+
+
+def _floats(samples: np.ndarray) -> bytes:
+    # Adding zero turns -0.0, which some decoders write, into 0.0.
+    return (samples + np.float32(0)).astype("<f4", order="C").tobytes()
+
+
+def peaks(clips: np.ndarray) -> list[bytes]:
+    """Return waveforms as pairs of uint8, least and greatest of each stretch.
 
     Parameters
     ----------
-    samples : float ndarray of shape (n_frames, n_channels)
+    clips : float ndarray of shape (n_clips, n_frames, n_channels)
 
     Returns
     -------
-    bytes
-        At most `PEAK_PAIRS` pairs: least, greatest, least, greatest ... Value v stands for
+    list of bytes
+        At most `PEAK_PAIRS` pairs each: least, greatest, least, greatest ... Value v stands for
         (v - 128) / 127 of the clip's own peak (fact `peak`), so soft clips stay visible and
         a page can draw either scale; 128 is zero.
 
     Examples
     --------
-    >>> list(peaks(np.array([[0.0], [0.5], [-0.5], [0.25]])))
-    [128, 128, 255, 255, 1, 1, 192, 192]
+    >>> [list(one) for one in peaks(np.array([[[0.0], [0.5], [-0.5], [0.25]]]))]
+    [[128, 128, 255, 255, 1, 1, 192, 192]]
     """
-    mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
-    pairs = min(PEAK_PAIRS, len(mono))
-    starts = np.arange(pairs) * len(mono) // pairs
-    low, high = np.minimum.reduceat(mono, starts), np.maximum.reduceat(mono, starts)
-    scale = 127 / max(float(samples.max()), -float(samples.min()), LEAST_PEAK)
-    values = np.stack([low, high], axis=1) * scale + 128
-    return bytes(np.clip(np.rint(values), 1, 255).astype(np.uint8).ravel())
+    mono = clips.mean(axis=2) if clips.shape[2] > 1 else clips[..., 0]
+    samples = mono.shape[1]
+    pairs = min(PEAK_PAIRS, samples)
+    if samples % pairs == 0:  # three times as fast as by starts
+        stretches = np.ascontiguousarray(mono.reshape(len(mono), pairs, -1).transpose(2, 0, 1))
+        low, high = stretches.min(axis=0), stretches.max(axis=0)
+    else:
+        starts = np.arange(pairs) * samples // pairs
+        low = np.minimum.reduceat(mono, starts, axis=1)
+        high = np.maximum.reduceat(mono, starts, axis=1)
+    if clips.shape[2] > 1:
+        peak = np.maximum(clips.max(axis=(1, 2)), -clips.min(axis=(1, 2)))
+    else:
+        peak = np.maximum(high.max(axis=1), -low.min(axis=1))
+    values = np.stack([low, high], axis=2) * (127 / np.maximum(peak, LEAST_PEAK))[:, None, None]
+    return [one.tobytes() for one in np.clip(values + 128.5, 1, 255).astype(np.uint8)]
 
 
 def _display(kind: str, clip: Clip, header: WavHeader | None) -> bytes | None:

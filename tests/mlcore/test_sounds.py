@@ -5,6 +5,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Callable
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlcore.files import Measured, UnusableFile
-from mlcore.levels import run_lengths
+from mlcore.flat_tops import runs_of
 from mlcore.riff import pcm16_wav
-from mlcore.sounds import PEAK_PAIRS, decode_sound, measure_sound
+from mlcore.sounds import PEAK_PAIRS, decode_sound, measure_sound, measure_sounds
 from tests.shared import shared_path
 
 RATE = 16_000
@@ -217,11 +218,40 @@ def test_plain_wav_is_read_as_the_library_reads_it(data: st.DataObject) -> None:
     assert (clip.rate, clip.subtype) == (expected_rate, "PCM_16")
 
 
-@given(st.lists(st.booleans(), max_size=60))
-def test_runs_cover_every_marked_sample_once(marks: list[bool]) -> None:
-    runs = run_lengths(np.array(marks, bool))
-    assert runs.sum() == sum(marks)
-    assert (runs > 0).all()
+@given(st.lists(st.lists(st.booleans(), min_size=9, max_size=9), min_size=1, max_size=5))
+def test_runs_are_those_of_each_row(marks: list[list[bool]]) -> None:
+    rows, lengths = runs_of(np.array(marks, bool))
+    told = [[int(n) for n in lengths[rows == row]] for row in range(len(marks))]
+    assert told == [[len(list(run)) for on, run in groupby(row) if on] for row in marks]
+
+
+def alone_or_refusal(content: bytes) -> str:
+    try:
+        return repr(measure_sound(content, "x.wav"))
+    except UnusableFile as refused:
+        return repr(refused)
+
+
+MIXED = [
+    saved(word()),
+    saved(np.zeros((RATE, 1))),
+    saved(np.clip(8 * word(1), -1, 1)),
+    saved(np.pad(word(2)[4000:12_000], ((4000, 4000), (0, 0)))),
+    saved(np.hstack([word(3), -0.5 * word(4)])),
+    saved(np.hstack([word(), 0 * word()]), "FLAC"),
+    saved(word(5) * 1.4, subtype="FLOAT"),
+    saved(word()[:7001], "OGG"),
+    saved(word()[:5]),
+    saved(word())[:9000],
+    b"",
+]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.sampled_from(range(len(MIXED))), max_size=40))
+def test_sounds_measured_together_are_told_as_each_alone(chosen: list[int]) -> None:
+    alone = [alone_or_refusal(MIXED[one]) for one in chosen]
+    assert list(map(repr, measure_sounds((MIXED[one], "x.wav") for one in chosen))) == alone
 
 
 @settings(deadline=None, max_examples=60)
