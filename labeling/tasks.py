@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from labeling.models import Job
 from labeling.queries.crowd import KIND, crowds_to_measure
-from labeling.services import crowd, guards, jobs, rounds
+from labeling.services import crowd, guards, jobs, restoring, rounds
 from labeling.services.intake import answers, importing
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,12 @@ def import_upload(self: Task, job_id: int) -> None:
 def import_annotations(self: Task, job_id: int) -> None:
     """Import what people answered elsewhere."""
     jobs.carry_out(job_id, answers.import_answers, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.restore", bind=True)
+def restore_version(self: Task, job_id: int) -> None:
+    """Make a dataset what a version holds."""
+    jobs.carry_out(job_id, restoring.restore, task_id=self.request.id or "")
 
 
 @shared_task(name=f"winnow.{KIND}", bind=True)

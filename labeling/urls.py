@@ -123,5 +123,10 @@ urlpatterns = [
     ),
     path("d/<slug:slug>/versions/", versions.versions, name="versions"),
     path("d/<slug:slug>/versions/freeze/", versions.freeze, name="freeze_version"),
+    path("d/<slug:slug>/versions/<int:number>/tag/", versions.tag, name="tag_version"),
+    path("d/<slug:slug>/versions/<int:number>/restore/", versions.restore, name="restore_version"),
+    path(
+        "d/<slug:slug>/versions/<int:number>/manifest.jsonl.gz", versions.manifest, name="manifest"
+    ),
     path("system/", system.system, name="system"),
 ]

@@ -16,6 +16,7 @@ from quality.views import (
     review,
     runs,
     splits,
+    versions,
     ways_back,
 )
 
@@ -69,5 +70,6 @@ urlpatterns = [
         name="changed_items",
     ),
     path("d/<slug:slug>/before-after/<int:pk>/<str:side>.csv", compare.compared, name="compared"),
+    path("d/<slug:slug>/versions/difference/", versions.difference, name="version_difference"),
     path("d/<slug:slug>/export/<str:what>.<str:form>", export.export, name="export"),
 ]

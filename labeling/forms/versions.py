@@ -10,3 +10,9 @@ class FreezeForm(forms.Form):
     note = forms.CharField(
         label=_("Note"), max_length=200, required=False, help_text=_("Why now, in a few words.")
     )
+
+
+class TagForm(forms.Form):
+    """A name beside a version's number."""
+
+    tag = forms.SlugField(label=_("Tag"), max_length=40, required=False)

@@ -169,6 +169,7 @@ class Version(models.Model):
     items = models.PositiveIntegerField()
     labelled = models.PositiveIntegerField()
     note = models.CharField(max_length=200, blank=True)
+    tag = models.CharField(max_length=40, blank=True, help_text="a name beside the number")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
@@ -178,6 +179,9 @@ class Version(models.Model):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(fields=["dataset", "number"], name="one_version_a_number"),
+            models.UniqueConstraint(
+                fields=["dataset", "tag"], condition=~Q(tag=""), name="one_version_a_tag"
+            ),
         ]
 
     def __str__(self) -> str:

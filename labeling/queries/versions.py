@@ -1,14 +1,51 @@
-"""Reads about versions: the list, and what changed from one to the next."""
+"""Reads about versions: the list, and what changed from one to another."""
 
+import gzip
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from labeling import storage
 from labeling.models import Dataset, Version
-from labeling.models.items import WITHDRAWN
 
 VERSIONS_SHOWN = 50
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One item that two versions hold differently, or that only one of them holds."""
+
+    key: str
+    was: Line | None
+    now: Line | None
+
+    @property
+    def kinds(self) -> list[str]:
+        """What changed: added, left_out, relabelled, labelled, unlabelled, moved, file, details."""
+        if self.was is None or self.now is None:
+            return ["added" if self.was is None else "left_out"]
+        was, now, found = self.was, self.now, []
+        if was["label"] != now["label"]:
+            found.append(_label_kind(was["label"], now["label"]))
+        if was["split"] != now["split"]:
+            found.append("moved")
+        if was["sha256"] != now["sha256"]:
+            found.append("file")
+        return found or ["details"]  # source of the label, group, date, metadata
+
+
+KINDS = (
+    "relabelled", "labelled", "unlabelled", "added", "left_out", "moved", "file", "details",
+)  # fmt: skip
+
+
+def _label_kind(was: str | None, now: str | None) -> str:
+    if was is None:
+        return "labelled"
+    return "unlabelled" if now is None else "relabelled"
 
 
 @dataclass(frozen=True)
@@ -30,31 +67,45 @@ def versions_of(dataset: Dataset) -> list[Version]:
     return list(rows[: VERSIONS_SHOWN + 1])
 
 
-def changes_between(before: Iterator[dict[str, Any]], after: Iterator[dict[str, Any]]) -> Changes:
-    """Compare two manifests, both sorted by key, holding one line of each at a time."""
-    added = gone = relabelled = moved = 0
-    withdrawn: Counter[str] = Counter()  # lines without their keys: out of order, counted apart
-    before, after = _without(before, withdrawn, "before"), _without(after, withdrawn, "after")
-    old, new = next(before, None), next(after, None)
+def changes_of(before: Version, after: Version) -> Iterator[Change]:
+    """Yield what differs, by key, as it was frozen; what is the same in both is not even parsed.
+
+    Of people who withdrew consent since, this still tells: pages show `tombstones.masked` lines.
+    """
+    return merged(_lines(before), _lines(after))
+
+
+def merged(olds: Iterator[bytes], news: Iterator[bytes]) -> Iterator[Change]:
+    """Walk the lines of two manifests, both sorted by key, holding one of each at a time."""
+    old, new = next(olds, None), next(news, None)
     while old or new:
-        if old is None or (new is not None and new["key"] < old["key"]):
-            added, new = added + 1, next(after, None)
-        elif new is None or old["key"] < new["key"]:
-            gone, old = gone + 1, next(before, None)
-        else:
-            relabelled += old["label"] != new["label"]
-            moved += old["split"] != new["split"]
-            old, new = next(before, None), next(after, None)
-    gone += max(0, withdrawn["before"] - withdrawn["after"])
-    added += max(0, withdrawn["after"] - withdrawn["before"])
-    return Changes(added, gone, relabelled, moved)
+        if old == new:
+            old, new = next(olds, None), next(news, None)
+            continue
+        was = json.loads(old) if old else None
+        now = json.loads(new) if new else None
+        if was and (now is None or was["key"] < now["key"]):
+            now = None
+        elif now and (was is None or now["key"] < was["key"]):
+            was = None
+        yield Change(key=(was or now or {})["key"], was=was, now=now)
+        old = next(olds, None) if was else old
+        new = next(news, None) if now else new
 
 
-def _without(
-    lines: Iterator[dict[str, Any]], withdrawn: "Counter[str]", side: str
-) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        if line["sha256"] == WITHDRAWN:
-            withdrawn[side] += 1
-        else:
-            yield line
+def _lines(version: Version) -> Iterator[bytes]:
+    with gzip.open(storage.path_of(version.digest)) as lines:
+        yield from lines
+
+
+def changes_between(before: Version, after: Version) -> Changes:
+    """Count what differs."""
+    kinds: Counter[str] = Counter()
+    for change in changes_of(before, after):
+        kinds.update(change.kinds)
+    return Changes(
+        added=kinds["added"],
+        gone=kinds["left_out"],
+        relabelled=kinds["relabelled"] + kinds["labelled"] + kinds["unlabelled"],
+        moved=kinds["moved"],
+    )

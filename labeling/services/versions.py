@@ -4,9 +4,9 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from labeling import storage
@@ -48,6 +48,40 @@ def freeze_version(
             note=note,
         )
     return version, True
+
+
+class TagTakenError(Exception):
+    """Another version of the dataset has this tag."""
+
+
+def tag_version(*, version: Version, tag: str) -> None:
+    """Give a version a name beside its number; an empty one takes the name away."""
+    try:
+        with transaction.atomic():
+            Version.objects.filter(pk=version.pk).update(tag=tag)
+    except IntegrityError as error:
+        raise TagTakenError(f"Another version is tagged {tag} already.") from error
+
+
+def manifest_of(version: Version) -> IO[bytes]:
+    """Open the stored manifest: the sha256 of these bytes is the version's digest.
+
+    Raises
+    ------
+    ErasedError
+        When somebody in it withdrew consent since: the frozen lines would name them.
+    """
+    gone = tombstones.keys_of(version.dataset_id)
+    if gone and any(
+        tombstones.tombstone_key(version.dataset_id, line["key"]) in gone
+        for line in read_frozen(version)
+    ):
+        raise ErasedError("Somebody in this version withdrew consent; take its list instead.")
+    return storage.path_of(version.digest).open("rb")
+
+
+class ErasedError(Exception):
+    """What is asked for tells of somebody who withdrew consent."""
 
 
 def manifest_line(item: Item) -> dict[str, Any]:

@@ -1,18 +1,20 @@
-"""The versions of a dataset: freeze, see what changed, take along."""
+"""The versions of a dataset: freeze, see what changed, name, take along, bring back."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
-from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.http import FileResponse, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from labeling import access
-from labeling.forms.versions import FreezeForm
+from labeling import access, tasks
+from labeling.forms.versions import FreezeForm, TagForm
 from labeling.models import Version
 from labeling.queries import versions as queries
-from labeling.services.versions import NothingToFreezeError, freeze_version, read_frozen
+from labeling.services import jobs, restoring
+from labeling.services import versions as services
+from labeling.services.versions import NothingToFreezeError, freeze_version
 from labeling.storage import DiskFullError
 
 CHANGES_KEPT_SECONDS = 7 * 24 * 3600  # two digests never give another answer
@@ -53,7 +55,7 @@ class _Comparing:
         found: queries.Changes | None = cache.get(key)
         if found is None and self.left > 0:
             self.left -= previous.items + version.items
-            found = queries.changes_between(read_frozen(previous), read_frozen(version))
+            found = queries.changes_between(previous, version)
             cache.set(key, found, CHANGES_KEPT_SECONDS)
         return found
 
@@ -73,3 +75,49 @@ def freeze(request: access.MemberRequest, slug: str) -> HttpResponse:
         words = _("Frozen as v%(n)d.") if is_new else _("Nothing changed since v%(n)d.")
         messages.success(request, words % {"n": version.number})
     return redirect("labeling:versions", slug)
+
+
+@login_required
+@require_POST
+def tag(request: access.MemberRequest, slug: str, number: int) -> HttpResponse:
+    """Give a version a name beside its number, or take it away."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    version = get_object_or_404(dataset.versions, number=number)
+    form = TagForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("A tag is letters, digits, - and _, at most 40."))
+    else:
+        try:
+            services.tag_version(version=version, tag=form.cleaned_data["tag"])
+        except services.TagTakenError as refusal:
+            messages.error(request, str(refusal))
+    return redirect("labeling:versions", slug)
+
+
+@login_required
+@require_POST
+def restore(request: access.MemberRequest, slug: str, number: int) -> HttpResponse:
+    """Open and send the job that makes the dataset what a version holds."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    version = get_object_or_404(dataset.versions, number=number)
+    try:
+        job = restoring.open_restoring(version=version, by=request.user)
+    except (jobs.Refused, jobs.JobOpenError) as refusal:
+        messages.error(request, str(refusal))
+        return redirect("labeling:versions", slug)
+    tasks.send(job)
+    return redirect(job)
+
+
+@login_required
+def manifest(request: access.MemberRequest, slug: str, number: int) -> HttpResponse | FileResponse:
+    """The bytes whose sha256 is the digest."""
+    dataset = access.dataset_for(request.user, slug, roles=access.REVIEWERS)
+    version = get_object_or_404(dataset.versions, number=number)
+    try:
+        content = services.manifest_of(version)
+    except services.ErasedError as refusal:
+        messages.error(request, str(refusal))
+        return redirect("labeling:versions", slug)
+    name = f"{dataset.slug}-v{version.number}.jsonl.gz"
+    return FileResponse(content, as_attachment=True, filename=name, content_type="application/gzip")

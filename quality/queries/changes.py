@@ -1,15 +1,29 @@
-"""What lies between two versions: items, labels, splits, and the people who did it."""
+"""What lies between two versions: items, labels, splits, and who did it when and why."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
-from labeling.models import Annotation, LabelChange, LabelSource, Split, Version
-from labeling.services.versions import read_manifest
+from labeling.models import (
+    Annotation,
+    Item,
+    LabelChange,
+    LabelSource,
+    Outcome,
+    Split,
+    UploadEntry,
+    Version,
+)
+from labeling.queries.versions import Change, changes_of
+from labeling.services import tombstones
 from quality.models import Action, Decision
+
+LABEL_KINDS = {"relabelled", "labelled", "unlabelled"}
 
 
 @dataclass(frozen=True)
@@ -26,25 +40,14 @@ class Difference:
 
 
 def difference_between(old: Version, new: Version) -> Difference:
-    """Compare two manifests line by line; test_labels counts the earlier version's test items."""
-    before = {line["key"]: line for line in read_manifest(old)}
-    after = {line["key"]: line for line in read_manifest(new)}
+    """Count what differs; test_labels counts the earlier version's test items."""
     kinds: Counter[str] = Counter()
-    for key in before.keys() & after.keys():
-        was, now = before[key], after[key]
-        kinds["moved"] += was["split"] != now["split"]
-        if was["label"] != now["label"]:
-            kinds[_kind_of_change(was["label"], now["label"])] += 1
-            kinds["test_labels"] += was["split"] == Split.TEST
-    return Difference(
-        relabelled=kinds["relabelled"],
-        labelled=kinds["labelled"],
-        unlabelled=kinds["unlabelled"],
-        added=len(after.keys() - before.keys()),
-        left_out=len(before.keys() - after.keys()),
-        moved=kinds["moved"],
-        test_labels=kinds["test_labels"],
-    )
+    for change in changes_of(old, new):
+        kinds.update(change.kinds)
+        if change.was and set(change.kinds) & LABEL_KINDS:
+            kinds["test_labels"] += change.was["split"] == Split.TEST
+    names = [field.name for field in fields(Difference)]
+    return Difference(**{name: kinds[name] for name in names})
 
 
 def work_between(old: Version, new: Version) -> dict[str, Any]:
@@ -111,7 +114,107 @@ def _changed_by(changes: QuerySet[LabelChange]) -> list[dict[str, Any]]:
     return [{"name": name, "n": n} for name, n in counted.most_common()]
 
 
-def _kind_of_change(was: str | None, now: str | None) -> str:
-    if was is None:
-        return "labelled"
-    return "unlabelled" if now is None else "relabelled"
+@dataclass(frozen=True)
+class Explained:
+    """A change with its item and the person, moment and reason that history keeps of it."""
+
+    change: Change
+    item: Item | None
+    by: str = ""
+    at: datetime | None = None
+    why: str = ""
+
+    @property
+    def details(self) -> list[str]:
+        """Names of what else differs than label, split and file."""
+        was, now = self.change.was or {}, self.change.now or {}
+        return [str(words) for name, words in DETAILS.items() if was.get(name) != now.get(name)]
+
+
+DETAILS = {
+    "source": _("where the label is from"),
+    "group": _("source group"),
+    "captured_at": _("date"),
+    "metadata": _("metadata"),
+}
+
+
+def explained(changes: Sequence[Change], old: Version, new: Version) -> list[Explained]:
+    """Say of each change who made it, when and why, with as many queries for one as for many."""
+    dataset = old.dataset
+    gone = tombstones.keys_of(dataset.pk)
+    told = [_masked(change, dataset.pk, gone) for change in changes]
+    rows = dataset.items.filter(key__in=[change.key for change in told])
+    items = {item.key: item for item in rows.select_related("content", "label")}
+    pks = {item.pk for item in items.values()}
+    by_kind = {
+        "label": _label_history(pks, old, new),
+        "decided": _decided(pks, old, new),
+        "added": _brought(pks, old, new),
+    }
+    return [_explain(change, items.get(change.key), by_kind) for change in told]
+
+
+def _masked(change: Change, dataset: int, gone: Collection[str]) -> Change:
+    was, now = (
+        line and tombstones.masked(line, dataset=dataset, gone=gone)
+        for line in (change.was, change.now)
+    )
+    return Change(key=(was or now or {})["key"], was=was, now=now)
+
+
+def _explain(
+    change: Change, item: Item | None, history: Mapping[str, Mapping[int, dict[str, Any]]]
+) -> Explained:
+    if item is None:
+        return Explained(change, None)
+    if "added" in change.kinds:
+        order = ("added", "decided")
+    elif set(change.kinds) & LABEL_KINDS:
+        order = ("label", "decided")
+    else:
+        order = ("decided", "label")
+    found = next((history[name][item.pk] for name in order if item.pk in history[name]), {})
+    if "left_out" in change.kinds and item.excluded:
+        found = {**found, "why": item.excluded}
+    return Explained(change, item, **found)
+
+
+def _label_history(pks: Collection[int], old: Version, new: Version) -> dict[int, dict[str, Any]]:
+    rows = LabelChange.objects.filter(item__in=pks, at__gt=old.created_at, at__lte=new.created_at)
+    return {
+        row.item_id: {
+            "by": row.by.username if row.by else _unnamed(row.source),
+            "at": row.at,
+            "why": row.reason,
+        }
+        for row in rows.select_related("by").order_by("pk")
+    }
+
+
+def _decided(pks: Collection[int], old: Version, new: Version) -> dict[int, dict[str, Any]]:
+    taken = Decision.objects.filter(
+        dataset=old.dataset, at__gt=old.created_at, at__lte=new.created_at
+    )
+    taken = taken.exclude(Q(action=Action.UNDO) | Q(undone_by__isnull=False))
+    found: dict[int, dict[str, Any]] = {}
+    for row in taken.select_related("by").order_by("pk").iterator(chunk_size=500):
+        for state in row.after:
+            if state.get("item") in pks:
+                why = str(Action(row.action).label)
+                by = row.by.username if row.by else ""
+                found[state["item"]] = {"by": by, "at": row.at, "why": why}
+    return found
+
+
+def _brought(pks: Collection[int], old: Version, new: Version) -> dict[int, dict[str, Any]]:
+    rows = UploadEntry.objects.filter(item__in=pks, outcome=Outcome.IMPORTED)
+    return {
+        row.item_id: {
+            "by": row.upload.by.username if row.upload.by else "",
+            "at": row.upload.created_at,
+            "why": row.upload.name,
+        }
+        for row in rows.select_related("upload__by")
+        if row.item_id and old.created_at < row.upload.created_at <= new.created_at
+    }

@@ -1,0 +1,135 @@
+"""A version brought back: what is now is frozen first, then the dataset becomes what it was.
+
+Items that the version did not hold are left out, none is deleted; so bringing back the version
+that was frozen first undoes it. Whoever withdrew consent stays away.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from labeling.models import Content, Dataset, Item, Job, LabelClass, User, Version
+from labeling.services import jobs, labels
+from labeling.services.datasets import add_classes, retire_class
+from labeling.services.versions import (
+    NothingToFreezeError,
+    freeze_version,
+    manifest_line,
+    read_manifest,
+)
+
+KIND = "restore"
+ROWS_A_TRANSACTION = 200
+CHANGED = ("content_id", "split", "excluded", "source_group", "captured_at", "metadata")
+
+
+@transaction.atomic
+def open_restoring(*, version: Version, by: User) -> Job:
+    """Open the job that brings a version back; the caller sends it."""
+    jobs.refuse_while_busy(version.dataset)
+    return jobs.open_job(kind=KIND, dataset=version.dataset, options={"version": version.pk}, by=by)
+
+
+def restore(work: jobs.Work) -> dict[str, Any]:
+    """Carry out the job; an attempt that follows a killed one goes on where that was."""
+    version = Version.objects.select_related("dataset").get(pk=work.options["version"])
+    dataset = version.dataset
+    work.progress(message="Freezing what is there now", now=True)
+    before = _frozen_first(version, work)
+    wanted = {line["key"]: line for line in read_manifest(version)}
+    classes = _classes(dataset, {line["label"] for line in wanted.values()} - {None})
+    pks = list(dataset.items.filter(withdrawn_at=None).order_by("pk").values_list("pk", flat=True))
+    changed = 0
+    for done, some in _batches(pks):
+        work.progress(done, len(pks), message=f"Bringing back v{version.number}")
+        work.check()
+        with transaction.atomic():
+            work.keep()
+            changed += _restore(some, wanted, classes, version=version, by=work.job.by)
+    note = _("v%(n)d brought back") % {"n": version.number}
+    work.progress(len(pks), len(pks), message="Freezing it", now=True)
+    after, _is_new = freeze_version(dataset=dataset, by=work.job.by, note=note)
+    return {
+        "version": version.number,
+        "before": before,
+        "after": after.number,
+        "changed": changed,
+        "is_whole": after.digest == version.digest,
+    }
+
+
+def _frozen_first(version: Version, work: jobs.Work) -> int | None:
+    """Freeze what is there, once for all attempts; returns the number, None where nothing is."""
+    if "before" in work.options:
+        return work.options["before"]
+    note = _("before v%(n)d was brought back") % {"n": version.number}
+    try:
+        work.options["before"] = freeze_version(dataset=version.dataset, by=work.job.by, note=note)[
+            0
+        ].number
+    except NothingToFreezeError:  # every item is left out
+        work.options["before"] = None
+    with transaction.atomic():
+        work.keep()
+        work.rows.update(options=work.options)
+    return work.options["before"]
+
+
+def _classes(dataset: Dataset, names: set[str]) -> dict[str, LabelClass]:
+    """Return the classes by name; retired ones are in use again, renamed ones are made anew."""
+    with transaction.atomic():
+        add_classes(dataset=dataset, names=sorted(names))
+        found = {one.name: one for one in dataset.classes.filter(name__in=names)}
+        for one in found.values():
+            if one.retired_at:
+                retire_class(label_class=one, retired=False)
+    return found
+
+
+def _batches(pks: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
+    for start in range(0, len(pks), ROWS_A_TRANSACTION):
+        yield start, pks[start : start + ROWS_A_TRANSACTION]
+
+
+def _restore(
+    pks: Sequence[int],
+    wanted: Mapping[str, dict[str, Any]],
+    classes: Mapping[str, LabelClass],
+    *,
+    version: Version,
+    by: User | None,
+) -> int:
+    """Make items what the version says of them; returns how many changed."""
+    rows = Item.objects.select_for_update(of=("self",)).select_related("label")
+    changed, relabelled = [], {}
+    for item in rows.filter(pk__in=pks, withdrawn_at=None).order_by("pk"):
+        line = wanted.get(item.key)
+        if line is None:
+            if not item.excluded:
+                item.excluded = _("not in v%(n)d, which was brought back") % {"n": version.number}
+                changed.append(item)
+            continue
+        if not item.excluded and manifest_line(item) == line:
+            continue
+        changed.append(item)
+        label = classes[line["label"]].pk if line["label"] is not None else None
+        relabelled[item.pk] = (label, line["source"])
+        _take_over(item, line)
+    there = Content.objects.filter(pk__in={item.content_id for item in changed})
+    known = set(there.values_list("pk", flat=True))
+    lost = [item for item in changed if item.content_id not in known]
+    if lost:
+        raise jobs.Refused(f"The file of {lost[0].key} as it was in v{version.number} is gone.")
+    Item.objects.bulk_update(changed, CHANGED, batch_size=ROWS_A_TRANSACTION)
+    labels.restore_labels(labels=relabelled, by=by, reason=f"v{version.number} brought back")
+    return len(changed)
+
+
+def _take_over(item: Item, line: Mapping[str, Any]) -> None:
+    item.content_id, item.split, item.excluded = line["sha256"], line["split"], ""
+    item.source_group, item.metadata = line["group"], line["metadata"]
+    captured = line["captured_at"]
+    item.captured_at = datetime.fromisoformat(captured) if captured else None
