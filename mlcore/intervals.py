@@ -114,6 +114,44 @@ def paired_difference(
     return PairedDifference(whole.value, whole.low, whole.high, p_value, gained, lost)
 
 
+def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarray) -> Interval:
+    """Return how much the accuracy differs on some of the items from that on all of them.
+
+    The two share items, so their limits must not be compared: one group at a time is left out
+    of both.
+
+    Parameters
+    ----------
+    correct : bool ndarray of shape (n_items,)
+    is_kept : bool ndarray of shape (n_items,)
+        The items of the subset; at least one.
+    groups : int ndarray of shape (n_items,)
+        As for `accuracy_interval`.
+
+    Returns
+    -------
+    Interval
+        Accuracy of the subset minus that of all, -1 to 1; exactly 0, 0, 0 where all are kept or
+        all are right or all are wrong.
+
+    Examples
+    --------
+    >>> correct, is_kept = np.arange(40) % 8 > 0, np.arange(40) % 2 > 0
+    >>> round(subset_difference(correct, is_kept, np.arange(40)).value, 3)
+    0.125
+    """
+    right, kept = np.asarray(correct, dtype=float), np.asarray(is_kept, dtype=bool)
+    group_of = _numbered(groups)
+    without = _means_without(np.bincount(group_of, right * kept), np.bincount(group_of, kept))
+    without = without - _means_without(*_sums(right, groups))
+    value = float(right[kept].mean() - right.mean())
+    one_by_one = kept / kept.mean() * (right - right[kept].mean()) - (right - right.mean())
+    spread = max(_jackknife(value, without), float(one_by_one.var()) / len(right))
+    reach = _reach(np.bincount(_numbered(group_of[kept]))) * math.sqrt(spread)
+    reach = reach if one_by_one.any() else 0.0
+    return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
+
+
 def recall_difference(
     before_correct: np.ndarray, after_correct: np.ndarray, labels: np.ndarray, groups: np.ndarray
 ) -> Interval:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from quality.models import Run
 from quality.queries.comparisons import are_few
+from quality.queries.leaked import without_leaks
 from quality.queries.runs import (
     Matrix,
     arrange,
@@ -31,6 +32,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "metrics": metrics,
         "facts": _facts(run, known),
         "few_groups": are_few(metrics.get("accuracy", {})),
+        "leaks": without_leaks(run) if run.finished_at else None,
         "verdict": verdict_of(run) if metrics and not run.is_imported else None,
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],

@@ -15,6 +15,7 @@ from mlcore.intervals import (
     nearest_centroid_baseline,
     paired_difference,
     recall_difference,
+    subset_difference,
 )
 
 
@@ -169,3 +170,25 @@ def test_the_difference_in_mean_recall_is_that_of_the_classes_recalls(seed):
     found = recall_difference(before, after, labels, rng.integers(20, size=60))
     assert found.value == pytest.approx(np.mean(recalls))
     assert found.low <= found.value <= found.high
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 9)), min_size=2))
+def test_a_subset_differs_by_what_its_accuracy_differs_and_all_of_it_by_nothing(rows):
+    correct, is_kept, groups = (np.array(column) for column in zip(*rows, strict=True))
+    is_kept[0] = True
+    found = subset_difference(correct, is_kept, groups)
+    assert found.value == pytest.approx(correct[is_kept].mean() - correct.mean())
+    assert found.low <= found.value <= found.high
+    whole = subset_difference(correct, np.ones(len(rows), bool), groups)
+    assert (whole.value, whole.low, whole.high) == (0, 0, 0)
+
+
+def test_limits_of_a_subset_hold_no_difference_where_there_is_none():
+    rng = np.random.default_rng(6)
+    held = 0
+    for _repeat in range(200):
+        groups = np.repeat(np.arange(60), 3)
+        correct = rng.random(180) < np.repeat(rng.beta(4, 1, 60), 3)
+        found = subset_difference(correct, np.repeat(rng.random(60) < 0.7, 3), groups)
+        held += found.low <= 0 <= found.high
+    assert 180 <= held <= 199

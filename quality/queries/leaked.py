@@ -1,0 +1,101 @@
+"""What a run's accuracy is without the items whose copy or source it learned from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from labeling.models import Split
+from labeling.services.versions import read_manifest
+from mlcore.folds import join_groups
+from mlcore.intervals import Interval, accuracy_interval, subset_difference
+from quality import arrays
+from quality.models import Run
+
+
+@dataclass(frozen=True)
+class WithoutLeaks:
+    """Accuracy on one split, on all of its items and on those that share nothing with training.
+
+    `whole` is None where nothing of the split was predicted, `clean` where no item is left.
+    `sealed` counts test items that nobody opened, `sealed_leaked` those of them that are leaked.
+    """
+
+    split: str
+    n: int
+    leaked: int
+    whole: Interval | None
+    clean: Interval | None
+    change: Interval | None
+    sealed: int
+    sealed_leaked: int
+
+    @property
+    def left(self) -> int:
+        return self.n - self.leaked
+
+    @property
+    def is_clear(self) -> bool:
+        return self.change is not None and not self.change.low <= 0 <= self.change.high
+
+
+def without_leaks(run: Run) -> WithoutLeaks | None:
+    """Judge a finished run with and without leaked items; on test only once it was opened.
+
+    Leaked is what shares a copy set or a source, as the run itself grouped its version, with an
+    item of a split that is learned from. None where the version has neither split.
+    """
+    lines = list(read_manifest(run.version))
+    splits = np.array([line["split"] for line in lines], dtype="U12")
+    labels = [line["label"] for line in lines]
+    groups = _groups(run, lines)
+    is_labelled = np.array([label is not None for label in labels], dtype=bool)
+    is_test = (splits == Split.TEST) & is_labelled
+    leaked_test = is_test & _is_shared(groups, np.isin(splits, (Split.TRAIN, Split.VALIDATION)))
+    opened = arrays.run_array(run, "test_probabilities")
+    split, known = (
+        (Split.TEST, opened)
+        if opened is not None
+        else (Split.VALIDATION, arrays.run_array(run, "probabilities"))
+    )
+    if known is None or not (is_test.any() or (splits == Split.VALIDATION).any()):
+        return None
+    guesses = arrays.predicted_classes(known)
+    names = [*run.classes, None]
+    correct = np.array([names[guess] == label for guess, label in zip(guesses, labels)], bool)
+    judged = is_test if split == Split.TEST else (splits == split) & is_labelled & (guesses >= 0)
+    is_leaked = leaked_test if split == Split.TEST else _is_shared(groups, splits == Split.TRAIN)
+    sealed = is_test if opened is None else np.zeros(len(lines), bool)
+    return WithoutLeaks(
+        split=str(split),
+        n=int(judged.sum()),
+        leaked=int((judged & is_leaked).sum()),
+        **_scores(correct[judged], ~is_leaked[judged], groups[judged]),
+        sealed=int(sealed.sum()),
+        sealed_leaked=int((sealed & leaked_test).sum()),
+    )
+
+
+def _groups(run: Run, lines: list[dict[str, Any]]) -> np.ndarray:
+    """Return the copy sets and sources that a run kept together; equal bytes where it kept none."""
+    kept = arrays.run_array(run, "groups")
+    if kept is not None:
+        return np.asarray(kept)
+    return join_groups(
+        [line["group"] or None for line in lines], [line["sha256"] for line in lines]
+    )
+
+
+def _is_shared(groups: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    return np.isin(groups, groups[learned])
+
+
+def _scores(
+    correct: np.ndarray, is_clean: np.ndarray, groups: np.ndarray
+) -> dict[str, Interval | None]:
+    whole = accuracy_interval(correct, groups) if len(correct) else None
+    if not is_clean.any():
+        return {"whole": whole, "clean": None, "change": None}
+    clean = accuracy_interval(correct[is_clean], groups[is_clean])
+    change = subset_difference(correct, is_clean, groups)
+    return {"whole": whole, "clean": clean, "change": change}
