@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.test import Client  # noqa: E402
 from PIL import Image  # noqa: E402
+from playwright.sync_api import TimeoutError as TooSlowError  # noqa: E402
+from playwright.sync_api import sync_playwright  # noqa: E402
 
 from bench.looks_state import furnish, held_training  # noqa: E402
 from labeling.models import Annotator, Dataset, Job, Round, Upload, User  # noqa: E402
@@ -33,11 +36,14 @@ from tests.setup import chromium  # noqa: E402
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
 PASSWORD = "correct horse"  # of the demo's people, once `--furnish` was there
 MOST_PIXELS_HIGH = 2400
+STILL_MS = 5000  # longest wait for a page that is still fetching
 SHEET = {"wide": (3, 620), "phone": (7, 260)}
 AXE = Path(__file__).resolve().parent.parent / "static" / "vendor" / "axe.min.js"
 FINDINGS = """axe.run(document, {resultTypes: ["violations"]}).then((found) => found.violations
   .filter((one) => ["serious", "critical"].includes(one.impact))
   .map((one) => one.id + ": " + one.nodes.map((node) => node.target.join(" ")).join(", ")))"""
+LOADED = """Array.from(document.images).every((image) => image.complete
+  || image.getBoundingClientRect().top > innerHeight)"""
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -126,11 +132,12 @@ def photograph(context: Any, address: str, path: Path) -> list[str]:
     """Keep a picture of a page; returns what is wrong with it."""
     page = context.new_page()
     page.goto(address, wait_until="load")
-    page.wait_for_timeout(250)  # peaks are drawn, charts have grown
+    _settle(page)
     high = min(MOST_PIXELS_HIGH, page.evaluate("document.documentElement.scrollHeight"))
     size = page.viewport_size
     if high > size["height"]:
         page.set_viewport_size({"width": size["width"], "height": high})
+        _settle(page)
     page.screenshot(path=path)
     page.set_viewport_size(size)
     page.evaluate(AXE.read_text())
@@ -139,6 +146,14 @@ def photograph(context: Any, address: str, path: Path) -> list[str]:
         found.append(f"{wider} px wider than the window")
     page.close()
     return found
+
+
+def _settle(page: Any) -> None:
+    """Wait until everything in sight was fetched; a page that goes on asking is not waited for."""
+    with suppress(TooSlowError):
+        page.wait_for_load_state("networkidle", timeout=STILL_MS)
+        page.wait_for_function(LOADED, timeout=STILL_MS)
+    page.wait_for_timeout(250)  # peaks are drawn, charts have grown
 
 
 def sheet(pictures: list[Path], path: Path, size: str) -> None:
@@ -167,8 +182,6 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.furnish:
         furnish(PASSWORD)
-    from playwright.sync_api import sync_playwright
-
     wanted = [page for page in pages() if not asked.only or any(o in page[1] for o in asked.only)]
     asked.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
