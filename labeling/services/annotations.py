@@ -28,7 +28,7 @@ from labeling.queries import annotators, guards, places
 from labeling.queries.by_hand import written
 from labeling.queries.qualifications import bar_of
 from labeling.services import labels, qualifications, stopping
-from labeling.services.rounds import LEASE, take_place
+from labeling.services.rounds import LEASE, lock_annotator, take_place
 from labeling.services.settling import given_for, reason_for
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
@@ -121,6 +121,8 @@ def _guideline_shown(round: Round, guideline: int | None) -> int | None:
 
 @transaction.atomic
 def _record(annotation: Annotation, now: datetime) -> Recorded:
+    if annotation.round.kind == RoundKind.QUALIFY:  # its last answer ends the person's attempt
+        lock_annotator(annotation.annotator)
     # The lock lets answers to one item arrive one after the other, so that the last sees all.
     row = _place_of(annotation)
     row.round = annotation.round
@@ -192,8 +194,10 @@ def withdraw_annotation(
 ) -> bool:
     """Take an answer back and hold its item again; returns whether the item is held.
 
-    A settled item opens again, and the label that the answers gave it is taken back.
+    A settled item opens again, and the label that the answers gave it is taken back. For who is
+    paused nothing is held: their place goes to somebody else.
     """
+    lock_annotator(annotator)
     mine = Annotation.objects.filter(client_id=client_id, round=round, annotator=annotator)
     annotation = mine.filter(withdrawn_at__isnull=True).first()
     if annotation is None or (round.kind == RoundKind.QUALIFY and annotation.answer != Answer.SKIP):
@@ -208,6 +212,10 @@ def withdraw_annotation(
     had_place = annotation.answer != Answer.SKIP and not annotation.is_surplus
     if had_place and (round.is_learning or row.state in DECIDED):
         _reopen(row, by=annotator.user)
+    if guards.stop_of(annotator):
+        if had_place:
+            RoundItem.objects.filter(pk=row.pk).update(taken=F("taken") - 1)
+        return False
     if not had_place and not take_place(row.pk):
         return False
     Claim.objects.create(round_item=row, annotator=annotator, expires_at=now + LEASE)

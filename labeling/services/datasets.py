@@ -191,7 +191,8 @@ def archive_dataset(*, dataset: Dataset, now: datetime) -> None:
 @transaction.atomic
 def bring_back_dataset(*, dataset: Dataset) -> None:
     """List an archived dataset again; the rounds that were stopped with it go on."""
-    dataset.rounds.filter(closed_at=dataset.archived_at, closed_at__isnull=False).update(
-        closed_at=None
-    )
+    archived_at = Dataset.objects.select_for_update().get(pk=dataset.pk).archived_at
+    if archived_at is None:
+        return  # another owner was faster
+    dataset.rounds.filter(closed_at=archived_at).update(closed_at=None)
     Dataset.objects.filter(pk=dataset.pk).update(archived_at=None)

@@ -140,7 +140,11 @@ def make_round(
 
 
 def _refuse_archived(dataset: Dataset) -> None:
-    """Ask nobody about a dataset that its owner archived."""
+    """Ask nobody about a dataset that its owner archived.
+
+    The lock makes an archiving at the same moment wait, and close what opens here.
+    """
+    list(Dataset.objects.select_for_update(no_key=True).filter(pk=dataset.pk).values("pk"))
     try:
         refuse_archived(dataset)
     except Refused as refusal:
@@ -213,6 +217,7 @@ def close_round(*, asking: Round, now: datetime) -> None:
     Round.objects.filter(pk=asking.pk, closed_at__isnull=True).update(closed_at=now)
 
 
+@transaction.atomic
 def reopen_round(*, asking: Round) -> None:
     """Hand out what is left again; not of an archived dataset, whose rounds rest with it."""
     _refuse_archived(asking.dataset)
@@ -273,6 +278,7 @@ def lock_annotator(annotator: Annotator) -> None:
     """Let one claim, pause or return of a person happen after the other.
 
     One person may ask from many programs at once; each must see what the others were given.
+    Whoever also locks places locks the person first, so that nobody waits in a circle.
     """
     if can_lock():
         execute(LOCK, {"annotator": annotator.pk})
@@ -311,6 +317,7 @@ def _left_behind(round: Round, annotator: Annotator, count: int, *, now: datetim
     ]
 
 
+@transaction.atomic
 def renew_claims(
     *, round: Round, annotator: Annotator, items: Iterable[int], now: datetime
 ) -> list[int]:
@@ -318,6 +325,7 @@ def renew_claims(
 
     Who is paused keeps what is before them for what is left of its lease, no longer.
     """
+    lock_annotator(annotator)
     held = _claims(round, annotator, items)
     if guards.stop_of(annotator) is None:
         held.update(expires_at=now + LEASE)
