@@ -43,10 +43,13 @@ def load_graph(dataset_id: int, *, backbone: str, hashes: Sequence[str]) -> Neig
     return NeighbourGraph.load(path) if is_whole else None
 
 
-def newest_graph(dataset_id: int) -> tuple[str, list[str], NeighbourGraph] | None:
+def newest_graph(
+    dataset_id: int, *, backbone: str = "*"
+) -> tuple[str, list[str], NeighbourGraph] | None:
     """Return backbone, content hash of each row and graph as last built for a dataset."""
     try:
-        rows = max(_listings(dataset_id), key=lambda path: path.stat().st_mtime, default=None)
+        listings = _listings(dataset_id, backbone)
+        rows = max(listings, key=lambda path: path.stat().st_mtime, default=None)
         if rows is None:
             return None
         graph = NeighbourGraph.load(rows.with_suffix(".npz"))
@@ -60,8 +63,8 @@ def has_graph(dataset_id: int) -> bool:
     return bool(_listings(dataset_id))
 
 
-def _listings(dataset_id: int) -> list[Path]:
-    return list(arrays.features_folder("any").parent.glob(f"*/graphs/{dataset_id}-*.rows"))
+def _listings(dataset_id: int, backbone: str = "*") -> list[Path]:
+    return list(arrays.features_folder("any").parent.glob(f"{backbone}/graphs/{dataset_id}-*.rows"))
 
 
 def _folder(backbone: str) -> Path:

@@ -13,7 +13,7 @@ from labeling.models import Content, Media
 from labeling.services.jobs import Work
 from mlcore.alignment import SIDE
 from mlcore.files import UnusableFile
-from mlcore.neighbours import NeighbourGraph, nearest
+from mlcore.neighbours import NeighbourGraph, extended, nearest
 from quality import arrays, graphs
 from quality.models import Run
 from quality.queries.survey import Survey, run_probabilities
@@ -61,11 +61,24 @@ def neighbour_graph(work: Work, survey: Survey, *, backbone: "Backbone") -> Neig
         work.progress(message="Looking at new items", now=True)
         extend_features(work, _contents(distinct), backbone=backbone)
         work.progress(0, 0, message="Finding the nearest neighbours of every item", now=True)
-        # A content that can no longer be read has no vector; zeros are near to nothing.
-        graph = nearest(np.nan_to_num(arrays.load_features(backbone.name, distinct)))
+        graph = _built(survey.dataset.pk, distinct, backbone=backbone.name)
         graphs.save_graph(survey.dataset.pk, graph, backbone=backbone.name, hashes=distinct)
     rows = {sha256: row for row, sha256 in enumerate(distinct)}
     return graph.expanded(np.array([rows[sha256] for sha256 in survey.hashes]))
+
+
+def _built(dataset_id: int, hashes: list[str], *, backbone: str) -> NeighbourGraph:
+    """Return the graph over these contents; what an earlier one holds is not searched again."""
+    vectors = arrays.load_features(backbone, hashes)
+    # A content that can no longer be read has no vector; zeros are near to nothing.
+    np.nan_to_num(vectors, copy=False)
+    earlier = graphs.newest_graph(dataset_id, backbone=backbone)
+    if earlier is None:
+        return nearest(vectors)
+    _, known, graph = earlier
+    row_of = {sha256: row for row, sha256 in enumerate(known)}
+    old_rows = np.array([row_of.get(sha256, -1) for sha256 in hashes])
+    return extended(graph, vectors, old_rows=old_rows)
 
 
 def _contents(hashes: list[str]) -> dict[str, Content]:

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlcore.neighbours import nearest
+from labeling.services import jobs
+from mlcore.neighbours import NeighbourGraph, nearest
 from quality import arrays, graphs
+from quality.queries.survey import survey_of
+from quality.services.graph import complete
+from tests.quality.words import add_text, make_words
 
 HASHES = ["a", "b", "c"]
 
@@ -39,3 +43,19 @@ def test_a_graph_whose_listing_was_lost_is_built_again() -> None:
 def test_a_graph_that_is_replaced_while_it_is_read_is_none_for_now() -> None:
     keep().with_suffix(".npz").unlink()
     assert graphs.newest_graph(1) is None
+
+
+@pytest.mark.django_db
+def test_new_items_are_put_into_the_graph_that_is_there() -> None:
+    dataset = make_words(items=30)
+    work = jobs.Work(jobs.claim(jobs.open_job(kind="detect", dataset=dataset).pk))
+    complete(work, survey_of(dataset), run=None)
+    backbone, hashes, graph = graphs.newest_graph(dataset.pk)
+    told = NeighbourGraph(graph.indices, np.full_like(graph.similarities, 0.999))
+    graphs.save_graph(dataset.pk, told, backbone=backbone, hashes=hashes)
+    add_text(dataset, "new", text="a price with every coin, near some loan", label="money")
+    survey = complete(work, survey_of(dataset), run=None)
+    assert (np.sort(survey.graph.similarities, axis=1)[:, -19:] == np.float32(0.999)).sum() == 570
+    new = survey.graph.indices[-1]
+    assert len(set(new.tolist()) - {30}) == len(new)
+    assert survey.graph.similarities[-1, 0] < 0.999
