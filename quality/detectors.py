@@ -16,9 +16,10 @@ from quality.doubts import Doubt
 from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
 from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
+from quality.doubts.odd_files import find_odd_files
 from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.slices import find_worst_slices
-from quality.doubts.sounds import find_bad_sound, say_how_tight
+from quality.doubts.sounds import find_bad_sound, find_odd_sound, say_how_mixed, say_how_tight
 from quality.doubts.split_shift import find_shifted_splits
 from quality.models import Action
 from quality.queries.survey import Survey
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
     Words = str | _StrPromise
-
-LIKELY_FAULT = 0.5
-UNKNOWN_ODDITY = 0.5  # between harmless and serious, until it has a score of its own
 
 
 @dataclass(frozen=True)
@@ -47,49 +45,6 @@ class Kind:
     compares: bool = False  # items with each other: needs vectors, neighbours, small pictures
     notice: Callable[[Survey], str] | None = None  # what is true of the whole set, said once
     most_candidates: Callable[[int], int] | None = None  # by number of items; None: all
-
-
-#: How bad an oddity of a file is, 0 to 1: from "other bytes than they seem" to "as cameras do".
-ODDITY_SCORES = {
-    "wrong_extension": 0.9,
-    "blank": 0.95,
-    "not_finite": 0.9,
-    "truncated_tail": 0.8,
-    "over_full_scale": 0.8,
-    "tiny": 0.6,
-    "mono_of_many": 0.45,
-    "open_ended_header": 0.4,
-    "many_pages": 0.3,
-    "animated": 0.3,
-    "many_channels": 0.2,
-    "cmyk": 0.2,
-    "sixteen_bit": 0.1,
-    "exif_rotated": 0.1,
-}
-HEARD_BY_ANOTHER_CHECK = {(Media.AUDIO, "blank")}  # silent_audio says it better
-
-
-def find_odd_files(survey: Survey) -> list[Doubt]:
-    """Items whose import noted something odd about the file."""
-    found = []
-    for row, odd in enumerate(survey.odd):
-        told = [
-            (ODDITY_SCORES.get(code, UNKNOWN_ODDITY), code, reason)
-            for code, reason in odd
-            if (survey.dataset.media, code) not in HEARD_BY_ANOTHER_CHECK
-        ]
-        if told:
-            score = max(told)[0]
-            found.append(
-                Doubt(
-                    rows=(row,),
-                    score=score,
-                    reason=" ".join(reason for *_, reason in sorted(told, reverse=True)),
-                    is_likely=score >= LIKELY_FAULT,
-                    evidence={"codes": [code for _, code, _ in told]},
-                )
-            )
-    return found
 
 
 LABEL_ACTIONS = (Action.RELABEL, Action.KEEP, Action.ROUND, Action.EXCLUDE, Action.MOVE)
@@ -161,6 +116,16 @@ KINDS: dict[str, Kind] = {
             partial(find_bad_sound, kind="cut_audio"),
             media=SOUND,
             notice=say_how_tight,
+        ),
+        Kind(
+            "odd_audio",
+            _("Odd recordings"),
+            _("Clips of another rate or other channels than nearly all, too short, or half deaf."),
+            _("Can it be used beside the others?"),
+            FILE_ACTIONS,
+            find_odd_sound,
+            media=SOUND,
+            notice=say_how_mixed,
         ),
         Kind(
             "file_fault",

@@ -15,6 +15,7 @@ PAGE = 100
 PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
 TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
 IS_ELSEWHERE = Q(proposed__has_key="new")
+UNREAD = ("zero_bytes", "truncated", "unreadable")
 FIELDS = ("label", "split", "group", "captured_at")
 
 
@@ -147,3 +148,11 @@ def uploads_of(dataset: Dataset) -> QuerySet[Upload]:
     """Return the uploads of a dataset, newest first."""
     begun = dataset.uploads.filter(job__isnull=False)
     return begun.select_related("job", "by").order_by("-pk")
+
+
+def unread_files(dataset: Dataset) -> dict[str, int]:
+    """How many members of all uploads had no length or could not be read, by reason."""
+    refused = UploadEntry.objects.filter(
+        upload__dataset=dataset, outcome=Outcome.REJECTED, code__in=UNREAD
+    )
+    return dict(refused.values_list("code").annotate(Count("pk")))

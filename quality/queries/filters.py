@@ -59,6 +59,7 @@ FACTS: dict[str, tuple[Fact, ...]] = {
         Fact("loud_db", "Loudness", "dB"),
         Fact("noise_floor_db", "Noise floor", "dB"),
         Fact("peak", "Peak"),
+        Fact("dc_offset", "DC offset"),
     ),
     Media.TEXT: (Fact("characters", "Characters"), Fact("words", "Words")),
 }

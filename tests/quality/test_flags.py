@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from labeling.models import Content, Dataset, Item, JobState
+from labeling.models import Content, Dataset, Item, JobState, Upload
 from labeling.services import jobs, labels
 from mlcore.label_errors import LabelErrors
 from mlcore.neighbours import nearest
@@ -256,6 +256,41 @@ def test_a_set_that_is_cut_tight_is_said_once_and_only_what_stands_out_is_flagge
     flag = Flag.objects.get()
     assert flag.items.get().key == "07.wav"
     assert "100 % begin or end within 12 dB" in outcome["kinds"]["cut_audio"]["notice"]
+
+
+def _clip(dataset, number, rate=8000, channels=1, **fields):
+    clip = make_item(dataset, f"{number:02}.wav", "cat", **fields)
+    facts = {"sample_rate": rate, "channels": channels}
+    Content.objects.filter(pk=clip.content_id).update(facts=facts)
+    return clip
+
+
+def test_clips_of_another_format_than_nearly_all_wait_in_a_queue_of_their_own():
+    dataset = make_dataset(media="audio")
+    for number in range(40):
+        _clip(dataset, number)
+    _clip(dataset, 40, 44_100, 2)
+    _clip(dataset, 41, odd=[["tiny", "Only 0.1 ms long."]])
+    raise_flags(make_work(dataset, kinds=["odd_audio", "file_fault"]))
+    told = list(Flag.objects.order_by("-score").values_list("kind", "items__key", "reason"))
+    assert told == [
+        ("odd_audio", "40.wav", "44.1 kHz stereo; 41 of 42 are 8 kHz mono."),
+        ("odd_audio", "41.wav", "Only 0.1 ms long."),
+    ]
+
+
+def test_a_set_of_mixed_formats_and_what_could_not_be_read_are_said_once():
+    dataset = make_dataset(media="audio")
+    for number in range(40):
+        _clip(dataset, number, (8000, 16_000)[number % 2])
+    upload = Upload.objects.create(dataset=dataset, name="u", path="/nowhere")
+    for name, code in (("a.wav", "zero_bytes"), ("b.wav", "unreadable"), ("c.zip", "nested")):
+        upload.entries.create(name=name, outcome="rejected", code=code)
+    outcome = raise_flags(make_work(dataset, kinds=["odd_audio"]))
+    assert not Flag.objects.exists()
+    notice = outcome["kinds"]["odd_audio"]["notice"]
+    assert "20 x 8 kHz mono, 20 x 16 kHz mono" in notice
+    assert "1 unreadable, 1 zero bytes" in notice
 
 
 def test_people_flag_items_and_their_note_is_the_reason():
