@@ -10,12 +10,11 @@ import math
 from datetime import datetime
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from mlcore.decoding import (
     DECODING_ERRORS,
     MOST_PIXELS,
-    PREVIEW_SIDE,
     Decoded,
     decode_image,
     display_copy,
@@ -34,16 +33,10 @@ from mlcore.files import (
     real_type,
     sha256_of,
 )
+from mlcore.image_measures import colourfulness, light_facts, surface_facts
 
 #: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
 TINY_SIDE = 8
-
-#: Luma at and below which a pixel is dark, and at and above which it is bright (0 to 255).
-DARK_LUMA = 25
-BRIGHT_LUMA = 230
-
-#: Colourfulness looks at a grid of at most this many pixels a side: 4,096 are sample enough.
-COLOUR_SIDE = 64
 
 #: Side of the grey picture that hashes are computed from (Zauner 2010, pHash).
 HASH_SIDE = 32
@@ -61,11 +54,6 @@ NOISE_COEFFICIENT = 4.0
 
 #: With fewer than this many of 63 coefficients above noise, most bits of the hash are chance.
 LEAST_STRUCTURE = 12
-
-_LEVELS = np.arange(256)
-#: What a histogram's shares are multiplied with: for the mean, its square, dark and bright.
-_LIGHT = np.stack([_LEVELS, _LEVELS**2, _LEVELS <= DARK_LUMA, _LEVELS >= BRIGHT_LUMA], axis=1) * 1.0
-_NEXT_TO_NOTHING = 1e-12  # keeps log2 from zero; a share of one pixel is 1e-8 at the least
 
 # glibc returns blocks of 128 KiB and more to the system at once and has the next one made of
 # zeroed pages, until a larger one was freed: mallopt(3), M_MMAP_THRESHOLD. Small pictures are
@@ -95,10 +83,9 @@ def measure_image(
     -------
     Measured
         Facts: width, height (px, as shown), mode, orientation (EXIF 1 to 8), frames,
-        brightness (mean luma, 0 to 255), contrast (its standard deviation), dark_share and
-        bright_share (of pixels), entropy (bits of the luma histogram, 0 to 8), sharpness
-        (variance of the Laplacian at no more than 256 px), colourfulness (Hasler and
-        Suesstrunk 2003; 0 is grey), deviation (of the 32 x 32 grey picture), structure (of
+        those of `mlcore.image_measures` (brightness, contrast, luma_low, luma_high,
+        dark_share, bright_share, entropy, sharpness, even_share, frame_share,
+        colourfulness), deviation (of the 32 x 32 grey picture), structure (of
         63 hash coefficients, those above noise), transparent_share; where known also
         jpeg_quality (1 to 100), captured_at (ISO 8601) and camera.
         Oddities: wrong_extension, exif_rotated, animated, many_pages, cmyk, sixteen_bit,
@@ -125,8 +112,8 @@ def measure_image(
         "mode": decoded.original_mode,
         "orientation": decoded.orientation,
         "frames": decoded.frames,
-        **_light_facts(grey),
-        "sharpness": round(sharpness(grey), 2),
+        **light_facts(grey),
+        **surface_facts(grey),
         "colourfulness": round(colourfulness(decoded.picture), 2),
         "deviation": round(_deviation(small), 3),
         "structure": _structure(coefficients),
@@ -152,74 +139,6 @@ def measure_image(
         display=display,
         display_mime=display_mime,
     )
-
-
-def _light_facts(grey: Image.Image) -> dict[str, Fact]:
-    counts = np.array(grey.histogram(), np.float64)
-    shares = counts / (grey.width * grey.height)
-    mean, square, dark, bright = (shares @ _LIGHT).tolist()
-    return {
-        "brightness": round(mean, 2),
-        "contrast": round(math.sqrt(max(square - mean * mean, 0.0)), 2),
-        "dark_share": round(dark, 4),
-        "bright_share": round(bright, 4),
-        "entropy": round(abs(float(shares @ np.log2(shares + _NEXT_TO_NOTHING))), 3),
-    }
-
-
-def sharpness(grey: Image.Image) -> float:
-    """Return the variance of the Laplacian of a grey picture of at most 256 px.
-
-    Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548. The fixed size makes pictures of
-    different resolutions comparable; smaller ones are not enlarged.
-
-    Examples
-    --------
-    >>> sharpness(Image.new("L", (64, 64), 128))
-    0.0
-    """
-    if max(grey.size) > PREVIEW_SIDE:
-        grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
-    width, height = grey.size
-    if min(width, height) < 3:
-        return 0.0
-    # One row after the other as one vector: whole passes in 16 bits are several times as fast.
-    # What wraps around at the sides falls on the first and last column, which do not count.
-    g = np.frombuffer(grey.tobytes(), np.uint8).astype(np.int16)
-    around = g[: -2 * width] + g[2 * width :]
-    around += g[width - 1 : -width - 1]
-    around += g[width + 1 : 1 - width]
-    laplacian = (g[width:-width] << 2) - around
-    laplacian = laplacian.reshape(height - 2, width)
-    laplacian[:, 0] = laplacian[:, -1] = 0
-    values = laplacian.ravel().astype(np.float32)
-    n_values = (height - 2) * (width - 2)
-    # Not `values @ values`: BLAS would wake a thread for every core and let it spin.
-    square = float(np.einsum("i,i->", values, values)) / n_values
-    mean = float(np.einsum("i->", values)) / n_values
-    return max(square - mean * mean, 0.0)
-
-
-def colourfulness(picture: Image.Image) -> float:
-    """Return how colourful a picture is, 0 (grey) to about 110 (Hasler and Suesstrunk 2003).
-
-    Examples
-    --------
-    >>> colourfulness(Image.new("RGB", (8, 8), (90, 90, 90)))
-    0.0
-    """
-    if picture.mode == "L":
-        return 0.0
-    sides = (min(picture.width, COLOUR_SIDE), min(picture.height, COLOUR_SIDE))
-    small = picture.resize(sides, Image.Resampling.NEAREST)  # a sample: averages are duller
-    red, green, blue = np.asarray(small).reshape(-1, 3).T.astype(np.float32, order="C")
-    variance = mean_square = 0.0
-    for opposed in (red - green, (red + green) * np.float32(0.5) - blue):
-        mean = float(opposed.sum()) / len(opposed)
-        opposed -= np.float32(mean)
-        variance += float(opposed @ opposed) / len(opposed)  # too short for threads of BLAS
-        mean_square += mean * mean
-    return math.sqrt(variance) + 0.3 * math.sqrt(mean_square)
 
 
 def _dct_rows() -> np.ndarray:

@@ -23,6 +23,8 @@ LEAST = 2.5
 LEAST_DISTANCE = 1e-6
 """Cosine distances below are equal but for rounding."""
 
+MOST_DEVIATIONS = 100.0
+
 NORMAL_QUARTILE, NORMAL_DECILE = 0.6745, 1.2816
 """Upper quartile and decile of the standard normal distribution."""
 
@@ -85,7 +87,7 @@ def find_outliers(graph: NeighbourGraph, labels: np.ndarray | None = None) -> Ou
     out = 2.0 * log - log[graph.indices].mean(axis=1)
     if labels is not None:
         out -= _more_varied(out, np.where(judged, labels, -1))
-    deviation = np.where(judged, _deviation(out, judged), 0.0)
+    deviation = np.where(judged, deviations_above(out, judged), 0.0)
     return Outliers(
         score=deviation / (deviation + LIKELY),
         is_likely=deviation >= LIKELY,
@@ -102,9 +104,22 @@ def _more_varied(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.maximum(above, 0.0)
 
 
-def _deviation(values: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """Return how many standard deviations above the median each value is; 0 below it."""
+def deviations_above(values: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Return how many robust standard deviations above the median each value is; 0 below it.
+
+    Parameters
+    ----------
+    values : float ndarray of shape (n_items,)
+    judged : bool ndarray of shape (n_items,)
+        Which of them tell what is usual.
+
+    Returns
+    -------
+    float ndarray of shape (n_items,)
+        By the upper quartile or decile, whichever says less; where both are the median itself,
+        anything above it is MOST_DEVIATIONS away.
+    """
     middle, quartile, decile = np.quantile(values[judged], [0.5, 0.75, 0.9])
     spread = max((quartile - middle) / NORMAL_QUARTILE, (decile - middle) / NORMAL_DECILE)
     above = np.maximum(values - middle, 0.0)
-    return np.asarray(above / spread if spread > 0 else np.zeros(len(values)))
+    return np.minimum(above / max(spread, 1e-12), MOST_DEVIATIONS)

@@ -15,6 +15,7 @@ from labeling.models import Media
 from quality.doubts import Doubt
 from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
+from quality.doubts.images import find_odd_pictures
 from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
 from quality.doubts.odd_files import find_odd_files
 from quality.doubts.outliers import find_far_out, most_outliers
@@ -134,6 +135,16 @@ KINDS: dict[str, Kind] = {
             _("Is this file good enough?"),
             FILE_ACTIONS,
             find_odd_files,
+        ),
+        Kind(
+            "odd_image",
+            _("Odd pictures"),
+            _("Pictures that are dark, blurry, empty, framed or shaped unlike the others."),
+            _("Can one see what it is?"),
+            FILE_ACTIONS,
+            find_odd_pictures,
+            media=(Media.IMAGE,),
+            most_candidates=most_outliers,
         ),
         Kind(
             "outlier",

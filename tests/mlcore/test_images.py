@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
 from mlcore.files import Measured, UnusableFile
-from mlcore.images import measure_image, sharpness
+from mlcore.image_measures import sharpness
+from mlcore.images import measure_image
 from tests.shared import shared_path
 
 

@@ -1,0 +1,195 @@
+"""What one decoded picture measures: light, sharpness, evenness, frame, colours."""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mlcore.decoding import PREVIEW_SIDE
+from mlcore.files import Fact
+
+#: Luma at and below which a pixel is dark, and at and above which it is bright (0 to 255).
+DARK_LUMA = 25
+BRIGHT_LUMA = 230
+
+#: Shares of the pixels below the luma that is called its low and its high end.
+LOW_END, HIGH_END = 0.05, 0.95
+
+#: Colourfulness looks at a grid of at most this many pixels a side: 4,096 are sample enough.
+COLOUR_SIDE = 64
+
+#: Grey levels by which the pixels of a frame differ at most (standard deviation of a row): JPEG.
+FRAME_DEVIATION = 3.0
+#: Grey levels from the frame's own from which a pixel is another thing.
+FRAME_STEP = 12
+#: Share of the row behind a frame that is another thing: a frame ends along a straight line, the
+#: plain ground around an object ends here and there.
+FRAME_END = 0.8
+#: Share of a line that this holds for; the rest is where a frame's other sides cross it.
+FRAME_SPAN = 0.7
+#: Share of the frame's own pixels that may be another thing: JPEG's ringing at its inner edge.
+FRAME_SPECKS = 0.05
+
+_LEVELS = np.arange(256)
+#: What a histogram's shares are multiplied with: for the mean, its square, dark and bright.
+_LIGHT = np.stack([_LEVELS, _LEVELS**2, _LEVELS <= DARK_LUMA, _LEVELS >= BRIGHT_LUMA], axis=1) * 1.0
+_NEXT_TO_NOTHING = 1e-12  # keeps log2 from zero; a share of one pixel is 1e-8 at the least
+
+
+def light_facts(grey: Image.Image) -> dict[str, Fact]:
+    """Measure the light of a grey picture by its histogram of luma (0 to 255).
+
+    Returns
+    -------
+    dict
+        brightness (mean), contrast (standard deviation), luma_low and luma_high (5 % of the
+        pixels are darker or as dark, 95 %), dark_share and bright_share (of pixels), entropy
+        (bits, 0 to 8).
+
+    Examples
+    --------
+    >>> light_facts(Image.new("L", (8, 8), 90))["luma_high"]
+    90
+    """
+    counts = np.array(grey.histogram(), np.float64)
+    shares = counts / (grey.width * grey.height)
+    mean, square, dark, bright = (shares @ _LIGHT).tolist()
+    low, high = np.searchsorted(shares.cumsum(), (LOW_END, HIGH_END)).tolist()
+    return {
+        "brightness": round(mean, 2),
+        "contrast": round(math.sqrt(max(square - mean * mean, 0.0)), 2),
+        "luma_low": low,
+        "luma_high": min(high, 255),
+        "dark_share": round(dark, 4),
+        "bright_share": round(bright, 4),
+        "entropy": round(abs(float(shares @ np.log2(shares + _NEXT_TO_NOTHING))), 3),
+    }
+
+
+def surface_facts(grey: Image.Image) -> dict[str, Fact]:
+    """Measure edges of a grey picture of at most 256 px; a fixed size makes pictures comparable.
+
+    Returns
+    -------
+    dict
+        sharpness (variance of the Laplacian), even_share (of pixels, those whose Laplacian is 0)
+        and frame_share (of the picture, what an even frame takes).
+    """
+    if max(grey.size) > PREVIEW_SIDE:
+        grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
+    width, height = grey.size
+    if min(width, height) < 3:
+        return {"sharpness": 0.0, "even_share": 1.0, "frame_share": 0.0}
+    luma = np.frombuffer(grey.tobytes(), np.uint8)
+    variance, even = _laplacian(luma.astype(np.int16), width, height)
+    return {
+        "sharpness": round(variance, 2),
+        "even_share": round(even, 4),
+        "frame_share": round(frame_share(luma.reshape(height, width)), 4),
+    }
+
+
+def sharpness(grey: Image.Image) -> float:
+    """Return the variance of the Laplacian of a grey picture of at most 256 px.
+
+    Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548. Smaller pictures are not enlarged.
+
+    Examples
+    --------
+    >>> sharpness(Image.new("L", (64, 64), 128))
+    0.0
+    """
+    found = surface_facts(grey)["sharpness"]
+    assert isinstance(found, float)
+    return found
+
+
+def _laplacian(g: np.ndarray, width: int, height: int) -> tuple[float, float]:
+    """Return the Laplacian's variance and the share of its zeros.
+
+    Rows lie one after the other in one vector: whole passes in 16 bits are several times as fast.
+    What wraps around at the sides falls on the first and last column, which do not count.
+    """
+    around = g[: -2 * width] + g[2 * width :]
+    around += g[width - 1 : -width - 1]
+    around += g[width + 1 : 1 - width]
+    laplacian = (g[width:-width] << 2) - around
+    laplacian = laplacian.reshape(height - 2, width)
+    laplacian[:, 0] = laplacian[:, -1] = 0
+    n_values = (height - 2) * (width - 2)
+    n_even = laplacian.size - int(np.count_nonzero(laplacian)) - 2 * (height - 2)
+    values = laplacian.ravel().astype(np.float32)
+    # Not `values @ values`: BLAS would wake a thread for every core and let it spin.
+    square = float(np.einsum("i,i->", values, values)) / n_values
+    mean = float(np.einsum("i->", values)) / n_values
+    return max(square - mean * mean, 0.0), n_even / n_values
+
+
+def frame_share(luma: np.ndarray) -> float:
+    """Return the share of a picture that an even frame, or bars at opposite sides, takes.
+
+    Parameters
+    ----------
+    luma : uint8 ndarray of shape (height, width)
+
+    Returns
+    -------
+    float
+        0 to 1; 0 where the even part ends in no straight line, as the ground around an object.
+
+    Examples
+    --------
+    >>> luma = np.arange(400, dtype=np.uint8).reshape(20, 20)
+    >>> luma[:4] = luma[-4:] = 0
+    >>> frame_share(luma)
+    0.4
+    """
+    height, width = luma.shape
+    left, right = _bars(luma.T)
+    top, bottom = _bars(luma[:, left : width - right])
+    return 1.0 - (width - left - right) * (height - top - bottom) / (width * height)
+
+
+def _bars(lines: np.ndarray) -> tuple[int, int]:
+    """Return how many lines the bars at both ends have; a bar at one end alone is sky or floor."""
+    first, last = _bar(lines), _bar(lines[::-1])
+    apart = abs(float(lines[0].mean()) - float(lines[-1].mean()))
+    return (first, last) if first and last and apart <= FRAME_STEP else (0, 0)
+
+
+def _bar(lines: np.ndarray) -> int:
+    """Return how many even lines of one grey stand before a line that is mostly another."""
+    first = lines[0].astype(np.float32)
+    if first.std() > FRAME_DEVIATION:
+        return 0
+    is_other = np.abs(lines.astype(np.int16) - round(float(first.mean()))) > FRAME_STEP
+    others = is_other.mean(axis=1)
+    end = int(np.argmax(others >= FRAME_END * FRAME_SPAN))  # 0 where there is no such line
+    if not end or others[:end].mean() > FRAME_SPECKS:
+        return 0
+    behind = np.flatnonzero(is_other[end])
+    span = int(behind[-1] - behind[0]) + 1
+    is_straight = span >= FRAME_SPAN * len(first) and len(behind) >= FRAME_END * span
+    return end if is_straight else 0
+
+
+def colourfulness(picture: Image.Image) -> float:
+    """Return how colourful a picture is, 0 (grey) to about 110 (Hasler and Suesstrunk 2003).
+
+    Examples
+    --------
+    >>> colourfulness(Image.new("RGB", (8, 8), (90, 90, 90)))
+    0.0
+    """
+    if picture.mode == "L":
+        return 0.0
+    sides = (min(picture.width, COLOUR_SIDE), min(picture.height, COLOUR_SIDE))
+    small = picture.resize(sides, Image.Resampling.NEAREST)  # a sample: averages are duller
+    red, green, blue = np.asarray(small).reshape(-1, 3).T.astype(np.float32, order="C")
+    variance = mean_square = 0.0
+    for opposed in (red - green, (red + green) * np.float32(0.5) - blue):
+        mean = float(opposed.sum()) / len(opposed)
+        opposed -= np.float32(mean)
+        variance += float(opposed @ opposed) / len(opposed)  # too short for threads of BLAS
+        mean_square += mean * mean
+    return math.sqrt(variance) + 0.3 * math.sqrt(mean_square)

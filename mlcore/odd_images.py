@@ -1,0 +1,228 @@
+"""Tell pictures whose light, sharpness, shape or colours are unlike the rest of their set."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlcore.outliers import deviations_above
+
+LEAST_ITEMS = 30
+"""With fewer pictures nobody knows what is usual."""
+
+LIKELY, LEAST = 3.0, 2.0
+"""Robust standard deviations from the middle picture, beside the limit: asked about, candidate."""
+
+DARK = 64.0
+"""Luma that 95 % of the pixels stay below: a quarter of full scale."""
+
+OVER_LIGHT = 150.0
+"""Luma that 95 % of the pixels are above; the lightest of 864 photos of clothing reaches 134."""
+
+BLURRY = 0.05
+"""Variance of the Laplacian (Pech-Pacheco et al. 2000) over that of the luma. Photos of clothing
+have .027 to 5.5, their middle .23; blurred by 2 of 256 px, .001 to .024, their middle .003."""
+
+LOW_INFORMATION = 3.0
+"""Bits of luma a pixel, of 8: as if of 8 greys. Of 1,500 photos of CIFAR-10 one has 2.99."""
+
+ODD_SHAPE = 3.0
+"""Times as wide, or as high, as the middle picture; photos come as 1:2 to 2:1."""
+
+FRAME = 0.1
+"""Share of the picture that an even frame takes."""
+
+DRAWN = 0.8
+"""Share of pixels without any change beside them; photos of clothing reach .42, CIFAR-10's .46."""
+
+GREY, COLOURED = 1.0, 10.0
+"""Colourfulness (Hasler and Suesstrunk 2003) of a grey picture, and of the middle one of a set
+among which it is odd ("slightly colourful" is 15)."""
+
+RARE = 0.05
+"""Share of the pictures up to which a frame or the lack of colours is odd."""
+
+STANDS_FOR = 3
+"""Items with exactly the same pixels, of two classes or more, that a picture stands in for."""
+
+LEAST_CONTRAST = 8.0
+"""Grey levels (standard deviation) below which sharpness is that of noise (mlcore.images)."""
+
+
+@dataclass(frozen=True)
+class OddPicture:
+    """One property by which a picture is odd.
+
+    Attributes
+    ----------
+    row : int
+    code : str
+        A name of `RULES`, "framed", "grey" or "placeholder".
+    value, usual, limit : float
+        Of this picture and of the middle one, and the limit that it passes, in one unit.
+    score : float
+        0 to 1, higher is odder; .5 stands for LIKELY deviations.
+    is_likely : bool
+    """
+
+    row: int
+    code: str
+    value: float
+    usual: float
+    limit: float
+    score: float
+    is_likely: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A property that must pass a limit *and* be unlike the set."""
+
+    facts: tuple[str, ...]
+    value: Callable[..., np.ndarray]
+    limit: float
+    above: bool
+    scale: Callable[[np.ndarray], np.ndarray] = np.asarray  # where the spread is near to normal
+
+
+def _blur(sharpness: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+    varied = np.where(contrast >= LEAST_CONTRAST, contrast, np.nan)
+    return np.asarray(sharpness / varied**2)
+
+
+RULES: dict[str, Rule] = {
+    "dark": Rule(("luma_high",), np.asarray, DARK, above=False),
+    "over_light": Rule(("luma_low",), np.asarray, OVER_LIGHT, above=True),
+    "blurry": Rule(
+        ("sharpness", "contrast"), _blur, BLURRY, above=False,
+        scale=lambda ratio: np.log(ratio + 1e-6),
+    ),
+    "drawn": Rule(("even_share",), np.asarray, DRAWN, above=True),
+    "low_information": Rule(("entropy",), np.asarray, LOW_INFORMATION, above=False),
+}  # fmt: skip
+#: What explains another: a dark, washed out or drawn picture has few greys.
+EXPLAINS = {"low_information": ("dark", "over_light", "drawn")}
+
+
+def find_odd_images(
+    facts: Mapping[str, np.ndarray], *, pixels: Sequence[str], labels: np.ndarray
+) -> list[OddPicture]:
+    """Return what is odd about each picture by what is usual in its set, oddest first.
+
+    Parameters
+    ----------
+    facts : mapping of str to float ndarray of shape (n_items,)
+        What the one decode measured (`mlcore.image_measures`), NaN where it is not known: width,
+        height, luma_low, luma_high, contrast, entropy, sharpness, even_share, frame_share,
+        colourfulness.
+    pixels : sequence of str of length n_items
+        Hash of the pixels, "" where unknown.
+    labels : int ndarray of shape (n_items,)
+        -1 where there is none.
+
+    Returns
+    -------
+    list of OddPicture
+        A night set is not dark and a set of drawings not drawn: a picture has to pass the limit
+        and to lie LEAST robust deviations beyond the middle one. Empty for few items.
+    """
+    if len(pixels) < LEAST_ITEMS:
+        return []
+    found = [odd for code, rule in RULES.items() for odd in _unlike(code, rule, facts)]
+    told = {(odd.row, odd.code) for odd in found}
+    found = [
+        odd
+        for odd in found
+        if not any((odd.row, other) in told for other in EXPLAINS.get(odd.code, ()))
+    ]
+    found += [*_odd_shapes(facts), *_rare(facts), *_placeholders(pixels, labels)]
+    return sorted(found, key=lambda odd: (-odd.score, odd.row))
+
+
+def _unlike(code: str, rule: Rule, facts: Mapping[str, np.ndarray]) -> list[OddPicture]:
+    values = rule.value(*(facts[name] for name in rule.facts))
+    sign = 1.0 if rule.above else -1.0
+    passes = sign * values >= sign * rule.limit
+    out = _deviations(sign * rule.scale(values))
+    usual = float(np.nanmedian(values)) if np.isfinite(values).any() else np.nan
+    if sign * usual >= sign * rule.limit:  # the limit says nothing about a set of the night
+        return []
+    return _passing(code, values, passes, out, usual=usual, limit=rule.limit)
+
+
+def _odd_shapes(facts: Mapping[str, np.ndarray]) -> list[OddPicture]:
+    ratio = facts["width"] / facts["height"]
+    usual = float(np.nanmedian(ratio)) if np.isfinite(ratio).any() else np.nan
+    apart = np.abs(np.log(ratio / usual))
+    passes = apart >= np.log(ODD_SHAPE)
+    return _passing("odd_shape", ratio, passes, _deviations(apart), usual=usual, limit=ODD_SHAPE)
+
+
+def _deviations(values: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    if known.sum() < LEAST_ITEMS:
+        return np.zeros(len(values))
+    return np.where(known, deviations_above(np.where(known, values, 0.0), known), 0.0)
+
+
+def _passing(
+    code: str,
+    values: np.ndarray,
+    passes: np.ndarray,
+    out: np.ndarray,
+    *,
+    usual: float,
+    limit: float,
+) -> list[OddPicture]:
+    return [
+        OddPicture(
+            row,
+            code,
+            value=float(values[row]),
+            usual=usual,
+            limit=limit,
+            score=float(out[row] / (out[row] + LIKELY)),
+            is_likely=bool(out[row] >= LIKELY),
+        )
+        for row in np.flatnonzero(passes & (out >= LEAST)).tolist()
+    ]
+
+
+def _rare(facts: Mapping[str, np.ndarray]) -> list[OddPicture]:
+    """Return pictures with a frame, or without colours, where few have one or lack them."""
+    framed, colours = facts["frame_share"], facts["colourfulness"]
+    is_coloured = np.isfinite(colours).any() and np.nanmedian(colours) >= COLOURED
+    cases = [("framed", framed, framed >= FRAME, FRAME, 0.6)]
+    if is_coloured:  # often meant, and no harm to many models: never more than a candidate
+        cases.append(("grey", colours, colours < GREY, GREY, 0.3))
+    return [
+        OddPicture(
+            row,
+            code,
+            value=float(values[row]),
+            usual=float(np.nanmedian(values)),
+            limit=limit,
+            score=score,
+            is_likely=score >= 0.5,
+        )
+        for code, values, is_odd, limit, score in cases
+        if is_odd.sum() <= RARE * len(is_odd)
+        for row in np.flatnonzero(is_odd).tolist()
+    ]
+
+
+def _placeholders(pixels: Sequence[str], labels: np.ndarray) -> list[OddPicture]:
+    """Return items that show exactly the same, although they are of several classes."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(pixels):
+        if name and labels[row] >= 0:
+            rows[name].append(row)
+    return [
+        OddPicture(row, "placeholder", float(len(same)), 1.0, STANDS_FOR, 0.8, is_likely=True)
+        for same in rows.values()
+        if len(same) >= STANDS_FOR and len(set(labels[same].tolist())) > 1
+        for row in same
+    ]

@@ -1,0 +1,134 @@
+"""Pictures that are dark, washed out, blurry, empty, framed, drawn or of an odd shape."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from django.utils.translation import gettext as _
+
+from mlcore.odd_images import OddPicture, find_odd_images
+from quality.doubts import Doubt
+from quality.queries.survey import Survey
+
+MEASURED = (
+    "width", "height", "luma_low", "luma_high", "contrast", "entropy", "sharpness", "even_share",
+    "frame_share", "colourfulness",
+)  # fmt: skip
+TOLD_BY_FILE = "blank"  # file_fault asks about it already
+MOST_REASONS = 3
+
+
+def find_odd_pictures(survey: Survey) -> Iterator[Doubt]:
+    """Pictures with a property that is odd in itself and unlike the rest of the dataset."""
+    facts = [survey.facts(row) for row in range(len(survey))]
+    found = find_odd_images(
+        {name: np.array([fact.get(name, np.nan) for fact in facts], float) for name in MEASURED},
+        pixels=survey.column("pixel_hash"),
+        labels=survey.doubted_labels,
+    )
+    of_row: dict[int, list[OddPicture]] = defaultdict(list)
+    for odd in found:
+        if all(code != TOLD_BY_FILE for code, _reason in survey.odd[odd.row]):
+            of_row[odd.row].append(odd)
+    rows = sorted(of_row, key=lambda row: not any(odd.is_likely for odd in of_row[row]))
+    return (_doubt(row, of_row[row]) for row in rows)
+
+
+def _doubt(row: int, odd: list[OddPicture]) -> Doubt:
+    return Doubt(
+        rows=(row,),
+        score=odd[0].score,
+        reason=" ".join(_reason(one) for one in odd[:MOST_REASONS]),
+        is_likely=any(one.is_likely for one in odd),
+        evidence={"codes": [one.code for one in odd]},
+    )
+
+
+def _reason(odd: OddPicture) -> str:
+    """Say a property with its value, what is usual in the dataset, and the limit."""
+    words, shown = _words()[odd.code]
+    return words % {
+        "value": shown(odd.value),
+        "usual": shown(odd.usual),
+        "limit": shown(odd.limit),
+    }
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def _small(value: float) -> str:
+    return f"{value:.2g}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f}"
+
+
+def _words() -> dict[str, tuple[str, Callable[[float], str]]]:
+    return {
+        "dark": (
+            _(
+                "Dark: 95 %% of its pixels stay at %(value)s of 255 or below (usual here: "
+                "%(usual)s; odd from %(limit)s down)."
+            ),
+            _whole,
+        ),
+        "over_light": (
+            _(
+                "Over-light: 95 %% of its pixels are at %(value)s of 255 or above (usual here: "
+                "%(usual)s; odd from %(limit)s up)."
+            ),
+            _whole,
+        ),
+        "blurry": (
+            _(
+                "Blurry: its edges have %(value)s of its contrast (usual here: %(usual)s; odd "
+                "from %(limit)s down)."
+            ),
+            _small,
+        ),
+        "drawn": (
+            _(
+                "Drawn, or a placeholder: %(value)s %% of its pixels are like those beside them "
+                "(usual here: %(usual)s %%; odd from %(limit)s %% up)."
+            ),
+            _percent,
+        ),
+        "low_information": (
+            _(
+                "Shows little: %(value)s bits of grey a pixel (usual here: %(usual)s; odd from "
+                "%(limit)s down)."
+            ),
+            _small,
+        ),
+        "odd_shape": (
+            _(
+                "Odd shape: %(value)s times as wide as high (usual here: %(usual)s; odd from "
+                "%(limit)s times that, or its third part)."
+            ),
+            _small,
+        ),
+        "framed": (
+            _(
+                "Framed: an even frame takes %(value)s %% of it (odd from %(limit)s %% up, where "
+                "few pictures have one)."
+            ),
+            _percent,
+        ),
+        "grey": (
+            _(
+                "Without colours among coloured pictures: colourfulness %(value)s (usual here: "
+                "%(usual)s; odd below %(limit)s)."
+            ),
+            _small,
+        ),
+        "placeholder": (
+            _(
+                "A placeholder? Exactly this picture stands for %(value)s items of several "
+                "classes (odd from %(limit)s up)."
+            ),
+            _whole,
+        ),
+    }

@@ -1,0 +1,140 @@
+"""Planted faults of pictures are found; what is usual in a set is not odd in it."""
+
+import io
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from mlcore.files import Fact
+from mlcore.image_measures import frame_share
+from mlcore.images import measure_image
+from mlcore.odd_images import OddPicture, find_odd_images
+from tests.mlcore.test_images import saved, scene
+
+N, PLANTED, SIDE = 200, 8, 96
+NAMES = (
+    "width", "height", "luma_low", "luma_high", "contrast", "entropy", "sharpness", "even_share",
+    "frame_share", "colourfulness",
+)  # fmt: skip
+
+
+def measured(picture: Image.Image) -> dict[str, Fact]:
+    return measure_image(saved(picture, quality=90), "a.jpg").facts
+
+
+def photo(seed: int) -> Image.Image:
+    """Return a scene with the light and noise of a photo of its own."""
+    rng = np.random.default_rng(seed)
+    pixels = np.asarray(scene(seed, size=SIDE), float)
+    pixels = rng.uniform(0.7, 1.2) * pixels + rng.uniform(-25, 25) + rng.normal(0, 6, pixels.shape)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+@cache
+def clean() -> list[dict[str, Fact]]:
+    return [measured(photo(seed)) for seed in range(N)]
+
+
+def found(facts: list[dict[str, Fact]]) -> list[OddPicture]:
+    columns = {name: np.array([one.get(name, np.nan) for one in facts], float) for name in NAMES}
+    return find_odd_images(columns, pixels=[""] * len(facts), labels=np.zeros(len(facts), int))
+
+
+def drawn(picture: Image.Image) -> Image.Image:
+    blank = Image.new("RGB", picture.size, (238, 238, 238))
+    ImageDraw.Draw(blank).rectangle((30, 30, 66, 60), outline=(160, 160, 160), width=2)
+    return blank
+
+
+FAULTS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "dark": lambda picture: picture.point(lambda v: int(v * 0.15)),
+    "over_light": lambda picture: picture.point(lambda v: 205 + int(v * 0.18)),
+    "blurry": lambda picture: picture.filter(ImageFilter.GaussianBlur(3)),
+    "drawn": drawn,
+    "odd_shape": lambda picture: picture.resize((400, 60)),
+    "framed": lambda picture: ImageOps.expand(picture, border=12, fill="white"),
+    "grey": lambda picture: picture.convert("L").convert("RGB"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_named_and_others_left_alone(fault):
+    planted = [measured(FAULTS[fault](photo(1000 + seed))) for seed in range(PLANTED)]
+    told = found(clean() + planted)
+    hit = {odd.row for odd in told if odd.code == fault and odd.row >= N}
+    assert len(hit) >= PLANTED - 1
+    assert len({odd.row for odd in told if odd.row < N and odd.is_likely}) <= 0.01 * N
+
+
+def test_of_clean_pictures_at_most_one_in_a_hundred_is_marked():
+    assert len({odd.row for odd in found(clean()) if odd.is_likely}) <= 0.01 * N
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_set_that_is_all_like_that_is_not_odd(fault):
+    """Pictures of the night, of a scanner, on white ground: usual here, whatever the limit."""
+    night = [measured(FAULTS[fault](photo(seed))) for seed in range(60)]
+    told = [odd for odd in found(night) if odd.is_likely and odd.code == fault]
+    assert len(told) <= 1
+
+
+def test_a_dark_picture_is_not_also_said_to_show_little():
+    planted = [measured(photo(7).point(lambda v: int(v * 0.06)))]
+    assert [odd.code for odd in found(clean() + planted) if odd.row == N] == ["dark"]
+
+
+def test_one_picture_for_items_of_several_classes_is_a_placeholder():
+    facts = {name: np.full(60, np.nan) for name in NAMES}
+    pixels = [str(row) for row in range(60)]
+    pixels[3] = pixels[20] = pixels[41] = "same"
+    labels = np.arange(60) % 2
+    told = find_odd_images(facts, pixels=pixels, labels=labels)
+    assert {(odd.row, odd.code) for odd in told} == {(row, "placeholder") for row in (3, 20, 41)}
+    assert not find_odd_images(facts, pixels=pixels, labels=np.zeros(60, int))
+
+
+def test_few_pictures_say_nothing():
+    assert not found([*clean()[:10], measured(Image.new("RGB", (64, 64)))])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 90))
+def test_any_measurements_give_scores_within_their_limits(seed, n_items):
+    rng = np.random.default_rng(seed)
+    facts = {
+        name: rng.choice([np.nan, 0.0, 1.0, 60.0, 255.0, rng.random()], n_items) for name in NAMES
+    }
+    facts["width"] = facts["height"] = rng.integers(1, 9, n_items).astype(float)
+    labels = rng.integers(-1, 2, n_items)
+    told = find_odd_images(facts, pixels=rng.choice(["", "a", "b"], n_items), labels=labels)
+    assert all(0.0 <= odd.score <= 1.0 and 0 <= odd.row < n_items for odd in told)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.sampled_from([0, 255]))
+def test_a_frame_has_the_share_that_was_drawn(across, down, seed, level):
+    rng = np.random.default_rng(seed)
+    luma = np.full((80, 80), level, np.uint8)
+    inside = rng.integers(60, 200, (80 - 2 * down, 80 - 2 * across))
+    luma[down : 80 - down, across : 80 - across] = inside
+    assert frame_share(luma) == pytest.approx(1 - inside.size / luma.size)
+
+
+def test_ground_around_an_object_and_sky_above_a_road_are_no_frames():
+    ground = Image.new("L", (120, 120), 250)
+    ImageDraw.Draw(ground).ellipse((30, 20, 90, 100), fill=60)
+    assert frame_share(np.asarray(ground)) == 0.0
+    road = np.random.default_rng(0).integers(0, 90, (120, 120)).astype(np.uint8)
+    road[:40] = 220
+    assert frame_share(road) == 0.0
+
+
+def test_a_frame_is_found_after_jpeg():
+    out = io.BytesIO()
+    ImageOps.expand(photo(1), border=20, fill="black").save(out, "JPEG", quality=60)
+    assert measure_image(out.getvalue(), "a.jpg").facts["frame_share"] > 0.35
