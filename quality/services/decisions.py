@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Item, LabelClass, Membership, Round, RoundKind, Split, User
 from labeling.services import rounds
-from labeling.services.datasets import add_classes
+from labeling.services.datasets import MOST_NAME_CHARACTERS, add_classes, retire_class
 from quality.detectors import KINDS
 from quality.models import Action, Decision, Flag, FlagItem, FlagState
 from quality.services import plans
@@ -62,8 +62,9 @@ def decide_flag(
         raise FlagClosedError(_closed_by(flag, reviewer))
     items = _still_doubted(flag, _items(flag))
     _check_unchanged(flag, items)
+    made: dict[str, Any] = {}
     if action == Action.SPLIT:
-        label = _class_named(flag, new_class)
+        label, made = _class_named(flag, new_class)
     plan = plan_for(flag, items, action=action, label=label, keep=keep, split=split, reason=reason)
     touches_test = plan.touches_test(items)
     if touches_test and not test_confirmed:
@@ -80,7 +81,7 @@ def decide_flag(
         action=action,
         seconds=min(LONGEST_SECONDS, max(0.0, seconds)),
         before=before,
-        after=[state_of(item) | asked for item in _items(flag) if item.pk in touched],
+        after=[state_of(item) | asked | made for item in _items(flag) if item.pk in touched],
         touches_test=touches_test,
     )
 
@@ -126,18 +127,26 @@ def _relabelling(
     return {item.pk: chosen for item in items}
 
 
-def _class_named(flag: Flag, name: str) -> LabelClass:
-    """Return the class that the split-off part goes into; made when it is not there."""
+def _class_named(flag: Flag, name: str) -> tuple[LabelClass, dict[str, Any]]:
+    """Return the class that the split-off part goes into, and whether it was made for it."""
     wanted = name.strip()
     if not wanted or wanted == flag.given:
         raise DecisionRefusedError(_("Say what the other class is called, then split."))
-    add_classes(dataset=flag.dataset, names=[wanted])
-    found = flag.dataset.classes.filter(name=wanted, retired_at__isnull=True).first()
-    if found is None:
+    is_new = bool(add_classes(dataset=flag.dataset, names=[wanted]))
+    found = flag.dataset.classes.get(name=wanted[:MOST_NAME_CHARACTERS])
+    if found.retired_at and _was_made_by_a_split(flag, found):  # which was undone
+        retire_class(label_class=found, retired=False)
+        is_new = True
+    if found.retired_at:
         raise DecisionRefusedError(
             _("“%(name)s” is retired; bring it back first.") % {"name": name}
         )
-    return found
+    return found, {"made_class": found.pk} if is_new else {}
+
+
+def _was_made_by_a_split(flag: Flag, label: LabelClass) -> bool:
+    afters = flag.decisions.filter(action=Action.SPLIT).values_list("after", flat=True)
+    return any(state.get("made_class") == label.pk for after in afters for state in after)
 
 
 def _exclusions(flag: Flag, items: Sequence[Item], reason: str) -> dict[int, str]:
@@ -274,6 +283,7 @@ def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
     touched = {state["item"] for state in decision.after}
     plans.restore(decision.before, by=reviewer, reason="undo of a review decision")
     _stop_asking(decision)
+    _retire_made(decision)
     _reopen(flag)
     return Decision.objects.create(
         dataset_id=decision.dataset_id,
@@ -319,6 +329,16 @@ def _stop_asking(decision: Decision) -> None:
         return
     if not rounds.take_out_items(asking=asking, items=asked["asked"]):
         raise UndoRefusedError(_("People are answering this in a round already; let them finish."))
+
+
+def _retire_made(decision: Decision) -> None:
+    """Take the class that a split made out of use again, unless something has its name by now."""
+    made = next((state["made_class"] for state in decision.after if "made_class" in state), None)
+    if made is None:
+        return
+    unused = LabelClass.objects.filter(pk=made, retired_at__isnull=True, items__isnull=True)
+    if label := unused.first():
+        retire_class(label_class=label, retired=True)
 
 
 def _reopen(flag: Flag) -> None:

@@ -138,6 +138,11 @@ def test_a_class_of_two_things_is_split_under_a_new_name_and_put_back():
     decisions.undo_decision(decision=decision, reviewer=lead)
     assert dataset.items.filter(label__name="jaguar").count() == 2 * EACH
     assert open_flags(dataset, "double_class").count() == 1
+    made = dataset.classes.get(name="jaguar (car)")
+    assert made.retired_at, "nobody is offered the class any more"
+    decisions.decide_flag(flag=flag, reviewer=lead, action=Action.SPLIT, new_class=made.name)
+    made.refresh_from_db()
+    assert made.retired_at is None, "the same split once more takes it back into use"
 
 
 def test_items_settled_one_by_one_leave_the_rest_of_the_class_to_be_decided():
