@@ -18,6 +18,7 @@ from labeling.services.intake import importing
 from quality.services import demo, flags, runs
 
 LOG_INS = {Role.OWNER: "lead", Role.REVIEWER: "reviewer", Role.ANNOTATOR: "annotator"}
+OPERATOR = "operator"  # sees the page System; a member of nothing
 WAIT_SECONDS = 1.0
 PRIVATE_BINDS = ("127.0.0.1", "localhost", "::1")
 
@@ -55,15 +56,14 @@ class Command(JobCommand):
 
     def people(self) -> tuple[dict[str, str], dict[str, User]]:
         """Make the demo's users; only those made now get, and show, a password."""
-        passwords: dict[str, str] = {}
-        people: dict[str, User] = {}
-        for role, name in LOG_INS.items():
-            user = User.objects.filter(username=name).first()
-            if user is None:
-                passwords[name] = secrets.token_urlsafe(9)
-                user = User.objects.create_user(name, password=passwords[name])
-            people[role] = user
-        return passwords, people
+        names = [*LOG_INS.values(), OPERATOR]
+        there = {user.username: user for user in User.objects.filter(username__in=names)}
+        passwords = {name: secrets.token_urlsafe(9) for name in names if name not in there}
+        for name, password in passwords.items():
+            there[name] = User.objects.create_user(
+                name, password=password, is_staff=name == OPERATOR
+            )
+        return passwords, {role: there[name] for role, name in LOG_INS.items()}
 
     def load(self, slug: str, seed: int, people: dict[str, User], *, here: bool) -> dict[str, Any]:
         """Plant, import and start the first training of one data set; goes on where it was."""
