@@ -27,6 +27,7 @@ UNIQUE_SHARE = 0.5
 """More distinct values than this share of the items make a name of each, which repeats nothing."""
 
 Value = str | float | None
+MISSING, RANGE = "missing", " to "
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Binned:
 
     codes: np.ndarray
     names: list[str]
+    is_ranked: bool
 
 
 def find_shortcuts(
@@ -151,7 +153,7 @@ def _shortcut(
     outside = np.bincount(binned.codes[~is_class], minlength=len(binned.names)) / (~is_class).sum()
     speaking = np.flatnonzero(inside > outside)
     is_meant = np.isin(binned.codes, speaking)
-    words = ", ".join(binned.names[code] for code in speaking[:4].tolist())
+    told = _told(binned, speaking)
     return Shortcut(
         column=name,
         label=label,
@@ -160,8 +162,22 @@ def _shortcut(
         rows=known[is_meant],
         hit=float(is_meant[is_class].mean()),
         called=float(is_meant[~is_class].mean()),
-        words=words + (" and others" if len(speaking) > 4 else ""),
+        words=", ".join(told[:4]) + (" and others" if len(told) > 4 else ""),
     )
+
+
+def _told(binned: Binned, codes: np.ndarray) -> list[str]:
+    """Return the names of bins; ranges of numbers beside each other are told as one."""
+    if not binned.is_ranked:
+        return [binned.names[code] for code in codes.tolist()]
+    ranges = codes[[binned.names[code] != MISSING for code in codes.tolist()]]
+    runs = np.split(ranges, np.flatnonzero(np.diff(ranges) != 1) + 1) if len(ranges) else []
+    told = []
+    for run in runs:
+        low = binned.names[run[0]].split(RANGE)[0]
+        high = binned.names[run[-1]].split(RANGE)[-1]
+        told.append(low if low == high else f"{low}{RANGE}{high}")
+    return told + [MISSING] * (len(ranges) < len(codes))
 
 
 def _distances(binned: Binned, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -181,15 +197,18 @@ def bins(values: Sequence[Value]) -> Binned | None:
     there = [value for value, gone in zip(values, missing) if not gone]
     if not there and not missing.any():
         return None
-    if there and all(isinstance(value, int | float) for value in there):
+    is_ranked = bool(there) and all(isinstance(value, int | float) for value in there)
+    if is_ranked:
         codes, names = _ranked(np.array(there, dtype=float))
     else:
         codes, names = _counted([str(value) for value in there])
     full = np.full(len(values), len(names), dtype=np.int64)
     full[~missing] = codes
-    names = [*names, "missing"]
+    names = [*names, MISSING]
     used = np.unique(full)
-    return None if len(used) < 2 else Binned(np.searchsorted(used, full), [names[c] for c in used])
+    if len(used) < 2:
+        return None
+    return Binned(np.searchsorted(used, full), [names[code] for code in used], is_ranked)
 
 
 def _ranked(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -200,7 +219,7 @@ def _ranked(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     for code in range(len(edges) + 1):
         part = values[codes == code]
         low, high = (part.min(), part.max()) if len(part) else (0.0, 0.0)
-        names.append(f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}")
+        names.append(f"{low:.4g}" if low == high else f"{low:.4g}{RANGE}{high:.4g}")
     return codes, names
 
 
