@@ -23,12 +23,13 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402
-from django.test import Client  # noqa: E402
+from django.test import Client, RequestFactory  # noqa: E402
+from django.views.defaults import server_error  # noqa: E402
 from PIL import Image  # noqa: E402
 from playwright.sync_api import TimeoutError as TooSlowError  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
-from bench.looks_state import furnish, held_training  # noqa: E402
+from bench.looks_state import furnish, held_training, invitation_link  # noqa: E402
 from labeling.models import Annotator, Dataset, Job, Round, Upload, User  # noqa: E402
 from quality.models import Comparison, Flag  # noqa: E402
 from tests.setup import chromium  # noqa: E402
@@ -44,13 +45,15 @@ FINDINGS = """axe.run(document, {resultTypes: ["violations"]}).then((found) => f
   .map((one) => one.id + ": " + one.nodes.map((node) => node.target.join(" ")).join(", ")))"""
 LOADED = """Array.from(document.images).every((image) => image.complete
   || image.getBoundingClientRect().top > innerHeight)"""
+BROKEN, LOCKED = "/broken/", "/login/?as=locked"
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 def pages() -> Iterator[tuple[str, str, str]]:
     """Yield who looks, what the picture is called and the address."""
     for name, address in (
-        ("login", "/login/"), ("invitation-worn", "/invite/worn-out/"), ("api", "/api/docs"),
+        ("login", "/login/"), ("login-locked", LOCKED), ("500", BROKEN), ("api", "/api/docs"),
+        ("invitation-worn", "/invite/worn-out/"), ("invitation", invitation_link()),
     ):  # fmt: skip
         yield "", name, address
     for name, address in (
@@ -80,6 +83,7 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
     slug, base = dataset.slug, f"/d/{dataset.slug}/"
     for section in SECTIONS:
         yield "lead", f"{slug}-{section.strip('/').replace('/', '-') or 'overview'}", base + section
+    yield from _of_withdrawals(dataset)
     if dataset.is_demo:
         yield "lead", f"{slug}-planted", f"{base}demo/"
     kinds = Flag.objects.filter(dataset=dataset, state="open").values_list("kind", flat=True)
@@ -100,6 +104,23 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
         yield "lead", f"{slug}-job-{job.pk}", f"/jobs/{job.pk}/"
     for shown in Comparison.objects.filter(dataset=dataset):
         yield "lead", f"{slug}-changed", f"{base}before-after/{shown.pk}/newly_right/"
+
+
+def _of_withdrawals(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+    """Yield the page that asks, for an item and for a person, and what is left afterwards."""
+    slug, base = dataset.slug, f"/d/{dataset.slug}/"
+    there = dataset.items.filter(withdrawn_at=None)
+    gone = dataset.items.exclude(withdrawn_at=None).first()
+    if gone and (item := there.first()):
+        yield "lead", f"{slug}-withdraw-nothing", f"{base}withdraw/"
+        yield "lead", f"{slug}-withdraw-item", f"{base}withdraw/?items={item.pk}"
+        yield "lead", f"{slug}-tombstone", f"{base}items/{gone.pk}/?excluded=1"
+        yield "lead", f"{slug}-browse-excluded", f"{base}browse/?excluded=1"
+        flag = Flag.objects.filter(dataset=dataset, items=gone).first()
+        if flag:
+            yield "lead", f"{slug}-tombstone-flag", f"{base}review/{flag.kind}/?flag={flag.pk}"
+    if gone and (person := there.exclude(source_group="").first()):
+        yield "lead", f"{slug}-withdraw-person", f"{base}withdraw/?group={person.source_group}"
 
 
 def _of_people(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
@@ -131,7 +152,10 @@ def _cookie(username: str) -> str:
 def photograph(context: Any, address: str, path: Path) -> list[str]:
     """Keep a picture of a page; returns what is wrong with it."""
     page = context.new_page()
+    page.route(f"**{BROKEN}", _broken)
     page.goto(address, wait_until="load")
+    if address.endswith(LOCKED):
+        _lock_out(page)
     _settle(page)
     high = min(MOST_PIXELS_HIGH, page.evaluate("document.documentElement.scrollHeight"))
     size = page.viewport_size
@@ -154,6 +178,22 @@ def _settle(page: Any) -> None:
         page.wait_for_load_state("networkidle", timeout=STILL_MS)
         page.wait_for_function(LOADED, timeout=STILL_MS)
     page.wait_for_timeout(250)  # peaks are drawn, charts have grown
+
+
+def _broken(route: Any) -> None:
+    answer = server_error(RequestFactory().get(BROKEN))
+    route.fulfill(status=500, content_type="text/html", body=answer.content.decode())
+
+
+def _lock_out(page: Any) -> None:
+    """Mistake a password until nobody may try again for a while."""
+    for _ in range(settings.AXES_FAILURE_LIMIT + 1):
+        if not page.locator("[name=password]").count():
+            break
+        page.fill("[name=username]", "forgetful")
+        page.fill("[name=password]", "wrong")
+        page.press("[name=password]", "Enter")
+        page.wait_for_load_state("load")
 
 
 def sheet(pictures: list[Path], path: Path, size: str) -> None:

@@ -25,7 +25,7 @@ from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.intake import importing
 from labeling.services.versions import freeze_version
 from quality.models import Action, Flag
-from quality.services import decisions
+from quality.services import decisions, withdrawing
 
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 TRAINING_SECONDS = 300.0  # after which a first fold is no longer waited for
@@ -56,6 +56,15 @@ def furnish(password: str) -> None:
     job = jobs.open_job(kind="measure_crowd", dataset=digits)
     jobs.carry_out(job.pk, crowd.measure_crowd)
     _compared(digits, lead)
+    for slug in ("digits", "tones", "messages"):
+        _withdrawn(Dataset.objects.get(slug=slug), lead)
+
+
+def invitation_link() -> str:
+    """Make an invitation that nobody has used yet; returns its address."""
+    dataset, lead = Dataset.objects.get(slug="digits"), User.objects.get(username="lead")
+    _, token = members.invite(dataset=dataset, role="annotator", by=lead, now=timezone.now())
+    return f"/invite/{token}/"
 
 
 def _person(name: str, dataset: Dataset, lead: User) -> User:
@@ -178,6 +187,14 @@ def _reviewed(dataset: Dataset, lead: User) -> None:
     shortest = min(set(kinds), key=kinds.count)
     for flag in dataset.flags.filter(kind=shortest, state="open"):
         decisions.decide_flag(flag=flag, reviewer=lead, action=Action.KEEP, seconds=2.5)
+
+
+def _withdrawn(dataset: Dataset, lead: User) -> None:
+    """Withdraw consent for an item beside the worst label error, so that its queue shows it."""
+    worst = dataset.flags.filter(kind="label_error", state="open").order_by("-score", "pk")[0]
+    near = worst.evidence["neighbours"][0][0]
+    job = withdrawing.open_withdrawal(dataset=dataset, items=[near], typed=dataset.slug, by=lead)
+    jobs.carry_out(job.pk, withdrawing.withdraw)
 
 
 def _compared(dataset: Dataset, lead: User) -> None:

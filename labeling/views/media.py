@@ -19,6 +19,13 @@ YEAR_SECONDS = 365 * 24 * 3600
 SHOWN_TYPES = ("image/", "audio/")
 GONE = "The person withdrew consent: these bytes were deleted and do not come back."
 NOT_SHOWN = ("image/svg+xml",)
+# Shown in the place of a picture, on light and dark pages, wherever one still points at it.
+GONE_PICTURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 120">'
+    '<rect width="120" height="120" fill="#4b545f"/><g fill="#fff" font-family="sans-serif" '
+    'font-size="15" text-anchor="middle"><text x="60" y="56">consent</text>'
+    '<text x="60" y="76">withdrawn</text></g></svg>'
+)
 
 
 async def media(request: HttpRequest, slug: str, pk: int, what: str) -> HttpResponseBase:
@@ -29,7 +36,7 @@ async def media(request: HttpRequest, slug: str, pk: int, what: str) -> HttpResp
     item = await sync_to_async(access.item_for)(user, slug, pk, roles=access.EVERYONE)
     await let_go_of_database()  # a slow download holds none of them
     if item.withdrawn_at:
-        return HttpResponse(GONE, status=404, content_type="text/plain")
+        return _gone(item, what)
     sha256, mime = _chosen(item, what)
     is_of_these_bytes = request.GET.get("v") == item.content_mark
     if request.headers.get("If-None-Match") == f'"{sha256}"':
@@ -43,6 +50,16 @@ async def media(request: HttpRequest, slug: str, pk: int, what: str) -> HttpResp
         raise Http404("the bytes of this item are missing from storage")
     response = _response(request, path, mime)
     return _with_headers(response, sha256, mime, lasting=is_of_these_bytes)
+
+
+def _gone(item: Item, what: str) -> HttpResponse:
+    """Say that the bytes were deleted, in a picture where one was: browsers show it with a 404."""
+    is_picture = item.dataset.media == Media.IMAGE and what != "original"
+    words, mime = (GONE_PICTURE, "image/svg+xml") if is_picture else (GONE, "text/plain")
+    response = HttpResponse(words, status=404, content_type=mime)
+    response["Cache-Control"] = "private, no-cache"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
 
 
 async def _viewer(request: HttpRequest) -> User | None:

@@ -35,9 +35,9 @@ def item_page(item: Item) -> dict[str, Any]:
         "annotations": _annotations(item),
         "open_flags": [flag for flag in flags if flag.state == FlagState.OPEN],
         "past_flags": [flag for flag in flags if flag.state != FlagState.OPEN],
-        "copies": _copies(item, flags),
+        "copies": [] if item.withdrawn_at else _copies(item, flags),  # they would tell of it
         "tags": list(item.tags.order_by("name").values_list("name", flat=True)),
-        "facts": _facts(item),
+        "facts": [] if item.withdrawn_at else _facts(item),
         "media_url": media_url(item.dataset, item, "display"),
         "peaks_url": media_url(item.dataset, item, "preview"),
         "original_url": media_url(item.dataset, item, "original"),

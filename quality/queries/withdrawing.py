@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from labeling.models import Annotation, Dataset, Example, GoldItem, Item, Split
 from quality.queries.filters import one_of
 
-NAMED = 20  # items of others with the same bytes, by their keys
+NAMED = 20  # items that go, and of others with the same bytes, by their keys
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Outlook:
     """What a withdrawal would erase, and what would stay."""
 
     items: int
+    keys: list[str]
     people: list[str]
     copies: int
     in_test: int
@@ -61,6 +62,7 @@ def outlook(dataset: Dataset, *, taken: Collection[int], asked: Collection[int] 
     staying = others.filter(dataset=dataset).order_by("key")
     return Outlook(
         items=len(taken),
+        keys=list(rows.order_by("key").values_list("key", flat=True)[:NAMED]),
         people=people_of(dataset, taken),
         copies=len(set(taken) - set(asked)) if asked else 0,
         in_test=rows.filter(split=Split.TEST).count(),

@@ -29,6 +29,7 @@ from tests.labeling.test_intake import png
 from tests.quality.test_ways_back import bring, hash_of
 from tests.quality.words import make_words
 
+SVG = "image/svg+xml"  # a picture that says so, where pages show one
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LABELS = "file,label,group\n" + "".join(
@@ -149,10 +150,10 @@ def test_pages_of_a_tombstone_answer_in_words(people: Dataset, client: Client):
     freeze_version(dataset=people)
     withdraw("--source", "anna")
     item.refresh_from_db()
-    for what in ("original", "preview", "display"):
+    for what, mime in (("original", "text/plain"), ("preview", SVG), ("display", SVG)):
         answer = client.get(reverse("labeling:media", args=["pets", item.pk, what]))
-        assert answer.status_code == 404
-        assert "withdrew consent" in answer.content.decode()
+        assert (answer.status_code, answer["Content-Type"]) == (404, mime)
+        assert "consent" in answer.content.decode()
     page = client.get(reverse("quality:item", args=["pets", item.pk])).content.decode()
     assert "Consent for this item was withdrawn" in page
     assert "anna" not in page
