@@ -17,6 +17,7 @@ from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
 from quality.doubts.images import find_odd_pictures
 from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
+from quality.doubts.memory import say_what_memory_buys
 from quality.doubts.odd_files import find_odd_files
 from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.slices import find_worst_slices
@@ -88,6 +89,7 @@ KINDS: dict[str, Kind] = {
             find_leakage,
             about="set",
             compares=True,
+            notice=say_what_memory_buys,
             most_candidates=most_faint_leaks,
         ),
         Kind(

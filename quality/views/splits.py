@@ -23,12 +23,14 @@ from quality.services import selection as selecting
 def splits(request: access.MemberRequest, slug: str) -> HttpResponse:
     """The matrix of splits, what it means in words, and when copies were last looked for."""
     dataset = access.dataset_for(request.user, slug)
+    checked = last_checks(dataset).get("leakage")
     context = {
         "dataset": dataset,
         "section": "checks",
+        "notice": checked.result["kinds"]["leakage"].get("notice", "") if checked else "",
         "has_items": dataset.items.exists(),
         "job": open_job(dataset, "detect"),
-        "checked": last_checks(dataset).get("leakage"),
+        "checked": checked,
         "may_lead": dataset.viewer_role in access.LEADS,
         "accepted": mending.last_mending(dataset),
         **queries.context_of(dataset),
