@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from django.db.models import Avg, Count, F, Max, Min, Q, Sum
 
-from labeling.models import Dataset, Round, RoundItem, RoundItemState
+from labeling.models import Claim, Dataset, Round, RoundItem, RoundItemState
 from labeling.queries.rounds import answers_given
 
 MOST_DIGITS = 10  # of an id in an address
@@ -42,7 +42,7 @@ class Progress:
         """Working time of one person for the answers that are missing."""
         if self.seconds_an_answer is None:
             return None
-        return max(0, self.answers_wanted - self.answers) * self.seconds_an_answer
+        return self.missing * self.seconds_an_answer
 
     @property
     def pace(self) -> float:
@@ -86,6 +86,7 @@ def progress(asking: Round, *, now: datetime) -> Progress:
     open_places = asked.filter(state=RoundItemState.OPEN, item__excluded="")
     wanted = asked.aggregate(n=Sum("wanted"), fewest=Min("wanted"), most=Max("wanted"))
     left = open_places.aggregate(n=Sum(F("wanted") - F("taken")))
+    under_way = Claim.objects.filter(round_item__in=open_places).count()  # taken, not answered
     return Progress(
         total=total,
         settled=states.get(RoundItemState.SETTLED, 0),
@@ -96,7 +97,7 @@ def progress(asking: Round, *, now: datetime) -> Progress:
         answers_last_hour=facts["recent"],
         answers_last_day=facts["day"],
         paid=answers.count(),
-        missing=left["n"] or 0,
+        missing=(left["n"] or 0) + under_way,
         price=asking.price,
         now=now,
         fewest=wanted["fewest"] or 0,

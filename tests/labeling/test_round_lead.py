@@ -14,9 +14,9 @@ from django.utils import timezone
 from labeling.models import Annotator, Role, Round
 from labeling.queries import rounds as queries
 from labeling.queries.progress import progress
-from labeling.services.annotations import record_annotation
+from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.guidelines import use_as_example
-from labeling.services.rounds import extend_round, make_round
+from labeling.services.rounds import claim_items, extend_round, make_round
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +48,15 @@ def test_the_end_is_forecast_from_the_pace_of_the_last_hour_else_of_the_day():
     slow = progress(asking, now=later)
     assert slow.done_at == later + timedelta(hours=48)
     assert progress(asking, now=now + timedelta(days=2)).done_at is None
+
+
+def test_what_somebody_holds_just_now_is_still_missing_and_still_costs():
+    asking = make_asking(items=12, answered=10)
+    dataset = asking.dataset
+    person = annotator_for(dataset=dataset, user=make_member(dataset, Role.ANNOTATOR))
+    assert len(claim_items(round=asking, annotator=person, count=2, now=timezone.now())) == 2
+    seen = progress(asking, now=timezone.now())
+    assert (seen.missing, seen.cost_in_all) == (2, Decimal("0.60"))
 
 
 def test_a_price_tells_what_the_answers_cost_and_will_cost(client: Any):
