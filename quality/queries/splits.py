@@ -30,7 +30,7 @@ EVIDENCE: dict[str, "_StrPromise"] = {
     "bytes": gettext_lazy("same bytes"),
     "pixels": gettext_lazy("same content"),
     "letters": gettext_lazy("same letters"),
-    "hash": gettext_lazy("look or sound alike"),
+    "hash": gettext_lazy("alike"),
     "words": gettext_lazy("nearly the same words"),
     "mirror": gettext_lazy("mirrored"),
     "embedding": gettext_lazy("alike to the model"),
