@@ -57,7 +57,8 @@ def pages() -> Iterator[tuple[str, str, str]]:
     ):  # fmt: skip
         yield "", name, address
     for name, address in (
-        ("datasets", "/"), ("new-dataset", "/datasets/new/"), ("work", "/work/"),
+        ("datasets", "/"), ("inbox", "/inbox/"), ("new-dataset", "/datasets/new/"),
+        ("work", "/work/"),
         ("account", "/account/"), ("password", "/password/"),
         ("password-done", "/password/done/"), ("404", "/d/nowhere/"),
     ):  # fmt: skip

@@ -6,6 +6,7 @@ import secrets
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlparse
 
 from django.core.exceptions import ImproperlyConfigured
@@ -135,6 +136,29 @@ def _has_port(url: str) -> bool:
         return urlparse(url).port != 0
     except ValueError:
         return False
+
+
+def mail() -> dict[str, Any]:
+    """Return how mail is sent, from WINNOW_MAIL; without it nobody can ask for mail."""
+    url = os.environ.get("WINNOW_MAIL", "").strip()
+    parts = urlparse(url)
+    options = dict(parse_qsl(parts.query))
+    is_known = parts.scheme in ("smtp", "smtps") and parts.hostname and _has_port(url)
+    if url and not (is_known and "@" in options.get("from", "")):
+        raise ImproperlyConfigured(
+            "WINNOW_MAIL: expected smtp://user:password@host:587?from=winnow@example.org "
+            "(smtps:// for TLS from the start; &starttls=off for a server without TLS)"
+        )
+    is_tls = parts.scheme == "smtps"
+    return {
+        "host": parts.hostname or "",
+        "port": parts.port or (465 if is_tls else 587),
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "tls": is_tls,
+        "starttls": not is_tls and options.get("starttls") != "off",
+        "sender": options.get("from", ""),
+    }
 
 
 def redis_url(folder: Path) -> str:

@@ -153,9 +153,19 @@ CELERY_BEAT_SCHEDULE = {
     "watch annotators": {"task": "winnow.watch_annotators", "schedule": 60.0},
     "remove old files": {"task": "winnow.remove_old_files", "schedule": 3600.0},
     "measure crowds": {"task": "winnow.measure_crowds", "schedule": 60.0},
+    "tell webhooks": {"task": "winnow.tell_webhooks", "schedule": 15.0},
+    "mail notices": {"task": "winnow.mail_notices", "schedule": 300.0},
     "look for news": {"task": "winnow.look_for_news", "schedule": 60.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+
+MAIL = environment.mail()
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = MAIL["host"], MAIL["port"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL["user"], MAIL["password"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL["starttls"], MAIL["tls"]
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = MAIL["sender"]
 
 LOGGING = {
     "version": 1,

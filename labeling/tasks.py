@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import suppress
+from smtplib import SMTPException
 
 from celery import Task, current_app, shared_task
 from django.db import transaction
@@ -10,7 +11,8 @@ from kombu.exceptions import OperationalError
 
 from labeling.models import Job
 from labeling.queries.crowd import KIND, crowds_to_measure
-from labeling.services import crowd, guards, jobs, restoring, rounds
+from labeling.queries.notices import due, people_to_mail
+from labeling.services import crowd, guards, jobs, notices, restoring, rounds
 from labeling.services.intake import answers, importing
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,24 @@ def watch_annotators() -> None:
 def remove_old_files() -> None:
     """Remove the files of imports that were done a while ago."""
     importing.remove_old_files(now=timezone.now())
+
+
+@shared_task(name="winnow.tell_webhooks")
+def tell_webhooks() -> None:
+    """Tell webhooks what they have not taken yet."""
+    now = timezone.now()
+    for notice in due(now=now):
+        notices.deliver(notice=notice, now=now)
+
+
+@shared_task(name="winnow.mail_notices")
+def mail_notices() -> None:
+    """Write to who wants mail."""
+    for user in people_to_mail():
+        try:
+            notices.mail(user=user, now=timezone.now())
+        except (OSError, SMTPException) as error:  # the next beat tries again
+            logger.warning("mail to %s not sent: %s", user, error)
 
 
 @shared_task(name="winnow.import", bind=True)

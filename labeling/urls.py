@@ -14,6 +14,7 @@ from labeling.views import (
     jobs,
     media,
     members,
+    notices,
     pilots,
     qualify,
     rounds,
@@ -24,7 +25,6 @@ from labeling.views import (
 
 app_name = "labeling"
 urlpatterns = [
-    path("", datasets.dataset_list, name="datasets"),
     path("datasets/new/", datasets.new_dataset, name="new_dataset"),
     path("d/<slug:slug>/settings/", datasets.settings, name="settings"),
     path("d/<slug:slug>/settings/retraining/", datasets.retraining, name="retraining"),
@@ -110,6 +110,11 @@ urlpatterns = [
     path("d/<slug:slug>/gold/<int:pk>/correct/", gold.correct, name="correct_gold"),
     path("d/<slug:slug>/gold/<int:pk>/retire/", gold.retire, name="retire_gold"),
     path("d/<slug:slug>/items/<int:pk>/gold/", gold.use_item, name="use_as_gold"),
+    path("inbox/", notices.inbox, name="inbox"),
+    path("inbox/mail/", notices.wish_mail, name="wish_mail"),
+    path("d/<slug:slug>/webhook/", notices.set_webhook, name="set_webhook"),
+    path("d/<slug:slug>/webhook/try/", notices.try_webhook, name="try_webhook"),
+    path("d/<slug:slug>/webhook/remove/", notices.remove_webhook, name="remove_webhook"),
     path("account/", account.account, name="account"),
     path("account/tokens/<int:pk>/revoke/", account.revoke_token, name="revoke_token"),
     path("invite/<str:token>/", members.invitation, name="invitation"),

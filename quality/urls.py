@@ -7,6 +7,7 @@ from quality.views import (
     browse,
     checks,
     compare,
+    datasets,
     demo,
     disputes,
     export,
@@ -22,6 +23,7 @@ from quality.views import (
 
 app_name = "quality"
 urlpatterns = [
+    path("", datasets.dataset_list, name="datasets"),
     path("d/<slug:slug>/", overview.overview, name="overview"),
     path("d/<slug:slug>/uploads/<int:pk>/take-back/", ways_back.take_back, name="take_back"),
     path("d/<slug:slug>/settings/delete/", ways_back.delete_dataset, name="delete_dataset"),

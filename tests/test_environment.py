@@ -15,6 +15,7 @@ WRONG = {
     "REDIS_URL": ["http://a", "redis://a:port/0", "redis://a:99999/0"],
     "WINNOW_DEBUG": ["maybe"],
     "WINNOW_WEIGHTS": ["/no/such/folder"],
+    "WINNOW_MAIL": ["mail.org", "http://a?from=a@b", "smtp://a", "smtp://a:port?from=a@b"],
 }
 RIGHT = {
     "WINNOW_BIND": ["", "127.0.0.1", "0.0.0.0", "::1", "localhost", "box-1.lan"],
@@ -22,6 +23,7 @@ RIGHT = {
     "DATABASE_URL": ["", "postgresql://u:p@h:5432/n", "postgres:///n?host=/tmp"],
     "REDIS_URL": ["redis://h", "redis://:pw@h:6379/0", "unix:///tmp/r"],
     "WINNOW_DEBUG": ["on", "OFF", ""],
+    "WINNOW_MAIL": ["", "smtp://u:p@h:587?from=a@b.org", "smtps://h?from=a@b.org"],
 }
 
 
@@ -33,6 +35,7 @@ def read(name: str, folder: Path) -> object:
         "REDIS_URL": lambda: environment.redis_url(folder),
         "WINNOW_DEBUG": lambda: environment.flag("WINNOW_DEBUG"),
         "WINNOW_WEIGHTS": environment.weights_folder,
+        "WINNOW_MAIL": environment.mail,
     }[name]()
 
 

@@ -25,6 +25,7 @@ from labeling.models.items import (
     UploadEntry,
 )
 from labeling.models.jobs import Job, JobState
+from labeling.models.notices import Notice, NoticeKind, Webhook
 from labeling.models.people import Annotator, ApiToken, Invitation, Membership, Role, User
 from labeling.models.qualifications import QualifyingAct, QualifyingEvent
 from labeling.models.rounds import (
@@ -70,6 +71,8 @@ __all__ = [
     "LabelSource",
     "Media",
     "Membership",
+    "Notice",
+    "NoticeKind",
     "Outcome",
     "QualifyingAct",
     "QualifyingEvent",
@@ -89,4 +92,5 @@ __all__ = [
     "UploadEntry",
     "User",
     "Version",
+    "Webhook",
 ]

@@ -9,6 +9,10 @@ from django.db.models import Q
 class User(AbstractUser):
     """Somebody who logs in; what they may do is a membership per dataset."""
 
+    inbox_seen_at = models.DateTimeField(null=True, blank=True)
+    gets_mail = models.BooleanField(default=False, help_text="of notices of datasets they lead")
+    mailed_at = models.DateTimeField(null=True, blank=True, help_text="up to here")
+
     @property
     def initials(self) -> str:
         """Two letters for the badge in the top bar."""
@@ -34,6 +38,7 @@ class Membership(models.Model):
     )
     role = models.CharField(max_length=20, choices=Role)
     created_at = models.DateTimeField(auto_now_add=True)
+    visited_at = models.DateTimeField(null=True, blank=True, help_text="its overview, last")
 
     class Meta:
         constraints = [

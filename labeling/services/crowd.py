@@ -1,16 +1,21 @@
 """Measuring a crowd: consensus, accuracies, agreement and confused classes, in one job."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling import crowd_findings
-from labeling.models import Dataset
+from labeling.models import Dataset, NoticeKind
 from labeling.queries.crowd import classes_of, said_in
-from labeling.queries.gold import known_labels
-from labeling.services import jobs
+from labeling.queries.disputes import open_disputes
+from labeling.queries.gold import known_labels, tried
+from labeling.services import jobs, notices
 from labeling.services.readings import find_readings
 from labeling.services.settling import settle
 from mlcore.agreement import agreement
@@ -58,8 +63,36 @@ def measure_crowd(work: jobs.Work) -> dict[str, Any]:
     found.facts.update(at=at.isoformat(), settled=settled)
     work.progress(STAGES, STAGES, now=True)
     crowd_findings.keep(dataset.pk, found)
+    _tell(dataset, now=at)
     told = {name: found.facts[name] for name in ("answers", "method", "alpha", "meaning")}
     return told | {"settled": settled}
+
+
+def _tell(dataset: Dataset, *, now: datetime) -> None:
+    """Write notices of check items that everybody fails, and once a day of open disputes."""
+    for row in tried(dataset):
+        if row.is_doubtful:
+            notices.tell(
+                dataset=dataset,
+                kind=NoticeKind.GOLD,
+                about=f"gold {row.gold.pk}",
+                words=_("%(right)d of %(n)d people agree with the check item %(key)s")
+                % {"right": row.right, "n": row.answered, "key": row.gold.item.key},
+                path=reverse("labeling:gold", args=[dataset.slug]),
+                now=now,
+            )
+    if n := open_disputes(dataset).count():
+        notices.tell(
+            dataset=dataset,
+            kind=NoticeKind.DISPUTES,
+            about=now.date().isoformat(),
+            words=ngettext(
+                "%(n)d item on which people disagree", "%(n)d items on which people disagree", n
+            )
+            % {"n": n},
+            path=reverse("quality:disputes", args=[dataset.slug]),
+            now=now,
+        )
 
 
 def _read(dataset: Dataset) -> _Said:

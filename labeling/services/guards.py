@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from labeling.models import Annotator, GuardAct, GuardEvent, User
+from labeling.models import Annotator, GuardAct, GuardEvent, NoticeKind, User
 from labeling.queries import guards as queries
 from labeling.queries.gold import known_labels
+from labeling.services import notices
 from labeling.services.rounds import lock_annotator, release_ahead, release_all
 
 LOOKED_BACK = timedelta(minutes=5)  # beat looks each minute; a worker may be away for a few
@@ -74,7 +77,19 @@ def warn_or_pause(*, annotator: Annotator, kinds: list[str], now: datetime) -> G
     event = GuardEvent.objects.create(annotator=annotator, act=act, kinds=kinds, at=now)
     if is_second:
         release_ahead(annotator=annotator)
+        _tell(event, _("%(who)s was paused: %(why)s") % {"who": annotator, "why": ", ".join(kinds)})
     return event
+
+
+def _tell(event: GuardEvent, words: str) -> None:
+    notices.tell(
+        dataset=event.annotator.dataset,
+        kind=NoticeKind.PAUSED,
+        about=f"event {event.pk}",
+        words=words,
+        path=reverse("labeling:pauses", args=[event.annotator.dataset.slug]),
+        now=event.at,
+    )
 
 
 @transaction.atomic
@@ -88,11 +103,15 @@ def pause(*, annotator: Annotator, text: str, by: User, now: datetime) -> None:
     release_ahead(annotator=annotator)
 
 
+@transaction.atomic
 def answer_pause(*, annotator: Annotator, text: str, by: User, now: datetime) -> bool:
     """Keep what somebody says about their pause; False when nothing stops them any more."""
     if queries.stop_of(annotator) is None:
         return False
-    GuardEvent.objects.create(annotator=annotator, act=GuardAct.REPLY, text=text, by=by, at=now)
+    event = GuardEvent.objects.create(
+        annotator=annotator, act=GuardAct.REPLY, text=text, by=by, at=now
+    )
+    _tell(event, _("%(who)s answers a pause: %(text)s") % {"who": annotator, "text": text})
     return True
 
 

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
@@ -24,13 +24,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labeling import storage
-from labeling.models import Dataset, Job, JobState, Upload, User
-from labeling.services import leases
+from labeling.models import Dataset, Job, JobState, NoticeKind, Upload, User
+from labeling.services import leases, notices
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 10
 MOST_FRUITLESS = 3  # attempts in a row that kept nothing
+AWAITED = ("import", "import_annotations", "train", "prove", "restore")  # others are told by pages
 RESEND_AFTER = timedelta(seconds=30)
+LOST = (
+    "The worker was lost %d times in a row while it did this, and got no further. Look at memory "
+    "and disk on the System page, then retry."
+)
 PROGRESS_EVERY_SECONDS = 0.5  # a row per item would cost more than the work itself
 STOP_POLL_SECONDS = 0.5
 
@@ -238,9 +243,27 @@ def carry_out(
 
 
 def _finish(work: Work, *, state: JobState, **fields: Any) -> None:
-    work.rows.update(state=state, finished_at=timezone.now(), lease_until=None, **fields)
+    now = timezone.now()
+    with transaction.atomic():
+        if work.rows.update(state=state, finished_at=now, lease_until=None, **fields):
+            _tell(work.job, state, now=now)
     work.job.refresh_from_db()
     publish(work.job)
+
+
+def _tell(job: Job, state: JobState, *, now: datetime) -> None:
+    """Write a notice for the leads, where the work is one that they wait for."""
+    has_failed = state == JobState.FAILED
+    if job.dataset is None or not (has_failed or job.kind in AWAITED):
+        return
+    notices.tell(
+        dataset=job.dataset,
+        kind=NoticeKind.FAILED if has_failed else NoticeKind.DONE,
+        about=f"job {job.pk}",
+        words=f"{job.title}: {state.label.lower()}",
+        path=job.get_absolute_url(),
+        now=now,
+    )
 
 
 def cancel_job(*, job: Job) -> bool:
@@ -286,12 +309,18 @@ def give_up_lost_jobs() -> int:
     lost = Job.objects.filter(
         state=JobState.RUNNING, lease_until__lt=timezone.now(), fruitless__gte=MOST_FRUITLESS
     )
-    return lost.update(
-        state=JobState.FAILED,
-        finished_at=timezone.now(),
-        error=f"The worker was lost {MOST_FRUITLESS} times in a row while it did this, and got no "
-        "further. Look at memory and disk on the System page, then retry.",
-    )
+    given_up = 0
+    for job in lost.select_related("dataset"):
+        with transaction.atomic():
+            ended = lost.filter(pk=job.pk).update(
+                state=JobState.FAILED,
+                finished_at=timezone.now(),
+                error=LOST % MOST_FRUITLESS,
+            )
+            if ended:
+                _tell(job, JobState.FAILED, now=timezone.now())
+        given_up += ended
+    return given_up
 
 
 def take_jobs_to_resend() -> list[Job]:

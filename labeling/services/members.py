@@ -149,3 +149,8 @@ def user_of_token(*, text: str, now: datetime) -> User | None:
     if is_to_note:
         ApiToken.objects.filter(pk=token).update(last_used_at=now)
     return user
+
+
+def mark_visit(*, dataset: Dataset, user: User, now: datetime) -> None:
+    """Remember when somebody opened a dataset last: what came later is new to them."""
+    Membership.objects.filter(dataset=dataset, user=user).update(visited_at=now)

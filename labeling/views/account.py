@@ -28,7 +28,7 @@ class LogInView(LoginView):
     def get_success_url(self) -> str:
         """Return the page that was asked for; who only annotates has no use for the list."""
         wanted, user = super().get_success_url(), self.request.user
-        if wanted != reverse("labeling:datasets") or not isinstance(user, User):
+        if wanted != reverse("quality:datasets") or not isinstance(user, User):
             return wanted
         return reverse("labeling:my_work") if queries.only_annotates(user) else wanted
 

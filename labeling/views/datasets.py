@@ -1,6 +1,4 @@
-"""All datasets, a new one, and the settings of one."""
-
-from typing import Any
+"""A new dataset, and the settings of one."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -19,30 +17,10 @@ from labeling.forms.datasets import (
     NewDatasetForm,
     RetrainForm,
 )
-from labeling.models import Dataset, Role
-from labeling.queries import datasets as queries
-from labeling.queries import guidelines
+from labeling.forms.notices import WebhookForm
+from labeling.models import Dataset
+from labeling.queries import guidelines, notices
 from labeling.services import datasets
-
-
-@login_required
-def dataset_list(request: access.MemberRequest) -> HttpResponse:
-    """List the datasets that this person may see; archived ones when they are asked for."""
-    theirs = queries.datasets_of(request.user)
-    is_archive = request.GET.get("show") == "archived"
-    choose = queries.archived if is_archive else queries.listed
-    shown: list[Any] = list(choose(theirs))
-    is_demo_only = bool(shown) and not is_archive and all(row.is_demo for row in shown)
-    context = {
-        "section": "datasets",
-        "datasets": shown,
-        "leads": access.LEADS,
-        "demo": shown[-1] if is_demo_only and shown[-1].role != Role.ANNOTATOR else None,
-        "busy": any(row.n_jobs for row in shown),
-        "is_archive": is_archive,
-        "n_archived": 0 if is_archive else queries.archived(theirs).count(),
-    }
-    return render(request, "labeling/datasets.html", context)
 
 
 @login_required
@@ -99,6 +77,8 @@ def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: obje
         "guideline_form": GuidelineForm(initial={"text": newest.text if newest else ""}),
         "examples": guidelines.gathered_examples(dataset),
         "is_unpublished": guidelines.is_unpublished(dataset, newest),
+        "webhook_form": WebhookForm(),
+        **notices.webhook_of(dataset),
         **forms,
     }
     refused = any(getattr(form, "errors", None) for form in forms.values())

@@ -3,8 +3,10 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from labeling import access
+from labeling.services import members
 from quality.detectors import KINDS
 from quality.queries.overview import overview_of
 
@@ -26,4 +28,5 @@ def overview(request: access.MemberRequest, slug: str) -> HttpResponse:
         "next_step": next_step,
         **found,
     }
+    members.mark_visit(dataset=dataset, user=request.user, now=timezone.now())
     return render(request, "quality/overview.html", context)

