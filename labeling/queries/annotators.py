@@ -27,7 +27,7 @@ from labeling.models import (
 )
 from labeling.queries.by_hand import Statement
 from labeling.queries.qualifications import bar_of
-from labeling.queries.rounds import Held, Work, start_of_day, work_for
+from labeling.queries.rounds import Held, Work, answers_given, start_of_day, work_for
 
 UNDO_MOST = 20
 ANSWERS_A_PAGE = 50
@@ -119,6 +119,12 @@ def work_of(user: User, *, now: datetime) -> list[Work]:
         )
         for row in work
     ]
+
+
+def answered_today(user: User, *, now: datetime) -> int:
+    """Count what somebody answered today, also in rounds that are closed by now."""
+    mine = answers_given().filter(annotator__user=user)
+    return mine.filter(created_at__gte=start_of_day(now)).count()
 
 
 def _first(asking: Round, user: User) -> Round | None:

@@ -110,6 +110,7 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "gold": by_annotator(dataset).get(annotator.pk),
         "qualifications": qualifications.standings_in(dataset, annotator),
         "history": guards.history(dataset, annotator=annotator),
+        "stop": guards.stop_of(annotator),
         "found": found,
         "accuracy": queries.limits_at(found.arrays["accuracy"], row) if found else None,
         "alpha": queries.limits_at(found.arrays["people_alpha"], row) if found else None,

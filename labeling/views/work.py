@@ -28,7 +28,7 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
         "work": [row for row in work if row.left],
         "finished": [row for row in work if not row.left],
         "qualifications": qualifications.standings_for(request.user),
-        "answers_today": sum(row.mine_today for row in work),
+        "answers_today": annotators.answered_today(request.user, now=timezone.now()),
         "asked": asked,
         "stops": guards.stopped_as(request.user),
         "checked": gold.own_results(request.user),

@@ -6,10 +6,11 @@ import uuid
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from labeling.models import Annotation, Claim, Guideline, Item, LabelClass, Round, User
 from labeling.queries import rounds as queries
-from labeling.services.rounds import make_round
+from labeling.services.rounds import close_round, make_round
 from labeling.templatetags.markdown import markdown
 from tests.factories import make_dataset, make_item, make_member, make_user
 
@@ -145,6 +146,8 @@ def test_my_work_says_what_is_left_and_done(client):
     html = client.get(page).content.decode()
     assert "2</b> items left for you" in html
     assert "1 answer today" in html
+    close_round(asking=asking, now=timezone.now())
+    assert "1 answer today" in client.get(page).content.decode()
 
 
 def test_my_work_costs_as_many_queries_for_20_rounds_as_for_10(

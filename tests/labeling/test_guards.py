@@ -188,6 +188,24 @@ def test_a_pause_can_be_answered_and_the_lead_lets_go_on_or_ends_it(client: Clie
     assert len(claim_items(round=asking, annotator=one, count=5, now=NOW)) == 3
 
 
+def test_a_lead_pauses_somebody_on_their_page_and_says_why(client: Client):
+    asking = make_asking(3)
+    one = make_annotator(asking)
+    client.force_login(make_member(asking.dataset, "lead"), backend=BACKEND)
+    page = reverse("labeling:crowd_person", args=[asking.dataset.slug, one.pk])
+    assert 'value="pause"' in client.get(page).text
+    decide = reverse("labeling:decide_pause", args=[asking.dataset.slug, one.pk])
+    refused = client.post(decide, {"act": "pause", "text": ""}, follow=True)
+    assert "Say why" in refused.text
+    assert queries.stop_of(one) is None
+    told = client.post(decide, {"act": "pause", "text": "all are cat"}, follow=True)
+    assert "all are cat" in told.text
+    assert claim(asking, one, 3) == []
+    paused_page = client.get(page).text
+    assert "Nothing is handed out to them just now" in paused_page
+    assert 'value="pause"' not in paused_page
+
+
 def test_only_leads_decide_and_nobody_answers_for_another(client: Client):
     asking = make_asking(1)
     one = make_annotator(asking)
