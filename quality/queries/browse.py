@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Count, QuerySet
-from django.urls import reverse
 
 from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState, User
 from quality.models import Action, Decision, Flag, FlagState, Run
-from quality.queries.filters import Shown, doubts_about, one_of
+from quality.queries.filters import Shown, one_of
+from quality.queries.measurements import ids_beside, place_of
 
 ITEMS_A_PAGE = 120
 RANDOM_ITEMS = 100
 MOST_AT_ONCE = 10_000  # items; a decision keeps the state of each before and after in one row
 TAGS_SHOWN = 30
-SMALL_ORIGINAL = 100  # px; smaller pictures are shown with their pixels, not smeared
 END = "end"
 
 
@@ -68,6 +67,8 @@ def page_of(shown: Shown, *, after: str = "", before: str = "") -> Page:
         return Page(_in_order(shown, shown.ids or []))
     if shown.filter.sort == "suspicious":
         return _suspicious_page(shown, after=after, before=before)
+    if shown.filter.sorts_by_fact:
+        return _measured_page(shown, after=after, before=before)
     column = "key" if shown.filter.sort == "key" else "pk"
     rows = _with_parts(shown)
     return _keyset_page(rows, column, newest_first=column == "pk", after=after, before=before)
@@ -107,6 +108,21 @@ def _page(found: list[Item], *, backwards: bool, cursor: str, more: bool, name: 
         previous=str(getattr(found[0], name)) if has_previous else "",
         next=str(getattr(found[-1], name)) if has_next else "",
     )
+
+
+def _measured_page(shown: Shown, *, after: str, before: str) -> Page:
+    """One page in the order of a measurement; the cursor is the value with the item's id."""
+    cursor = before or after
+    place = None if cursor == END else _place(cursor)
+    found = ids_beside(shown, place, backwards=bool(before), count=ITEMS_A_PAGE + 1)
+    more = len(found) > ITEMS_A_PAGE
+    found = found[:ITEMS_A_PAGE][:: -1 if before else 1]
+    if not found:
+        return Page([])
+    first, last = (f"{value!r}~{pk}" for pk, value in (found[0], found[-1]))
+    has_previous, has_next = (more, cursor != END) if before else (bool(cursor), more)
+    items = _in_order(shown, [pk for pk, _value in found])
+    return Page(items, first if has_previous else "", last if has_next else "")
 
 
 def _whole(cursor: str) -> int:
@@ -161,11 +177,17 @@ def _suspicious_cursor(pk: int, scores: Mapping[int, float]) -> str:
     return f"{scores[pk]!r}~{pk}" if pk in scores else str(pk)
 
 
-def _place(cursor: str) -> tuple[float, int] | None:
+def _worst_place(cursor: str) -> tuple[float, int] | None:
     """Read the cursor of a flagged item; None for an item of the rest."""
-    score, sign, pk = cursor.partition("~")
+    place = _place(cursor)
+    return (-place[0], -place[1]) if place else None
+
+
+def _place(cursor: str) -> tuple[float, int] | None:
+    """Read a cursor of a value and an item's id."""
+    value, sign, pk = cursor.partition("~")
     try:
-        return (-float(score), -_whole(pk)) if sign else None
+        return (float(value), _whole(pk)) if sign else None
     except ValueError:
         return None
 
@@ -176,7 +198,7 @@ def _rest(shown: Shown, order: list[tuple[int, float]]) -> Any:
 
 
 def _ids_after(shown: Shown, order: list[tuple[int, float]], cursor: str) -> list[int]:
-    place = _place(cursor)
+    place = _worst_place(cursor)
     ids: list[int] = []
     rest = _rest(shown, order).order_by("-pk")
     if place or not cursor:
@@ -189,7 +211,7 @@ def _ids_after(shown: Shown, order: list[tuple[int, float]], cursor: str) -> lis
 
 
 def _ids_before(shown: Shown, order: list[tuple[int, float]], cursor: str) -> list[int]:
-    place = _place(cursor)
+    place = _worst_place(cursor)
     if place:
         end, ids = bisect_left([(-score, -pk) for pk, score in order], place), []
     else:
@@ -222,6 +244,10 @@ def ids_of(shown: Shown) -> list[int]:
 def ids_around(shown: Shown, item: Item) -> tuple[int | None, int | None]:
     """Return the items before and after one in the filter's order."""
     chosen = shown.filter
+    if chosen.sorts_by_fact and chosen.random is None and not chosen.like:
+        place = place_of(shown, item)
+        sides = [ids_beside(shown, place, backwards=way, count=1) for way in (True, False)]
+        return sides[0][0][0] if sides[0] else None, sides[1][0][0] if sides[1] else None
     if chosen.random is not None or chosen.like or chosen.sort == "suspicious":
         if chosen.random is not None:
             ids = _drawn(shown, seed=chosen.random)
@@ -229,11 +255,11 @@ def ids_around(shown: Shown, item: Item) -> tuple[int | None, int | None]:
             ids = shown.ids or []
         else:
             return _around_suspicious(shown, item)
-        place = ids.index(item.pk) if item.pk in ids else None
-        if place is None:
+        at = ids.index(item.pk) if item.pk in ids else None
+        if at is None:
             return None, None
         beside = dict(enumerate(ids))
-        return beside.get(place - 1), beside.get(place + 1)
+        return beside.get(at - 1), beside.get(at + 1)
     column = "key" if chosen.sort == "key" else "pk"
     lower = shown.items().filter(**{f"{column}__lt": getattr(item, column)})
     upper = shown.items().filter(**{f"{column}__gt": getattr(item, column)})
@@ -325,76 +351,3 @@ def last_selection_decision(dataset: Dataset, user: User) -> Decision | None:
     """The newest thing a person did to a selection that is not undone."""
     mine = Decision.objects.filter(dataset=dataset, by=user, flag=None, undone_by=None)
     return mine.exclude(action=Action.UNDO).order_by("-pk").first()
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One item as the grid draws it."""
-
-    pk: int
-    key: str
-    short_key: str
-    label: str
-    split: str
-    media: str
-    url: str
-    thumb_url: str
-    peaks_url: str
-    media_url: str
-    text: str
-    duration: float
-    doubt: str
-    flags: int
-    excluded: str
-    is_withdrawn: bool
-    pixelated: bool
-
-
-def tiles_of(shown: Shown, items: list[Item], *, query: str = "") -> list[Tile]:
-    """Dress items for the grid, with the open doubts about them."""
-    suggested: dict[int, str] = {}
-    doubts: Counter[int] = Counter()
-    about = doubts_about([item.pk for item in items])
-    for doubt in sorted(about, key=lambda doubt: doubt.score):
-        doubts[doubt.item] += 1
-        suggested[doubt.item] = doubt.suggested or suggested.get(doubt.item, "")
-    # One look-up of each address serves the page: five hundred would cost a tenth of its time.
-    slug = shown.dataset.slug
-    page = reverse("quality:item", args=[slug, 0]).removesuffix("0/")
-    media = reverse("labeling:media", args=[slug, 0, "preview"]).removesuffix("0/preview")
-    tail = f"?{query}" if query else ""
-    return [
-        Tile(
-            url=f"{page}{item.pk}/{tail}",
-            thumb_url=f"{media}{item.pk}/preview?v={item.content_mark}",
-            peaks_url=f"{media}{item.pk}/preview?v={item.content_mark}",
-            media_url=f"{media}{item.pk}/display?v={item.content_mark}",
-            doubt=suggested.get(item.pk, ""),
-            flags=doubts[item.pk],
-            **_shown_of(item, shown.dataset.media),
-        )
-        for item in items
-    ]
-
-
-def _shown_of(item: Item, media: str) -> dict[str, Any]:
-    facts = item.content.facts
-    side = max(facts.get("width", 0), facts.get("height", 0))
-    return {
-        "pk": item.pk,
-        "key": item.key,
-        "short_key": item.key.rsplit("/", 1)[-1].rsplit(".", 1)[0],
-        "label": item.label.name if item.label else "",
-        "split": item.split,
-        "media": media,
-        "text": item.content.text if media == Media.TEXT else "",
-        "duration": float(facts.get("seconds") or 0),
-        "excluded": item.excluded,
-        "is_withdrawn": item.withdrawn_at is not None,
-        "pixelated": 0 < side <= SMALL_ORIGINAL,
-    }
-
-
-def media_url(dataset: Dataset, item: Item, what: str) -> str:
-    """Address of an item's original, preview or showable copy."""
-    return reverse("labeling:media", args=[dataset.slug, item.pk, what])

@@ -10,7 +10,8 @@ from django.utils.translation import ngettext
 from labeling.models import RoundItemState, Split
 from quality.models import Action, Decision
 from quality.queries.browse import Facets, Outline
-from quality.queries.filters import ANY, FACTS, PARAMETERS, SORTS, Filter, Shown
+from quality.queries.facts import FACTS
+from quality.queries.filters import ANY, PARAMETERS, SORTS, Filter, Shown
 
 
 @dataclass(frozen=True)
@@ -193,12 +194,17 @@ class Order:
     is_on: bool
 
 
-def sorts_of(chosen: Filter) -> list[Order]:
-    """Return the ways to sort, in the order of the menu."""
+def sorts_of(shown: Shown) -> list[Order]:
+    """Return the ways to sort, in the order of the menu; measurements least and most first."""
+    chosen = shown.filter
     words = dict(zip(SORTS, (_("newest first"), _("by key"), _("suspicious first")), strict=True))
+    for fact in FACTS[shown.dataset.media]:
+        words[fact.name] = _("%(fact)s, least first") % {"fact": _(fact.words)}
+        words[f"-{fact.name}"] = _("%(fact)s, most first") % {"fact": _(fact.words)}
     plain = chosen.without("random")
     return [
-        Order(words[sort], replace(plain, sort=sort).query(), sort == chosen.sort) for sort in SORTS
+        Order(told, replace(plain, sort=sort).query(), sort == chosen.sort)
+        for sort, told in words.items()
     ]
 
 

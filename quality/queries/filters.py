@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import FloatField, Q, QuerySet, TextField
+from django.db.models import Q, QuerySet, TextField
 from django.db.models.expressions import RawSQL
-from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.http import QueryDict
 
@@ -28,6 +27,7 @@ from labeling.queries.progress import items_counted, read_count
 from labeling.services.versions import read_manifest
 from quality import arrays
 from quality.models import FlagItem, FlagState, Run
+from quality.queries.facts import FACTS, fact_value
 from quality.queries.neighbours import more_like
 
 ANY = "any"
@@ -35,34 +35,6 @@ SORTS = ("newest", "key", "suspicious")
 READ = ("right", "wrong")
 MOST_KEYS = 500  # pasted into the address: about 40 kB, below the 64 kB that servers accept
 MOST_LIKE = 50  # items whose neighbours are asked for at once
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One measurement of a content that can be drawn as a histogram and filtered by."""
-
-    name: str
-    words: str
-    unit: str = ""
-
-
-FACTS: dict[str, tuple[Fact, ...]] = {
-    Media.IMAGE: (
-        Fact("brightness", "Brightness"),
-        Fact("width", "Width", "px"),
-        Fact("height", "Height", "px"),
-        Fact("contrast", "Contrast"),
-        Fact("sharpness", "Sharpness"),
-    ),
-    Media.AUDIO: (
-        Fact("seconds", "Duration", "s"),
-        Fact("loud_db", "Loudness", "dB"),
-        Fact("noise_floor_db", "Noise floor", "dB"),
-        Fact("peak", "Peak"),
-        Fact("dc_offset", "DC offset"),
-    ),
-    Media.TEXT: (Fact("characters", "Characters"), Fact("words", "Words")),
-}
 
 
 @dataclass(frozen=True)
@@ -119,6 +91,11 @@ class Filter:
     def names_items(self) -> bool:
         """Whether it names its items one by one; then excluded ones are shown as well."""
         return bool(self.run or self.keys or self.like or self.asked)
+
+    @property
+    def sorts_by_fact(self) -> str:
+        """The measurement that items are sorted by, if any."""
+        return "" if self.sort in SORTS else self.sort.removeprefix("-")
 
     @property
     def is_empty(self) -> bool:
@@ -181,8 +158,13 @@ def read_filter(given: QueryDict, *, media: str) -> Filter:
         low=_number(given.get("min")) if fact in known_facts else None,
         high=_number(given.get("max")) if fact in known_facts else None,
         random=_whole(given.get("random")),
-        sort=given.get("sort", "") if given.get("sort") in SORTS else SORTS[0],
+        sort=_read_sort(given.get("sort", ""), known_facts),
     )
+
+
+def _read_sort(asked: str, known_facts: Collection[str]) -> str:
+    """Return a sort of SORTS, or a measurement: least first, with a minus most first."""
+    return asked if asked in SORTS or asked.removeprefix("-") in known_facts else SORTS[0]
 
 
 def read_keys(pasted: str) -> tuple[str, ...]:
@@ -223,11 +205,6 @@ def one_of(field: str, values: Collection[int] | Collection[str]) -> Q:
         kind = "::bigint" if number else ""
         chosen = RawSQL(f"SELECT value{kind} FROM json_array_elements_text(%s::json)", [listed])
     return Q(**{f"{field}__in": chosen})
-
-
-def fact_value(name: str, *, prefix: str = "") -> Cast:
-    """Return a fact of the content as a number the database can compare."""
-    return Cast(KeyTextTransform(name, f"{prefix}content__facts"), FloatField())
 
 
 class Doubt(NamedTuple):  # tens of thousands are made for one page

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from labeling.models import Item
-from quality.queries.filters import FACTS, Fact, Shown, fact_value, one_of
+from quality.queries.facts import FACTS, Fact, fact_value
+from quality.queries.filters import Shown, one_of
 
 BINS = 16  # bars of 12 px in the 208 px beside the items
 MOST_MEASURED = 20_000  # items read for one histogram: 0.2 s of CPU on SQLite (bench/browse.py)

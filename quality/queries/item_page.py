@@ -14,9 +14,9 @@ from labeling.services.tombstones import KEY_START
 from labeling.services.versions import read_manifest
 from quality import arrays
 from quality.models import Flag, FlagState, Run
-from quality.queries.browse import SMALL_ORIGINAL, media_url
-from quality.queries.filters import FACTS
+from quality.queries.facts import FACTS
 from quality.queries.neighbours import nearest_items
+from quality.queries.tiles import SMALL_ORIGINAL, media_url
 
 COPY_KINDS = ("near_duplicate", "leakage")
 COPIES_SHOWN = 12
@@ -84,7 +84,8 @@ def _facts(item: Item) -> list[tuple[str, str]]:
     for fact in FACTS[item.dataset.media]:
         value = told.get(fact.name)
         if isinstance(value, (int, float)) and fact.name not in ("width", "height"):
-            rows.append((fact.words, f"{value:.4g} {fact.unit}".strip()))
+            told_line = f" ({fact.line})" if fact.line else ""
+            rows.append((fact.words, f"{value:.4g} {fact.unit}".strip() + told_line))
     return rows
 
 

@@ -16,9 +16,10 @@ from mlcore.duplicates import Pair
 from mlcore.folds import join_groups, mend_split
 from quality import copy_pairs
 from quality.models import Action, Decision
-from quality.queries.browse import MOST_AT_ONCE, Tile, tiles_of
+from quality.queries.browse import MOST_AT_ONCE
 from quality.queries.filters import Filter, Shown
 from quality.queries.splits import DIVIDED, copies_of, divided
+from quality.queries.tiles import Tile, tiles_of
 
 ROWS_A_READ = 2_000
 MENDED = "mended"  # in the states of the decision that accepts a proposal

@@ -26,7 +26,6 @@ from labeling.models import (
 from labeling.queries import job_outlook
 from labeling.queries.rounds import rounds_of
 from quality.models import Flag
-from quality.queries.browse import media_url
 from quality.queries.comparisons import comparison_of, scale_reach
 from quality.queries.flags import (
     Confirmed,
@@ -38,6 +37,7 @@ from quality.queries.flags import (
     seconds_each,
 )
 from quality.queries.runs import newest_done
+from quality.queries.tiles import media_url
 from quality.queries.verdict import verdict_of
 
 EXAMPLES = 4

@@ -18,8 +18,8 @@ from mlcore.duplicates import LEAST_SCORE, Pair
 from mlcore.leakage import Tie, find_ties
 from quality import copy_pairs
 from quality.models import FlagItem, FlagState
-from quality.queries.browse import Tile, tiles_of
 from quality.queries.filters import Filter, Shown, one_of
+from quality.queries.tiles import Tile, tiles_of
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise

@@ -24,6 +24,7 @@ from quality.queries import browse as queries
 from quality.queries import chips
 from quality.queries.filters import Filter, Shown, look_up, read_filter
 from quality.queries.histograms import histogram_of
+from quality.queries.tiles import tiles_of
 from quality.services import selection as selecting
 from quality.services.choices import EXCLUDE_REASONS
 
@@ -46,7 +47,7 @@ def browse(request: access.MemberRequest, slug: str) -> HttpResponse:
         "total": _total(shown, page),
         "groups": chips.groups_of(shown, queries.outline_of(dataset), None, kinds=_titles()),
         "chips": chips.chips_of(shown, kinds=_titles()),
-        "sorts": chips.sorts_of(shown.filter),
+        "sorts": chips.sorts_of(shown),
         "carried": chips.carried(shown.filter),
         "may_lead": dataset.viewer_role in access.LEADS,
         **_around(shown, page),
@@ -98,7 +99,7 @@ def _around(shown: Shown, page: queries.Page) -> dict[str, Any]:
     seed = secrets.randbelow(RANDOM_SEEDS)
     return {
         "query": query,
-        "tiles": queries.tiles_of(shown, page.items, query=carried),
+        "tiles": tiles_of(shown, page.items, query=carried),
         "previous_query": chosen.query(before=page.previous) if page.previous else "",
         "next_query": chosen.query(after=page.next) if page.next else "",
         "last_query": chosen.query(before=queries.END) if page.next else "",

@@ -133,13 +133,31 @@ def test_flag_and_tag_boxes_count_items_once(pets: Dataset) -> None:
     assert keys(pets, "flag=file_fault") == keys(pets, "tag=night") == [cat.key]
 
 
-@pytest.mark.parametrize("sort", ["newest", "key", "suspicious"])
+def measure(dataset: Dataset) -> None:
+    """Give all but two items a brightness; three and three share one."""
+    for n, item in enumerate(dataset.items.order_by("key")[2:]):
+        facts = {"brightness": 0.5 + n // 3}
+        Content.objects.filter(pk=item.content_id).update(facts=facts)
+
+
+def test_items_are_sorted_by_a_measurement_and_those_never_measured_come_last(pets: Dataset):
+    measure(pets)
+    for query, is_falling in (("sort=brightness", False), ("sort=-brightness", True)):
+        items = browse.page_of(shown(pets, query)).items
+        values = [item.content.facts.get("brightness") for item in items]
+        assert values[-2:] == [None, None]
+        assert values[:-2] == sorted(values[:-2], reverse=is_falling)
+    assert shown(pets, "sort=price").filter.sort == "newest"
+
+
+@pytest.mark.parametrize("sort", ["newest", "key", "suspicious", "brightness", "-brightness"])
 def test_pages_forward_and_back_show_every_item_once(
     pets: Dataset, sort: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browse, "ITEMS_A_PAGE", 3)
     for n, key in enumerate(["train/cat-03.png", "test/dog-02.png", "new-1.png", "new-0.png"]):
         doubt(Item.objects.get(key=key), score=0.5 if n < 2 else 0.9)
+    measure(pets)
     view = shown(pets, f"sort={sort}")
     forward, cursor = [], ""
     while True:
@@ -169,7 +187,8 @@ def test_a_draw_is_the_same_for_everybody_who_opens_its_address(pets: Dataset) -
 
 def test_items_beside_one_follow_the_order_of_the_grid(pets: Dataset) -> None:
     doubt(Item.objects.get(key="train/cat-05.png"), score=0.6)
-    for query in ("", "sort=key", "sort=suspicious", "random=4", "class=cat"):
+    measure(pets)
+    for query in ("", "sort=key", "sort=suspicious", "sort=-brightness", "random=4", "class=cat"):
         view = shown(pets, query)
         items = browse.page_of(view).items
         found = [browse.ids_around(view, item) for item in items]
