@@ -51,6 +51,8 @@ ORDERS = [
 ITEMS = ("which", "keys", "order")
 ANSWERS = ("answers_wanted", "confident", "answers_least")
 MORE = ("purpose", "deadline", "price")
+#: Folded away at first: what most rounds leave as it is.
+SELDOM = ("order", "confident", "answers_least", "suggesting", "gold_every", "price")
 FIELDS: dict[str, tuple[str, ...]] = {
     RoundKind.CLASSIFY: (
         *("kind", "name", *ITEMS, *ANSWERS, "people", "requires", "suggesting", "gold_every"),
@@ -229,6 +231,18 @@ class RoundForm(forms.Form):
         self.initial.setdefault("kind", kind)
         if not required.queryset and not self.data.get("requires"):
             self.fields.pop("requires", None)
+
+    @property
+    def everyday_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in SELDOM]
+
+    @property
+    def seldom_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name in SELDOM]
+
+    @property
+    def has_seldom_errors(self) -> bool:
+        return any(field.errors for field in self.seldom_fields)
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Show these fields in this order, and no others."""

@@ -22,6 +22,7 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
     """List the open rounds that wait for this person, and the replies to their questions."""
     work = annotators.work_of(request.user, now=timezone.now())
     asked = [(row, annotators.is_new(row)) for row in annotators.replies_for(request.user)]
+    stops = guards.stopped_as(request.user)
     context = {
         "section": "my_work",
         "now": timezone.now(),
@@ -30,7 +31,8 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
         "qualifications": qualifications.standings_for(request.user),
         "answers_today": annotators.answered_today(request.user, now=timezone.now()),
         "asked": asked,
-        "stops": guards.stopped_as(request.user),
+        "stops": stops,
+        "stopped_in": {row.annotator.dataset_id for row in stops},
         "checked": gold.own_results(request.user),
         "has_new": any(is_new for _question, is_new in asked),
     }
