@@ -12,6 +12,9 @@ _UNKNOWN_LENGTHS = frozenset({0, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFFFDB, 0xFFFFFFFF,
 #: Chunks that may follow an empty sound chunk; anything else there is sound.
 _OTHER_CHUNKS = frozenset({b"LIST", b"fact", b"bext", b"cue ", b"smpl", b"id3 ", b"ID3 ", b"junk"})
 
+MOST_CHUNKS = 1_000
+"""Chunks looked at before the sound; real files have a few, rubbish of empty ones has millions."""
+
 
 @dataclass(frozen=True)
 class WavHeader:
@@ -41,7 +44,7 @@ def read_wav_header(content: bytes) -> WavHeader | None:
     Returns
     -------
     WavHeader or None
-        None where there is no sound chunk, or the file is RF64 or big-endian.
+        None where MOST_CHUNKS hold no sound, or the file is RF64 or big-endian.
 
     Examples
     --------
@@ -52,7 +55,9 @@ channels=1, rate=8000, is_pcm16=True)
     if content[:4] != b"RIFF":
         return None
     at, shape = 12, (0, 0, 0, 0, 0, 0)
-    while at + 8 <= len(content):
+    for _ in range(MOST_CHUNKS):
+        if at + 8 > len(content):
+            break
         mark, length = struct.unpack_from("<4sI", content, at)
         at += 8
         if mark == b"fmt " and at + 16 <= len(content):

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from mlcore.decoding import MOST_PIXELS, decode_image, open_image
-from mlcore.files import sniff
+from mlcore.decoding import DECODING_ERRORS, MOST_PIXELS, decode_image, open_image
+from mlcore.files import IMAGE_TYPES, MOST_BYTES, real_type
 
 SMALLEST_DRAFT = 0.89
 """Share of the wanted side that a JPEG draft may fall short of. A 400-pixel photo then comes
@@ -40,7 +40,7 @@ def decode_square(content: bytes, side: int, *, framing: Framing = "centre") -> 
     mlcore.files.UnusableFile
         If the content is no picture, is damaged or is too large.
     """
-    kind = sniff(content)
+    kind = real_type(content, wanted=IMAGE_TYPES, noun="image", most_bytes=MOST_BYTES)
     upright = _drafted_jpeg(content, side) if kind == "jpeg" else None
     if upright is None:
         image = open_image(content, kind, most_pixels=MOST_PIXELS)
@@ -64,7 +64,7 @@ def _drafted_jpeg(content: bytes, side: int) -> Image.Image | None:
         image.load()
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
         return (ImageOps.exif_transpose(image) if turned else image).convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+    except DECODING_ERRORS:
         return None  # `decode_image` mends what can be mended, and words the refusal
 
 

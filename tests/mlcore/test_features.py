@@ -8,11 +8,18 @@ import zipfile
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from mlcore.features import Backbone, Stopped, choose_backbones, extract, known_backbones
 from mlcore.features.pixels import decode_square
+from mlcore.features.waves import read_wave
 from mlcore.features.weights import MOBILENET_FILE
+from mlcore.files import UnusableFile
+from mlcore.riff import read_wav_header
+from tests.mlcore.test_images import SAMPLES as IMAGES
+from tests.mlcore.test_sounds import SAMPLES as SOUNDS
 from tests.shared import shared_path
 
 
@@ -232,3 +239,31 @@ def test_yamnet_hears_real_words_alike_in_any_batch():
         contents = [packed.read(name) for name in packed.namelist() if name.endswith(".wav")][:5]
     assert rows_in_any_company(yamnet, contents)
     assert extract(yamnet, contents).std(axis=0).max() > 0
+
+
+DECODERS = {
+    "image": (IMAGES, lambda content: decode_square(content, 24)),
+    "sound": (SOUNDS, read_wave),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("media", sorted(DECODERS))
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_damaged_contents_have_a_vector_or_are_refused(media: str, data: st.DataObject) -> None:
+    samples, decode = DECODERS[media]
+    content = bytearray(samples[data.draw(st.sampled_from(sorted(samples)))])
+    for _ in range(data.draw(st.integers(0, 12))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    end = data.draw(st.none() | st.integers(0, len(content)))
+    try:
+        decoded = decode(bytes(content[:end]))
+    except UnusableFile as refused:
+        assert refused.reason  # noqa: PT017  (either outcome is right)
+    else:
+        assert np.isfinite(decoded).all()
+
+
+def test_millions_of_empty_chunks_are_no_sound_soon() -> None:
+    assert read_wav_header(b"RIFF" + bytes(20_000_000)) is None

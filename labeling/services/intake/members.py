@@ -172,7 +172,7 @@ def _of_zip(path: Path) -> Iterator[Member]:
         reason = f"{path.name} is not a zip archive that can be read ({error}). Pack it again."
         raise Refused(reason) from error
     for entry in archive.infolist():
-        if not entry.is_dir():
+        if not entry.filename.endswith("/"):  # `is_dir` fails where there is no name
             yield _checked(_of_entry(archive, entry))
 
 

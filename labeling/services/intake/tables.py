@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ DELIMITERS = ",;\t|"
 MOST_CELL_CHARACTERS = 1_000_000
 MOST_UNPACKED_BYTES = 2 * 2**30
 MOST_GROUP_CHARACTERS = 150
+# Nested beyond reading, or a number of thousands of digits, is no JSON for us either.
+NO_JSON = (ValueError, RecursionError)
 # Tables that an export wrote, by their columns: they come back without what is not of the item.
 EXPORTED = (
     frozenset({"key", "label", "split", "label_source", "sha256", "metadata"}),
@@ -105,7 +108,7 @@ def _as_before_export(table: Table) -> Table:
 def _metadata_of(cell: str) -> dict[str, str]:
     try:
         found = json.loads(cell or "{}")
-    except json.JSONDecodeError:
+    except NO_JSON:
         return {"metadata": cell}
     if not isinstance(found, dict):
         return {"metadata": cell}
@@ -167,7 +170,7 @@ def _of_lines(name: str, text: str) -> Table:
             continue
         try:
             record = json.loads(raw)
-        except json.JSONDecodeError as error:
+        except NO_JSON as error:
             problems.append((line, ("bad_row", f"This line is no JSON: {error}.")))
             continue
         if not isinstance(record, dict):
@@ -219,15 +222,17 @@ def _named_once(cells: Sequence[str]) -> list[str]:
     >>> _named_once(["key", "label", "", "label"])
     ['key', 'label', 'column 3', 'label (2)']
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
+    seen: Counter[str] = Counter()
     for place, cell in enumerate(cells, 1):
         name = wanted = cell.strip() or f"column {place}"
-        count = 1
+        seen[wanted] += 1
         while name in names:
-            count += 1
-            name = f"{wanted} ({count})"
-        names.append(name)
-    return names
+            seen[wanted] = max(seen[wanted], 2)
+            name = f"{wanted} ({seen[wanted]})"
+            seen[wanted] += name in names
+        names[name] = None
+    return list(names)
 
 
 def _without_guard(cell: str) -> str:
@@ -277,6 +282,8 @@ def captured(cell: str) -> datetime | None:
     text = re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", cell.strip())
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment.astimezone(UTC)  # at the ends of time there is none, and no database keeps it
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment

@@ -1,0 +1,109 @@
+"""Whatever bytes an import holds, it is read or refused in words: no crash, no hang."""
+
+import io
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from labeling.services.intake.members import MemberError, list_members
+from labeling.services.intake.tables import captured, read_table
+from labeling.services.jobs import Refused
+
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+COLUMNS = "key,label,captured_at\na.png,cat,2024-05-01\nb.png,dog,\n"
+LINES = '{"key": "a.png", "label": ["cat", 1e999], "text": "\\ud800"}\n'
+
+
+def packed() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, packing in enumerate(PACKINGS):
+            archive.writestr(f"folder/ä{number}.txt", b"words " * 9, packing)
+    return buffer.getvalue()
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+    """The bytes with some of them changed, and perhaps the end missing."""
+    content = bytearray(whole)
+    for _ in range(draw(st.integers(1, 12))):
+        content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    return bytes(content[: draw(st.none() | st.integers(0, len(content)))])
+
+
+def check_archive(content: bytes, folder: Path) -> None:
+    path = folder / "sent.zip"
+    path.write_bytes(content)
+    try:
+        members = list_members(path).members
+    except Refused as refused:
+        assert str(refused)  # noqa: PT017  (either outcome is right)
+        return
+    for member in members:
+        try:
+            assert len(member.read()) <= member.size
+        except MemberError as error:
+            assert all(error.problem)  # noqa: PT017
+
+
+def check_table(content: bytes, name: str) -> None:
+    try:
+        table = read_table(name, content)
+    except Refused as refused:
+        assert str(refused)  # noqa: PT017
+        return
+    assert len(set(table.columns)) == len(table.columns)
+    for row in table.rows:
+        for text in (*row.cells, *row.cells.values()):
+            assert "\x00" not in text.encode().decode()
+        captured(table.cell(row, "captured_at"))
+
+
+cheap = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+long = settings(cheap, max_examples=2_000)
+
+
+@cheap
+@given(damaged(packed()))
+def test_a_damaged_archive_is_listed_or_refused(tmp_path: Path, content: bytes) -> None:
+    check_archive(content, tmp_path)
+
+
+@cheap
+@example(b'{"a": ' + b"[" * 100_000, "x.jsonl")
+@example(b'{"a": ' + b"1" * 5_000 + b"}", "x.jsonl")
+@example(b"key,metadata,label,label_source,sha256,split\na,{" + b"[" * 9_000 + b",,,,\n", "x.csv")
+@example(b"a," * 3_000 + b"\n1\n", "x.csv")
+@given(
+    st.one_of(damaged(COLUMNS.encode()), damaged(LINES.encode()), st.binary(max_size=60)),
+    st.sampled_from(("x.csv", "x.tsv", "x.jsonl", "x.csv.gz", "x")),
+)
+def test_a_damaged_table_is_read_or_refused(content: bytes, name: str) -> None:
+    check_table(content, name)
+
+
+@pytest.mark.slow
+@long
+@given(damaged(packed()), damaged(COLUMNS.encode()), damaged(LINES.encode()))
+def test_many_damaged_archives_and_tables_are_read_or_refused(
+    tmp_path: Path, archive: bytes, cells: bytes, lines: bytes
+) -> None:
+    check_archive(archive, tmp_path)
+    check_table(cells, "x.csv")
+    check_table(lines, "x.jsonl")
+
+
+@example("0001-01-01T00:00+14:00")
+@example("9999-12-31T23:59-12:00")
+@settings(deadline=None, max_examples=60)
+@given(st.text(max_size=30) | st.datetimes().map(str))
+def test_a_captured_time_is_one_that_a_database_keeps_or_none(cell: str) -> None:
+    moment = captured(cell)
+    if moment is not None:
+        assert isinstance(moment.astimezone(UTC), datetime)
