@@ -202,6 +202,7 @@ def test_a_lead_pauses_somebody_on_their_page_and_says_why(client: Client):
     assert "all are cat" in told.text
     assert claim(asking, one, 3) == []
     paused_page = client.get(page).text
+    assert paused_page.count("all are cat") == 1
     assert "Nothing is handed out to them just now" in paused_page
     assert 'value="pause"' not in paused_page
 
