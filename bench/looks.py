@@ -77,6 +77,7 @@ SECTIONS = (
     *("", "browse/", "checks/", "review/", "runs/", "versions/", "before-after/"),
     *("rounds/", "rounds/new/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/"),
     *("gold/", "pauses/", "import/", "members/", "settings/", "settings/delete/", "browse/round/"),
+    "splits/",
 )
 
 
@@ -97,6 +98,10 @@ def _of_dataset(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
         yield "lead", f"{slug}-item", f"{base}items/{item.pk}/"
     for run in dataset.runs.all():
         yield "lead", f"{slug}-run-{run.number}", f"{base}runs/{run.number}/"
+        yield "lead", f"{slug}-model-{run.number}", f"{base}runs/{run.number}/model/"
+    for version in dataset.versions.filter(number__gt=1):
+        old = f"old={version.number - 1}&new={version.number}"
+        yield "lead", f"{slug}-difference-{version.number}", f"{base}versions/difference/?{old}"
     for upload in Upload.objects.filter(dataset=dataset):
         yield "lead", f"{slug}-upload-{upload.pk}", f"{base}uploads/{upload.pk}/"
         yield "lead", f"{slug}-take-back-{upload.pk}", f"{base}uploads/{upload.pk}/take-back/"
