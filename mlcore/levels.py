@@ -69,6 +69,9 @@ def level_facts(clips: np.ndarray, rate: int) -> list[dict[str, Fact]]:
         weighted by power; noise of any colour .85 to 1, voices mostly less), loud_roughness
         (how much bins jump from frame to frame, so weighted; noise 1, steady tones 0),
         loud_seconds.
+        Noise beneath: above_noise_db (how far the whole lies above what each bin of the spectrum
+        has at its quietest; 0 is noise alone, 3 a word as strong as the noise),
+        median_above_noise_db (the same in the middle bin).
     """
     channels = np.ascontiguousarray(clips.transpose(0, 2, 1))
     size = min(clips.shape[1], max(1, round(FRAME_SECONDS * rate)))

@@ -20,12 +20,20 @@ BAND_EDGES = (100, 200, 400, 800, 1600, 3200, 6400, 12_800)
 #: Frames within this many dB of the loudest are loud: where the word is, if there is one.
 LOUD_RANGE_DB = 12.0
 
+#: Clips this far above their quietest frames, in dB, have pauses; no noise need be looked for.
+PAUSE_DB = 12.0
+QUIETEST_SHARE = 0.05
+
+#: Quantile over time of each bin that tells the noise under it (minimum statistics, Martin 2001,
+#: doi:10.1109/89.928915): even in speech without a pause, each bin is free of it for a while.
+NOISE_SHARE = 0.1
+
 #: Share of the power that lies below the fact `bandwidth_hz`.
 BANDWIDTH_SHARE = 0.99
 
 SPECTRAL_FACTS = (
     "spectral_flatness", "bandwidth_hz", "spectral_change_db", "sway", "loud_sway",
-    "loud_evenness", "loud_roughness", "loud_seconds",
+    "loud_evenness", "loud_roughness", "loud_seconds", "above_noise_db", "median_above_noise_db",
 )  # fmt: skip
 
 
@@ -60,7 +68,8 @@ def spectral_facts(frames: np.ndarray, levels: np.ndarray, rate: int) -> dict[st
     below = np.add.reduce(cumulated < BANDWIDTH_SHARE * total[:, None], axis=1)
     flatness = np.exp(np.add.reduce(np.log(mean), axis=1) / bins) / (total / bins)
     width = np.minimum(below + 1, bins) * (rate / size)
-    found = (flatness, width, *_changes(spectra, levels, rate / size))
+    changes = _changes(spectra, levels, rate / size)
+    found = (flatness, width, *changes, *_above_noise(spectra, levels))
     return dict(zip(SPECTRAL_FACTS, found, strict=True))
 
 
@@ -145,6 +154,35 @@ def _fine_structure(
     power = np.add.reduce(mean, axis=1)
     roughness = np.add.reduce(jumps * mean, axis=1) / power / (2 * log(2))
     return np.add.reduce(flatness, axis=1) / np.add.reduce(sums, axis=1), roughness
+
+
+def _above_noise(spectra: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far sound and noise together lie above the noise, in all and in the middle bin.
+
+    Clips with pauses are not looked at closer: both figures are that of their levels.
+    """
+    frames = levels.shape[1]
+    mean = 10 * np.log10(np.add.reduce(10 ** (levels / 10), axis=1) / frames)
+    above = mean - np.sort(levels, axis=1)[:, int(QUIETEST_SHARE * (frames - 1))]
+    total, middle = above.copy(), above.copy()
+    for clip in (above < PAUSE_DB).nonzero()[0]:
+        power = np.add.reduce(spectra[clip]) / frames
+        noise = np.minimum(_noise_power(spectra[clip]), power)
+        total[clip] = 10 * np.log10(np.add.reduce(power) / np.add.reduce(noise))
+        middle[clip] = 10 * np.log10(np.median(power / noise))
+    return total, middle
+
+
+def _noise_power(spectra: np.ndarray) -> np.ndarray:
+    """Return the power of the noise in each bin, from its low values over time.
+
+    The power of a bin of Gaussian noise is exponential; of n such the k-th lowest is expected
+    at 1/n + 1/(n-1) + ... + 1/(n-k+1) of the mean (Renyi 1953).
+    """
+    frames = len(spectra)
+    place = int(NOISE_SHARE * (frames - 1))
+    lowest = np.partition(np.ascontiguousarray(spectra.T), place, axis=1)[:, place]
+    return lowest / np.add.reduce(1 / (frames - np.arange(place + 1)))
 
 
 @lru_cache(maxsize=8)
