@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcore.intervals import share_interval
+
 SKIPPED = -1
 """Answer that names no class: skipped, unsure or unusable."""
 
@@ -46,21 +48,35 @@ USUAL_TIME = 2.0
 
 AGREED_ON = 300
 """Latest answers whose agreement with others is judged: between two keys, chance is right half
-of the time, and sixty answers do not tell it from a weak but honest annotator."""
+of the time, and sixty answers do not always tell it from a weak but honest annotator."""
 
-HALF_AS_GOOD = 0.5
-"""Share of the others' agreement beyond chance; who surely has less does not look."""
+AS_GOOD = (0.5, 1.5)
+"""How much an honest annotator agrees beyond chance, as shares of what the others do: from half
+as good to half again as good, all equally probable."""
 
-BY_CHANCE = 0.01
-"""As `SURE`, for agreement: even a weak person is well above half as good as the others, so that
-fewer than one honest person in a hundred is ever warned, looked at every ten answers
-(bench/guards.py)."""
+STEPS = 11
+"""Points between them at which the likelihood is summed."""
 
-LEAST_REACH = 0.1
-"""Agreement beyond chance that the others must have before anybody is measured against it."""
+LIKELIER = 50.0
+"""Times that answers must be likelier under chance than under honest work: strong evidence (20 to
+150, Kass and Raftery 1995). However often one looks, at most one honest annotator in so many is
+ever warned (Ville 1939); with 20, more than one in a hundred were, with 50 none to six in a
+thousand (bench/guards.py)."""
 
-STILL_CHANCE = 2.0
-"""Standard deviations above chance up to which an agreement may be chance."""
+SURELY = 0.98
+"""Highest probability of an agreement: everybody's finger slips now and then."""
+
+CLEAREST = 5
+"""Lead in votes beyond which the others' answer is no surer."""
+
+BELIEVED = 4.0
+"""Weight of the crowd's usual agreement in that on a kind of item or a known one, in answers."""
+
+LEAST_KNOWN = 8
+"""Answers to items whose right answer is known, before these say anything about anybody."""
+
+CLOSELY = 2
+"""One item in so many is a known one for somebody whom these do not yet tell from chance."""
 
 PATTERN_STEPS = (2, 3)
 """An answer equal to the one so many before: two or three keys in turn."""
@@ -169,55 +185,97 @@ def at_chance(
     Returns
     -------
     list of Warning
-        Those whose agreement (with what most others say of the item, their own answer left
-        out) lies at chance, and surely below what somebody half as good as the others reaches.
+        Those whose answers, agreeing or not with what most others say of the item (their own
+        left out), are far likelier under chance than under work half as good as the others' or
+        better. An item that all others agree on tells more than one they are divided about.
     """
-    named = answers != SKIPPED
-    agreed, is_judged = _agreement(items, answers, named, known)
-    rows = np.flatnonzero(is_judged)
+    agreed, lead = _agreement(items, answers, known)
+    rows = np.flatnonzero(lead)
     order = rows[np.argsort(annotators[rows], kind="stable")]
-    own = np.split(order, np.flatnonzero(np.diff(annotators[order])) + 1) if len(rows) else []
-    total, many = agreed[rows].sum(), len(rows)
+    if not len(order) or annotators[order[0]] == annotators[order[-1]]:
+        return []
+    usual = np.zeros(len(items))
+    usual[order] = _usual_agreement(
+        *(each[order] for each in (items, annotators, agreed, lead, options))
+    )
     found = []
-    for given in own:
+    for given in np.split(order, np.flatnonzero(np.diff(annotators[order])) + 1):
         latest = given[-window:]
-        if len(latest) < LEAST_ANSWERS or many == len(given):
-            continue
-        usual = (total - agreed[given].sum()) / (many - len(given))
-        count, chance = float(agreed[latest].sum()), float((1.0 / options[latest]).mean())
-        if _is_chance(count, len(latest), chance=chance, usual=float(usual)):
-            person = int(annotators[latest[0]])
-            found.append(Warning(person, "by chance", count, usual * len(latest), len(latest)))
+        if len(latest) >= LEAST_ANSWERS and _is_chance(
+            agreed[latest], usual=usual[latest], chance=1.0 / options[latest]
+        ):
+            person, count = int(annotators[latest[0]]), float(agreed[latest].sum())
+            expected = float(usual[latest].sum())
+            found.append(Warning(person, "by chance", count, expected, len(latest)))
     return found
 
 
+def is_vouched_for(right: int, answered: int, *, options: int) -> bool:
+    """Return whether known answers show, with 95 % limits, that somebody is better than chance.
+
+    >>> is_vouched_for(8, 10, options=2), is_vouched_for(9, 10, options=2)
+    (False, True)
+    """
+    return answered >= LEAST_KNOWN and share_interval(right, answered).low > 1.0 / options
+
+
 def _agreement(
-    items: np.ndarray, answers: np.ndarray, named: np.ndarray, known: np.ndarray | None
+    items: np.ndarray, answers: np.ndarray, known: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each answer is what most others say, ties shared, and whether anybody does."""
-    n_items, n_codes = int(items.max(initial=-1)) + 1, int(answers.max(initial=0)) + 1
+    """Return whether each answer is what most others say, and by how many votes they lead.
+
+    Nought where nobody else answered or the others are tied; beyond `CLEAREST` where the right
+    answer is known.
+    """
+    named = answers != SKIPPED
+    n_items, n_codes = int(items.max(initial=-1)) + 1, max(2, int(answers.max(initial=0)) + 1)
     votes = np.bincount(items[named] * n_codes + answers[named], minlength=n_items * n_codes)
-    others = votes.reshape(n_items, n_codes)[items].astype(np.float64)
-    line = np.arange(len(items))
-    others[line[named], answers[named]] -= 1.0
-    top = others == others.max(axis=1, keepdims=True)
-    agreed = np.where(named, top[line, answers] / top.sum(axis=1), 0.0)
-    is_judged = named & (others.sum(axis=1) > 0)
+    others = votes.reshape(n_items, n_codes)[items]
+    others[np.flatnonzero(named), answers[named]] -= 1
+    second, first = np.partition(others, -2, axis=1)[:, -2:].T
+    said, lead = others.argmax(axis=1), np.minimum(first - second, CLEAREST)
     if known is not None:
         right = known[items]
-        agreed = np.where(right >= 0, answers == right, agreed)
-        is_judged |= named & (right >= 0)
-    return agreed, is_judged
+        said, lead = np.where(right >= 0, right, said), np.where(right >= 0, CLEAREST + 1, lead)
+    return answers == said, np.where(named, lead, 0)
 
 
-def _is_chance(count: float, n: int, *, chance: float, usual: float) -> bool:
-    from scipy.stats import binom
+def _usual_agreement(
+    items: np.ndarray,
+    annotators: np.ndarray,
+    agreed: np.ndarray,
+    lead: np.ndarray,
+    options: np.ndarray,
+) -> np.ndarray:
+    """Return how probably the others agree, on items as clear as that of each answer.
 
-    reach = usual - chance
-    spread = np.sqrt(chance * (1.0 - chance) / n)
-    if reach < LEAST_REACH or count / n > chance + STILL_CHANCE * spread:
-        return False
-    return bool(binom.cdf(np.floor(count), n, chance + HALF_AS_GOOD * reach) < BY_CHANCE)
+    On one whose right answer is known, as often as the others are right about that very item.
+    """
+    overall = _share_of_others(np.zeros_like(items), annotators, agreed, usual=0.5)
+    kinds = np.unique(options * (CLEAREST + 2) + lead, return_inverse=True)[1]
+    alike = _share_of_others(kinds, annotators, agreed, usual=overall)
+    same = _share_of_others(items, annotators, agreed, usual=alike)
+    return np.where(lead > CLEAREST, same, alike)
+
+
+def _share_of_others(
+    groups: np.ndarray, annotators: np.ndarray, agreed: np.ndarray, *, usual: np.ndarray | float
+) -> np.ndarray:
+    """Return the share of agreement in the group of each answer, its annotator left out."""
+    pairs = np.unique(groups * (annotators.max() + 1) + annotators, return_inverse=True)[1]
+    count = np.bincount(groups)[groups] - np.bincount(pairs)[pairs]
+    right = np.bincount(groups, agreed)[groups] - np.bincount(pairs, agreed)[pairs]
+    share: np.ndarray = (right + BELIEVED * usual) / (count + BELIEVED)
+    return share
+
+
+def _is_chance(agreed: np.ndarray, *, usual: np.ndarray, chance: np.ndarray) -> bool:
+    """Return whether agreements are far likelier under chance than under honest work."""
+    good = np.linspace(*AS_GOOD, STEPS)[:, None]
+    honest = np.minimum(chance + good * np.maximum(usual - chance, 0.0), np.maximum(chance, SURELY))
+    told = np.where(agreed, np.log(honest), np.log1p(-honest)).sum(axis=1)
+    by_chance = np.where(agreed, np.log(chance), np.log1p(-chance)).sum()
+    return bool(by_chance - np.logaddexp.reduce(told) + np.log(STEPS) >= np.log(LIKELIER))
 
 
 def _usual_answers(

@@ -183,7 +183,8 @@ class RoundForm(forms.Form):
         required=False,
         help_text=_(
             "Items whose answer is known, mixed in unseen to measure people: 10 is one in ten, "
-            "0 none. They are made on an item’s page, in Browse or on the page Check items."
+            "0 none. Somebody new gets every second until they vouch for them. They are made on an "
+            "item’s page, in Browse or on the page Check items."
         ),
     )
     purpose = forms.CharField(label=_("Purpose"), max_length=200, required=False)

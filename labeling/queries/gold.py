@@ -38,6 +38,11 @@ def known(dataset: Dataset) -> QuerySet[GoldItem]:
     return GoldItem.objects.filter(item__dataset=dataset, retired_at__isnull=True)
 
 
+def has_known(dataset: Dataset) -> bool:
+    """Return whether a dataset has gold items."""
+    return known(dataset).exists()
+
+
 def known_labels(dataset: Dataset) -> dict[int, int]:
     """Return the class (by id) of each gold item (by id), as consensus clamps them."""
     return dict(known(dataset).values_list("item", "label"))
@@ -85,6 +90,14 @@ def unseen(asking: Round, annotator: Annotator) -> list[int]:
     if annotator.user_id:
         rows = rows.exclude(made_by=annotator.user_id)
     return list(rows.order_by("pk").values_list("item", flat=True))
+
+
+def easiest_first(items: Sequence[int], *, dataset: Dataset) -> list[int]:
+    """Order gold items (by id) by how many are right about them; an untried one counts as half."""
+    rows = answers(dataset).filter(item__in=list(items)).order_by().values("item")
+    counted = rows.annotate(n=Count("pk"), right=Count("pk", filter=Q(is_right=True)))
+    share = {row["item"]: (row["right"] + 1) / (row["n"] + 2) for row in counted}
+    return sorted(items, key=lambda item: -share.get(item, 0.5))
 
 
 def given_back(asking: Round, annotator: Annotator) -> list[int]:

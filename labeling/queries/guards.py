@@ -7,9 +7,20 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext
 
-from labeling.models import Annotation, Annotator, Answer, Dataset, GuardAct, GuardEvent, User
+from labeling.models import (
+    Annotation,
+    Annotator,
+    Answer,
+    Dataset,
+    GuardAct,
+    GuardEvent,
+    Round,
+    RoundKind,
+    User,
+)
 from labeling.queries import gold
-from labeling.queries.by_hand import Statement
+from labeling.queries.by_hand import Statement, execute
+from mlcore.guards import CLOSELY, LEAST_KNOWN, is_vouched_for
 
 STOPS = (GuardAct.PAUSE, GuardAct.END)
 TURNS = (GuardAct.PAUSE, GuardAct.END, GuardAct.RESUME)
@@ -17,7 +28,6 @@ WARNED_FOR = timedelta(minutes=10)  # so long the sentence stays on the screen
 LATEST = 300  # answers of a person that are judged: guards look at no more
 USUAL = 1_000  # answers of others that tell what is usual where an item has no others
 GOLD_LATEST = 60  # gold answers of a person that are judged
-GOLD_LEAST = 8  # gold answers before they say anything
 GOLD_SHARE = 0.5  # of the others' accuracy; whose upper limit is below it does not look
 EVENTS = Statement(
     """
@@ -26,6 +36,20 @@ EVENTS = Statement(
     """,
     event=GuardEvent,
 )
+# By hand, as all that a claim asks: gold answers since somebody was last spoken to.
+CHECKED = """
+SELECT COUNT(*), COUNT(CASE WHEN given.label_id = gold.label_id
+         OR given.answer = 'no' AND given.asked_id <> gold.label_id THEN 1 END),
+  (SELECT COUNT(*) FROM labeling_labelclass WHERE dataset_id = %(dataset)s AND retired_at IS NULL)
+FROM labeling_annotation given
+JOIN labeling_golditem gold ON gold.item_id = given.item_id AND gold.retired_at IS NULL
+JOIN labeling_round asking ON asking.id = given.round_id AND asking.counts
+WHERE given.annotator_id = %(annotator)s AND given.is_gold AND given.withdrawn_at IS NULL
+  AND given.answer IN ('class', 'no', 'unusable')
+  AND NOT EXISTS (
+    SELECT 1 FROM labeling_guardevent event WHERE event.annotator_id = given.annotator_id
+      AND event.act <> 'reply' AND event.at >= given.created_at)
+"""
 
 Row = tuple[int, int, int | None, float | None, bool]
 
@@ -164,8 +188,22 @@ def fails_gold(annotator: Annotator) -> bool:
     if last:
         mine = mine.filter(created_at__gt=last.at)
     own = list(mine.order_by("-pk").values_list("is_right", flat=True)[:GOLD_LATEST])
-    if len(own) < GOLD_LEAST:
+    if len(own) < LEAST_KNOWN:
         return False
     others = list(rows.exclude(annotator=annotator).values_list("is_right", flat=True))
-    usual = sum(others) / len(others) if len(others) >= GOLD_LEAST else 1.0
+    usual = sum(others) / len(others) if len(others) >= LEAST_KNOWN else 1.0
     return gold.Checked(len(own), sum(own)).accuracy.high < GOLD_SHARE * usual
+
+
+def gold_every(asking: Round, annotator: Annotator) -> int:
+    """Return of how many items one is a gold one for somebody: of few until gold vouches for them.
+
+    A warning asks for it again.
+    """
+    if not 0 < CLOSELY < asking.gold_every:
+        return asking.gold_every
+    names = {"annotator": annotator.pk, "dataset": asking.dataset_id}
+    ((answered, right, classes),) = execute(CHECKED, names)
+    choices = 2 if asking.kind == RoundKind.VERIFY else max(2, classes)
+    is_known = is_vouched_for(right, answered, options=choices)
+    return asking.gold_every if is_known else CLOSELY

@@ -22,8 +22,11 @@ from labeling.models import (
     User,
 )
 from labeling.queries import gold as queries
+from labeling.queries import guards
+from mlcore.guards import CLOSELY
 
 ROWS_A_STATEMENT = 500
+EASIEST_OF = 4  # gold items drawn for one that is given to somebody who is checked closely
 
 
 @transaction.atomic
@@ -98,15 +101,20 @@ def take_places(
     """Take gold places (by id) for an annotator among the next `of` items; mostly none.
 
     Drawn for each of the `beside` items that are free for them: gold alone is never asked.
-    What they gave back, skipped or parked and want again comes back whatever is free.
+    What they gave back, skipped or parked and want again comes back whatever is free. For who is
+    checked closely they are easy ones: what nearly everybody knows tells soonest who does not look.
     """
     if not round.gold_every:
         return []
     items = queries.given_back(round, annotator)[:of]
-    drawn = sum(rng.random() * round.gold_every < 1 for _ in range(min(beside, of - len(items))))
+    draws = [rng.random() for _ in range(min(beside, of - len(items)))]
+    every = guards.gold_every(round, annotator) if min(draws, default=1) * CLOSELY < 1 else NO_LIMIT
+    drawn = sum(draw * every < 1 for draw in draws)
     if drawn:
         fresh = [pk for pk in queries.unseen(round, annotator) if pk not in items]
-        items += rng.sample(fresh, min(drawn, len(fresh)))
+        is_close = every < round.gold_every
+        tried = rng.sample(fresh, min(drawn * (EASIEST_OF if is_close else 1), len(fresh)))
+        items += queries.easiest_first(tried, dataset=round.dataset)[:drawn] if is_close else tried
     return [_place(round, item) for item in sorted(items)]  # all lock them in one order
 
 

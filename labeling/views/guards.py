@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.forms.guards import DecideForm, MessageForm
 from labeling.models import Annotator, GuardAct
+from labeling.queries import gold
 from labeling.queries import guards as queries
 from labeling.services import guards
 
@@ -22,6 +23,7 @@ def pauses(request: access.MemberRequest, slug: str) -> HttpResponse:
     context = {
         "dataset": dataset,
         "section": "annotate",
+        "has_gold": gold.has_known(dataset),
         "stopped": queries.stopped_in(dataset),
         "history": queries.history(dataset),
     }

@@ -6,14 +6,26 @@ import uuid
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from labeling.models import Annotation, Annotator, GoldItem, Item, LabelClass, Round, RoundItem
+from labeling.models import (
+    Annotation,
+    Annotator,
+    GoldItem,
+    GuardEvent,
+    Item,
+    LabelClass,
+    Round,
+    RoundItem,
+)
 from labeling.queries import gold as queries
+from labeling.queries import guards as guard_queries
 from labeling.queries import rounds as round_queries
 from labeling.queries.progress import progress as progress_of
 from labeling.services import gold
 from labeling.services.annotations import return_skipped, withdraw_annotation
 from labeling.services.rounds import claim_items, make_round, release_items
+from mlcore.guards import CLOSELY
 from tests.factories import make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer, make_annotator
 
@@ -77,6 +89,29 @@ def test_gold_comes_at_the_rate_that_the_lead_set():
     seen = work_through(asking, make_annotator(asking))
     assert len(seen) - sum(map(is_gold, seen)) == 200
     assert 10 <= sum(map(is_gold, seen)) <= 35  # 22 expected; 3 standard deviations either way
+
+
+def test_gold_comes_often_and_easy_until_it_vouches_for_somebody():
+    asking = make_mixed(400, golds=60, every=20)
+    easy = {item.pk for item in Item.objects.filter(key__startswith="known").order_by("pk")[:30]}
+    for _ in range(2):
+        give_gold(asking, make_annotator(asking), "dog", n=30)
+    good, bad = make_annotator(asking), make_annotator(asking)
+    seen = {}
+    for person, said in ((good, "dog"), (bad, "cat")):
+        items = []
+        for seed in range(40):
+            (item,) = claim(asking, person, seed=seed)
+            answer(asking, item, person, said)
+            items.append(item)
+        seen[person] = [item for item in items if is_gold(item)]
+    assert 8 <= len(seen[good]) <= 12
+    assert 13 <= len(seen[bad]) <= 27  # 20 expected; 2.2 standard deviations either way
+    assert sum(item.pk in easy for item in seen[good][:8]) >= 7
+    assert guard_queries.gold_every(asking, good) == 20
+    now = timezone.now()
+    GuardEvent.objects.create(annotator=good, act="warn", kinds=["one key"], at=now)
+    assert guard_queries.gold_every(asking, good) == CLOSELY
 
 
 def test_without_a_rate_no_gold_is_mixed_in_and_known_items_are_asked_like_others():

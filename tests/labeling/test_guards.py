@@ -153,6 +153,14 @@ def test_gold_that_everybody_fails_is_nobodys_fault():
     assert guards.watch(now=timezone.now()) == 0
 
 
+def test_the_page_of_pauses_says_what_is_missed_without_check_items(client: Client):
+    for asking, says in ((make_asking(1), True), (make_mixed(1, golds=1), False)):
+        owner = make_member(asking.dataset)
+        client.force_login(owner, backend=BACKEND)
+        page = client.get(reverse("labeling:pauses", args=[asking.dataset.slug])).content.decode()
+        assert ("Without check items" in page) is says
+
+
 def test_the_screen_tells_the_warning_and_the_pause(client: Client):
     asking = make_asking(3)
     one = make_annotator(asking)
