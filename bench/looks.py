@@ -74,7 +74,7 @@ def pages() -> Iterator[tuple[str, str, str]]:
 
 
 SECTIONS = (
-    *("", "browse/", "checks/", "review/", "runs/", "versions/", "before-after/"),
+    *("", "browse/", "checks/", "review/", "decisions/", "runs/", "versions/", "before-after/"),
     *("rounds/", "rounds/new/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/"),
     *("gold/", "pauses/", "import/", "members/", "settings/", "settings/delete/", "browse/round/"),
     "splits/",

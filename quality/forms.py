@@ -12,8 +12,10 @@ from labeling.forms.asking import ORDERS, RoundForm
 from labeling.forms.ids import MOST_ID, ids_of
 from labeling.models import Answer, Dataset, Media, RoundKind, Split
 from labeling.models.datasets import LabelClass
+from quality.detectors import KINDS
 from quality.models import Action
 from quality.queries.browse import MOST_AT_ONCE
+from quality.queries.log import people_of
 
 MOST_TRIED_TEXT = 20_000  # characters
 MOST_TRIED_BYTES = 200 * 2**20  # as large as one file of an import
@@ -55,6 +57,35 @@ class VersionsForm(OfDatasetForm):
         if not set(chosen.values()) <= known:
             raise forms.ValidationError("no such version")
         return chosen
+
+
+class LogForm(OfDatasetForm):
+    """Which decisions to list; what is left out lets all through."""
+
+    by = forms.ChoiceField(required=False, label=gettext_lazy("By"))
+    action = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Decision"),
+        choices=[("", gettext_lazy("any")), *Action.choices],
+    )
+    kind = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Doubt"),
+        choices=[("", gettext_lazy("any")), *((kind.name, kind.title) for kind in KINDS.values())],
+    )
+    since = forms.DateField(
+        required=False, label=gettext_lazy("From"), widget=forms.DateInput({"type": "date"})
+    )
+    until = forms.DateField(
+        required=False, label=gettext_lazy("To"), widget=forms.DateInput({"type": "date"})
+    )
+    test = forms.BooleanField(required=False, label=gettext_lazy("Test items only"))
+
+    def __init__(self, *args: Any, dataset: Dataset, **fields: Any) -> None:
+        super().__init__(*args, dataset=dataset, **fields)
+        by = self.fields["by"]
+        assert isinstance(by, forms.ChoiceField)
+        by.choices = [("", _("anybody")), *((name, name) for name in people_of(dataset))]
 
 
 class TrialForm(forms.Form):

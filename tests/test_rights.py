@@ -164,6 +164,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:manifest": (REVIEWERS, "get"),
     "quality:version_difference": (REVIEWERS, "get"),
     "quality:overview": (REVIEWERS, "get"),
+    "quality:log": (REVIEWERS, "get"),
     "quality:browse": (REVIEWERS, "get"),
     "quality:ask": (LEADS, "get"),
     "quality:disputes": (LEADS, "get"),

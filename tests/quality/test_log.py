@@ -1,0 +1,94 @@
+"""The log of decisions: all that people decided, filtered, a page at a time, as CSV."""
+
+import csv
+import io
+
+import pytest
+from django.urls import reverse
+
+from quality.models import Decision
+from quality.services import selection
+from quality.services.selection import Selection
+from tests.factories import make_dataset, make_item, make_member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def reviewer(client):
+    dataset = make_dataset("pets")
+    client.ann, client.bob = (make_member(dataset, "reviewer", name) for name in ("ann", "bob"))
+    client.items = [make_item(dataset, f"item{n}", label="cat", split="train") for n in range(5)]
+    client.dataset = dataset
+    client.force_login(client.ann)
+    dog = dataset.classes.get(name="dog")
+    one, two, *rest = [item.pk for item in client.items]
+    selection.relabel(Selection(dataset, [one], by=client.ann), label=dog)
+    excluded = selection.exclude(Selection(dataset, [two], by=client.bob), reason="blurred")
+    selection.undo(excluded, by=client.ann)
+    selection.move(Selection(dataset, rest, by=client.bob, test_confirmed=True), split="test")
+    return client
+
+
+def log(client, **query):
+    return client.get(reverse("quality:log", args=["pets"]), query)
+
+
+def test_every_decision_is_told_newest_first_with_what_it_changed(reviewer):
+    shown = log(reviewer)
+    told = [
+        (e.decision.by.username, e.decision.action, e.changes[0][2])
+        for e in shown.context["entries"]
+    ]
+    assert told == [
+        ("bob", "move", "train → test"),
+        ("ann", "undo", "blurred → –"),
+        ("bob", "exclude", "– → blurred"),
+        ("ann", "relabel", "cat → dog"),
+    ]
+    assert "undone by ann" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("query", "actions"),
+    [
+        ({"by": "bob"}, ["move", "exclude"]),
+        ({"action": "relabel"}, ["relabel"]),
+        ({"test": "on"}, ["move"]),
+        ({"since": "2999-01-01"}, []),
+        ({"until": "2999-01-01", "by": "ann"}, ["undo", "relabel"]),
+        ({"kind": "label_error"}, []),
+    ],
+)
+def test_a_filter_lets_through_what_it_says(reviewer, query, actions):
+    shown = log(reviewer, **query)
+    assert [entry.decision.action for entry in shown.context["entries"]] == actions
+    if not actions:
+        assert "No such decision" in shown.text
+
+
+def test_the_csv_holds_what_the_filter_lets_through_one_line_an_item(reviewer):
+    content = b"".join(log(reviewer, by="bob", format="csv")).decode()
+    rows = list(csv.DictReader(io.StringIO(content)))
+    assert [row["key"] for row in rows] == ["item1", "item2", "item3", "item4"]
+    assert {row["split_after"] for row in rows[1:]} == {"test"}
+
+
+def test_pages_meet_and_cost_the_same_queries(reviewer, django_assert_max_num_queries):
+    row = Decision.objects.first()
+    for _ in range(60):
+        Decision.objects.create(
+            dataset=row.dataset, by=reviewer.bob, action="keep", before=row.before, after=row.before
+        )
+    with django_assert_max_num_queries(8):
+        first = log(reviewer).context
+    second = log(reviewer, before=first["next"]).context
+    seen = [entry.decision.pk for page in (first, second) for entry in page["entries"]]
+    assert seen == sorted(seen, reverse=True)
+    assert len(set(seen)) == 64
+    assert "stays as it is" in log(reviewer, action="keep").text
+
+
+def test_a_dataset_without_decisions_says_what_will_come(client):
+    client.force_login(make_member(make_dataset("pets"), "reviewer"))
+    assert "Nothing decided yet" in log(client).text
