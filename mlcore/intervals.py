@@ -303,6 +303,20 @@ def share_interval(hits: int, n: int) -> Interval:
     return _wilson(hits / n, n, NORMAL_95)
 
 
+def items_for_width(share: float, width: float) -> int:
+    """Return how many independent items a share needs for 95 % limits of at most this width.
+
+    Examples
+    --------
+    >>> items_for_width(0.9, 0.2), items_for_width(0.9, 0.1)
+    (37, 141)
+    """
+    n = 1
+    while (found := _wilson(share, n, NORMAL_95)).high - found.low > width:
+        n += 1
+    return n
+
+
 def majority_baseline(labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Predict for every item the commonest label of the other folds.
 

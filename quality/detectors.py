@@ -19,6 +19,7 @@ from quality.doubts.images import find_odd_pictures
 from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
 from quality.doubts.memory import say_what_memory_buys
 from quality.doubts.odd_files import find_odd_files
+from quality.doubts.order import say_in_what_order
 from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.slices import find_worst_slices
 from quality.doubts.sounds import find_bad_sound, find_odd_sound, say_how_mixed, say_how_tight
@@ -197,6 +198,7 @@ KINDS: dict[str, Kind] = {
             find_shifted_splits,
             about="split",
             compares=True,
+            notice=say_in_what_order,
         ),
         Kind(
             "manual",

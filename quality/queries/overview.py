@@ -36,6 +36,7 @@ from quality.queries.flags import (
     reviewed,
     seconds_each,
 )
+from quality.queries.imbalance import imbalance_of
 from quality.queries.runs import newest_done
 from quality.queries.tiles import media_url
 from quality.queries.verdict import verdict_of
@@ -198,7 +199,9 @@ def _waiting(dataset: Dataset, queues: Iterable[Queue]) -> list[dict[str, Any]]:
 
 def _class_bars(dataset: Dataset, spread: Spread) -> dict[str, Any]:
     """Train and test items of each class, largest first."""
-    names = dict(LabelClass.objects.filter(dataset=dataset).values_list("pk", "name"))
+    known = list(LabelClass.objects.filter(dataset=dataset).values_list("pk", "name", "retired_at"))
+    names = {pk: name for pk, name, _retired in known}
+    in_use = {pk: name for pk, name, retired in known if retired is None}
     browse = reverse("quality:browse", args=[dataset.slug])
     rows: dict[int, dict[str, Any]] = {}
     for label, split, n in spread:
@@ -212,6 +215,7 @@ def _class_bars(dataset: Dataset, spread: Spread) -> dict[str, Any]:
     most = max((row["value"] + row["second"] for row in shown), default=1)
     return {
         "bars": shown[:CLASSES_SHOWN],
+        "imbalance": imbalance_of(spread, in_use),
         "more_classes": max(0, len(shown) - CLASSES_SHOWN),
         "most": most,
     }

@@ -162,3 +162,20 @@ def test_the_label_that_is_doubted_most_is_named(pets: Dataset) -> None:
     Flag.objects.update(given="cat", suggested="dog")
     [queue] = overview_of(pets, factories.make_member(pets), kinds=KINDS)["queues"]
     assert queue.most_doubted == "cat"
+
+
+def test_the_class_card_says_what_is_short_and_what_to_collect(
+    pets: Dataset,
+) -> None:
+    factories.make_item(pets, "dog.png", "dog", split="test")
+    page = client_of(pets).get(url(pets)).content.decode()
+    assert "“dog” is short: 1 items, “cat” has 6." in page
+    assert "2 classes have fewer than the 37 test items" in page
+    assert "collect 36 more of “dog” for test first" in page
+
+
+def test_classes_of_like_size_without_a_test_split_are_not_talked_about(pets: Dataset) -> None:
+    pets.items.update(split="train")
+    for n in range(4):
+        factories.make_item(pets, f"dog-{n}.png", "dog", split="train")
+    assert not overview_of(pets, factories.make_member(pets), kinds=KINDS)["imbalance"]
