@@ -57,7 +57,8 @@ Between two classes chance is right half of the time. Where items are all alike,
 of those who press any key and warn at most one in a hundred who are right in 65 of 100, a
 sequential test needs {wald:.0f} answers on average even where every right answer is known
 (Wald 1945); sixty, all known, would tell {best:.2f} with one honest person in a hundred warned.
-Easy check items tell more than that; without check items it takes longer to tell.
+Where four people answer an item, check items add little to what the others say; where one does,
+they are all there is.
 
 The time that people take tells next to nothing: in the one real crowd that has times, the
 correlation with the time that others take for the same item is .20 with 20 of them and .10 with 3.
