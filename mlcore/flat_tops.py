@@ -19,9 +19,6 @@ FLAT_SHARE = 1e-4
 #: Shorter runs at the top are what any wave has, in samples.
 LEAST_FLAT_RUN = 4
 
-#: A run from which on a clip is looked at closer, in samples.
-LONG_RUN = 8
-
 #: A flat top is longer than the crest of a tone at this pitch, in Hz: no voice is lower.
 LOWEST_PITCH = 80.0
 
@@ -50,12 +47,17 @@ def clipping_facts(channels: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     if len(full):
         rows, runs = runs_of(np.abs(waves[full]) >= CLIPPED_AT)
         clipped, longest_clipped = _totals(full[rows] // lines, runs, clips, least=1)
-    flat, longest, tops = _flat_tops(channels, rate, STEP)
-    for clip in ((tops > 0) | (longest >= LONG_RUN)).nonzero()[0]:
-        step = _step(channels[clip])
-        if step > STEP:
-            own = _flat_tops(channels[clip : clip + 1], rate, step)
-            flat[clip], longest[clip], tops[clip] = (int(value[0]) for value in own)
+    height = np.stack([top, -low], axis=1).astype(np.float64)
+    near = FLAT_STEP + FLAT_SHARE * height
+    limit = np.where(height > 0, height - near, np.inf)
+    marked = np.empty((len(waves), 2, samples), bool)
+    np.greater_equal(waves, limit[:, :1], out=marked[:, 0])
+    np.less_equal(waves, -limit[:, 1:], out=marked[:, 1])
+    rows, runs = runs_of(marked.reshape(-1, samples))
+    owner = rows // (2 * lines)
+    flat, longest = _totals(owner, runs, clips, least=LEAST_FLAT_RUN)
+    crest = _crest((near.ravel()[rows] + STEP) / height.ravel()[rows], rate)
+    tops = np.bincount(owner[runs > crest], minlength=clips)
     return {
         "peak": peak.reshape(clips, lines).max(axis=1),
         "clipped_samples": clipped,
@@ -65,40 +67,6 @@ def clipping_facts(channels: np.ndarray, rate: int) -> dict[str, np.ndarray]:
         "longest_flat_top": longest,
         "flat_tops": tops,
     }
-
-
-def _flat_tops(
-    channels: np.ndarray, rate: int, step: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each clip's samples in flat tops, the longest, and how many outlast any crest.
-
-    In steps of less than 16 bits many crests look flat; there only what outlasts them counts.
-    """
-    clips, lines, samples = channels.shape
-    waves = channels.reshape(-1, samples)
-    height = np.stack([waves.max(axis=1), -waves.min(axis=1)], axis=1).astype(np.float64)
-    near = FLAT_STEP + FLAT_SHARE * height
-    limit = np.where(height > 0, height - near, np.inf)
-    marked = np.empty((len(waves), 2, samples), bool)
-    np.greater_equal(waves, limit[:, :1], out=marked[:, 0])
-    np.less_equal(waves, -limit[:, 1:], out=marked[:, 1])
-    rows, runs = runs_of(marked.reshape(-1, samples))
-    owner = rows // (2 * lines)
-    beyond = runs > _crest((near.ravel()[rows] + step) / height.ravel()[rows], rate)
-    if step > STEP:
-        owner, runs, beyond = owner[beyond], runs[beyond], beyond[beyond]
-    flat, longest = _totals(owner, runs, clips, least=LEAST_FLAT_RUN)
-    return flat, longest, np.bincount(owner[beyond], minlength=clips)
-
-
-def _step(channels: np.ndarray) -> float:
-    """Return the least distance of two levels of a clip, `STEP` where it is less than twice that.
-
-    Files of 16 bits may hold what was recorded with 8.
-    """
-    levels = np.unique(channels)
-    step = float(np.diff(levels).min()) if len(levels) > 1 else 0.0
-    return step if step >= 2 * STEP else STEP
 
 
 def _totals(

@@ -141,16 +141,6 @@ def test_tops_that_are_cut_a_little_are_named_at_any_level() -> None:
         assert kinds(doubts_about(np.clip(sound, -top, top))) == ["clipped_audio"]
 
 
-def test_crests_that_coarse_steps_make_flat_are_not_clipped() -> None:
-    time = np.arange(RATE) / RATE
-    swell = np.minimum(1, np.minimum(time, time[::-1]) / 0.2)
-    deep = 0.15 * swell * np.sin(2 * np.pi * 90 * time)
-    eight_bits = np.round(deep * 128) / 128
-    assert "clipped_audio" not in kinds(doubts_about(eight_bits))
-    top = 0.5 * np.abs(eight_bits).max()
-    assert kinds(doubts_about(np.clip(eight_bits, -top, top))) == ["clipped_audio"]
-
-
 def test_a_short_clip_that_begins_and_ends_softly_is_whole() -> None:
     time = np.arange(RATE // 2) / RATE
     spoken = np.exp(-(((time - 0.25) / 0.06) ** 2)) * np.sin(2 * np.pi * 200 * time)
