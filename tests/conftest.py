@@ -13,7 +13,14 @@ import hypothesis
 import pytest
 
 # `make test` says the same of the same commit; `make verify` looks for new examples each time.
-hypothesis.settings.register_profile("repeatable", derandomize=True)
+# How long an example takes says how busy the machine is, nothing about the code.
+hypothesis.settings.register_profile(
+    "searching", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "repeatable", hypothesis.settings.get_profile("searching"), derandomize=True
+)
+hypothesis.settings.load_profile("searching")
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop
 ROOT = Path(__file__).resolve().parent.parent

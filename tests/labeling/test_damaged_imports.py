@@ -63,9 +63,7 @@ def check_table(content: bytes, name: str) -> None:
         captured(table.cell(row, "captured_at"))
 
 
-cheap = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+cheap = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 long = settings(cheap, max_examples=2_000)
 
 
@@ -101,7 +99,7 @@ def test_many_damaged_archives_and_tables_are_read_or_refused(
 
 @example("0001-01-01T00:00+14:00")
 @example("9999-12-31T23:59-12:00")
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(max_size=30) | st.datetimes().map(str))
 def test_a_captured_time_is_one_that_a_database_keeps_or_none(cell: str) -> None:
     moment = captured(cell)

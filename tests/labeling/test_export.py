@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import AsyncClient
 from django.urls import reverse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling import export, storage
@@ -68,7 +68,6 @@ def test_jsonl_keeps_every_value_as_it_was(rows):
     assert [line["a"] for line in read_again] == [a for a, _ in clean]
 
 
-@settings(deadline=None)  # a busy machine takes as long as it takes
 @given(st.lists(st.tuples(st.text(), st.text(min_size=1)), max_size=30))
 def test_members_of_a_zip_have_safe_names_that_differ_whatever_the_keys_are(pairs):
     members = [export.Member(key, "train", label, "png", lambda: b"x") for key, label in pairs]

@@ -29,7 +29,7 @@ def ordered(values, is_new, graph, **options):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_every_item_is_reached_once_and_the_same_input_gives_the_same_order(seed):
     posterior, labels, graph = pool(seed)
@@ -42,7 +42,7 @@ def test_every_item_is_reached_once_and_the_same_input_gives_the_same_order(seed
     assert (ordered(values, labels < 0, graph, count=7) == found[:7]).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_the_first_item_is_worth_most_and_renaming_classes_changes_nothing(seed):
     posterior, labels, graph = pool(seed)
@@ -91,7 +91,7 @@ def test_a_copy_of_an_item_in_line_waits_until_all_others_are_asked():
     assert again[:2] == [3, 7]  # of labels that are doubted each is asked about
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 60), st.integers(0, 20), st.integers(2, 12))
 def test_the_random_part_is_mixed_in_evenly_and_nothing_is_lost(others, drawn, every):
     ordered, at_random = list(range(others)), list(range(100, 100 + drawn))

@@ -166,7 +166,7 @@ def test_answers_that_cannot_be_are_refused() -> None:
         aggregate(np.array([1]), one, one, n_classes=2, n_items=1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), n_classes=st.integers(1, 5), n_answers=st.integers(1, 60))
 def test_who_and_what_is_called_by_which_number_does_not_matter(
     seed: int, n_classes: int, n_answers: int
@@ -184,7 +184,7 @@ def test_who_and_what_is_called_by_which_number_does_not_matter(
     assert np.allclose(again.posterior[:, classes], found.posterior, atol=1e-6)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000))
 def test_a_repeated_answer_counts_once_the_first(seed: int) -> None:
     crowd = some_crowd(seed, n_items=40)

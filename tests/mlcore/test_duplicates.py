@@ -227,7 +227,7 @@ def test_of_equally_large_copies_the_sharpest_is_proposed_to_stay(evidence: str)
     assert (found.kept, found.taken) == ((1,), (0, 2))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 100), most_bits=st.integers(0, 11))
 def test_hash_search_finds_what_comparing_all_finds(seed: int, most_bits: int) -> None:
     rng = np.random.default_rng(seed)
@@ -293,7 +293,7 @@ copy_graphs = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     edges=copy_graphs,
     is_test=st.lists(st.booleans(), min_size=10, max_size=10),

@@ -249,7 +249,7 @@ DECODERS = {
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("media", sorted(DECODERS))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_damaged_contents_have_a_vector_or_are_refused(media: str, data: st.DataObject) -> None:
     samples, decode = DECODERS[media]

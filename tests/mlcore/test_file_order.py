@@ -57,7 +57,7 @@ def test_a_shuffled_file_is_in_no_order():
         assert not is_noticed(found.by_likeness, found.p_likeness)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 60))
 def test_any_labels_give_a_chance(seed, n_items):
     labels = np.random.default_rng(seed).integers(-1, 3, n_items)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcore.files import (
@@ -110,7 +110,6 @@ def test_sound_and_image_types_do_not_overlap_and_all_have_a_mime_type() -> None
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-@settings(deadline=None)  # the first call loads libraries
 @given(st.binary(max_size=200), st.sampled_from(sorted(MIME)))
 def test_rubbish_behind_a_real_signature_is_refused_and_never_crashes(
     rubbish: bytes, kind: str

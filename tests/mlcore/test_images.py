@@ -336,7 +336,7 @@ def test_the_limits_are_the_callers() -> None:
     assert refusal(content, most_bytes=100).code == "too_large"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_damaged_bytes_never_crash(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(SAMPLES)))

@@ -81,7 +81,7 @@ def test_unlabelled_items_are_neither_scored_nor_asked() -> None:
     assert not silent.is_error.any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     n_items=st.integers(1, 60),

@@ -17,7 +17,7 @@ def brute_force(vectors: np.ndarray, k: int) -> np.ndarray:
     return -np.sort(-similarity, axis=1)[:, : min(k, len(vectors) - 1)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n_items=st.integers(2, 60) | st.just(400),
     k=st.integers(1, 70),
@@ -64,7 +64,7 @@ def test_copies_of_one_content_have_one_vote() -> None:
     assert items.indices.tolist() == [[2, 3], [2, 3], [0, 3], [2, 0]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n_items=st.integers(2, 60),
     n_new=st.integers(0, 12),

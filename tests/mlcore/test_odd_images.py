@@ -102,7 +102,7 @@ def test_few_pictures_say_nothing():
     assert not found([*clean()[:10], measured(Image.new("RGB", (64, 64)))])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 90))
 def test_any_measurements_give_scores_within_their_limits(seed, n_items):
     rng = np.random.default_rng(seed)
@@ -115,7 +115,6 @@ def test_any_measurements_give_scores_within_their_limits(seed, n_items):
     assert all(0.0 <= odd.score <= 1.0 and 0 <= odd.row < n_items for odd in told)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.sampled_from([0, 255]))
 def test_a_frame_has_the_share_that_was_drawn(across, down, seed, level):
     rng = np.random.default_rng(seed)

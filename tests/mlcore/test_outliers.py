@@ -50,7 +50,7 @@ def test_items_without_a_vector_and_small_sets_are_not_judged():
         assert not find_outliers(nearest(few)).is_candidate.any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 120))
 def test_any_graph_gives_scores_within_their_limits(seed, k, n_items):
     rng = np.random.default_rng(seed)

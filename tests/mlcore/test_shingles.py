@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcore.duplicates import LEAST_SCORE
@@ -82,7 +82,6 @@ def test_the_number_of_pairs_is_bounded_where_all_texts_are_alike() -> None:
     assert len(find_alike(texts)) <= PAIRS_AN_ITEM * len(texts)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(), max_size=6))
 def test_any_texts_can_be_compared(texts: list[str]) -> None:
     for pair in find_alike(texts):
@@ -90,7 +89,6 @@ def test_any_texts_can_be_compared(texts: list[str]) -> None:
         assert 0 <= pair.score < 1
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "M"]), min_size=1))
 def test_letters_stay_whatever_stands_between_them(word: str) -> None:
     assert letters_of(f" {word}, {word}! ") == letters_of(word) * 2

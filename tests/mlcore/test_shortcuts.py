@@ -76,7 +76,7 @@ def test_few_items_of_a_class_say_nothing():
     assert not found(np.full(20, -1), source=["a"] * 20)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.one_of(st.none(), st.floats(allow_infinity=False), st.text(max_size=3)),

@@ -192,7 +192,7 @@ def test_bandwidth_shows_that_a_clip_was_recorded_at_a_lower_rate() -> None:
     assert facts_of(noise(0.1))["bandwidth_hz"] > 7500
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.floats(82, 1000), st.sampled_from([8_000, 16_000, 44_100, 48_000]), st.floats(0.02, 0.95))
 @example(82.0, 48_000, 0.45958220174844067)  # rounding to 16 bits lengthens the crest by a sample
 def test_no_tone_of_a_voice_has_flat_tops(hertz: float, rate: int, level: float) -> None:
@@ -201,7 +201,7 @@ def test_no_tone_of_a_voice_has_flat_tops(hertz: float, rate: int, level: float)
     assert measured.facts["flat_tops"] == 0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_plain_wav_is_read_as_the_library_reads_it(data: st.DataObject) -> None:
     frames, channels = data.draw(st.integers(1, 400)), data.draw(st.integers(1, 3))
@@ -247,14 +247,14 @@ MIXED = [
 ]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(range(len(MIXED))), max_size=40))
 def test_sounds_measured_together_are_told_as_each_alone(chosen: list[int]) -> None:
     alone = [alone_or_refusal(MIXED[one]) for one in chosen]
     assert list(map(repr, measure_sounds((MIXED[one], "x.wav") for one in chosen))) == alone
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 3000), st.integers(1, 3), st.floats(0, 2), st.integers(0, 9))
 def test_clips_of_any_length_have_finite_facts_and_peaks(
     frames: int, channels: int, level: float, seed: int
@@ -369,7 +369,7 @@ def test_a_flac_named_wav_is_imported_and_odd() -> None:
 SAMPLES = {kind: saved(word()[6000:9000], kind) for kind in ("WAV", "FLAC", "OGG", "MP3", "AIFF")}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_damaged_bytes_never_crash(data: st.DataObject) -> None:
     content = bytearray(SAMPLES[data.draw(st.sampled_from(sorted(SAMPLES)))])

@@ -52,7 +52,7 @@ def test_agreement_is_that_of_the_crowd_pages():
 
 
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_exchanging_the_wordings_turns_the_difference_around(first: int, second: int, seed: int):
     rng = np.random.default_rng(seed)
     asked = rng.integers(1, 50, size=first + second)

@@ -206,9 +206,7 @@ ACTIONS = st.sampled_from([Action.RELABEL, Action.EXCLUDE, Action.MOVE, Action.R
 STEPS = st.lists(st.tuples(ACTIONS, st.sampled_from(["cat", "dog", "cow"])), max_size=4)
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, split=st.sampled_from(["train", "validation", "test"]))
 def test_undo_restores_the_exact_earlier_state(steps, split):
     dataset = make_dataset(classes=("cat", "dog", "cow"))
