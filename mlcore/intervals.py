@@ -84,7 +84,9 @@ def difference_interval(change: np.ndarray, groups: np.ndarray) -> Interval:
     change = np.asarray(change, dtype=float)
     sums, sizes = _sums(change, groups)
     value = float(change.mean())
-    spread = max(_jackknife(value, _means_without(sums, sizes)), float(change.var()) / len(change))
+    spread = max(
+        jackknife_variance(value, _means_without(sums, sizes)), float(change.var()) / len(change)
+    )
     reach = _reach(sizes) * math.sqrt(spread) if change.any() else 0.0
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
@@ -146,7 +148,7 @@ def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarr
     without = without - _means_without(*_sums(right, groups))
     value = float(right[kept].mean() - right.mean())
     one_by_one = kept / kept.mean() * (right - right[kept].mean()) - (right - right.mean())
-    spread = max(_jackknife(value, without), float(one_by_one.var()) / len(right))
+    spread = max(jackknife_variance(value, without), float(one_by_one.var()) / len(right))
     reach = _reach(np.bincount(_numbered(group_of[kept]))) * math.sqrt(spread)
     reach = reach if one_by_one.any() else 0.0
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
@@ -259,16 +261,20 @@ def _means_without(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.asarray((sums.sum() - sums) / np.maximum(sizes.sum() - sizes, 1))
 
 
-def _jackknife(value: float, without: np.ndarray) -> float:
+def jackknife_variance(value: float, without: np.ndarray) -> float:
     """Return the variance of a value from those without each group (Efron and Stein 1981)."""
     return float((len(without) - 1) / len(without) * ((without - value) ** 2).sum())
 
 
 def _reach(sizes: np.ndarray) -> float:
+    return student_reach(_worth(sizes))
+
+
+def student_reach(worth: float) -> float:
     """Return the standard errors that hold 95 of 100: Student's t, groups by their worth."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(LEAST_FREEDOM, _worth(sizes) - 1), (1 + COVERAGE) / 2))
+    return float(stdtrit(max(LEAST_FREEDOM, worth - 1), (1 + COVERAGE) / 2))
 
 
 def _share_limits(value: float, without: np.ndarray, sizes: np.ndarray) -> Interval:
@@ -277,9 +283,25 @@ def _share_limits(value: float, without: np.ndarray, sizes: np.ndarray) -> Inter
     The effective number of items is what independent items of this variance would be; never
     more than there are, and the worth of the groups where they do not vary.
     """
-    varies = _jackknife(value, without)
-    effective = value * (1 - value) / varies if varies > 0 else _worth(sizes)
-    return _wilson(value, min(effective, float(sizes.sum())), _reach(sizes))
+    return limits_of_share(value, without, worth=_worth(sizes), n=float(sizes.sum()))
+
+
+def limits_of_share(value: float, without: np.ndarray, *, worth: float, n: float) -> Interval:
+    """Return limits of a value from 0 to 1 from what it is without each part of the items.
+
+    Parameters
+    ----------
+    value : float
+    without : float ndarray of shape (n_parts,)
+        The value without each of the parts that no group crosses.
+    worth : float
+        How many groups of equal size say as much: `groups_worth`.
+    n : float
+        Items that the value is about; it is never taken for surer than so many would make it.
+    """
+    varies = jackknife_variance(value, without)
+    effective = value * (1 - value) / varies if varies > 0 and 0 < value < 1 else worth
+    return _wilson(value, min(effective, n), student_reach(min(worth, len(without))))
 
 
 def _wilson(share: float, n: float, z: float) -> Interval:

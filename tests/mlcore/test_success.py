@@ -1,0 +1,192 @@
+"""A chosen metric is what scikit-learn says under weights, and its limits hold the truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    precision_recall_curve,
+    recall_score,
+    roc_auc_score,
+)
+
+from mlcore.intervals import accuracy_interval
+from mlcore.success import (
+    ACCURACY,
+    COST,
+    MACRO_F1,
+    RECALL,
+    ROC_AUC,
+    Success,
+    best_threshold,
+    difference,
+    measure,
+    parts_of,
+    production_weights,
+)
+
+N_CLASSES = 3
+
+
+@st.composite
+def predictions(draw):
+    """Labels of three classes, each at least twice, with probabilities and groups."""
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    n = draw(st.integers(6, 60))
+    labels = np.concatenate([np.repeat(np.arange(3), 2), rng.integers(0, 3, n)])
+    scores = rng.integers(0, 4, (len(labels), 3)) + 0.01  # with ties
+    scores[np.arange(len(labels)), labels] += rng.integers(0, 3, len(labels))
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    shares = rng.dirichlet(np.ones(3)) * 0.9 + 0.1 / 3
+    return labels, probabilities, rng.integers(0, 12, len(labels)), shares
+
+
+@given(predictions())
+def test_under_production_shares_each_metric_is_scikit_learns_with_weights(drawn):
+    labels, probabilities, groups, shares = drawn
+    guesses, weights = probabilities.argmax(axis=1), production_weights(labels, shares)
+    is_one = labels == 1
+
+    def found(metric, **more):
+        wanted = Success(metric, positive=1, shares=shares, **more)
+        return measure(wanted, labels, probabilities=probabilities, groups=groups).value
+
+    weighed = {"sample_weight": weights}
+    assert found(ACCURACY) == pytest.approx(accuracy_score(labels, guesses, **weighed))
+    assert found(MACRO_F1) == pytest.approx(f1_score(labels, guesses, average="macro", **weighed))
+    assert found(ROC_AUC) == pytest.approx(roc_auc_score(is_one, probabilities[:, 1], **weighed))
+    precision, recall, _at = precision_recall_curve(is_one, probabilities[:, 1], **weighed)
+    enough = precision[:-1] >= 0.6 - 1e-9
+    expected = recall[:-1][enough].max(initial=0)
+    assert found(RECALL, precision=0.6) == pytest.approx(expected)
+
+
+@given(predictions())
+def test_equal_shares_make_accuracy_the_mean_recall_of_the_classes(drawn):
+    labels, probabilities, groups, _shares = drawn
+    equal = Success(ACCURACY, shares=np.full(N_CLASSES, 1 / N_CLASSES))
+    found = measure(equal, labels, probabilities=probabilities, groups=groups)
+    expected = recall_score(labels, probabilities.argmax(axis=1), average="macro")
+    assert found.value == pytest.approx(expected)
+
+
+@given(predictions())
+def test_shares_as_the_items_have_them_change_nothing(drawn):
+    labels, probabilities, groups, _shares = drawn
+    own = np.bincount(labels, minlength=N_CLASSES) / len(labels)
+    for metric in (ACCURACY, MACRO_F1, RECALL, ROC_AUC):
+        plain, weighed = (
+            measure(
+                Success(metric, positive=2, precision=0.5, shares=shares),
+                labels,
+                probabilities=probabilities,
+                groups=groups,
+            ).value
+            for shares in (None, own)
+        )
+        assert weighed == pytest.approx(plain)
+
+
+@given(predictions())
+def test_a_cost_of_one_for_each_mistake_is_the_share_of_mistakes(drawn):
+    labels, probabilities, groups, shares = drawn
+    costs = np.ones((3, 3)) - np.eye(3)
+    told = {"probabilities": probabilities, "groups": groups}
+    cost = measure(Success(COST, costs=costs, shares=shares), labels, **told)
+    right = measure(Success(ACCURACY, shares=shares), labels, **told)
+    assert cost.value == pytest.approx(1 - right.value)
+    tenfold = measure(Success(COST, costs=10 * costs, shares=shares), labels, **told)
+    assert (tenfold.low, tenfold.high) == pytest.approx((10 * cost.low, 10 * cost.high))
+
+
+@given(predictions(), st.sampled_from([ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST]), st.booleans())
+def test_the_value_lies_inside_its_limits_and_beside_itself_nothing_changed(drawn, metric, weighed):
+    labels, probabilities, groups, shares = drawn
+    wanted = Success(
+        metric,
+        positive=0,
+        precision=0.7,
+        costs=np.array([[0, 1, 5], [2, 0, 0], [1, 1, 0.0]]),
+        shares=shares if weighed else None,
+    )
+    found = measure(wanted, labels, probabilities=probabilities, groups=groups)
+    assert 0 <= found.low <= found.value <= found.high <= wanted.unit
+    same = difference(wanted, labels, before=probabilities, after=probabilities, groups=groups)
+    if groups[labels == 0].min() != groups[labels == 0].max():
+        assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+@given(predictions(), st.floats(0.1, 1))
+def test_acting_at_the_best_threshold_keeps_the_precision_and_reaches_the_recall(drawn, least):
+    labels, probabilities, groups, shares = drawn
+    wanted = Success(RECALL, positive=1, precision=least, shares=shares)
+    at = best_threshold(wanted, labels, probabilities=probabilities)
+    found = measure(wanted, labels, probabilities=probabilities, groups=groups)
+    if at is None:
+        assert found.value == 0
+        return
+    weights, is_called = production_weights(labels, shares), probabilities[:, 1] >= at
+    caught = weights[is_called & (labels == 1)].sum()
+    assert caught / weights[is_called].sum() >= least - 1e-8
+    assert caught / weights[labels == 1].sum() == pytest.approx(found.value)
+
+
+def test_accuracy_without_shares_has_the_limits_that_other_pages_show():
+    labels, groups = np.arange(60) % 2, np.arange(60) // 3
+    guesses = np.where(np.arange(60) % 7 == 0, 1 - labels, labels)
+    found = measure(Success(ACCURACY), labels, probabilities=np.eye(2)[guesses], groups=groups)
+    assert found == accuracy_interval(guesses == labels, groups)
+
+
+def test_no_part_cuts_a_group_and_parts_are_alike():
+    groups = np.random.default_rng(0).integers(0, 200, 1_000)
+    parts = parts_of(groups)
+    assert all(len(set(parts[groups == group])) == 1 for group in set(groups))
+    assert np.bincount(parts).min() > 0.8 * np.bincount(parts).max()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Success(RECALL, positive=2, precision=0.5),
+        Success(ACCURACY, shares=np.array([0.5, 0.2, 0.3])),
+        Success(ROC_AUC, positive=0, shares=np.array([1.0, 0.0, 0.0])),
+    ],
+)
+def test_what_cannot_be_told_is_refused_in_words(wanted):
+    labels = np.array([0, 0, 1, 1])
+    with pytest.raises(ValueError, match="class"):
+        measure(wanted, labels, probabilities=np.full((4, 3), 1 / 3), groups=np.arange(4))
+
+
+SKEWED = np.array([0.7, 0.3])
+
+
+@pytest.mark.parametrize("shape", [(300, 1), (60, 5), (12, 25)])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Success(ACCURACY, shares=SKEWED),
+        Success(MACRO_F1, shares=SKEWED),
+        Success(ROC_AUC, positive=1),
+        Success(COST, costs=np.array([[0, 1.0], [5.0, 0]])),
+        Success(RECALL, positive=1, precision=0.6, shares=SKEWED),
+    ],
+)
+def test_limits_hold_the_truth(wanted, shape):
+    rng = np.random.default_rng(3)
+    truth = measure(wanted, **_drawn(100_000, 1, rng)).value
+    within = [measure(wanted, **_drawn(*shape, rng)) for _ in range(100)]
+    held = sum(found.low <= truth <= found.high for found in within)
+    assert held >= 88  # of 100 a true 95 % falls below it once in a thousand
+
+
+def _drawn(n_groups, size, rng):
+    """Two classes, one of five items in the second; groups are easier or harder."""
+    groups = np.repeat(np.arange(n_groups), size)
+    labels = (rng.random(len(groups)) < 0.2).astype(int)
+    score = 1.5 * labels + rng.normal(0, 0.5, n_groups)[groups] + rng.normal(size=len(groups))
+    chance = 1 / (1 + np.exp(1 - score))
+    return {"labels": labels, "probabilities": np.stack([1 - chance, chance], 1), "groups": groups}
