@@ -41,7 +41,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-SIDE = 64
+SIDE = 160
 EMPTY_EVERY, TWICE_EVERY = 97, 50  # files that are rejected, and the same bytes once more
 END_SECONDS, LOST_SECONDS = 60, 200
 MARKS = {"worker": "-Q default", "web": "uvicorn", "redis": "redis-server"}
@@ -55,7 +55,7 @@ CHOICES = (
     ("worker", "web", "redis"),
 )
 LOOK_SECONDS = 0.5
-WITHIN_BATCH_SECONDS = 0.5  # rows come a hundred at a time; kills come at any moment
+WITHIN_BATCH_SECONDS = 0.2  # rows come a hundred at a time; kills come at any moment
 SETUP = """
 import os, sys, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
