@@ -90,8 +90,12 @@ def pcm16_wav(samples: np.ndarray, rate: int) -> bytes:
     rate : int
         Samples a second and channel.
     """
-    channels = samples.shape[1]
     steps = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return wav_of_steps(steps, channels=samples.shape[1], rate=rate)
+
+
+def wav_of_steps(steps: bytes, *, channels: int, rate: int) -> bytes:
+    """Return little-endian 16-bit samples, frame after frame, as a WAV file."""
     shape = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
     body = b"WAVEfmt " + struct.pack("<I", 16) + shape + b"data" + struct.pack("<I", len(steps))
     return b"RIFF" + struct.pack("<I", len(body) + len(steps)) + body + steps

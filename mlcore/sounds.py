@@ -340,11 +340,12 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
 def _sample_hash(clip: Clip) -> str:
     """Hash samples as 16-bit steps where they are such, else as 32-bit floats."""
     digest = hashlib.sha256(f"{clip.rate} {clip.samples.shape[1]}\n".encode())
-    digest.update(clip.steps or _steps(clip.samples) or _floats(clip.samples))
+    digest.update(clip.steps or sixteen_bit_steps(clip.samples) or _floats(clip.samples))
     return digest.hexdigest()
 
 
-def _steps(samples: np.ndarray) -> bytes | None:
+def sixteen_bit_steps(samples: np.ndarray) -> bytes | None:
+    """Return samples of shape (n_frames, n_channels) as 16-bit numbers; None if they are finer."""
     scaled = samples * np.float32(32_768)
     if scaled.min() < -32_768 or scaled.max() > 32_767:
         return None
