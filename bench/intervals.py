@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from mlcore.intervals import _macro_f1, accuracy_interval, difference_interval, macro_f1_interval
+from mlcore.intervals import _macro_f1, accuracy_interval, macro_f1_interval, paired_difference
 
 RESAMPLES = 400
 CLASSES = 5
@@ -80,7 +80,7 @@ def coverage(shape: str, n: int, rate: float, rho: float, *, repeats: int) -> np
             raise SystemExit(f"outside its limits: {ours} {f1}")
         mended = drawn(0.3, max(rho, 0.01), n, rng)[groups]  # of what was wrong
         after = np.where(right, rng.random(len(right)) >= 0.05, rng.random(len(right)) < mended)
-        change = difference_interval(after.astype(float) - right, groups)
+        change = paired_difference(right, after, groups)
         truth = 0.3 * (1 - rate) - 0.05 * rate
         held += [
             by_draws[0][0] <= rate <= by_draws[0][1],

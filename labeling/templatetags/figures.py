@@ -12,6 +12,7 @@ MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 SECONDS_A_MINUTE = 60
 MINUTES_AN_HOUR = 60
+LEAST_CHANCE = 0.001  # three figures say no less
 WHOLE_SECONDS_FROM = 10.0  # s; below it one decimal still says something
 # Upper bounds of the share of a row for the steps m1 to m6, chosen so that the pictures'
 # matrices keep their steps; above the last one is m7.
@@ -50,6 +51,14 @@ def share(number: Number) -> str:
     """A share of one with three figures: `.657`."""
     written = decimals(number, 3)
     return written.replace("0.", ".", 1) if written.lstrip(MINUS).startswith("0.") else written
+
+
+@register.filter
+def chance(p_value: Number) -> str:
+    """What follows the p of a test: `= .012`, `< .001`."""
+    if p_value is not None and p_value < LEAST_CHANCE:
+        return f"< {share(LEAST_CHANCE)}"
+    return f"= {share(p_value)}"
 
 
 @register.filter

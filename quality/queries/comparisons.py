@@ -22,6 +22,8 @@ SIDES = ("before", "after")
 # Groups, counted as if they were of equal size, below which limits are wide and rough
 # (Cameron, Gelbach and Miller 2008, doi:10.1162/rest.90.3.414).
 FEW_GROUPS = 5
+BY_CHANCE = 0.05  # of 95 % limits miss the truth
+MANY = 5  # classes; with fewer, one in twenty is none
 SCALE_MARGIN = 1.15  # the interval's own reach, and some room
 
 
@@ -58,7 +60,7 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
     before, after = result["matrix_before"], result["matrix_after"]
     order, classes = result["order"], result["classes"]
     seen = [place for place in order if sum(before[place]) or _column(before, after, place)]
-    recalls = recall_changes(classes, before, after)
+    recalls = _opened(comparison, recall_changes(result))
     return {
         "comparison": comparison,
         "result": result,
@@ -71,7 +73,12 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
         "few_groups": are_few(result),
         "is_same": not result["newly_right"] + result["newly_wrong"] and before == after,
         "recalls": recalls,
-        "most_recall": max((abs(row["value"]) for row in recalls), default=1) or 1,
+        "recall_reach": scale_reach(
+            min((row.get("low", row["difference"]) for row in recalls), default=0.0),
+            max((row.get("high", row["difference"]) for row in recalls), default=0.0),
+        ),
+        "by_chance": decimals(len(recalls) * BY_CHANCE, 1) if len(recalls) >= MANY else "",
+        "tests_differ": is_clear(result) != (result["mcnemar"] < BY_CHANCE),
         "words": in_words(result, recalls),
     }
 
@@ -140,8 +147,9 @@ def in_words(result: dict[str, Any], recalls: list[dict[str, Any]]) -> str:
         "time": minutes(result["changes"]["seconds"]),
     }
     sentences = [_verdict(result) % facts]
-    gained = [row["label"] for row in recalls if row["value"] > 0][:NAMED_CLASSES]
-    lost = [row["label"] for row in recalls[::-1] if row["value"] < 0][:NAMED_CLASSES]
+    shown = [row for row in recalls if row.get("is_clear", True)]
+    gained = [row["name"] for row in shown if row["difference"] > 0][:NAMED_CLASSES]
+    lost = [row["name"] for row in shown[::-1] if row["difference"] < 0][:NAMED_CLASSES]
     if gained:
         sentences.append(_("Gained most: %(names)s.") % {"names": _quoted(gained)})
     if lost:
@@ -164,7 +172,7 @@ def _verdict(result: dict[str, Any]) -> str:
             "A loss: accuracy fell by %(points)s points; %(low)s to %(high)s is plausible. "
             "Look at what was changed before you go on."
         )
-    return _("No clear change: anything from %(low)s to %(high)s points is plausible.")
+    return _("No difference could be shown: %(low)s to %(high)s points is plausible.")
 
 
 def scale_reach(low: float, high: float) -> float:
@@ -187,18 +195,35 @@ def difference_rows(
     return {"heads": [classes[place] for place in order], "rows": rows, "largest": largest}
 
 
-def recall_changes(
-    classes: list[str], before: list[list[int]], after: list[list[int]]
-) -> list[dict[str, Any]]:
-    """Return each class's change of recall, largest gain first."""
-    rows = []
-    for place, name in enumerate(classes):
-        total = sum(before[place])
-        if total:
-            value = (after[place][place] - before[place][place]) / total
-            text = points(value)
-            rows.append({"label": name, "value": value, "text": text, "note": total})
-    return sorted(rows, key=lambda row: -row["value"])
+def recall_changes(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each class's change of recall, largest gain first.
+
+    Comparisons made before there were limits by class have the change alone.
+    """
+    rows = [row | {"is_clear": is_clear(row)} for row in result.get("recalls", [])]
+    return sorted(rows or _bare_recalls(result), key=lambda row: -row["difference"])
+
+
+def _bare_recalls(result: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for place, name in enumerate(result["classes"]):
+        n = sum(result["matrix_before"][place])
+        if n:
+            before, after = (result[f"matrix_{side}"][place][place] / n for side in SIDES)
+            shares = {"before": before, "after": after, "difference": after - before}
+            found.append({"name": name, "n": n, **shares})
+    return found
+
+
+def is_clear(change: dict[str, Any]) -> bool:
+    """Whether the limits of a change leave zero out."""
+    return bool(change["low"] > 0 or change["high"] < 0)
+
+
+def _opened(comparison: Comparison, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Let each class lead to its judged items, as they were predicted after."""
+    link = _link(comparison, "after")
+    return [row | {"url": link(row["name"], "")} for row in rows]
 
 
 def _column(before: list[list[int]], after: list[list[int]], place: int) -> int:

@@ -215,6 +215,13 @@ def _result(judged: Judged, comparison: Comparison, *, is_on_test: bool) -> dict
         "right_after": int(right_after.sum()),
         "newly_right": [judged.keys[row] for row in newly_right],
         "newly_wrong": [judged.keys[row] for row in newly_wrong],
+        "recalls": figures.recalls(
+            right_before,
+            right_after,
+            judged.groups,
+            labels=judged.given,
+            classes=judged.classes,
+        ),
         "later_labels": _under_later_labels(judged),
         "classes": judged.classes,
         "order": figures.similar_order(counts["before"] + counts["after"]),

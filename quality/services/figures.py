@@ -96,6 +96,27 @@ def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> dict[st
     }
 
 
+def recalls(
+    before: np.ndarray,
+    after: np.ndarray,
+    groups: np.ndarray,
+    *,
+    labels: np.ndarray,
+    classes: list[str],
+) -> list[dict[str, Any]]:
+    """Return how much more of each class is right, with limits of both shares and the change."""
+    found = []
+    for place in np.unique(labels[labels >= 0]):
+        rows = labels == place
+        shares = {
+            f"{side}_limits": accuracy(right[rows], groups[rows])
+            for side, right in (("before", before), ("after", after))
+        }
+        change = paired(before[rows], after[rows], groups[rows])
+        found.append({"name": classes[place], **change, **shares})
+    return found
+
+
 def signal_of(
     majority: np.ndarray, model: np.ndarray, *, labels: np.ndarray, groups: np.ndarray
 ) -> dict[str, Any]:

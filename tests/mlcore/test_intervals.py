@@ -114,6 +114,15 @@ def test_nothing_changed_gives_exactly_zero():
     assert (found.value, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
+@given(n=st.integers(1, 30), groups=st.integers(1, 30))
+def test_items_that_all_changed_alike_still_have_limits(n, groups):
+    found = paired_difference(np.zeros(n, bool), np.ones(n, bool), np.arange(n) % groups)
+    assert found.value == found.high == 1
+    assert found.low < 1
+    if n <= 3:
+        assert found.low < 0 < found.p_value
+
+
 def test_a_gain_is_counted_and_tested_exactly():
     before = np.zeros(40, dtype=bool)
     after = np.arange(40) < 8

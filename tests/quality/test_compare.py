@@ -209,8 +209,23 @@ def test_each_cell_of_a_comparison_leads_to_the_items_that_it_counts(client):
     assert f"{address}?given={first}" in page
     shown = client.get(address, {"given": first}).content.decode()
     assert f"After: labelled {first}" in " ".join(shown.split())
+    assert "No difference could be shown" in page
+    for row in comparison.result["recalls"]:
+        place = comparison.result["classes"].index(row["name"])
+        counts = [comparison.result[f"matrix_{side}"][place] for side in comparisons.SIDES]
+        assert [sum(row) for row in counts] == [row["n"], row["n"]]
+        assert row["after"] == pytest.approx(counts[1][place] / row["n"])
+        assert row["gained"] - row["lost"] == counts[1][place] - counts[0][place]
+        assert row["low"] <= row["difference"] <= row["high"]
+        assert row["after_limits"]["low"] <= row["after"] <= row["after_limits"]["high"]
     assert comparison.result["groups"] == 1
     assert "All judged items come from 1 source: the interval says next to nothing" in page
+
+
+def test_a_comparison_from_before_there_were_limits_by_class_still_tells_the_change():
+    result = {"classes": ["sea", "sky"], "matrix_before": [[1, 3], [0, 0]]}
+    rows = comparisons.recall_changes(result | {"matrix_after": [[2, 2], [0, 0]]})
+    assert rows == [{"name": "sea", "n": 4, "before": 0.25, "after": 0.5, "difference": 0.25}]
 
 
 def test_where_no_prediction_changed_the_page_says_so_first(client):
@@ -226,4 +241,5 @@ def test_where_no_prediction_changed_the_page_says_so_first(client):
     page = client.get(reverse("quality:before_after", args=[dataset.slug])).content.decode()
     assert f"Not one of {result['n']} predictions changed" in page
     assert "McNemar" not in page
+    assert f"Of {len(result['classes'])} classes" not in page
     assert "Recall by class" not in page
