@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.models import (
     Annotation,
+    Answer,
     Item,
     LabelChange,
     LabelSource,
@@ -62,7 +63,12 @@ def work_between(old: Version, new: Version) -> dict[str, Any]:
         withdrawn_at__isnull=True,
         created_at__gt=old.created_at,
         created_at__lte=new.created_at,
-    ).aggregate(n=Count("pk"), seconds=Sum("seconds"))
+    ).aggregate(
+        n=Count("pk"),
+        seconds=Sum("seconds"),
+        paid=Count("pk", filter=Q(round__price__isnull=False) & ~Q(answer=Answer.SKIP)),
+        cost=Sum("round__price", filter=~Q(answer=Answer.SKIP)),
+    )
     by_action = [
         {
             "action": row["action"],
@@ -93,6 +99,8 @@ def work_between(old: Version, new: Version) -> dict[str, Any]:
         "answers": answers["n"],
         "answer_seconds": answers["seconds"] or 0.0,
         "seconds": spent + (answers["seconds"] or 0.0),
+        "paid_answers": answers["paid"],
+        "cost": float(answers["cost"] or 0),
     }
 
 

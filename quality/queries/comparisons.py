@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Version
 from labeling.services.versions import read_manifest
-from labeling.templatetags.figures import decimals, minutes, points
+from labeling.templatetags.figures import decimals, minutes, points, signed
 from quality import arrays
 from quality.models import Comparison
 from quality.queries.runs import arrange
@@ -22,6 +22,7 @@ SIDES = ("before", "after")
 # Groups, counted as if they were of equal size, below which limits are wide and rough
 # (Cameron, Gelbach and Miller 2008, doi:10.1162/rest.90.3.414).
 FEW_GROUPS = 5
+SECONDS_AN_HOUR = 3600
 BY_CHANCE = 0.05  # of 95 % limits miss the truth
 MANY = 5  # classes; with fewer, one in twenty is none
 SCALE_MARGIN = 1.15  # the interval's own reach, and some room
@@ -80,6 +81,7 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
         "by_chance": decimals(len(recalls) * BY_CHANCE, 1) if len(recalls) >= MANY else "",
         "tests_differ": is_clear(result) != (result["mcnemar"] < BY_CHANCE),
         "words": in_words(result, recalls),
+        "rates": gain_rates(result),
     }
 
 
@@ -173,6 +175,32 @@ def _verdict(result: dict[str, Any]) -> str:
             "Look at what was changed before you go on."
         )
     return _("No difference could be shown: %(low)s to %(high)s points is plausible.")
+
+
+def gain_rates(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the points that an hour and a unit of money brought, with the same limits.
+
+    None where nothing changed: then there is nothing to share out.
+    """
+    if not result["gained"] and not result["lost"]:
+        return []
+    changes = result["changes"]
+    hours, cost = changes["seconds"] / SECONDS_AN_HOUR, changes.get("cost", 0.0)
+    rates = []
+    if hours:
+        rates.append(_rate(result, hours, words=_("points an hour")))
+        rates[0]["is_drawn_out"] = hours < 1
+    if cost:
+        rates.append(_rate(result, cost, words=_("points a unit of money")))
+        rates[-1]["unpaid"] = changes["answers"] - changes["paid_answers"]
+    return rates
+
+
+def _rate(result: dict[str, Any], spent: float, *, words: str) -> dict[str, Any]:
+    values = {name: result[name] * 100 / spent for name in ("difference", "low", "high")}
+    places = 1 if max(map(abs, values.values())) >= 1 else 3
+    told = {name: signed(value, places) for name, value in values.items()}
+    return {"words": words, "is_clear": is_clear(result), "told": told, "spent": spent}
 
 
 def scale_reach(low: float, high: float) -> float:

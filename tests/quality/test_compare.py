@@ -10,15 +10,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from labeling.models import LabelSource, Role, Split
+from labeling.models import Annotation, Annotator, LabelSource, Role, Round, Split
 from labeling.services import labels
 from labeling.services.versions import freeze_version
 from quality.models import Action, Comparison, Decision, Run, TestOpening
-from quality.queries import comparisons
+from quality.queries import changes, comparisons
 from tests.factories import make_member
 from tests.quality.words import add_text, make_words
 
 pytestmark = pytest.mark.django_db
+SAID = ["unsure", "unusable", "unsure"]
 SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "check_comparison.py"
 
 
@@ -154,6 +155,23 @@ def test_what_lay_between_is_counted_by_kind_and_person():
     assert changes["people"] == [{"name": "mia", "n": 2, "seconds": 10.0}]
     assert changes["changed_by"] == [{"name": "mia", "n": 1}]
     assert changes["seconds"] == 10.0
+
+
+def test_answers_of_rounds_with_a_price_are_paid_for():
+    dataset = make_words(items=6)
+    old, _ = freeze_version(dataset=dataset)
+    someone = Annotator.objects.create(dataset=dataset, name="ada")
+    items = list(dataset.items.order_by("key"))
+    for price, answers in (("0.25", [*SAID, "skip"]), (None, SAID[:1])):
+        asking = Round.objects.create(dataset=dataset, name=f"at {price}", price=price)
+        for item, answer in zip(items, answers, strict=False):
+            Annotation.objects.create(
+                round=asking, item=item, annotator=someone, answer=answer, seconds=2.0
+            )
+    dataset.items.filter(key="0005").update(excluded="so that it is another version")
+    new, _ = freeze_version(dataset=dataset)
+    found = changes.work_between(old, new)
+    assert (found["answers"], found["paid_answers"], found["cost"]) == (5, 3, 0.75)
 
 
 def test_a_version_that_is_not_there_is_refused_by_name():
