@@ -45,6 +45,7 @@ class Kind:
     find: Callable[[Survey], Iterable[Doubt]] | None = None
     media: tuple[str, ...] = (Media.IMAGE, Media.AUDIO, Media.TEXT)
     about: str = "item"
+    score_is_share: bool = False  # right, as its check expects; else the score only ranks
     compares: bool = False  # items with each other: needs vectors, neighbours, small pictures
     notice: Callable[[Survey], str] | None = None  # what is true of the whole set, said once
     most_candidates: Callable[[int], int] | None = None  # by number of items; None: all
@@ -67,6 +68,7 @@ KINDS: dict[str, Kind] = {
             _("Is the label right?"),
             LABEL_ACTIONS,
             find_wrong_labels,
+            score_is_share=True,
             compares=True,
             notice=say_who_was_not_asked,
             most_candidates=most_candidates,

@@ -73,6 +73,9 @@ class Flag(models.Model):
     state = models.CharField(max_length=10, choices=FlagState, default=FlagState.OPEN)
     score = models.FloatField(help_text="0 to 1, higher is more suspicious")
     is_likely = models.BooleanField(default=True, help_text="expected right; else a candidate")
+    expected = models.FloatField(
+        default=0.5, help_text="share right that its check expects, before any decision"
+    )
     reason = models.CharField(max_length=500)
     evidence = models.JSONField(default=dict)
     run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, blank=True)

@@ -22,7 +22,7 @@ CLOSED = (FlagState.DECIDED, FlagState.DISMISSED)
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """How many flags of a kind are open, how many of them are expected right, how many done."""
+    """How many flags of a kind are open, how many of them are marked likely, how many done."""
 
     open: int = 0
     likely: int = 0
@@ -86,13 +86,19 @@ class Confirmed:
     share: Interval
 
 
-def confirmed_so_far(dataset: Dataset) -> dict[str, Confirmed]:
-    """Count, by kind, what people decided; what they passed on to a round is not decided yet."""
-    settled = Decision.objects.filter(
+def settled_decisions(dataset: Dataset) -> QuerySet[Decision]:
+    """Return what people decided about flags; what they passed on to a round is not yet."""
+    return Decision.objects.filter(
         dataset=dataset, flag__isnull=False, undoes__isnull=True, undone_by__isnull=True
     ).exclude(action=Action.ROUND)
-    rows = settled.values("flag__kind").annotate(
-        n=Count("pk"), kept=Count("pk", filter=Q(action=Action.KEEP))
+
+
+def confirmed_so_far(dataset: Dataset) -> dict[str, Confirmed]:
+    """Count, by kind, how many flags people found right."""
+    rows = (
+        settled_decisions(dataset)
+        .values("flag__kind")
+        .annotate(n=Count("pk"), kept=Count("pk", filter=Q(action=Action.KEEP)))
     )
     return {
         row["flag__kind"]: Confirmed(

@@ -1,19 +1,23 @@
 """Flags: raised by detectors or by people; a doubt that was settled stays settled."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 
 from labeling.models import Dataset, Item, Media, User
 from labeling.services.jobs import Refused, Work
 from labeling.services.rows import insert_rows
+from mlcore.expected_share import in_steps
 from quality import copy_pairs
 from quality.detectors import KINDS, Kind
 from quality.doubts import CannotRunError, Doubt
 from quality.models import Flag, FlagItem, FlagState, Run
+from quality.queries.expected import learned_shares
 from quality.queries.survey import Survey, newest_run, survey_of
 from quality.services import graph
 
@@ -21,7 +25,12 @@ MANUAL = "manual"
 LEAKAGE = "leakage"
 ROWS_A_STATEMENT = 200
 ROWS_A_TRANSACTION = 200
-RAISED_FIELDS = ["state", "given", "suggested", "score", "is_likely", "reason", "evidence", "run"]
+LIKELY_SHARE = 0.5  # expected right more often than not
+LEAST_DECIDED = 20  # decisions about a kind below which its check's own mark stands
+RAISED_FIELDS = [
+    *("state", "given", "suggested", "score", "is_likely", "expected"),
+    *("reason", "evidence", "run"),
+]
 MOST_REASON = 500  # characters of the column
 
 
@@ -105,6 +114,7 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
     reviewed to its end goes on at the next check.
     """
     standing = _standing(survey.dataset, kind)
+    is_likely = _judge(survey.dataset, kind)
     fresh: list[tuple[Flag, Doubt]] = []
     again: list[Flag] = []
     seen: set[str] = set()
@@ -113,6 +123,8 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
         subject = subject_of([survey.keys[row] for row in doubt.rows], topic=doubt.topic)
         if subject in seen or (subject, doubt.given, doubt.suggested) in standing.settled:
             continue
+        expected = own_share(kind, doubt)
+        doubt = replace(doubt, is_likely=is_likely(doubt, expected))
         if candidates is not None and not doubt.is_likely:
             if not candidates:
                 break
@@ -120,7 +132,7 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
         seen.add(subject)
         known = standing.open.get(subject) or standing.gone.get(subject)
         flag = known or Flag(dataset=survey.dataset, kind=kind.name, subject=subject)
-        _describe(flag, doubt, run=survey.run)
+        _describe(flag, doubt, run=survey.run, expected=expected)
         if known:
             again.append(flag)
         else:
@@ -144,11 +156,31 @@ def subject_of(keys: Iterable[str], *, topic: str = "") -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _describe(flag: Flag, doubt: Doubt, *, run: Run | None) -> None:
+def own_share(kind: Kind, doubt: Doubt) -> float:
+    """Return how often its check expects to be right about such a doubt."""
+    if kind.score_is_share:
+        return in_steps(doubt.score)
+    return in_steps((doubt.score + doubt.is_likely) / 2)  # its mark says which half
+
+
+def _judge(dataset: Dataset, kind: Kind) -> Callable[[Doubt, float], bool]:
+    """Return what says which doubts are likely: the check itself, then people's decisions."""
+    learned = learned_shares(dataset, kind.name)
+    if learned.decided < LEAST_DECIDED:
+        return lambda doubt, believed: doubt.is_likely
+
+    @cache
+    def expected(believed: float, given: str) -> float:
+        return float(learned.shares.expected(np.array([believed]), [given])[0])
+
+    return lambda doubt, believed: expected(believed, doubt.given) >= LIKELY_SHARE
+
+
+def _describe(flag: Flag, doubt: Doubt, *, run: Run | None, expected: float) -> None:
     flag.state = FlagState.OPEN
     flag.given, flag.suggested = doubt.given, doubt.suggested
     flag.score = min(1.0, max(0.0, float(doubt.score)))
-    flag.is_likely = doubt.is_likely
+    flag.is_likely, flag.expected = doubt.is_likely, expected
     flag.reason = doubt.reason[:MOST_REASON]
     flag.evidence = doubt.evidence
     flag.run = run

@@ -20,6 +20,7 @@ from quality.forms import DecideForm
 from quality.models import Flag, FlagState
 from quality.queries import flags as counting
 from quality.queries import review as queries
+from quality.queries.expected import expected_right
 from quality.queries.runs import open_job
 from quality.services import decisions
 from quality.services.choices import EXCLUDE_REASONS, choices_for
@@ -196,6 +197,7 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "kind": row,
         "counts": counts,
         "each": each,
+        "expected": expected_right(dataset, row.name) if counts.open else None,
         "left": None if each is None else each * counts.open,
     }
 

@@ -12,10 +12,12 @@ from mlcore.neighbours import nearest
 from quality.detectors import KINDS
 from quality.doubts import Doubt
 from quality.doubts.labels import find_wrong_labels, most_candidates, worst_labels
-from quality.models import Flag, FlagState
+from quality.models import Action, Flag, FlagState
+from quality.queries.expected import expected_right
 from quality.queries.flags import flag_rows
 from quality.queries.survey import Survey, survey_of
 from quality.services import flags
+from quality.services.decisions import decide_flag
 from quality.services.flags import flag_items, raise_flags, store, subject_of
 from tests.factories import make_dataset, make_item, make_user
 from tests.quality.words import add_text, make_words
@@ -187,6 +189,34 @@ def test_candidates_are_bounded_and_go_on_after_those_that_were_settled():
     assert check() == ["4.png", "5.png"]
     assert most_candidates(1_000) == 400
     assert most_candidates(1_000_000) == 20_000
+
+
+def test_what_is_likely_follows_the_decisions_at_the_next_check():
+    dataset, reviewer = make_dataset(), make_user()
+    for number in range(26):
+        make_item(dataset, f"{number:02}.png", "cat")
+    doubts = [doubt(number, score=0.8, given="cat", suggested="dog") for number in range(26)]
+    assert raise_doubts(dataset, *doubts)["likely"] == 26
+    for flag in Flag.objects.order_by("pk")[:19]:
+        decide_flag(flag=flag, reviewer=reviewer, action=Action.KEEP)
+    assert raise_doubts(dataset, *doubts)["likely"] == 7  # too few decisions to know better
+    decide_flag(flag=Flag.objects.order_by("pk")[19], reviewer=reviewer, action=Action.KEEP)
+    assert raise_doubts(dataset, *doubts)["likely"] == 0
+    assert expected_right(dataset, "label_error").high < 3
+
+
+def test_what_the_check_itself_expects_stays_beside_what_was_learned():
+    dataset = make_dataset()
+    for name in ("a.png", "b.png", "c.png"):
+        make_item(dataset, name, "cat")
+    raise_doubts(dataset, doubt(0, score=0.3, given="cat", suggested="dog", is_likely=False))
+    raise_doubts(
+        dataset, doubt(1, score=0.3), doubt(2, score=0.6, is_likely=False), kind="file_fault"
+    )
+    of_label, marked, candidate = Flag.objects.order_by("pk").values_list("expected", flat=True)
+    assert of_label == pytest.approx(0.3, abs=0.03)
+    assert marked == pytest.approx(0.65, abs=0.03)  # a score that only ranks: the mark says half
+    assert candidate == pytest.approx(0.3, abs=0.03)
 
 
 def test_labels_of_test_items_are_neither_doubted_nor_heard():

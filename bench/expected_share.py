@@ -1,0 +1,128 @@
+"""Does a queue know, after 50 decisions, how many of the next 50 are right? One line a set.
+
+    WINNOW_SHARED=... python bench/expected_share.py [SET ...]
+
+The truth is the reviewer, worst first as in the queue: after every 50 decisions of the first 300
+the expected share of the next 50 is set beside the real one. Labels of cifar10 are those of
+CIFAR-10N; of fsdd, clothing and banking77 one in ten is replaced by any other class, five draws.
+Probabilities are of five folds of the head in `bench/active.py`, on vectors that it keeps.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from bench import active  # noqa: E402
+from mlcore.expected_share import in_steps, learn_shares  # noqa: E402
+from mlcore.label_errors import find_label_errors  # noqa: E402
+
+DECIDED = 50
+STEPS = 6
+FOLDS = 5
+DRAWS = 5
+PLANTED = 0.1
+active.WRONG = 0.0  # its people answer rightly here: labels are planted below
+NOISE = ("annotator1", "worst", "aggregated")
+
+
+class Queue(NamedTuple):
+    """What the check expects of each flag, worst first, its label and whether it is right."""
+
+    believed: np.ndarray
+    given: list[str]
+    right: np.ndarray
+
+
+def queue_of(of: active.Pool, given: np.ndarray, truth: np.ndarray) -> Queue:
+    """Doubt the given labels as the app does, and put them in its order."""
+    found = np.zeros((len(given), of.n_classes))
+    folds = np.random.default_rng(3).permutation(len(given)) % FOLDS
+    for fold in range(FOLDS):
+        seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        kernel = active.fitted(of, seen, given)
+        found[unseen] = active.guess(kernel, of.features[unseen])
+    return ordered(find_label_errors(given, found, neighbours=of.graph), given, given != truth)
+
+
+def ordered(found, given: np.ndarray, wrong: np.ndarray) -> Queue:  # type: ignore[no-untyped-def]
+    order = np.argsort(-found.score, kind="stable")
+    order = order[found.suggested[order] != given[order]]
+    believed = np.array([in_steps(score) for score in found.score[order]])
+    return Queue(believed, [str(label) for label in given[order]], wrong[order])
+
+
+def queues(wanted: list[str]) -> Iterator[tuple[str, Queue]]:
+    def is_wanted(name: str) -> bool:
+        return not wanted or name in wanted
+
+    if any(is_wanted(name) for name in NOISE):
+        rows = active.table(active.SHARED / "data/cifar10/cifar10n_train_labels.csv")
+        names = sorted({row["truth"] for row in rows})
+        pool = active.cifar10()
+        truth = np.array([names.index(row["truth"]) for row in rows])
+        for name in filter(is_wanted, NOISE):
+            given = np.array([names.index(row[name]) for row in rows])
+            yield name, queue_of(pool, given, truth)
+    for name in filter(is_wanted, ("fsdd", "clothing", "banking77")):
+        pool = active.labelled(name)
+        truth = pool.said[:, 0]
+        for draw in range(DRAWS):
+            yield name, queue_of(pool, planted(truth, pool.n_classes, seed=draw), truth)
+    if is_wanted("cifar10_test"):
+        yield "cifar10_test", given_probabilities()
+
+
+def planted(truth: np.ndarray, n_classes: int, *, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    other = (truth + rng.integers(1, n_classes, len(truth))) % n_classes
+    return np.where(rng.random(len(truth)) < PLANTED, other, truth)
+
+
+def given_probabilities() -> Queue:
+    """CIFAR-10's own test labels, and what five people said of those in doubt."""
+    data = active.SHARED / "data/cifar10"
+    with np.load(data / "test_pred_probs.npz") as told:
+        given, found, index = told["given"], told["pred_probs"], told["test_index"]
+    rows = active.table(data / "test_label_errors_mturk.csv")
+    wrong = {int(row["test_index"]) for row in rows if row["verdict"].startswith("error")}
+    is_wrong = np.array([int(place) in wrong for place in index])
+    return ordered(find_label_errors(given, found.astype(float)), given, is_wrong)
+
+
+def reviewed(queue: Queue) -> Iterator[tuple[float, float, bool]]:
+    """Yield the expected and the real share of the next flags, and whether the limits hold it."""
+    for step in range(1, STEPS + 1):
+        done, ahead = slice(0, step * DECIDED), slice(step * DECIDED, (step + 1) * DECIDED)
+        real = queue.right[ahead]
+        if len(real) < DECIDED:
+            return
+        learned = learn_shares(
+            queue.believed[done], queue.given[done], queue.right[done], ~queue.right[done]
+        )
+        expected = learned.total(queue.believed[ahead], queue.given[ahead], np.ones(DECIDED))
+        is_held = expected.low <= real.sum() <= expected.high
+        yield expected.value / DECIDED, float(real.mean()), is_held
+
+
+def main(wanted: list[str]) -> None:
+    print("set           queue  check says  expected/real share of the next 50, by decisions made")
+    for name, queue in queues(wanted):
+        next_50 = slice(DECIDED, 2 * DECIDED)
+        told = "  ".join(
+            f"{value:.2f}/{real:.2f}{'' if held else '!'}" for value, real, held in reviewed(queue)
+        )
+        own = queue.believed[next_50].mean()
+        print(f"{name:12}  {len(queue.right):5}  {own:10.2f}  {told}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
