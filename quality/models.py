@@ -134,6 +134,7 @@ class Action(models.TextChoices):
     FLAG = "flag", "Flag"
     CONFIRM = "confirm", "It is so"
     SPLIT = "split", "Split the class"
+    CUT = "cut", "Cut to the loudest second"
     UNDO = "undo", "Undo"
 
 

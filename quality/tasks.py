@@ -11,6 +11,7 @@ from quality.queries.retraining import datasets_with_news
 from quality.queries.runs import datasets_to_check
 from quality.services import (
     compare,
+    cutting,
     deleting,
     flags,
     models,
@@ -67,6 +68,12 @@ def try_model(self: Task, job_id: int) -> None:
 def take_back(self: Task, job_id: int) -> None:
     """Take an import back."""
     jobs.carry_out(job_id, taking_back.take_back, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.cut", bind=True)
+def cut(self: Task, job_id: int) -> None:
+    """Cut clips to their loudest second."""
+    jobs.carry_out(job_id, cutting.cut, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.delete_dataset", bind=True)

@@ -167,6 +167,10 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:log": (REVIEWERS, "get"),
     "quality:browse": (REVIEWERS, "get"),
     "quality:ask": (LEADS, "get"),
+    "quality:loudest": (LEADS, "get"),
+    "quality:loudest_after": (LEADS, "get"),
+    "quality:loudest_sound": (LEADS, "get"),
+    "quality:loudest_peaks": (LEADS, "get"),
     "quality:disputes": (LEADS, "get"),
     "quality:dispute_undo": (LEADS, "post"),
     "quality:dispute_answer": (LEADS, "post"),
@@ -297,7 +301,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "api-1:extend_round api-1:close_round api-1:reopen_round "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
         "item": "labeling:media labeling:use_as_example labeling:use_as_gold quality:item "
-        "quality:item_in_files",
+        "quality:item_in_files quality:loudest_after quality:loudest_sound quality:loudest_peaks",
         "qualification": "labeling:decide_qualifying labeling:qualify_again",
         "pilot": "labeling:pilot labeling:pilot_act",
         "example": "labeling:drop_example",

@@ -27,6 +27,7 @@ WORDS = {
     "try_model": _("Trying the model"),
     "withdraw": _("Withdrawing consent"),
     "take_back": _("Taking an import back"),
+    "cut": _("Cutting to the loudest second"),
     "restore": _("Bringing a version back"),
     "measure_crowd": _("Measuring the crowd"),
 }

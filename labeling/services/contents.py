@@ -29,8 +29,8 @@ def hashes_kept(*, versions: QuerySet[Version], leaving: QuerySet[UploadEntry]) 
 
 
 def wait_for_imports(work: jobs.Work) -> None:
-    """Wait while an import of any dataset runs: it may be about to use the same bytes again."""
-    running = Job.objects.filter(kind="import", state=JobState.RUNNING)
+    """Wait while an import or a cut runs anywhere: it may be about to use the same bytes again."""
+    running = Job.objects.filter(kind__in=("import", "cut"), state=JobState.RUNNING)
     while running.filter(lease_until__gte=timezone.now()).exists():
         work.progress(message="Waiting for an import to end", now=True)
         time.sleep(POLL_SECONDS)

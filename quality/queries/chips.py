@@ -226,6 +226,7 @@ def done_words(decision: Decision) -> str:
         Action.MOVE: ngettext("%(n)s item moved to %(to)s.", "%(n)s items moved to %(to)s.", n),
         Action.TAG: ngettext("%(n)s item tagged %(to)s.", "%(n)s items tagged %(to)s.", n),
         Action.FLAG: ngettext("%(n)s item flagged.", "%(n)s items flagged.", n),
+        Action.CUT: ngettext("%(n)s clip cut to a second.", "%(n)s clips cut to a second.", n),
         Action.ROUND: ngettext("%(n)s item sent to a round.", "%(n)s items sent to a round.", n),
     }
     to = {Action.RELABEL: "label", Action.MOVE: "split", Action.TAG: "tag"}

@@ -9,7 +9,17 @@ import numpy as np
 from django.db.models import Case, IntegerField, Value, When
 
 from labeling import storage
-from labeling.models import Annotation, Dataset, Item, LabelChange, Media, Split, Version
+from labeling.models import (
+    Annotation,
+    Dataset,
+    Item,
+    LabelChange,
+    Media,
+    Outcome,
+    Split,
+    UploadEntry,
+    Version,
+)
 from labeling.services.tombstones import KEY_START
 from labeling.services.versions import read_manifest
 from quality import arrays
@@ -38,6 +48,7 @@ def item_page(item: Item) -> dict[str, Any]:
         "copies": [] if item.withdrawn_at else _copies(item, flags),  # they would tell of it
         "tags": list(item.tags.order_by("name").values_list("name", flat=True)),
         "facts": [] if item.withdrawn_at else _facts(item),
+        "swap": None if item.withdrawn_at else _swap(item),
         "media_url": media_url(item.dataset, item, "display"),
         "peaks_url": media_url(item.dataset, item, "preview"),
         "original_url": media_url(item.dataset, item, "original"),
@@ -47,6 +58,14 @@ def item_page(item: Item) -> dict[str, Any]:
 def _history(item: Item) -> list[LabelChange]:
     changes = LabelChange.objects.filter(item=item).select_related("before", "after", "by")
     return list(changes.order_by("-pk")[:HISTORY_SHOWN])
+
+
+def _swap(item: Item) -> UploadEntry | None:
+    """Return what gave the item the bytes that it has, in the place of earlier ones."""
+    replaced = UploadEntry.objects.filter(item=item, outcome=Outcome.REPLACED)
+    newest = replaced.select_related("upload").order_by("-pk").first()
+    is_so = newest is not None and newest.proposed.get("content") == item.content_id
+    return newest if is_so else None
 
 
 def _annotations(item: Item) -> list[Annotation]:

@@ -73,7 +73,13 @@ def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
         for name in STATE_SHOWN
         if name in after and before.get(name) != after.get(name) and name != "label_source"
     ]
+    if before.get("content") != after.get("content"):
+        changed.append(_("bytes %(old)s → %(new)s") % _named(before, after))
     return ", ".join(changed) or _("stays as it is")
+
+
+def _named(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    return {"old": before.get("content", "")[:12], "new": after.get("content", "")[:12]}
 
 
 def people_of(dataset: Dataset) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from labeling.models import Item, LabelClass, LabelSource, Split, User
 from labeling.services import labels
 
+ROWS_A_STATEMENT = 200
 STATE = ("label_id", "label_source", "split", "excluded")
 
 
@@ -47,6 +48,11 @@ def state_of(item: Item) -> dict[str, Any]:
     }
 
 
+def state_with_content(item: Item) -> dict[str, Any]:
+    """Return the state of an item whose bytes a decision changes."""
+    return {**state_of(item), "content": item.content_id, "odd": item.odd}
+
+
 def carry_out(plan: Plan, *, by: User | None, reason: str) -> None:
     """Change the items through the services of labels; asking people is left to the caller."""
     if plan.relabel:
@@ -64,6 +70,15 @@ def restore(states: Sequence[Mapping[str, Any]], *, by: User | None, reason: str
     )
     _exclude({state["item"]: state["excluded"] for state in states})
     _move({state["item"]: state["split"] for state in states})
+
+
+def restore_contents(states: Sequence[Mapping[str, Any]]) -> None:
+    """Give items back the bytes that `state_with_content` kept of them."""
+    wanted = {state["item"]: state for state in states}
+    items = list(Item.objects.filter(pk__in=list(wanted)))
+    for item in items:
+        item.content_id, item.odd = wanted[item.pk]["content"], wanted[item.pk]["odd"]
+    Item.objects.bulk_update(items, ["content", "odd"], ROWS_A_STATEMENT)
 
 
 def _exclude(reasons: Mapping[int, str]) -> None:

@@ -19,7 +19,7 @@ from quality.queries.filters import one_of
 from quality.queries.mending import MENDED
 from quality.services import flags, plans
 from quality.services.decisions import LONGEST_SECONDS
-from quality.services.plans import STATE, Plan, state_of
+from quality.services.plans import STATE, Plan, state_of, state_with_content
 
 
 class TestItemsError(Exception):
@@ -218,12 +218,14 @@ def undo(decision: Decision, *, by: User | None) -> Undone:
     rows = Decision.objects.select_for_update().filter(pk=decision.pk, flag=None, undoes=None)
     if not list(rows) or Decision.objects.filter(undoes=decision).exists():
         raise NothingToChangeError(_("This was undone already."))
+    is_cut = decision.action == Action.CUT
+    told, names = (state_with_content, ("content",)) if is_cut else (state_of, STATE)
     found = Item.objects.filter(pk__in=[state["item"] for state in decision.before])
-    now = {item.pk: state_of(item) for item in found.select_related("label")}
+    now = {item.pk: told(item) for item in found.select_related("label")}
     pairs = [
         (before, after)
         for before, after in zip(decision.before, decision.after, strict=True)
-        if before["item"] in now and all(now[before["item"]][name] == after[name] for name in STATE)
+        if before["item"] in now and all(now[before["item"]][name] == after[name] for name in names)
     ]
     _take_back(decision, pairs, by=by)
     again = found.filter(pk__in=[before["item"] for before, _after in pairs])
@@ -232,7 +234,7 @@ def undo(decision: Decision, *, by: User | None) -> Undone:
         by=by,
         action=Action.UNDO,
         before=[after for _before, after in pairs],
-        after=[state_of(item) for item in again.select_related("label").order_by("key")],
+        after=[told(item) for item in again.select_related("label").order_by("key")],
         touches_test=decision.touches_test,
         undoes=decision,
     )
@@ -254,6 +256,8 @@ def _take_back(
         Flag.objects.filter(pk__in=opened, state=FlagState.OPEN).update(state=FlagState.GONE)
     elif decision.action == Action.ROUND:
         _take_round_back(decision)
+    elif decision.action == Action.CUT:
+        plans.restore_contents([before for before, _after in pairs])
     else:
         earlier = [before for before, _after in pairs]
         plans.restore(earlier, by=by, reason="undo in browse")

@@ -38,7 +38,7 @@ from quality.services.deleting import without_content
 
 KIND = "withdraw"
 # Beside these no withdrawal begins: they change items, by what they read before.
-IN_THE_WAY = ("import", "take_back", KIND)
+IN_THE_WAY = ("import", "take_back", "cut", KIND)
 ROWS_A_TRANSACTION = 200
 POLL_SECONDS = 0.5
 KEYS_OF_RESULT = ("newly_right", "newly_wrong")

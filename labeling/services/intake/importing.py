@@ -143,7 +143,7 @@ def can_read_again(upload: Upload) -> bool:
     result = upload.options.get("result")
     had_table = result is None or bool(result.get("columns") or result.get("unused"))
     may_differ = had_table or not upload.dataset.items.exists()
-    return ended and may_differ and Path(upload.path).exists()
+    return ended and may_differ and bool(upload.path) and Path(upload.path).exists()
 
 
 @transaction.atomic
@@ -154,7 +154,7 @@ def read_again(*, upload: Upload, options: Mapping[str, Any], by: User) -> tuple
     """
     if upload.job is None or upload.job.is_open:
         raise jobs.Refused("This import has not ended yet.")
-    if not Path(upload.path).exists():
+    if not upload.path or not Path(upload.path).exists():
         raise jobs.Refused("The files of this import are no longer kept; send them again.")
     asked = {**upload.options, **options}
     for name in ("plan", "result", "question", "taken_back", "merged"):
