@@ -35,7 +35,8 @@ from mlcore.active import METHOD, RANDOM_EVERY, doubted, learning_order, with_ra
 from mlcore.consensus import aggregate  # noqa: E402
 from mlcore.features import choose_backbones, extract  # noqa: E402
 from mlcore.neighbours import NeighbourGraph, nearest  # noqa: E402
-from mlcore.training import Protocol, softmax  # noqa: E402
+from mlcore.protocols import Protocol  # noqa: E402
+from mlcore.training import softmax  # noqa: E402
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", ROOT.parent / "shared"))
 KEPT = Path("/tmp/winnow-active")

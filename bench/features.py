@@ -21,7 +21,8 @@ import numpy as np
 
 from mlcore.features import Backbone, choose_backbones, extract, known_backbones
 from mlcore.folds import join_groups
-from mlcore.training import Protocol, cross_validate, fit_final
+from mlcore.protocols import Protocol
+from mlcore.training import cross_validate, fit_final
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", Path(__file__).parents[2] / "shared"))
 WEIGHTS = SHARED / "weights"

@@ -8,9 +8,12 @@ group its 95 % limits held the truth 41 to 96 times in 100 (`bench/intervals.py`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from mlcore.protocols import Division
 
 COVERAGE = 0.95
 NORMAL_95 = 1.959964
@@ -351,50 +354,57 @@ def items_for_width(share: float, width: float) -> int:
     return n
 
 
-def majority_baseline(labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Predict for every item the commonest label of the other folds.
+def majority_baseline(labels: np.ndarray, divisions: Sequence[Division]) -> np.ndarray:
+    """Predict for every item the commonest label of those that its head learned from.
 
     Parameters
     ----------
-    labels, folds : int ndarray of shape (n_items,)
+    labels : int ndarray of shape (n_items,)
+    divisions : sequence of Division
 
     Returns
     -------
     int64 ndarray of shape (n_items,)
+        -1 where no division asks.
 
     Examples
     --------
-    >>> majority_baseline(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]))
-    array([1, 1, 0, 0])
+    >>> halves = Division(np.array([2, 3]), np.array([0, 1]))
+    >>> majority_baseline(np.array([0, 1, 1, 1]), [halves])
+    array([ 1,  1, -1, -1])
     """
-    predicted = np.zeros(len(labels), dtype=np.int64)
-    for fold in np.unique(folds):
-        predicted[folds == fold] = np.bincount(labels[folds != fold]).argmax()
+    predicted = np.full(len(labels), -1, dtype=np.int64)
+    for division in divisions:
+        predicted[division.unseen] = np.bincount(labels[division.seen]).argmax()
     return predicted
 
 
 def nearest_centroid_baseline(
-    features: np.ndarray, labels: np.ndarray, folds: np.ndarray
+    features: np.ndarray, labels: np.ndarray, divisions: Sequence[Division]
 ) -> np.ndarray:
-    """Predict for every item the class whose mean, over the other folds, lies nearest.
+    """Predict for every item the class whose mean, over what its head learned, lies nearest.
 
     Parameters
     ----------
     features : float ndarray of shape (n_items, n_features)
-        Standardised on the other folds before distances are taken.
-    labels, folds : int ndarray of shape (n_items,)
+        Standardised on the items learned from before distances are taken.
+    labels : int ndarray of shape (n_items,)
+    divisions : sequence of Division
 
     Returns
     -------
     int64 ndarray of shape (n_items,)
+        -1 where no division asks.
     """
-    predicted = np.zeros(len(labels), dtype=np.int64)
-    for fold in np.unique(folds):
-        unseen, seen = folds == fold, folds != fold
-        centre, spread = features[seen].mean(axis=0), features[seen].std(axis=0)
-        standard = (features - centre) / np.where(spread > 0, spread, 1)
-        classes = np.unique(labels[seen])
-        means = np.stack([standard[seen & (labels == kind)].mean(axis=0) for kind in classes])
-        squares = (means**2).sum(axis=1) - 2 * standard[unseen] @ means.T
-        predicted[unseen] = classes[squares.argmin(axis=1)]
+    predicted = np.full(len(labels), -1, dtype=np.int64)
+    for division in divisions:
+        learned, answers = features[division.seen], labels[division.seen]
+        centre, spread = learned.mean(axis=0), learned.std(axis=0)
+        spread = np.where(spread > 0, spread, 1)
+        classes = np.unique(answers)
+        means = np.stack([learned[answers == kind].mean(axis=0) for kind in classes])
+        means = (means - centre) / spread
+        standard = (features[division.unseen] - centre) / spread
+        squares = (means**2).sum(axis=1) - 2 * standard @ means.T
+        predicted[division.unseen] = classes[squares.argmin(axis=1)]
     return predicted

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mlcore.folds import grouped_folds
+from mlcore.protocols import Division, Protocol, divide
 from mlcore.steps import Cancelled, Trainer, trainer_for
 
 FEWEST_ITEMS_TO_HOLD_OUT = 30
@@ -17,38 +18,6 @@ INNER_PARTS = 6
 """One in so many training items is held out to decide when to stop."""
 SMALLEST_SPREAD = 1e-6
 """Standard deviation below which a feature counts as constant and is not enlarged."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a head is trained and judged; two runs compare only under equal protocols.
-
-    Parameters
-    ----------
-    backbone : str
-        Name of the features.
-    n_folds, epochs, patience, batch : int
-        `patience` counts epochs without a lower loss on held-out items; `batch` is the largest,
-        small sets are cut into STEPS_AN_EPOCH.
-    learning_rate : float
-        Of Adam.
-    l2 : float
-        Penalty on squared weights per feature: l2 * n_features / n_items / 2, so that the same
-        number suits 200 sound features and 1,280 of a network (bench/features.py).
-    class_weights : bool
-        Give every class the same total weight.
-    seed : int
-    """
-
-    backbone: str = ""
-    n_folds: int = 5
-    epochs: int = 100
-    patience: int = 8
-    batch: int = 256
-    learning_rate: float = 0.001
-    l2: float = 0.08
-    class_weights: bool = True
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,14 +49,18 @@ class FoldReport:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Out-of-sample predictions of every item.
+    """Out-of-sample predictions of every item that the protocol asks about.
 
-    `probabilities` is float32 (n_items, n_classes), `folds` int64 (n_items,).
+    `probabilities` is float32 (n_items, n_classes), the mean over shuffles, NaN where not asked;
+    `folds` int64 (n_items,) of the first shuffle, -1 where not asked. `divisions` are those of
+    the first shuffle. `heads` tells each head's share of right answers and how many it gave.
     """
 
     probabilities: np.ndarray
     folds: np.ndarray
     curves: tuple[EpochReport, ...]
+    divisions: tuple[Division, ...]
+    heads: tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -144,11 +117,12 @@ def cross_validate(
     *,
     n_classes: int,
     protocol: Protocol,
+    times: np.ndarray | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_fold: Callable[[FoldReport], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> CrossValidation:
-    """Predict every item by a head that saw neither it nor its group.
+    """Predict items by heads that saw neither them nor their groups.
 
     Parameters
     ----------
@@ -159,6 +133,8 @@ def cross_validate(
         As `mlcore.folds.join_groups` returns them.
     n_classes : int
     protocol : Protocol
+    times : float ndarray of shape (n_items,), optional
+        As for `mlcore.protocols.divide`.
     on_epoch, on_fold : callable, optional
         Called as training goes on.
     should_stop : callable, optional
@@ -175,21 +151,20 @@ def cross_validate(
     Cancelled
     """
     features, labels = _checked(features, labels, groups, n_classes=n_classes)
-    folds = grouped_folds(
-        labels, groups, n_folds=protocol.n_folds, rng=np.random.default_rng(protocol.seed)
-    )
-    n_folds = int(folds.max()) + 1
-    probabilities = np.zeros((len(labels), n_classes), dtype=np.float32)
+    shuffles = divide(labels, np.asarray(groups), protocol=protocol, times=times)
+    heads = [division for divisions in shuffles for division in divisions]
+    sums = np.zeros((len(labels), n_classes), dtype=np.float32)
+    asked = np.zeros(len(labels), dtype=np.float32)
     curves: list[EpochReport] = []
+    told: list[tuple[float, int]] = []
 
     def record(report: EpochReport) -> None:
         curves.append(report)
         if on_epoch is not None:
             on_epoch(report)
 
-    for fold in range(n_folds):
-        unseen = np.flatnonzero(folds == fold)
-        seen = np.flatnonzero(folds != fold)
+    for fold, division in enumerate(heads):
+        seen, unseen = division.seen, division.unseen
         head = _fit(
             features[seen],
             labels[seen],
@@ -200,11 +175,19 @@ def cross_validate(
             on_epoch=record,
             should_stop=should_stop,
         )
-        probabilities[unseen] = head.predict(features[unseen])
-        accuracy = float((probabilities[unseen].argmax(axis=1) == labels[unseen]).mean())
+        found = head.predict(features[unseen])
+        sums[unseen] += found
+        asked[unseen] += 1
+        accuracy = float((found.argmax(axis=1) == labels[unseen]).mean())
+        told.append((accuracy, len(unseen)))
         if on_fold is not None:
-            on_fold(FoldReport(fold, n_folds, unseen, probabilities[unseen], accuracy, head.epochs))
-    return CrossValidation(probabilities, folds, tuple(curves))
+            on_fold(FoldReport(fold, len(heads), unseen, found, accuracy, head.epochs))
+    folds = np.full(len(labels), -1, dtype=np.int64)
+    for fold, division in enumerate(shuffles[0]):
+        folds[division.unseen] = fold
+    with np.errstate(invalid="ignore"):  # 0 / 0 where nobody was asked: NaN
+        means = sums / asked[:, None]
+    return CrossValidation(means, folds, tuple(curves), tuple(shuffles[0]), tuple(told))
 
 
 def fit_final(

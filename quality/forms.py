@@ -12,6 +12,7 @@ from labeling.forms.asking import ORDERS, RoundForm
 from labeling.forms.ids import MOST_ID, ids_of
 from labeling.models import Answer, Dataset, Media, RoundKind, Split
 from labeling.models.datasets import LabelClass
+from mlcore.protocols import FOLDS, HOLD_OUT, TIME
 from quality.detectors import KINDS
 from quality.models import Action
 from quality.queries.browse import MOST_AT_ONCE
@@ -117,6 +118,34 @@ class TrialForm(forms.Form):
             return text[:60], BytesIO(text.encode())
         file = self.cleaned_data["file"]
         return file.name or "", file
+
+
+class TrainForm(forms.Form):
+    """How the next training is judged; what is not sent stays as it was."""
+
+    SCHEMES = (
+        ("auto", gettext_lazy("what suits the number of items")),
+        (FOLDS, gettext_lazy("folds: every item is predicted")),
+        (HOLD_OUT, gettext_lazy("one part held out: quicker, the rest is not predicted")),
+        (TIME, gettext_lazy("time: never by a head that learned later items")),
+    )
+
+    scheme = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Judged by"),
+        widget=forms.Select({"class": "form-select form-select-sm"}),
+    )
+
+    def __init__(self, *args: Any, dated: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        scheme = self.fields["scheme"]
+        assert isinstance(scheme, forms.ChoiceField)
+        scheme.choices = [choice for choice in self.SCHEMES if dated or choice[0] != TIME]
+
+    def asked(self) -> dict[str, str]:
+        """Return the options of the job."""
+        scheme = self.cleaned_data["scheme"]
+        return {"scheme": "" if scheme == "auto" else scheme} if scheme else {}
 
 
 class RunPageForm(forms.Form):

@@ -4,9 +4,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from mlcore.protocols import Protocol
 from quality.models import Run
 from quality.queries.comparisons import are_few
 from quality.queries.leaked import without_leaks
+from quality.queries.protocols import protocol_words
 from quality.queries.runs import (
     Matrix,
     arrange,
@@ -66,15 +68,13 @@ def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
     backbone = known.get("backbone") or {"title": run.backbone, "note": "", "is_fallback": False}
     if run.is_imported:
         return _facts_of_imported(run, known)
-    protocol = run.protocol
     words = _(
-        "%(folds)s folds; copies and source groups kept together. %(title)s, frozen, with a "
-        "%(head)s head, seed %(seed)s. Test items are not looked at."
+        "%(scheme)s %(title)s, frozen, with a softmax head, seed %(seed)s. Test items are not "
+        "looked at."
     ) % {
-        "folds": protocol.get("n_folds"),
+        "scheme": protocol_words(run, known),
         "title": backbone["title"],
-        "head": _("softmax"),
-        "seed": protocol.get("seed"),
+        "seed": run.protocol.get("seed"),
     }
     if left_out := known.get("left_out", 0):
         words += " " + _("%(n)s labelled items in no split are left out.") % {"n": left_out}
@@ -124,7 +124,7 @@ def _scores_so_far(detail: dict[str, Any]) -> list[dict[str, Any]]:
 def _folds(run: Run, metrics: dict[str, Any], detail: dict[str, Any]) -> list[dict[str, Any]]:
     if metrics:
         return [{**fold, "share": 1.0} for fold in metrics["folds"]]
-    folds = detail.get("folds") or (run.protocol.get("n_folds", 0) if detail else 0)
+    folds = detail.get("folds") or (Protocol(**run.protocol).n_heads if detail else 0)
     rows: list[dict[str, Any]] = [{**fold, "share": 1.0} for fold in detail.get("fold_scores", [])]
     if len(rows) < folds and detail.get("fold"):
         epoch, epochs = detail.get("epoch", 0), detail.get("epochs") or 1

@@ -15,7 +15,7 @@ from quality.services.material import Material
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
-    from mlcore.training import Protocol
+    from mlcore.protocols import Protocol
 
 CONTENTS_A_SHARD = 1_024  # read and kept at a time: what a stopped job has to do again at most
 TRIAL_FOLDS = 3  # choosing between two backbones needs a ranking, not a figure
@@ -54,7 +54,7 @@ def choose_backbone(
     work: Work, material: Material, *, named: str = ""
 ) -> tuple["Backbone", dict[str, float]]:
     """Return the named backbone, else the one that predicts best unseen groups, and the trial."""
-    from mlcore.training import Protocol
+    from mlcore.protocols import Protocol
 
     if named:
         return _named(material.version.dataset.media, named), {}

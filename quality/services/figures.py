@@ -1,5 +1,6 @@
 """The figures of a run and of a comparison, from arrays, as JSON can hold them."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 CENTROID = "Nearest centroid"
 MAJORITY = "Majority class"
+SHUFFLES_95 = 1.96  # standard deviations of single shuffles
 
 
 def metrics_of(
@@ -26,13 +28,16 @@ def metrics_of(
     """Return accuracy, macro-F1, baselines, folds, curves and the matrix of a training."""
     from mlcore.intervals import macro_f1_interval, majority_baseline, nearest_centroid_baseline
 
-    predicted = found.probabilities.argmax(axis=1)
-    centroid = nearest_centroid_baseline(features, labels, found.folds) == labels
-    majority = majority_baseline(labels, found.folds) == labels
+    asked = found.folds >= 0
+    centroid = (nearest_centroid_baseline(features, labels, found.divisions) == labels)[asked]
+    majority = (majority_baseline(labels, found.divisions) == labels)[asked]
+    predicted = found.probabilities[asked].argmax(axis=1)
+    labels, groups = labels[asked], groups[asked]
+    shuffles = _shuffles(found)
     macro_f1 = macro_f1_interval(labels, predicted, groups, n_classes=n_classes)
     counts = count_matrix(labels, predicted, n_classes=n_classes)
     return {
-        "accuracy": accuracy(predicted == labels, groups),
+        "accuracy": _widened(accuracy(predicted == labels, groups), shuffles),
         "macro_f1": _as_json(macro_f1),
         "baselines": [
             {"title": MAJORITY, **accuracy(majority, groups)},
@@ -40,12 +45,30 @@ def metrics_of(
         ],
         "lead": {"over": CENTROID, **paired(centroid, predicted == labels, groups)},
         "signal": signal_of(majority, predicted == labels, labels=labels, groups=groups),
-        "folds": _folds(found, predicted == labels),
+        "shuffles": shuffles,
+        "folds": _folds(found),
         "curves": [curves_of(reports) for reports in _reports_by_fold(found)],
         "confusion": counts.tolist(),
         "order": similar_order(counts),
         "groups": len(np.unique(groups)),
     }
+
+
+def _shuffles(found: "CrossValidation") -> list[float]:
+    """Return the accuracy of each single shuffle; the run's is that of their mean probabilities."""
+    heads = np.array(found.heads)
+    shuffles = heads.reshape(-1, len(found.divisions), 2)
+    return [float(np.average(one[:, 0], weights=one[:, 1])) for one in shuffles]
+
+
+def _widened(interval: dict[str, Any], shuffles: list[float]) -> dict[str, Any]:
+    """Add how much single shuffles differ to the limits: the two are independent."""
+    if len(shuffles) < 2:
+        return interval
+    more = SHUFFLES_95 * float(np.std(shuffles, ddof=1))
+    value = interval["value"]
+    low, high = (math.hypot(value - interval[end], more) for end in ("low", "high"))
+    return {**interval, "low": max(0.0, value - low), "high": min(1.0, value + high)}
 
 
 def metrics_of_predictions(
@@ -158,20 +181,16 @@ def described(backbone: "Backbone", chosen_from: dict[str, float] | None = None)
     }
 
 
-def _folds(found: "CrossValidation", correct: np.ndarray) -> list[dict[str, Any]]:
+def _folds(found: "CrossValidation") -> list[dict[str, Any]]:
     return [
-        {
-            "accuracy": float(correct[found.folds == fold].mean()),
-            "n": int((found.folds == fold).sum()),
-            "epochs": len(reports),
-        }
-        for fold, reports in enumerate(_reports_by_fold(found))
+        {"accuracy": right, "n": n, "epochs": len(reports)}
+        for (right, n), reports in zip(found.heads, _reports_by_fold(found), strict=True)
     ]
 
 
 def _reports_by_fold(found: "CrossValidation") -> list[list[Any]]:
-    n_folds = int(found.folds.max()) + 1
-    return [[report for report in found.curves if report.fold == fold] for fold in range(n_folds)]
+    heads = range(len(found.heads))
+    return [[report for report in found.curves if report.fold == head] for head in heads]
 
 
 def _as_json(interval: "Interval") -> dict[str, float]:

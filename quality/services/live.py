@@ -21,7 +21,8 @@ class LiveTraining:
     ) -> None:
         self.work = work
         self.labels = labels
-        self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
+        self.sums = np.zeros((len(labels), n_classes), dtype=np.float32)
+        self.asked = np.zeros(len(labels), dtype=bool)
         self.n_folds = n_folds
         self.epochs = epochs
         self.scores: list[dict[str, Any]] = []
@@ -34,11 +35,15 @@ class LiveTraining:
         self._tell(epoch=report.epoch + 1, curves=curves, curves_fold=report.fold + 1)
 
     def on_fold(self, report: "FoldReport") -> None:
-        """Add a finished fold to the matrix."""
-        np.add.at(
-            self.confusion,
-            (self.labels[report.items], report.probabilities.argmax(axis=1)),
-            1,
+        """Add a finished fold to the matrix; items asked about again count once, by their mean."""
+        from mlcore.confusion import confusion
+
+        self.sums[report.items] += report.probabilities
+        self.asked[report.items] = True
+        counts = confusion(
+            self.labels[self.asked],
+            self.sums[self.asked].argmax(axis=1),
+            n_classes=self.sums.shape[1],
         )
         self.n_folds = report.n_folds
         self.scores.append(
@@ -47,9 +52,9 @@ class LiveTraining:
         self.reports = []
         self._tell(
             epoch=0,
-            confusion=self.confusion.tolist(),
-            right=int(np.trace(self.confusion)),
-            predicted=int(self.confusion.sum()),
+            confusion=counts.tolist(),
+            right=int(np.trace(counts)),
+            predicted=int(counts.sum()),
             fold_scores=self.scores,
             now=True,
         )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +29,17 @@ class Material:
     names: list[str | None]
     sources: list[str]
     classes: list[str]
+    moments: list[str | None]
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """When each item was made, in seconds since 1970; NaN where that is not known."""
+        return np.array(
+            [
+                datetime.fromisoformat(moment).timestamp() if moment else np.nan
+                for moment in self.moments
+            ]
+        )
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -109,6 +121,7 @@ def read_material(version: Version) -> Material:
         names=[line["label"] for line in lines],
         sources=[line["group"] for line in lines],
         classes=ordered + sorted(carried - set(ordered)),
+        moments=[line["captured_at"] for line in lines],
     )
 
 

@@ -1,7 +1,7 @@
 """Training runs: out-of-sample predictions for what people labelled, under a stated protocol."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from labeling.services.suggestions import set_suggestions
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
+from quality.queries.protocols import scheme_asked, scheme_of
 from quality.services import copies, figures
 from quality.services.features import backbones_of, choose_backbone, features_of
 from quality.services.learning import order_round, read_pool
@@ -23,7 +24,8 @@ from quality.services.material import Material, check_material, read_material
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
-    from mlcore.training import CrossValidation, Head, Protocol
+    from mlcore.protocols import Protocol
+    from mlcore.training import CrossValidation, Head
 
 OPENED_ON_REQUEST = "asked for with --open-test"
 
@@ -47,17 +49,22 @@ def run_version(work: Work, version: Version, *, like: Run | None = None) -> tup
 
     `like` asks for the protocol and vectors of another run, so that the two compare.
     """
-    from mlcore.training import Protocol
+    from mlcore.protocols import Protocol, suited
 
     material = read_material(version)
     check_material(material)
-    there = _finished(material, like=like)
+    scheme = scheme_asked(like) if like else scheme_of(version.dataset, work.options)
+    n_items = int(material.is_learned.sum())
+    wanted = (
+        Protocol(**like.protocol) if like else suited(Protocol(), n_items=n_items, scheme=scheme)
+    )
+    there = _finished(material, wanted=wanted)
     if there:
         return there, False
     work.progress(message="Choosing what turns items into vectors", now=True)
-    backbone, trial = choose_backbone(work, material, named=like.backbone if like else "")
-    protocol = Protocol(**like.protocol) if like else Protocol(backbone=backbone.name)
-    described = figures.described(backbone, trial)
+    backbone, trial = choose_backbone(work, material, named=wanted.backbone)
+    protocol = replace(wanted, backbone=backbone.name)
+    described = {"backbone": figures.described(backbone, trial), "scheme_asked": scheme}
     return _train(work, material, protocol=protocol, backbone=backbone, described=described), True
 
 
@@ -145,7 +152,8 @@ def final_head(
     without: np.ndarray | None = None,
 ) -> "Head":
     """Return a head that learned all that a run may see; that of the run's version is kept."""
-    from mlcore.training import Cancelled, Head, Protocol, fit_final
+    from mlcore.protocols import Protocol
+    from mlcore.training import Cancelled, Head, fit_final
 
     path = arrays.run_folder(run) / "head.npz"
     is_own = without is None and learned.version == run.version
@@ -215,21 +223,20 @@ def dataset_of(work: Work) -> Dataset:
     return work.job.dataset
 
 
-def _finished(material: Material, *, like: Run | None) -> Run | None:
+def _finished(material: Material, *, wanted: "Protocol") -> Run | None:
     """Return the finished run of the same version that a training now would only repeat."""
-    from mlcore.training import Protocol
+    from mlcore.protocols import Protocol
 
-    wanted = (
-        [like.protocol]
-        if like
-        else [asdict(Protocol(backbone=found.name)) for found in backbones_of(material)]
+    names = [wanted.backbone] if wanted.backbone else [one.name for one in backbones_of(material)]
+    done = Run.objects.filter(
+        version=material.version, finished_at__isnull=False, is_imported=False
     )
-    done = Run.objects.filter(version=material.version, finished_at__isnull=False)
     return next(
         (
             run
             for run in done.select_related("dataset", "version").order_by("-number")
-            if run.protocol in wanted
+            if run.backbone in names
+            and Protocol(**run.protocol) == replace(wanted, backbone=run.backbone)
             and run.classes == material.classes
             and arrays.run_array(run, "probabilities") is not None
         ),
@@ -251,7 +258,7 @@ def _train(
         "n": int(material.is_learned.sum()),
         "sealed": int(material.is_test.sum()),
         "left_out": int(material.is_left_out.sum()),
-        "backbone": described,
+        **described,
     }
     fresh = {"fold": 0, "folds": 0, "fold_scores": [], "confusion": None, "curves": None}
     work.progress(detail={"run": run.number, "predicted": 0, **fresh, **facts}, now=True)
@@ -268,6 +275,7 @@ def _train(
         n_classes=len(material.classes),
         features=features[is_readable],
         protocol=protocol,
+        times=material.times[seen],
     )
     arrays.save_run(run, _whole(material, found, seen=seen))
     work.check()
@@ -278,7 +286,8 @@ def _train(
         groups=groups[seen],
         n_classes=len(material.classes),
     )
-    facts |= {"n": len(seen), "unreadable": int((~is_readable).sum()), "seed": protocol.seed}
+    facts |= {"n": len(seen), "asked": int((found.folds >= 0).sum())}
+    facts |= {"unreadable": int((~is_readable).sum()), "seed": protocol.seed}
     return _end(work, run, {**metrics, **facts, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -320,11 +329,12 @@ def _cross_validate(
     n_classes: int,
     features: np.ndarray,
     protocol: "Protocol",
+    times: np.ndarray,
 ) -> "CrossValidation":
     from mlcore.training import Cancelled, cross_validate
 
     live = LiveTraining(
-        work, labels=labels, n_classes=n_classes, n_folds=protocol.n_folds, epochs=protocol.epochs
+        work, labels=labels, n_classes=n_classes, n_folds=protocol.n_heads, epochs=protocol.epochs
     )
     work.progress(0, 0, message="Starting TensorFlow", now=True)
     try:
@@ -334,6 +344,7 @@ def _cross_validate(
             groups,
             n_classes=n_classes,
             protocol=protocol,
+            times=times,
             on_epoch=live.on_epoch,
             on_fold=live.on_fold,
             should_stop=work.should_stop,

@@ -11,14 +11,15 @@ from django.views.decorators.http import require_POST
 
 from labeling import access, tasks
 from labeling.export import Rows, as_csv
-from labeling.models import User
+from labeling.models import Dataset, User
 from labeling.queries import job_outlook
 from labeling.services import jobs
 from labeling.views.downloads import file_response
 from quality import arrays
-from quality.forms import RunPageForm
+from quality.forms import RunPageForm, TrainForm
 from quality.models import Run
 from quality.queries import runs as queries
+from quality.queries.protocols import can_go_by_time, scheme_of
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
 from quality.services.predictions import predictions_of
@@ -41,9 +42,16 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
         "ended": ended,
         "can_train": access.role_in(request.user, dataset) in access.LEADS,
         "openings": queries.openings_of(dataset),
+        "form": _train_form(dataset),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/runs.html", context)
+
+
+def _train_form(dataset: Dataset) -> TrainForm:
+    return TrainForm(
+        dated=can_go_by_time(dataset), initial={"scheme": scheme_of(dataset, {}) or "auto"}
+    )
 
 
 @login_required
@@ -52,8 +60,14 @@ def train(request: HttpRequest, slug: str) -> HttpResponse:
     """Open a training job and send it."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     person = cast(User, request.user)
+    form = TrainForm(request.POST, dated=can_go_by_time(dataset))
+    if not form.is_valid():
+        messages.error(request, _("Items with different dates are too few to go by time."))
+        return redirect("quality:runs", slug)
     try:
-        job = jobs.open_job(kind="train", dataset=dataset, by=person, queue="train")
+        job = jobs.open_job(
+            kind="train", dataset=dataset, by=person, options=form.asked(), queue="train"
+        )
     except jobs.JobOpenError:
         messages.info(request, _("A training is on its way already."))
     except jobs.Refused as refusal:

@@ -17,6 +17,7 @@ from mlcore.intervals import (
     recall_difference,
     subset_difference,
 )
+from mlcore.protocols import Division
 
 
 def rng():
@@ -162,12 +163,13 @@ def test_a_class_outside_the_matrix_is_refused():
 
 
 def test_baselines_never_look_at_their_own_fold():
-    folds = np.array([0, 0, 0, 1, 1, 1])
+    halves = np.arange(3), np.arange(3, 6)
+    divisions = [Division(halves[1], halves[0]), Division(halves[0], halves[1])]
     labels = np.array([0, 0, 0, 1, 1, 1])
-    assert majority_baseline(labels, folds).tolist() == [1, 1, 1, 0, 0, 0]
+    assert majority_baseline(labels, divisions).tolist() == [1, 1, 1, 0, 0, 0]
     features = np.array([[0.0], [5.0], [0.1], [0.0], [5.1], [5.0]])
     mixed = np.array([0, 1, 0, 0, 1, 1])
-    assert nearest_centroid_baseline(features, mixed, folds).tolist() == mixed.tolist()
+    assert nearest_centroid_baseline(features, mixed, divisions).tolist() == mixed.tolist()
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from mlcore.training import Cancelled, Head, Protocol, cross_validate, fit_final
+from mlcore.protocols import Protocol
+from mlcore.training import Cancelled, Head, cross_validate, fit_final
 
 QUICK = Protocol(epochs=20, learning_rate=0.01)
 

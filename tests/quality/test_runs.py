@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from labeling.services.versions import freeze_version
 from mlcore.duplicates import LEAST_SCORE
 from quality import arrays, tasks
 from quality.models import Run, TestOpening
+from quality.queries.protocols import can_go_by_time, scheme_of
 from quality.queries.run_page import run_page
 from quality.queries.runs import datasets_to_check
 from quality.services import runs
@@ -53,7 +55,7 @@ def test_training_predicts_every_label_outside_test_and_seals_the_rest():
     assert 0 <= result["low"] <= result["accuracy"] <= result["high"] <= 1
     assert not TestOpening.objects.exists()
     assert sum(map(sum, run.metrics["confusion"])) == result["n"] == 48
-    assert len(run.metrics["folds"]) == len(run.metrics["curves"]) == 5
+    assert len(run.metrics["folds"]) == len(run.metrics["curves"]) == 15  # three shuffles
 
 
 def test_copies_and_sources_never_straddle_folds():
@@ -113,6 +115,35 @@ def test_a_dataset_that_was_never_divided_is_learned_whole():
     train(dataset)
     run = Run.objects.get()
     assert (run.metrics["n"], run.metrics["left_out"]) == (48, 0)
+
+
+def test_a_run_by_time_learns_nothing_later_and_the_next_one_is_by_time_too():
+    dataset = make_words(items=48)
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    for number, item in enumerate(dataset.items.order_by("key")):
+        item.captured_at = begin + timedelta(days=number)
+        item.save(update_fields=["captured_at"])
+    train(dataset, judged_by="time")
+    run = Run.objects.get()
+    folds = arrays.run_array(run, "folds")
+    assert (run.protocol["scheme"], run.metrics["asked"], run.metrics["n"]) == ("time", 40, 48)
+    assert np.array_equal(folds, np.arange(48) // 8 - 1)
+    assert np.array_equal(np.isnan(arrays.run_array(run, "probabilities")[:, 0]), folds < 0)
+    assert sum(map(sum, run.metrics["confusion"])) == 40
+    words = run_page(run)["facts"]["protocol"]
+    assert "By time, in 5 steps" in words
+    assert "8 items, the oldest" in words
+    assert train(dataset)["unchanged"]
+    assert scheme_of(dataset, {}) == "time"
+    assert scheme_of(dataset, {"scheme": ""}) == ""
+
+
+def test_time_is_offered_only_where_dates_differ(client):
+    dataset = make_dataset("dated", classes=("cat", "dog"))
+    client.force_login(make_member(dataset, Role.LEAD))
+    assert not can_go_by_time(dataset)
+    client.post(reverse("quality:train", args=[dataset.slug]), {"scheme": "time"})
+    assert not Job.objects.exists()
 
 
 def test_nothing_new_is_not_trained_again():
@@ -197,7 +228,7 @@ def test_a_training_tells_its_page_how_far_it_is():
     assert folds == sorted(folds)
     last = [detail for detail in seen if detail.get("confusion")][-1]
     assert sum(map(sum, last["confusion"])) == last["predicted"] == 30
-    assert len(last["fold_scores"]) == 5
+    assert len(last["fold_scores"]) == 15
     assert any(detail.get("curves") and detail["curves"]["loss"] for detail in seen)
 
 

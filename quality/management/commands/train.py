@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from labeling.management.job_command import JobCommand
+from mlcore.protocols import SCHEMES
 from quality.services import runs
 
 
@@ -18,11 +19,18 @@ class Command(JobCommand):
             action="store_true",
             help="predict the sealed test items too; each look is counted and shown",
         )
+        parser.add_argument(
+            "--judged-by",
+            choices=("auto", *SCHEMES),
+            help="how predictions are made out of sample; without it as in the training before",
+        )
         parser.add_argument("--reason", default="", help="why the test items are opened")
 
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
         asked = {"open_test": options["open_test"], "reason": options["reason"]}
+        if scheme := options["judged_by"]:
+            asked["scheme"] = "" if scheme == "auto" else scheme
         job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
         self.report(options, result, _in_words(result))

@@ -1,0 +1,83 @@
+"""How runs are judged: which scheme the next one gets, and what a page says about it."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset
+from labeling.templatetags.figures import share
+from mlcore.protocols import FEW_ITEMS, FOLDS, HOLD_OUT, LEAST_MOMENTS, MANY_ITEMS, TIME, Protocol
+from quality.models import Run
+
+
+def scheme_asked(run: Run | None) -> str:
+    """Return what the lead chose for a run; empty where the number of items chose."""
+    return str(run.metrics.get("scheme_asked", "")) if run else ""
+
+
+def scheme_of(dataset: Dataset, options: dict[str, Any]) -> str:
+    """Return what a training was asked for, else what the newest one was."""
+    if "scheme" in options:
+        return str(options["scheme"])
+    done = dataset.runs.filter(finished_at__isnull=False, is_imported=False)
+    return scheme_asked(done.order_by("-number").first())
+
+
+def can_go_by_time(dataset: Dataset) -> bool:
+    """Tell whether labelled items have different dates enough to judge in their order."""
+    dated = dataset.items.filter(label__isnull=False, excluded="", captured_at__isnull=False)
+    moments = dated.order_by().values_list("captured_at", flat=True).distinct()
+    return len(moments[:LEAST_MOMENTS]) == LEAST_MOMENTS
+
+
+def protocol_words(run: Run, metrics: dict[str, Any]) -> str:
+    """Say in sentences which heads predicted what, and why so."""
+    protocol = Protocol(**run.protocol)
+    words = _SCHEMES[protocol.scheme](protocol, metrics)
+    n, groups = metrics.get("asked", metrics.get("n")), metrics.get("groups")
+    if groups and n and groups < n:
+        kept = _("Copies and source groups stay together: %(n)s items in %(groups)s groups.")
+        return words + " " + kept % {"n": n, "groups": groups}
+    return words + " " + _("Copies and source groups stay together.")
+
+
+def _hold_out(protocol: Protocol, metrics: dict[str, Any]) -> str:
+    reason = (
+        _("chosen by hand") if metrics.get("scheme_asked") else
+        _("enough to judge by from %(n)s items on") % {"n": f"{MANY_ITEMS:,}"}
+    )  # fmt: skip
+    return _(
+        "One part in %(folds)s is held out (%(reason)s): only its items are predicted, the "
+        "others are doubted by their neighbours alone."
+    ) % {"folds": protocol.n_folds, "reason": reason}
+
+
+def _folds(protocol: Protocol, metrics: dict[str, Any]) -> str:
+    folds = {"folds": protocol.n_folds, "others": protocol.n_folds - 1}
+    if protocol.shuffles == 1:
+        words = _("%(folds)s folds: each item is predicted by a head that learned the other parts.")
+        return words % folds
+    words = _(
+        "%(folds)s folds dealt %(shuffles)s times, because below %(few)s items one draw is partly "
+        "luck: the mean of an item's predictions counts."
+    ) % {**folds, "shuffles": protocol.shuffles, "few": FEW_ITEMS}
+    if shuffles := metrics.get("shuffles"):
+        words += " " + _(
+            "Single draws were right on %(low)s to %(high)s, which widens the limits."
+        ) % {"low": share(min(shuffles)), "high": share(max(shuffles))}
+    return words
+
+
+def _by_time(protocol: Protocol, metrics: dict[str, Any]) -> str:
+    words = _(
+        "By time, in %(steps)s steps: each is predicted by a head that learned nothing later, as "
+        "it will be in use."
+    ) % {"steps": len(metrics.get("folds") or []) or protocol.n_folds}
+    if left := metrics.get("n", 0) - metrics.get("asked", metrics.get("n", 0)):
+        words += " " + _("%(n)s items, the oldest and those without a date, are not predicted.") % {
+            "n": left
+        }
+    return words
+
+
+_SCHEMES = {HOLD_OUT: _hold_out, FOLDS: _folds, TIME: _by_time}
