@@ -19,6 +19,7 @@ class JobState(models.TextChoices):
 
 WORDS = {
     "import": _("Import"),
+    "import_annotations": _("Import of answers"),
     "train": _("Training"),
     "detect": _("Checks"),
     "prove": _("Before/After"),

@@ -137,7 +137,10 @@ def retire_class(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     """Take a class out of use, or back into use."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     row = get_object_or_404(dataset.classes, pk=pk)
-    datasets.retire_class(label_class=row, retired=row.retired_at is None)
+    retired = row.retired_at is None
+    datasets.retire_class(label_class=row, retired=retired)
+    words = _("“%s” is retired; its items keep it.") if retired else _("“%s” is in use again.")
+    messages.success(request, words % row.name)
     return redirect("labeling:settings", dataset.slug)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,17 @@ def test_keys_of_classes_can_be_swapped(lead: Client, dataset: Dataset):
         fields |= {start + "name": row.name, start + "key": key, start + "role": row.role}
     lead.post(reverse("labeling:change_classes", args=["pets"]), fields)
     assert dict(dataset.classes.values_list("name", "key")) == {"cat": "Digit2", "dog": "Digit1"}
+
+
+def test_enter_in_the_name_of_a_class_saves_and_retiring_says_so(lead: Client, dataset: Dataset):
+    lead.post(reverse("labeling:add_classes", args=["pets"]), {"classes": "cat\ndog"})
+    page = lead.get(reverse("labeling:settings", args=["pets"])).text
+    buttons = re.findall(r'<button(?![^>]* form=")[^>]*>', page.partition("/settings/classes/")[2])
+    assert "formaction" not in buttons[0]  # the button that Enter presses
+    retire = reverse("labeling:retire_class", args=["pets", dataset.classes.get(name="cat").pk])
+    assert f'form="retire-class" formaction="{retire}"' in page
+    assert "“cat” is retired" in lead.post(retire, follow=True).text
+    assert "“cat” is in use again" in lead.post(retire, follow=True).text
 
 
 def test_a_changed_guideline_is_a_new_version(lead: Client, dataset: Dataset):

@@ -1,5 +1,6 @@
 """What an import makes of items, labels and splits that are there already."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,23 @@ def test_a_split_that_was_built_on_waits_for_a_leads_word(tmp_path: Path, capsys
     assert divided()
     assert splitting.propose_again(upload=upload) == 40
     assert not divided()
+
+
+def test_the_splits_of_a_later_table_end_a_proposal(tmp_path: Path, capsys: Any):
+    files = {f"{'cat' if n % 2 else 'dog'}/{n}.png": png(n) for n in range(40)}
+    root = folder(tmp_path / "a", files)
+    run(root, capsys)
+    lines = [f"{name},p{n // 4},{'test' if n % 4 else 'train'}" for n, name in enumerate(files)]
+    (tmp_path / "b.csv").write_text("\n".join(["file,speaker,split", *lines]))
+    run(root, capsys, "--labels", str(tmp_path / "b.csv"))
+    upload = Upload.objects.latest("pk")
+    differences.apply_differences(upload=upload)
+    named = dict(Item.objects.values_list("pk", "split"))
+    assert Counter(named.values()) == {"test": 30, "train": 10}
+    assert not upload.options.get("split_again")
+    assert splitting.propose_again(upload=upload) == 0
+    assert splitting.remove_proposed(upload=Upload.objects.earliest("pk")) == 0
+    assert dict(Item.objects.values_list("pk", "split")) == named
 
 
 def later(tmp_path: Path, capsys: Any, *arguments: str) -> dict[str, Any]:

@@ -76,14 +76,15 @@ def told(dataset):
 
 
 def test_work_that_is_done_or_failed_is_told_once_and_small_work_only_when_it_failed(pets):
-    for kind in ("train", "detect"):
+    for kind in ("train", "import_annotations", "detect"):
         jobs.carry_out(jobs.open_job(kind=kind, dataset=pets).pk, lambda work: {})
 
     def refuse(work):
         raise jobs.Refused("Nothing to do.")
 
     jobs.carry_out(jobs.open_job(kind="detect", dataset=pets).pk, refuse)
-    assert told(pets) == [("done", "Training: done"), ("failed", "Checks: failed")]
+    done = [("done", "Training: done"), ("done", "Import of answers: done")]
+    assert told(pets) == [*done, ("failed", "Checks: failed")]
 
 
 def test_questions_pauses_and_replies_reach_the_inbox_and_a_resent_question_once(lead, pets):

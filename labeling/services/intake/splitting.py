@@ -89,6 +89,21 @@ def propose_again(*, upload: Upload) -> int:
     return len(names)
 
 
+@transaction.atomic
+def give_way(*, upload: Upload) -> None:
+    """Let the proposed splits go that the splits of a table have taken the place of.
+
+    Removed or proposed anew, they would take what the table says with them.
+    """
+    for row in _proposing(upload):
+        if not _is_as_proposed(row):
+            result = row.options["result"]
+            result["split"] |= {"proposed": False, "replaced": True, "for_test": 0}
+            row.options[WAITING] = []
+            row.save(update_fields=["options"])
+    upload.refresh_from_db(fields=["options"])
+
+
 def _note(upload: Upload, what: str) -> None:
     upload.options["split_again"] = what
     upload.save(update_fields=["options"])
