@@ -340,6 +340,21 @@ def share_interval(hits: int, n: int) -> Interval:
     return _wilson(hits / n, n, NORMAL_95)
 
 
+def separate_difference(one: Interval, other: Interval) -> Interval:
+    """Return one share minus another of other items (Newcombe 1998, method 10).
+
+    Examples
+    --------
+    >>> found = separate_difference(share_interval(70, 100), share_interval(80, 100))
+    >>> round(found.value, 2), round(found.low, 2), round(found.high, 2)
+    (-0.1, -0.22, 0.02)
+    """
+    value = one.value - other.value
+    below = math.hypot(one.value - one.low, other.high - other.value)
+    above = math.hypot(one.high - one.value, other.value - other.low)
+    return Interval(value, value - below, value + above)
+
+
 def items_for_width(share: float, width: float) -> int:
     """Return how many independent items a share needs for 95 % limits of at most this width.
 

@@ -30,6 +30,19 @@ def can_go_by_time(dataset: Dataset) -> bool:
     return len(moments[:LEAST_MOMENTS]) == LEAST_MOMENTS
 
 
+def validation_uses(run: Run) -> str:
+    """Count how often figures of the labelled items served to choose, up to this run."""
+    done = run.dataset.runs.filter(
+        finished_at__isnull=False, is_imported=False, number__lte=run.number
+    )
+    runs = list(done.values_list("metrics__backbone__chosen_from", flat=True))
+    tried = sum(len(chosen or {}) for chosen in runs)
+    return _(
+        "Figures out of sample have been looked at %(n)s times to choose by (%(runs)s runs, "
+        "%(tried)s trials of vectors): each time makes them look a little better than use will be."
+    ) % {"n": len(runs) + tried, "runs": len(runs), "tried": tried}
+
+
 def protocol_words(run: Run, metrics: dict[str, Any]) -> str:
     """Say in sentences which heads predicted what, and why so."""
     protocol = Protocol(**run.protocol)

@@ -8,7 +8,7 @@ from mlcore.protocols import Protocol
 from quality.models import Run
 from quality.queries.comparisons import are_few
 from quality.queries.leaked import without_leaks
-from quality.queries.protocols import protocol_words
+from quality.queries.protocols import protocol_words, validation_uses
 from quality.queries.runs import (
     Matrix,
     arrange,
@@ -35,6 +35,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "facts": _facts(run, known),
         "few_groups": are_few(metrics.get("accuracy", {})),
         "leaks": without_leaks(run) if run.finished_at else None,
+        "uses": validation_uses(run) if metrics and not run.is_imported else "",
         "verdict": verdict_of(run) if metrics and not run.is_imported else None,
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
@@ -143,11 +144,15 @@ def _curves(metrics: dict[str, Any], detail: dict[str, Any], *, fold: int) -> di
         fold, curves = detail.get("curves_fold", 0), detail.get("curves")
     if not curves or not curves.get("loss"):
         return None
-    epochs = len(curves["loss"])
+    epochs, lowest = len(curves["loss"]), _lowest(curves["val_loss"])
     return {
         "fold": fold,
-        "losses": _chart(curves["val_loss"], curves["loss"]),
-        "accuracies": {**_chart(curves["val_accuracy"], curves["accuracy"]), "y_max": 1},
+        "losses": _chart(curves["val_loss"], curves["loss"], lowest=lowest),
+        "accuracies": {
+            **_chart(curves["val_accuracy"], curves["accuracy"], lowest=lowest),
+            "y_max": 1,
+        },
+        "fit_words": _fit_words(lowest, epochs=epochs),
         "loss_words": _("Loss after %(n)s epochs: %(both)s.")
         % {"n": epochs, "both": _held_and_own(curves["val_loss"], curves["loss"])},
         "accuracy_words": _("Accuracy: %(both)s.")
@@ -163,10 +168,31 @@ def _held_and_own(held_out: list[float | None], learned: list[float]) -> str:
     return _("%(value).3f held out") % {"value": held_out[-1]} + ", " + own
 
 
-def _chart(held_out: list[float | None], learned: list[float]) -> dict[str, Any]:
+def _lowest(held_out: list[float | None]) -> int | None:
+    """Return the place of the epoch with the lowest held-out loss; none where none was measured."""
+    losses = [loss for loss in held_out if loss is not None]
+    return losses.index(min(losses)) if losses else None
+
+
+def _fit_words(lowest: int | None, *, epochs: int) -> str:
+    """Say after which epoch it began to learn by heart."""
+    if lowest is None:
+        return ""
+    if lowest == epochs - 1:
+        return _("No over-fitting yet: the held-out loss is lowest at the end.")
+    return _(
+        "Over-fitting starts after epoch %(n)s (the dot), where the held-out loss is lowest: the "
+        "head that predicts learns for so long."
+    ) % {"n": lowest + 1}
+
+
+def _chart(
+    held_out: list[float | None], learned: list[float], *, lowest: int | None
+) -> dict[str, Any]:
     series: list[dict[str, Any]] = [
         {"name": _("learned from"), "values": learned, "tone": "grey", "dashed": True}
     ]
     if None not in held_out:
-        series.insert(0, {"name": _("held out"), "values": held_out, "tone": "accent"})
+        held = {"name": _("held out"), "values": held_out, "tone": "accent", "mark": lowest}
+        series.insert(0, held)
     return {"x": list(range(1, len(learned) + 1)), "series": series}

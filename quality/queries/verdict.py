@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from labeling.templatetags.figures import points, share
+from mlcore.intervals import Interval, separate_difference
 from quality.models import Run
 
 
@@ -16,15 +17,45 @@ class Verdict:
     no_signal: str = ""
     checks: list[str] = field(default_factory=list)
     not_better: str = ""
+    test_below: str = ""
 
 
 def verdict_of(run: Run) -> Verdict:
     """Say whether a finished training clearly beats what needs no learning."""
     metrics = run.metrics
+    below = _test_below(metrics)
     if not run.has_signal:
-        return Verdict(no_signal=_no_signal(metrics["signal"]), checks=_what_to_check(run))
+        no_signal = _no_signal(metrics["signal"])
+        return Verdict(no_signal=no_signal, checks=_what_to_check(run), test_below=below)
     lead = metrics.get("lead")
-    return Verdict(not_better=_not_better(lead) if lead and lead["low"] <= 0 else "")
+    not_better = _not_better(lead) if lead and lead["low"] <= 0 else ""
+    return Verdict(not_better=not_better, test_below=below)
+
+
+def _test_below(metrics: dict[str, Any]) -> str:
+    """Say when opened test items show clearly less than the figures that choices were made by."""
+    if "test" not in metrics:
+        return ""
+    test, shown = (_interval(metrics[name]) for name in ("test", "accuracy"))
+    found = separate_difference(test, shown)
+    if found.high >= 0:
+        return ""
+    return _(
+        "On the opened test items it is right on %(test)s, not on %(shown)s as out of sample: "
+        "%(points)s points, %(low)s to %(high)s. Expect the test score in use. Test items may be "
+        "of other sources or a later time, or the figures out of sample may have been chosen by "
+        "too often; the checks of splits tell more."
+    ) % {
+        "test": share(test.value),
+        "shown": share(shown.value),
+        "points": points(found.value),
+        "low": points(found.low),
+        "high": points(found.high),
+    }
+
+
+def _interval(told: dict[str, Any]) -> Interval:
+    return Interval(told["value"], told["low"], told["high"])
 
 
 def _no_signal(signal: dict[str, Any]) -> str:

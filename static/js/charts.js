@@ -19,9 +19,9 @@ function series(entry, { kind, x }) {
   const common = { name: entry.name, data: values, animation: false, itemStyle: { color: paint } };
   if (kind === "bars") return { ...common, type: "bar", barCategoryGap: "10%" };
   if (kind === "scatter") return { ...common, type: "scatter", symbolSize: 7 };
-  const last = values.length - 1;
+  const dot = entry.mark ?? values.length - 1;
   return { ...common, type: "line", symbol: "circle", showSymbol: true, showAllSymbol: true,
-    symbolSize: (_, at) => (at.dataIndex === last && !entry.dashed ? 8 : entry.links ? 5 : 0),
+    symbolSize: (_, at) => (at.dataIndex === dot && !entry.dashed ? 8 : entry.links ? 5 : 0),
     lineStyle: { color: paint, width: 2, type: entry.dashed ? "dashed" : "solid" } };
 }
 

@@ -141,6 +141,35 @@ def test_each_fold_shows_its_own_curves(client, pets):
     assert "Fold 2 as it learned" in page_of(client, run, fold=99)
 
 
+def test_a_test_score_clearly_below_what_was_shown_is_called_out(client, pets):
+    run = make_run(pets, "cddd")
+    for low, high, said in ((0.1, 0.3, True), (0.2, 0.48, False)):
+        run.metrics["test"] = {"value": 0.25, "low": low, "high": high, "n": 40}
+        run.save()
+        assert (
+            "On the opened test items it is right on .250, not on .500" in page_of(client, run)
+        ) == said
+
+
+def test_a_run_counts_how_often_its_kind_of_figure_served_to_choose(client, pets):
+    first, second = make_run(pets, "cddd"), make_run(pets, "ccdd")
+    second.metrics["backbone"] = {**METRICS["backbone"], "chosen_from": {"B": 0.5, "C": 0.4}}
+    second.save()
+    assert "looked at 1 times to choose by" in page_of(client, first)
+    assert "looked at 4 times to choose by (2 runs, 2 trials" in page_of(client, second)
+
+
+def test_the_curves_say_where_over_fitting_starts(client, pets):
+    run = make_run(pets, "cddd")
+    losses = {"loss": [3.0, 2.0, 1.0], "accuracy": [0.1, 0.2, 0.3], "val_accuracy": [0.1, 0.1, 0.1]}
+    run.metrics["curves"] = [
+        {**losses, "val_loss": [3.0, 2.0, 2.5]}, {**losses, "val_loss": [3.0, 2.5, 2.0]}
+    ]  # fmt: skip
+    run.save()
+    assert "Over-fitting starts after epoch 2" in page_of(client, run, fold=1)
+    assert "No over-fitting yet" in page_of(client, run, fold=2)
+
+
 def test_an_empty_matrix_stands_there_before_the_first_fold(client, pets):
     make_run(pets, "ccdd")
     run = make_run(pets, "ccdd")
