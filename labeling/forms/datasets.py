@@ -7,8 +7,23 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.models import CLASS_KEYS, ClassRole, Dataset, LabelClass, Media, Retrain
 from labeling.services.datasets import MOST_NAME_CHARACTERS
+from labeling.target_shares import read_target_shares
 
 MOST_CLASSES = 1_000
+
+
+class TargetSharesField(forms.CharField):
+    """Declared shares, one a line, kept as they were written."""
+
+    widget = forms.Textarea(attrs={"rows": 3})
+
+    def clean(self, value: Any) -> str:
+        written: str = super().clean(value)
+        try:
+            read_target_shares(written)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        return written
 
 
 class DescriptionForm(forms.Form):
@@ -44,6 +59,16 @@ class DescriptionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
     )
 
+    shares = TargetSharesField(
+        max_length=10_000,
+        required=False,
+        label=_("What is production made of?"),
+        help_text=_(
+            "Shares of values in a metadata column, one a line: region=north: 40 %. Checks then "
+            "lists what is missing."
+        ),
+    )
+
     def described(self) -> dict[str, Any]:
         """Return the arguments of the service."""
         found = self.cleaned_data
@@ -51,7 +76,7 @@ class DescriptionForm(forms.Form):
             "name": found["name"],
             "question": found["question"] or Dataset._meta.get_field("question").default,
             "answers_wanted": found["answers_wanted"],
-            "task_card": {part: found[part] for part in ("user", "purpose", "success")},
+            "task_card": {part: found[part] for part in ("user", "purpose", "success", "shares")},
         }
 
 

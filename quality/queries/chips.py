@@ -132,6 +132,7 @@ def _narrowing(chosen: Filter, kinds: Mapping[str, str]) -> Iterator[tuple[str, 
         "flags": {ANY: _("Has a flag"), **kinds},
         "groups": {},
         "tags": {},
+        "meta": {},
     }
     for field, words in told_as.items():
         for value in getattr(chosen, field):

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.db import connection
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.expressions import RawSQL
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.http import QueryDict
 
@@ -51,6 +52,7 @@ class Filter:
     asked: str = ""  # a round, and after a dot the state that its places are in
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    meta: tuple[str, ...] = ()  # column=value, all of them
     text: str = ""
     keys: tuple[str, ...] = ()
     run: int = 0
@@ -115,6 +117,7 @@ PARAMETERS = {
     "excluded": "excluded",
     "group": "groups",
     "tag": "tags",
+    "meta": "meta",
     "run": "run",
     "given": "given",
     "predicted": "predicted",
@@ -267,6 +270,10 @@ class Shown:
             found &= Q(**{f"{prefix}split__in": chosen.splits})
         if chosen.groups:
             found &= Q(**{f"{prefix}source_group__in": chosen.groups})
+        for named in chosen.meta:
+            column, _sign, value = named.partition("=")
+            there = with_column(Item.objects.filter(dataset=self.dataset), column)
+            found &= Q(**{f"{prefix}pk__in": there.filter(told=value).values("pk")})
         return found
 
     def _about_state(self, chosen: Filter, prefix: str, *, with_excluded: bool) -> Q:
@@ -329,6 +336,11 @@ def _with_metadata(text: str) -> Any:
     rows = Item.objects.exclude(metadata={}).annotate(told=Cast("metadata", TextField()))
     escaped = json.dumps(text)[1:-1]
     return rows.filter(Q(told__icontains=text) | Q(told__icontains=escaped)).values("pk")
+
+
+def with_column(rows: Any, column: str) -> Any:
+    """Add the value of a metadata column to items, as text (`told`)."""
+    return rows.annotate(told=Cast(KeyTextTransform(column, "metadata"), TextField()))
 
 
 def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Shown:

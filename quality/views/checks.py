@@ -15,6 +15,7 @@ from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality.detectors import KINDS, Kind
 from quality.queries import flags as queries
+from quality.queries.coverage import coverage_of
 from quality.queries.runs import last_ended_job, newest_done, open_job
 
 
@@ -52,6 +53,7 @@ def checks(request: access.MemberRequest, slug: str) -> HttpResponse:
         "job": job,
         "ended": None if job else last_ended_job(dataset, "detect"),
         "run": newest_done(dataset),
+        "coverage": coverage_of(dataset),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/checks.html", context)
