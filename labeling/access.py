@@ -38,7 +38,7 @@ EVERYONE = (Role.OWNER, Role.LEAD, Role.REVIEWER, Role.ANNOTATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.REVIEWER)
 LEADS = (Role.OWNER, Role.LEAD)
 OWNERS = (Role.OWNER,)
-JOBS_OF_REVIEWERS = ("detect", "package_model", "try_model")
+JOBS_OF_REVIEWERS = ("detect", "bulk", "package_model", "try_model")
 NAMED = 5
 
 

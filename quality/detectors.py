@@ -45,6 +45,7 @@ class Kind:
     find: Callable[[Survey], Iterable[Doubt]] | None = None
     media: tuple[str, ...] = (Media.IMAGE, Media.AUDIO, Media.TEXT)
     about: str = "item"
+    bulk: Action | None = None  # suits all flags above a score, once a sample was judged
     score_is_share: bool = False  # right, as its check expects; else the score only ranks
     compares: bool = False  # items with each other: needs vectors, neighbours, small pictures
     notice: Callable[[Survey], str] | None = None  # what is true of the whole set, said once
@@ -68,6 +69,7 @@ KINDS: dict[str, Kind] = {
             _("Is the label right?"),
             LABEL_ACTIONS,
             find_wrong_labels,
+            bulk=Action.RELABEL,
             score_is_share=True,
             compares=True,
             notice=say_who_was_not_asked,
@@ -80,6 +82,7 @@ KINDS: dict[str, Kind] = {
             _("Are these the same?"),
             COPY_ACTIONS,
             find_copy_sets,
+            bulk=Action.MERGE,
             about="set",
             compares=True,
         ),
@@ -102,6 +105,7 @@ KINDS: dict[str, Kind] = {
             _("Is there something to hear?"),
             FILE_ACTIONS,
             partial(find_bad_sound, kind="silent_audio"),
+            bulk=Action.EXCLUDE,
             media=SOUND,
         ),
         Kind(
@@ -111,6 +115,7 @@ KINDS: dict[str, Kind] = {
             _("Is it still good enough?"),
             FILE_ACTIONS,
             partial(find_bad_sound, kind="clipped_audio"),
+            bulk=Action.EXCLUDE,
             media=SOUND,
         ),
         Kind(
@@ -120,6 +125,7 @@ KINDS: dict[str, Kind] = {
             _("Is everything there?"),
             FILE_ACTIONS,
             partial(find_bad_sound, kind="cut_audio"),
+            bulk=Action.EXCLUDE,
             media=SOUND,
             notice=say_how_tight,
         ),
@@ -130,6 +136,7 @@ KINDS: dict[str, Kind] = {
             _("Can it be used beside the others?"),
             FILE_ACTIONS,
             find_odd_sound,
+            bulk=Action.EXCLUDE,
             media=SOUND,
             notice=say_how_mixed,
         ),
@@ -140,6 +147,7 @@ KINDS: dict[str, Kind] = {
             _("Is this file good enough?"),
             FILE_ACTIONS,
             find_odd_files,
+            bulk=Action.EXCLUDE,
         ),
         Kind(
             "odd_image",
@@ -148,6 +156,7 @@ KINDS: dict[str, Kind] = {
             _("Can one see what it is?"),
             FILE_ACTIONS,
             find_odd_pictures,
+            bulk=Action.EXCLUDE,
             media=(Media.IMAGE,),
             most_candidates=most_outliers,
         ),
@@ -158,6 +167,7 @@ KINDS: dict[str, Kind] = {
             _("Does it belong here?"),
             FILE_ACTIONS,
             find_far_out,
+            bulk=Action.EXCLUDE,
             compares=True,
             most_candidates=most_outliers,
         ),

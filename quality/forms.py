@@ -191,6 +191,16 @@ class DecideForm(ButtonForm):
         return chosen
 
 
+class BulkForm(forms.Form):
+    """What is done about a sample of a queue, or about the flags that it stands for."""
+
+    STEPS = ("draw", "more", "drop", "decide", "keep", "undo")
+
+    step = forms.ChoiceField(choices=[(name, name) for name in STEPS])
+    least_score = forms.FloatField(required=False, min_value=0, max_value=1)
+    test_confirmed = forms.BooleanField(required=False)
+
+
 class MendingForm(forms.Form):
     """Which proposal of other splits is accepted, and that test items may change."""
 

@@ -138,6 +138,36 @@ class Action(models.TextChoices):
     UNDO = "undo", "Undo"
 
 
+class Bulk(models.Model):
+    """One decision for all flags of a kind from a score on, after a sample of them was judged."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="bulks")
+    kind = models.CharField(max_length=30, help_text="a row of detectors.py")
+    least_score = models.FloatField()
+    sample = models.JSONField(default=list, help_text="ids of flags, drawn at random")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    action = models.CharField(max_length=12, choices=Action, blank=True, help_text="once decided")
+    test_confirmed = models.BooleanField(default=False)
+    result = models.JSONField(default=dict, help_text="how many were decided, and why not all")
+    is_undone = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["dataset", "kind"],
+                condition=Q(action=""),
+                name="one_open_sample_a_queue",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} from {self.least_score} on"
+
+
 class Decision(models.Model):
     """What a person did about a flag; append-only, undo is another row."""
 
@@ -153,6 +183,9 @@ class Decision(models.Model):
     before = models.JSONField(default=list, help_text="per item: key, label, split, excluded")
     after = models.JSONField(default=list)
     touches_test = models.BooleanField(default=False)
+    bulk = models.ForeignKey(
+        Bulk, on_delete=models.SET_NULL, null=True, blank=True, related_name="decisions"
+    )
     undoes = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by"
     )

@@ -10,6 +10,7 @@ from labeling.services import jobs
 from quality.queries.retraining import datasets_with_news
 from quality.queries.runs import datasets_to_check
 from quality.services import (
+    bulk,
     compare,
     cutting,
     deleting,
@@ -50,6 +51,12 @@ def detect(self: Task, job_id: int) -> None:
 def prove(self: Task, job_id: int) -> None:
     """Compare two versions."""
     jobs.carry_out(job_id, compare.prove, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.bulk", bind=True)
+def bulk_decision(self: Task, job_id: int) -> None:
+    """Decide all flags above a score, or take that back."""
+    jobs.carry_out(job_id, bulk.carry_out, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.package_model", bind=True)

@@ -5,6 +5,7 @@ from django.urls import path
 from quality.views import (
     asking,
     browse,
+    bulk,
     checks,
     compare,
     datasets,
@@ -41,6 +42,7 @@ urlpatterns = [
     path("d/<slug:slug>/review/", review.review, name="review"),
     path("d/<slug:slug>/decisions/", log.log, name="log"),
     path("d/<slug:slug>/review/<slug:kind>/", review.queue, name="queue"),
+    path("d/<slug:slug>/review/<slug:kind>/many/", bulk.many, name="bulk"),
     path("d/<slug:slug>/review/<slug:kind>/undo/", review.undo, name="undo"),
     path("d/<slug:slug>/review/<slug:kind>/<int:pk>/", review.flag, name="flag"),
     path("d/<slug:slug>/review/<slug:kind>/<int:pk>/decide/", review.decide, name="decide"),

@@ -189,6 +189,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:detect": (REVIEWERS, "post"),
     "quality:review": (REVIEWERS, "get"),
     "quality:queue": (REVIEWERS, "get"),
+    "quality:bulk": (REVIEWERS, "get"),
     "quality:undo": (REVIEWERS, "post"),
     "quality:flag": (REVIEWERS, "get"),
     "quality:decide": (REVIEWERS, "post"),

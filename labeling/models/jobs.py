@@ -23,6 +23,7 @@ WORDS = {
     "train": _("Training"),
     "detect": _("Checks"),
     "prove": _("Before/After"),
+    "bulk": _("Deciding many at once"),
     "delete_dataset": _("Deleting a dataset"),
     "package_model": _("Making the model file"),
     "try_model": _("Trying the model"),

@@ -1,12 +1,12 @@
 """Reads about flags and decisions: queues, counts, the rows of exports."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Case, Count, Exists, OuterRef, Prefetch, Q, QuerySet, When
 
 from labeling.models import Dataset, Job, JobState, Split, User
 from mlcore.intervals import Interval, share_interval
@@ -47,9 +47,13 @@ def open_flags(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
     return flags.filter(kind=kind) if kind else flags
 
 
-def review_queue(dataset: Dataset, kind: str) -> QuerySet[Flag]:
-    """Open flags of one kind, expected ones first, most suspicious first."""
-    return open_flags(dataset, kind).order_by("-score", "pk")
+def review_queue(dataset: Dataset, kind: str, *, first: Collection[int] = ()) -> QuerySet[Flag]:
+    """Open flags of one kind, most suspicious first; before them those of a sample (ids)."""
+    waiting = open_flags(dataset, kind)
+    if not first:
+        return waiting.order_by("-score", "pk")
+    is_later = Case(When(pk__in=list(first), then=0), default=1)
+    return waiting.order_by(is_later, "-score", "pk")
 
 
 def counts_by_kind(dataset: Dataset, kind: str = "") -> dict[str, QueueCounts]:
@@ -87,9 +91,13 @@ class Confirmed:
 
 
 def settled_decisions(dataset: Dataset) -> QuerySet[Decision]:
-    """Return what people decided about flags; what they passed on to a round is not yet."""
+    """Return what people decided flag by flag; what they passed on to a round is not yet."""
     return Decision.objects.filter(
-        dataset=dataset, flag__isnull=False, undoes__isnull=True, undone_by__isnull=True
+        dataset=dataset,
+        flag__isnull=False,
+        undoes__isnull=True,
+        undone_by__isnull=True,
+        bulk__isnull=True,
     ).exclude(action=Action.ROUND)
 
 
@@ -134,7 +142,9 @@ def seconds_each(dataset: Dataset, user: User, kind: str) -> float | None:
 
 def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:
     """Return the newest decision of a person in a queue that is not undone."""
-    mine = Decision.objects.filter(dataset=dataset, by=user, flag__kind=kind, undoes__isnull=True)
+    mine = Decision.objects.filter(
+        dataset=dataset, by=user, flag__kind=kind, undoes__isnull=True, bulk__isnull=True
+    )
     return mine.filter(undone_by__isnull=True).select_related("flag").order_by("-pk").first()
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from labeling.models import Dataset, Item, LabelClass, Split
 from mlcore.duplicates import EXACT
 from quality.models import Flag, FlagItem
+from quality.queries.bulk import sample_of
 from quality.queries.flags import review_queue
 
 QUIETEST_PEAK = 1e-5  # -100 dBFS: below one step of 16 bits
@@ -136,7 +137,9 @@ def flag_in(dataset: Dataset, kind: str, pk: int) -> Flag | None:
 
 def first_open(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> Flag | None:
     """Return the worst open flag that was not put off; those put off come last."""
-    waiting = review_queue(dataset, kind).select_related("run__version", "raised_by")
+    waiting = review_queue(dataset, kind, first=sample_of(dataset, kind)).select_related(
+        "run__version", "raised_by"
+    )
     flag = waiting.exclude(pk__in=list(later)).first() or waiting.first()
     if flag:
         flag.dataset = dataset
@@ -146,7 +149,8 @@ def first_open(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> Fla
 def upcoming(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> list[tuple[Flag, Shown]]:
     """Return the next flags with their first item, worst first."""
     items = FlagItem.objects.select_related("item__content").order_by("pk")
-    flags = review_queue(dataset, kind).exclude(pk__in=list(later))
+    queue = review_queue(dataset, kind, first=sample_of(dataset, kind))
+    flags = queue.exclude(pk__in=list(later))
     found = flags.prefetch_related(Prefetch("flag_items", items))[:AHEAD]
     rows = [(flag, flag.flag_items.all()) for flag in found]
     return [(flag, _shown(dataset, of[0].item)) for flag, of in rows if of]

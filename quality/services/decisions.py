@@ -13,7 +13,7 @@ from labeling.models import Item, LabelClass, Membership, Round, RoundKind, Spli
 from labeling.services import rounds
 from labeling.services.datasets import MOST_NAME_CHARACTERS, add_classes, retire_class
 from quality.detectors import KINDS
-from quality.models import Action, Decision, Flag, FlagItem, FlagState
+from quality.models import Action, Bulk, Decision, Flag, FlagItem, FlagState
 from quality.services import plans
 from quality.services.plans import STATE, Plan, state_of
 
@@ -50,6 +50,7 @@ def decide_flag(
     reason: str = "",
     new_class: str = "",
     test_confirmed: bool = False,
+    bulk: Bulk | None = None,
 ) -> Decision:
     """Close an open flag and carry the decision out.
 
@@ -83,6 +84,7 @@ def decide_flag(
         before=before,
         after=[state_of(item) | asked | made for item in _items(flag) if item.pk in touched],
         touches_test=touches_test,
+        bulk=bulk,
     )
 
 

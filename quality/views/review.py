@@ -18,6 +18,7 @@ from labeling.queries import job_outlook
 from quality.detectors import KINDS, Kind
 from quality.forms import DecideForm
 from quality.models import Flag, FlagState
+from quality.queries import bulk
 from quality.queries import flags as counting
 from quality.queries import review as queries
 from quality.queries.expected import expected_right
@@ -193,7 +194,12 @@ def _flag(dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]) -> dict[
 def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
     counts = counting.counts_by_kind(dataset, row.name).get(row.name, counting.QueueCounts())
     each = counting.seconds_each(dataset, request.user, row.name)
+    sample = bulk.open_sample(dataset, row.name) if row.bulk else None
     return {
+        "dataset": dataset,
+        "sample": sample,
+        "said": bulk.judged(sample, proposed=row.bulk) if sample else None,
+        "suits_many": bool(row.bulk) and counts.open > bulk.SAMPLE,
         "kind": row,
         "counts": counts,
         "each": each,

@@ -1,0 +1,91 @@
+"""Reads for deciding many flags at once: the sample, how it was judged, and what is left."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from labeling.models import Dataset, Split
+from mlcore.intervals import Interval, share_interval
+from quality.models import Action, Bulk, Decision, Flag, FlagItem
+from quality.queries.flags import open_flags, settled_decisions
+
+SAMPLE = 20  # flags judged one by one before one decision is made for the others
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What people said of a sample."""
+
+    waiting: int
+    judged: int
+    right: int
+    kept: int
+
+    @property
+    def is_enough(self) -> bool:
+        return not self.waiting and self.judged >= SAMPLE
+
+    @property
+    def other(self) -> int:
+        """Right, but for another action than the one proposed for all."""
+        return self.judged - self.right - self.kept
+
+    @property
+    def share(self) -> Interval | None:
+        return share_interval(self.right, self.judged) if self.judged else None
+
+
+def open_sample(dataset: Dataset, kind: str) -> Bulk | None:
+    """Return the sample that is being judged in a queue."""
+    return Bulk.objects.filter(dataset=dataset, kind=kind, action="").first()
+
+
+def sample_of(dataset: Dataset, kind: str) -> list[int]:
+    """Return the flags (ids) of the sample that is being judged."""
+    sample = open_sample(dataset, kind)
+    return list(sample.sample) if sample else []
+
+
+def last_bulk(dataset: Dataset, kind: str) -> Bulk | None:
+    """Return the newest decision for many in a queue."""
+    done = Bulk.objects.filter(dataset=dataset, kind=kind).exclude(action="")
+    return done.select_related("by").first()
+
+
+def above(dataset: Dataset, kind: str, least_score: float) -> QuerySet[Flag]:
+    """Return the open flags from a score on."""
+    return open_flags(dataset, kind).filter(score__gte=least_score)
+
+
+def in_test(flags: QuerySet[Flag]) -> int:
+    """Count the flags with a test item."""
+    items = FlagItem.objects.filter(flag=OuterRef("pk"), item__split=Split.TEST)
+    return flags.filter(Exists(items)).count()
+
+
+def lowest_likely(dataset: Dataset, kind: str) -> float:
+    """Return the score from which on flags are likely; a line to begin with."""
+    likely = open_flags(dataset, kind).filter(is_likely=True).order_by("score")
+    return likely.values_list("score", flat=True).first() or 0.0
+
+
+def judged(sample: Bulk, *, proposed: Action | None) -> Judged:
+    """Count what was said of a sample so far, beside the action proposed for all: two queries."""
+    waiting = open_flags(sample.dataset, sample.kind).filter(pk__in=sample.sample).count()
+    made = settled_decisions(sample.dataset).filter(flag__in=sample.sample).select_related("flag")
+    said = Counter(_said(decision, proposed) for decision in made)
+    return Judged(waiting, said.total(), said["right"], said["kept"])
+
+
+def _said(decision: Decision, proposed: Action | None) -> str:
+    """Whether a decision did what one for all would do."""
+    flag = decision.flag
+    assert flag
+    if decision.action == Action.KEEP:
+        return "kept"
+    if decision.action != proposed:
+        return "other"
+    is_relabel = decision.action == Action.RELABEL
+    labels = {state["label"] for state in decision.after}
+    return "other" if is_relabel and labels != {flag.suggested} else "right"

@@ -1,0 +1,119 @@
+"""Many at once: a sample of a queue is judged, then one decision is made for the others."""
+
+import random
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from labeling import access, tasks
+from labeling.models import Dataset, Job
+from labeling.queries import job_outlook
+from labeling.services import jobs
+from quality.detectors import KINDS, Kind
+from quality.forms import BulkForm
+from quality.models import Action, Bulk
+from quality.queries import bulk as queries
+from quality.queries.runs import open_job
+from quality.services import bulk as services
+
+
+@login_required
+def many(request: access.MemberRequest, slug: str, kind: str) -> HttpResponse:
+    """The line, the sample and the decision of one queue, whichever comes next."""
+    dataset = access.dataset_for(request.user, slug)
+    row = KINDS.get(kind)
+    if row is None:
+        raise Http404("no such kind of flag")
+    if request.method != "POST":
+        return render(request, "quality/many.html", _page(request, dataset, row))
+    form = BulkForm(request.POST)
+    if not form.is_valid():
+        words = _("Give a score from 0 to 1.")
+    else:
+        words = _carry_out(request, dataset, row, form.cleaned_data)
+    if words:
+        context = {**_page(request, dataset, row), "refusal": words}
+        return render(request, "quality/many.html", context, status=422)
+    if form.cleaned_data["step"] in ("draw", "more"):
+        return redirect("quality:queue", slug, kind)
+    return redirect("quality:bulk", slug, kind)
+
+
+def _carry_out(
+    request: access.MemberRequest, dataset: Dataset, row: Kind, sent: dict[str, Any]
+) -> str:
+    """Do one step; returns why not, in words, or nothing."""
+    try:
+        job = _step(request, dataset, row, sent)
+    except (services.BulkRefusedError, jobs.Refused) as refusal:
+        return str(refusal)
+    except jobs.JobOpenError:
+        return _("Another decision about many is being carried out; wait for it.")
+    if job:
+        tasks.send(job)
+    return ""
+
+
+def _step(
+    request: access.MemberRequest, dataset: Dataset, row: Kind, sent: dict[str, Any]
+) -> Job | None:
+    step, rng = sent["step"], random.SystemRandom()
+    if step == "draw":
+        line = sent["least_score"] or 0.0
+        services.draw_sample(
+            dataset=dataset, kind=row.name, least_score=line, by=request.user, rng=rng
+        )
+        return None
+    if step == "undo":
+        last = queries.last_bulk(dataset, row.name)
+        return services.open_undo(bulk=_there(last), by=request.user)
+    sample = _there(queries.open_sample(dataset, row.name))
+    if step == "more":
+        services.draw_more(sample=sample, rng=rng)
+        return None
+    if step == "drop":
+        services.drop_sample(sample=sample)
+        messages.info(request, _("The sample is dropped; what you judged stays decided."))
+        return None
+    return services.open_decision(
+        sample=sample,
+        action=Action.KEEP if step == "keep" else row.bulk or Action.KEEP,
+        test_confirmed=sent["test_confirmed"],
+        by=request.user,
+    )
+
+
+def _there(found: Bulk | None) -> Bulk:
+    if found is None:
+        raise services.BulkRefusedError(_("A colleague was faster: there is none by now."))
+    return found
+
+
+def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
+    sample, job = queries.open_sample(dataset, row.name), open_job(dataset, services.KIND)
+    line = sample.least_score if sample else _line(request, dataset, row)
+    flags = queries.above(dataset, row.name, line)
+    return {
+        "dataset": dataset,
+        "section": "review",
+        "kind": row,
+        "size": queries.SAMPLE,
+        "line": line,
+        "above": flags.count(),
+        "touching_test": queries.in_test(flags),
+        "sample": sample,
+        "said": queries.judged(sample, proposed=row.bulk) if sample else None,
+        "last": queries.last_bulk(dataset, row.name),
+        "job": job,
+        **(job_outlook(job) if job else {}),
+    }
+
+
+def _line(request: access.MemberRequest, dataset: Dataset, row: Kind) -> float:
+    form = BulkForm({"step": "draw", "least_score": request.GET.get("from", "")})
+    asked = form.cleaned_data["least_score"] if form.is_valid() else None
+    return queries.lowest_likely(dataset, row.name) if asked is None else asked

@@ -1,0 +1,204 @@
+"""Many at once: a sample is judged, one decision is made for the others, and taken back."""
+
+import random
+
+import pytest
+from django.urls import reverse
+
+from labeling.models import Dataset, Item, JobState
+from labeling.services import jobs
+from quality.models import Action, Bulk, Decision, Flag, FlagItem, FlagState
+from quality.queries import bulk as queries
+from quality.queries.flags import confirmed_so_far, last_decision
+from quality.services import bulk
+from quality.services.decisions import decide_flag
+from tests.factories import make_dataset, make_member
+from tests.quality.test_review_pages import make_flags
+
+pytestmark = pytest.mark.django_db
+RNG = random.Random(3)
+FLAGS = 30
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Thirty flags; those that follow are below the line, in test, or without one proposal."""
+    made = make_dataset()
+    make_flags(made, FLAGS)
+    return made
+
+
+def draw(dataset: Dataset, least_score: float = 0.0) -> Bulk:
+    return bulk.draw_sample(
+        dataset=dataset,
+        kind="label_error",
+        least_score=least_score,
+        by=make_member(dataset),
+        rng=RNG,
+    )
+
+
+def judge(sample: Bulk, *, kept: int = 0) -> None:
+    for number, flag in enumerate(Flag.objects.filter(pk__in=sample.sample)):
+        action = Action.KEEP if number < kept else Action.RELABEL
+        decide_flag(flag=flag, reviewer=sample.by, action=action, seconds=2.0)
+
+
+def decide(sample: Bulk, action: Action = Action.RELABEL, *, confirmed: bool = False) -> Bulk:
+    job = bulk.open_decision(sample=sample, action=action, test_confirmed=confirmed, by=sample.by)
+    return carried_out(sample, job.pk)
+
+
+def carried_out(sample: Bulk, job: int) -> Bulk:
+    done = jobs.carry_out(job, bulk.carry_out)
+    assert done
+    done.refresh_from_db()
+    assert done.state == JobState.DONE, done.error
+    sample.refresh_from_db()
+    return sample
+
+
+def labels(*states: str) -> list[str]:
+    rows = Item.objects.filter(flags__state__in=states or FlagState.values)
+    return sorted(set(rows.values_list("label__name", flat=True)))
+
+
+def test_after_the_sample_one_decision_settles_the_others_and_one_undo_brings_them_back(dataset):
+    sample = draw(dataset)
+    assert len(set(sample.sample)) == queries.SAMPLE
+    judge(sample, kept=3)
+    done = decide(sample)
+    assert done.result == {"decided": 10, "left": {"test": 0, "refused": 0, "closed": 0}}
+    assert not Flag.objects.filter(state=FlagState.OPEN).exists()
+    assert labels(FlagState.DECIDED) == ["dog"]
+    job = bulk.open_undo(bulk=done, by=sample.by)
+    assert carried_out(done, job.pk).result["undone"] == 10
+    again = Flag.objects.filter(state=FlagState.OPEN)
+    assert again.count() == 10
+    assert not again.filter(pk__in=sample.sample).exists()
+    assert labels(FlagState.OPEN) == ["cat"]
+    with pytest.raises(bulk.BulkRefusedError, match="undone already"):
+        bulk.open_undo(bulk=done, by=sample.by)
+
+
+def test_the_sample_says_what_share_was_decided_as_proposed(dataset):
+    sample = draw(dataset)
+    judge(sample, kept=5)
+    said = queries.judged(sample, proposed=Action.RELABEL)
+    assert (said.judged, said.right, said.kept, said.waiting) == (20, 15, 5, 0)
+    assert said.share.low < 0.75 < said.share.high
+
+
+def test_test_items_and_what_has_no_single_proposal_stay_open_unless_confirmed(dataset):
+    sample = draw(dataset)
+    judge(sample)
+    first, second, third = Flag.objects.filter(state=FlagState.OPEN)[:3]
+    Item.objects.filter(flags__in=[first, second]).update(split="test")
+    third.evidence["apart"] = {"model": "fox", "neighbours": "dog"}
+    third.save()
+    assert decide(sample).result["left"] == {"test": 2, "refused": 1, "closed": 0}
+    assert set(Flag.objects.filter(state=FlagState.OPEN)) == {first, second, third}
+
+
+def test_confirmed_test_items_are_decided_too_and_the_log_says_so(dataset):
+    sample = draw(dataset)
+    judge(sample)
+    flag = Flag.objects.filter(state=FlagState.OPEN).first()
+    Item.objects.filter(flags=flag).update(split="test")
+    assert decide(sample, confirmed=True).result["decided"] == 10
+    assert Decision.objects.get(flag=flag).touches_test
+
+
+def test_below_the_line_nothing_is_decided(dataset):
+    sample = draw(dataset, least_score=0.9 - 24.5 / 1000)
+    judge(sample)
+    assert decide(sample, Action.KEEP).result["decided"] == 5
+    assert Flag.objects.filter(state=FlagState.OPEN).count() == 5
+
+
+def test_nothing_is_decided_before_the_whole_sample_was_judged(dataset):
+    sample = draw(dataset)
+    with pytest.raises(bulk.BulkRefusedError, match="Judge the sample"):
+        bulk.open_decision(sample=sample, action=Action.RELABEL, test_confirmed=False, by=sample.by)
+    flag = Flag.objects.get(pk=sample.sample[0])
+    decide_flag(flag=flag, reviewer=sample.by, action=Action.ROUND)
+    Flag.objects.filter(pk=sample.sample[1]).update(state=FlagState.GONE)
+    assert bulk.draw_more(sample=sample, rng=RNG) == 2
+    sample.refresh_from_db()
+    assert queries.judged(sample, proposed=Action.RELABEL).waiting == queries.SAMPLE
+
+
+def test_one_sample_a_queue_and_none_where_few_are_left(dataset):
+    sample = draw(dataset)
+    with pytest.raises(bulk.BulkRefusedError, match="being judged already"):
+        draw(dataset)
+    bulk.drop_sample(sample=sample)
+    with pytest.raises(bulk.BulkRefusedError, match="one by one"):
+        draw(dataset, least_score=0.89)
+
+
+def test_an_item_changed_since_stays_as_it_is_when_all_is_taken_back(dataset):
+    sample = draw(dataset)
+    judge(sample)
+    done = decide(sample)
+    changed = Item.objects.filter(flags__decisions__bulk=done).first()
+    Item.objects.filter(pk=changed.pk).update(excluded="blurred")
+    job = bulk.open_undo(bulk=done, by=sample.by)
+    assert carried_out(done, job.pk).result == {**done.result, "undone": 9, "stay": 1}
+    changed.refresh_from_db()
+    assert (changed.excluded, changed.label.name) == ("blurred", "dog")
+
+
+def test_decisions_for_many_teach_nothing_and_are_not_what_z_takes_back(dataset):
+    sample = draw(dataset)
+    judge(sample, kept=10)
+    before = confirmed_so_far(dataset)["label_error"]
+    newest = last_decision(dataset, sample.by, "label_error")
+    decide(sample)
+    assert confirmed_so_far(dataset)["label_error"] == before
+    assert last_decision(dataset, sample.by, "label_error") == newest
+
+
+def test_copies_are_merged_by_the_proposal_of_each_set():
+    dataset = make_dataset()
+    items = [flag.items.get() for flag in make_flags(dataset, 42)]
+    Flag.objects.all().delete()
+    for number, (kept, copy) in enumerate(zip(items[:21], items[21:], strict=True)):
+        flag = Flag.objects.create(
+            dataset=dataset, kind="near_duplicate", subject=str(number), score=0.9, reason="same"
+        )
+        FlagItem.objects.create(flag=flag, item=kept, role="copy")
+        FlagItem.objects.create(flag=flag, item=copy, role="keep")
+    sample = bulk.draw_sample(
+        dataset=dataset, kind="near_duplicate", least_score=0.5, by=make_member(dataset), rng=RNG
+    )
+    for flag in Flag.objects.filter(pk__in=sample.sample):
+        decide_flag(flag=flag, reviewer=sample.by, action=Action.MERGE)
+    assert decide(sample, Action.MERGE).result["decided"] == 1
+    out = set(Item.objects.exclude(excluded="").values_list("pk", flat=True))
+    assert out == {item.pk for item in items[:21]}
+
+
+def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
+    url = reverse("quality:bulk", args=[dataset.slug, "label_error"])
+    queue = reverse("quality:queue", args=[dataset.slug, "label_error"])
+    client.force_login(make_member(dataset))
+    assert "30 flags are open" in client.get(url).content.decode()
+    assert "9 flags are open" in client.get(url, {"from": "0.892"}).content.decode()
+    assert client.post(url, {"step": "draw", "least_score": "7"}).status_code == 422
+    page = client.post(url, {"step": "draw", "least_score": "0.1"}, follow=True).content.decode()
+    assert "Sample: 0 of 20 judged" in page
+    sample = Bulk.objects.get()
+    shown = client.get(queue).context["flag"]
+    assert shown.pk in sample.sample
+    judge(sample, kept=1)
+    page = client.get(url).content.decode()
+    assert "19 as proposed" in page
+    assert "Relabel the other 10 as suggested" in page
+    assert client.post(url, {"step": "undo"}).status_code == 422
+    client.post(url, {"step": "decide"})
+    job = dataset.jobs.get()
+    carried_out(sample, job.pk)
+    page = client.get(url).content.decode()
+    assert "10 decided" in page
+    assert "Undo all of it" in page
