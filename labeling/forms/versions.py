@@ -1,6 +1,7 @@
 """What a lead types to freeze a version."""
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,4 +16,9 @@ class FreezeForm(forms.Form):
 class TagForm(forms.Form):
     """A name beside a version's number."""
 
-    tag = forms.SlugField(label=_("Tag"), max_length=40, required=False)
+    tag = forms.SlugField(
+        label=_("Tag"),
+        max_length=40,
+        required=False,
+        validators=[RegexValidator(r"^[vV]?\d+$", inverse_match=True)],  # reads as a version
+    )

@@ -49,6 +49,10 @@ def make_qualification(
     if among is not None:
         known = known.filter(item__in=list(among))
     chosen = _drawn(list(known.order_by("pk").values_list("item", "label")), count, rng)
+    if not chosen:
+        raise NothingToAskError(
+            _("Nothing is known yet: select items in Browse and make check items of them first.")
+        )
     if len(chosen) < count:
         words = ngettext(
             "Only %(n)s check item of an expert can be asked here: ask for fewer, or make more.",

@@ -85,7 +85,9 @@ def tag(request: access.MemberRequest, slug: str, number: int) -> HttpResponse:
     version = get_object_or_404(dataset.versions, number=number)
     form = TagForm(request.POST)
     if not form.is_valid():
-        messages.error(request, _("A tag is letters, digits, - and _, at most 40."))
+        messages.error(
+            request, _("A tag is letters, digits, - and _, at most 40, and no version's number.")
+        )
     else:
         try:
             services.tag_version(version=version, tag=form.cleaned_data["tag"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from labeling.models import Annotation, Annotator, Item, LabelSource, Round, RoundItem
@@ -55,6 +55,16 @@ def test_importing_answers_again_doubles_nothing(tmp_path: Path, capsys: Any):
     assert (again["answers"], again["unchanged"]) == (0, 2)
     assert Annotation.objects.count() == 2
     assert Round.objects.count() == 1
+
+
+def test_a_table_without_a_known_column_is_refused_with_the_option_to_name_it(tmp_path: Path):
+    make_item(make_dataset("birds"), "1")
+    path = tmp_path / "a.csv"
+    path.write_text("image,worker,said\n1,ann,cat\n")
+    with pytest.raises(CommandError, match="--column answer=COLUMN"):
+        call_command("import_annotations", "birds", str(path))
+    call_command("import_annotations", "birds", str(path), "--column", "answer=said")
+    assert Annotation.objects.get().annotator.name == "ann"
 
 
 def test_imported_answers_are_all_that_were_wanted_and_make_no_pace(tmp_path: Path, capsys: Any):

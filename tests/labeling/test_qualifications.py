@@ -246,13 +246,15 @@ def test_other_rounds_tell_no_feedback(client):
 
 def test_a_lead_makes_one_sees_who_passed_waives_and_grants(client):
     dataset = make_dataset()
-    make_known(dataset, cats=3, dogs=3)
+    make_item(dataset, "not known", label="cat")
     client.force_login(make_member(dataset, Role.LEAD), backend=BACKEND)
     url = reverse("labeling:new_round", args=[dataset.slug])
     page = client.get(url, {"kind": "qualify"}).text
     assert "Pass mark in %" in page
     assert "Answers for each item" not in page
     sent = {"kind": "qualify", "name": "Entry", "count": 9, "pass_mark": 80, "attempts": 1}
+    assert "make check items of them first" in client.post(url, sent).text
+    make_known(dataset, cats=3, dogs=3)
     refused = client.post(url, sent)
     assert refused.status_code == 422
     assert "Only 6 check items of experts can be asked here" in refused.text

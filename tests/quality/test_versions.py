@@ -151,6 +151,7 @@ def test_a_tag_names_one_version_and_can_be_taken_away(lead):
     assert "release-1" in tag(1, "release-1")
     assert "tagged release-1 already" in tag(2, "release-1")
     assert "letters, digits" in tag(2, "two words")
+    assert "letters, digits" in tag(2, "v1")
     tag(1, "")
     assert "tagged" not in tag(2, "release-1")
     assert Version.objects.get(tag="release-1").number == 2

@@ -30,7 +30,7 @@ from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.settling import LEAST_SURE, consensus_of, reason_for
 
 COLUMN_NAMES = {
-    "item": "item item_id key file file_name filename path task task_id id",
+    "item": "item item_id key file file_name filename path image audio clip task task_id id",
     "annotator": "annotator annotator_id worker worker_id user user_id rater rater_id performer",
     "answer": "answer label class category response value judgement",
 }
@@ -96,7 +96,10 @@ def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
         column = next((plain[name] for name in choices if name in plain), None)
         if column is None:
             there = ", ".join(table.columns[:30])
-            raise jobs.Refused(f"{table.name}: no column for the {role}. It has: {there}.")
+            raise jobs.Refused(
+                f"{table.name}: no column for the {role}. It has: {there}. "
+                f"Name it with --column {role}=COLUMN."
+            )
         found[role] = column
     return found
 
