@@ -135,21 +135,6 @@ def run_predictions(run: Run) -> tuple[list[str], np.ndarray, np.ndarray]:
     return keys, predicted_classes(probabilities), probabilities
 
 
-def keys_where(run: Run, *, given: str = "", predicted: str = "") -> list[str]:
-    """Return the keys of predicted items with a given and a predicted class; empty means any."""
-    keys, classes, _ = run_predictions(run)
-    wanted = run.classes.index(predicted) if predicted in run.classes else None
-    if predicted and wanted is None:
-        return []
-    return [
-        key
-        for key, guess, line in zip(keys, classes, read_manifest(run.version), strict=True)
-        if guess >= 0
-        and (not given or line["label"] == given)
-        and (wanted is None or guess == wanted)
-    ]
-
-
 def comparison_folder(comparison_id: int) -> Path:
     """Return where the arrays of a comparison lie."""
     return Path(settings.DATA_DIR) / "comparisons" / str(comparison_id)

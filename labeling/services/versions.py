@@ -110,7 +110,12 @@ def read_manifest(version: Version) -> Iterator[dict[str, Any]]:
 
 def read_frozen(version: Version) -> Iterator[dict[str, Any]]:
     """Yield the lines as they were frozen: what the digest is of, for erasing what they name."""
-    with gzip.open(storage.path_of(version.digest), "rt", encoding="utf-8") as lines:
+    return read_digest(version.digest)
+
+
+def read_digest(digest: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines that a digest is of."""
+    with gzip.open(storage.path_of(digest), "rt", encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 

@@ -25,8 +25,7 @@ from labeling.models import (
     Split,
 )
 from labeling.queries.progress import items_counted, read_count
-from labeling.services.versions import read_manifest
-from quality import arrays
+from quality import frozen
 from quality.models import FlagItem, FlagState, Run
 from quality.queries.facts import FACTS, fact_value
 from quality.queries.neighbours import more_like
@@ -351,7 +350,7 @@ def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Show
     if chosen.keys:
         found.append(_ids_of(dataset, chosen.keys))
     if chosen.run:
-        found.append(_ids_of(dataset, run_keys(run, chosen)) if run else set())
+        found.append(_ids_in_run(run, chosen) if run else set())
     if chosen.asked:
         found.append(items_counted(dataset, chosen.asked))
     if chosen.like:
@@ -361,22 +360,12 @@ def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Show
     return Shown(dataset, chosen, sorted(set.intersection(*found)))
 
 
+def _ids_in_run(run: Run, chosen: Filter) -> set[int]:
+    """Return a run's predicted items in a cell, or read right or wrong."""
+    rows = frozen.rows_where(run, given=chosen.given, predicted=chosen.predicted, read=chosen.read)
+    return set(frozen.items_at(run.version, rows))
+
+
 def _ids_of(dataset: Dataset, keys: Collection[str]) -> set[int]:
     items = Item.objects.filter(one_of("key", keys), dataset=dataset)
     return set(items.values_list("pk", flat=True))
-
-
-def run_keys(run: Run, chosen: Filter) -> list[str]:
-    """Return the keys of a run's predicted items in a cell, or read right or wrong."""
-    keys = arrays.keys_where(run, given=chosen.given, predicted=chosen.predicted)
-    if not chosen.read:
-        return keys
-    _, guesses, _ = arrays.run_predictions(run)
-    wanted = chosen.read == READ[0]
-    lines = zip(read_manifest(run.version), guesses, strict=True)
-    matching = {
-        line["key"]
-        for line, guess in lines
-        if guess >= 0 and (run.classes[guess] == line["label"]) == wanted
-    }
-    return [key for key in keys if key in matching]

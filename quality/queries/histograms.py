@@ -10,7 +10,8 @@ from quality.queries.facts import FACTS, Fact, fact_value
 from quality.queries.filters import Shown, one_of
 
 BINS = 16  # bars of 12 px in the 208 px beside the items
-MOST_MEASURED = 20_000  # items read for one histogram: 0.2 s of CPU on SQLite (bench/browse.py)
+# Items read for one histogram, 6 us each (bench/pages.py); a bar of a tenth is then within .008.
+MOST_MEASURED = 5_000
 OUTSIDE = 0.01  # share of items beyond each end of the axis; they count in the first or last bin
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from django.core.cache import cache
 
 from labeling.models import Split
 from labeling.services.versions import read_manifest
@@ -11,6 +12,9 @@ from mlcore.folds import join_groups
 from mlcore.intervals import Interval, accuracy_interval, subset_difference
 from quality import arrays
 from quality.models import Run
+
+KEPT_SECONDS = 7 * 24 * 3600
+ARRAYS = ("probabilities", "test_probabilities", "groups")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,26 @@ class WithoutLeaks:
 
 
 def without_leaks(run: Run) -> WithoutLeaks | None:
+    """Judge a finished run with and without leaked items, and keep what was found.
+
+    A finished run and its version never change; only opening the test items writes another
+    array, and the moment of that is in the name under which the answer is kept.
+    """
+    key = f"leaks-{run.version.digest}-{run.pk}-{_written(run)}"
+    found: tuple[WithoutLeaks | None] | None = cache.get(key)
+    if found is None:
+        found = (_judged(run),)
+        cache.set(key, found, KEPT_SECONDS)
+    return found[0]
+
+
+def _written(run: Run) -> str:
+    """Return when each array that a judgment reads was written last, in ns."""
+    paths = [arrays.run_folder(run) / f"{name}.npy" for name in ARRAYS]
+    return "-".join(str(path.stat().st_mtime_ns if path.exists() else 0) for path in paths)
+
+
+def _judged(run: Run) -> WithoutLeaks | None:
     """Judge a finished run with and without leaked items; on test only once it was opened.
 
     Leaked is what shares a copy set or a source, as the run itself grouped its version, with an

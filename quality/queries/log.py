@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import Func, IntegerField, QuerySet
+from django.db.models.fields.json import KeyTransform
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
@@ -14,6 +16,7 @@ from quality.queries.flags import STATE_SHOWN
 
 DECISIONS_A_PAGE = 50
 ITEMS_SHOWN = 3  # of a decision about many
+SIDES = ("before", "after")
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,52 @@ def entries_of(dataset: Dataset, rows: QuerySet[Decision], *, before: int = 0) -
     if before:
         rows = rows.filter(pk__lt=before)
     gone = tombstones.keys_of(dataset.pk)
-    shown = rows.select_related("by", "flag", "undone_by__by")[: DECISIONS_A_PAGE + 1]
-    return [_entry(row, gone) for row in shown]
+    shown = list(
+        _with_first_states(rows.select_related("by", "flag", "undone_by__by"))[
+            : DECISIONS_A_PAGE + 1
+        ]
+    )
+    others = [row.pk for row in shown if not _are_beside(row)]
+    whole = dict(Decision.objects.filter(pk__in=others).values_list("pk", "after"))
+    return [_entry(row, whole.get(row.pk) or _first(row, "after"), gone) for row in shown]
 
 
-def _entry(row: Decision, gone: set[str]) -> Entry:
-    after = {state["key"]: state for state in row.after}
+def _with_first_states(rows: QuerySet[Decision]) -> QuerySet[Any]:
+    """Read the states of the first items only: a decision may hold those of 10,000."""
+    first = {
+        f"{side}_{place}": KeyTransform(str(place), side)
+        for side in SIDES
+        for place in range(ITEMS_SHOWN)
+    }
+    rows = rows.defer(*SIDES, *(f"undone_by__{side}" for side in SIDES))
+    return rows.annotate(n_items=_length("before"), **first)
+
+
+def _length(side: str) -> Func:
+    """Count the entries of a JSON list."""
+    name = "JSON_ARRAY_LENGTH" if connection.vendor == "sqlite" else "JSONB_ARRAY_LENGTH"
+    return Func(side, function=name, output_field=IntegerField())
+
+
+def _first(row: Any, side: str) -> list[dict[str, Any]]:
+    states = (getattr(row, f"{side}_{place}") for place in range(ITEMS_SHOWN))
+    return [state for state in states if state]
+
+
+def _are_beside(row: Any) -> bool:
+    """Whether both sides begin with the same items; an undo may list them otherwise."""
+    before, after = ([state["key"] for state in _first(row, side)] for side in SIDES)
+    return before == after
+
+
+def _entry(row: Any, after: list[dict[str, Any]], gone: set[str]) -> Entry:
+    states = {state["key"]: state for state in after}
     told = [
-        (state.get("item"), state["key"], _change(state, after.get(state["key"], {})))
-        for state in row.before[:ITEMS_SHOWN]
+        (state.get("item"), state["key"], _change(state, states.get(state["key"], {})))
+        for state in _first(row, "before")
     ]
     masked = tombstones.redacted(told, dataset=row.dataset_id, gone=gone) if gone else told
-    return Entry(row, [tuple(one) for one in masked], len(row.before))
+    return Entry(row, [tuple(one) for one in masked], row.n_items)
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

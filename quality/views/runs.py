@@ -15,7 +15,7 @@ from labeling.models import Dataset, User
 from labeling.queries import job_outlook
 from labeling.services import jobs
 from labeling.views.downloads import file_response
-from quality import arrays
+from quality import frozen
 from quality.forms import RunPageForm, TrainForm
 from quality.models import Run
 from quality.queries import runs as queries
@@ -99,15 +99,15 @@ def cell(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 
 def _cell_context(row: Run, given: str, predicted: str) -> dict[str, Any]:
-    keys = arrays.keys_where(row, given=given, predicted=predicted)
-    items = queries.items_by_key(row.dataset, keys[:MOST_ASKED])
+    rows = frozen.rows_where(row, given=given, predicted=predicted)
+    items = queries.items_in_order(frozen.items_at(row.version, rows[:MOST_ASKED]))
     return {
         "run": row,
         "given": given,
         "predicted": predicted,
-        "count": len(keys),
+        "count": len(rows),
         "items": items[: queries.ITEMS_BELOW_MATRIX],
-        "asked": items if len(keys) <= MOST_ASKED else [],
+        "asked": items if len(rows) <= MOST_ASKED else [],
         "url": queries.items_url(row, given=given, predicted=predicted),
         "may_lead": row.dataset.viewer_role in access.LEADS,
     }

@@ -12,12 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling import access
 from labeling.models import Split, Version
-from labeling.queries.versions import KINDS, changes_of
+from labeling.queries.versions import KINDS, Change, changes_of
 from quality.forms import VersionsForm
 from quality.queries import changes as queries
 from quality.queries.comparisons import versions_of
 
 CHANGES_A_PAGE = 50
+MOST_KEPT = 5_000  # changes, 3 MB; where there are more, a page is full before much was read
 KEPT_SECONDS = 7 * 24 * 3600  # two digests never give another answer
 WORDS = {
     "relabelled": _("Other label"),
@@ -53,10 +54,9 @@ def difference(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _page(old: Version, new: Version, *, kind: str, after: str) -> dict[str, Any]:
     counts = _counts(old, new)
+    changes = _few_changes(old, new) if counts["total"] <= MOST_KEPT else changes_of(old, new)
     found = (
-        change
-        for change in changes_of(old, new)
-        if change.key > after and (not kind or kind in change.kinds)
+        change for change in changes if change.key > after and (not kind or kind in change.kinds)
     )
     shown = list(islice(found, CHANGES_A_PAGE + 1))
     return {
@@ -75,6 +75,16 @@ def _page(old: Version, new: Version, *, kind: str, after: str) -> dict[str, Any
         "test_items": counts["test_items"],
         "classes": counts["classes"],
     }
+
+
+def _few_changes(old: Version, new: Version) -> list[Change]:
+    """Return all changes between two versions; where they are few, reading anew finds few."""
+    key = f"changes-{old.digest}-{new.digest}"
+    found: list[Change] | None = cache.get(key)
+    if found is None:
+        found = list(changes_of(old, new))
+        cache.set(key, found, KEPT_SECONDS)
+    return found
 
 
 def _counts(old: Version, new: Version) -> dict[str, Any]:

@@ -57,6 +57,17 @@ def test_while_test_is_sealed_validation_is_judged_and_leaked_test_items_are_cou
     assert "memory does not help" in page
 
 
+def test_what_was_judged_is_judged_anew_once_the_test_split_is_opened():
+    run = make_run()
+    sealed = without_leaks(run)
+    assert without_leaks(run) == sealed
+    arrays.save_run(run, {"test_probabilities": np.full((10, 2), 0.5, dtype=np.float32)})
+    opened = without_leaks(run)
+    assert sealed
+    assert opened
+    assert (sealed.split, opened.split, opened.sealed) == ("validation", "test", 0)
+
+
 def test_an_opened_test_split_is_judged_itself(client):
     run = make_run()
     opened = np.full((10, 2), np.nan, dtype=np.float32)

@@ -92,3 +92,19 @@ def test_pages_meet_and_cost_the_same_queries(reviewer, django_assert_max_num_qu
 def test_a_dataset_without_decisions_says_what_will_come(client):
     client.force_login(make_member(make_dataset("pets"), "reviewer"))
     assert "Nothing decided yet" in log(client).text
+
+
+def test_a_decision_about_many_is_told_by_its_first_items_whatever_their_order_afterwards(
+    reviewer, django_assert_max_num_queries
+):
+    before = [{"item": n, "key": f"k{n:03}", "label": "cat"} for n in range(200)]
+    after = [{**state, "label": "dog"} for state in reversed(before)]
+    for _ in range(20):
+        Decision.objects.create(
+            dataset=reviewer.dataset, by=reviewer.bob, action="undo", before=before, after=after
+        )
+    log(reviewer)
+    with django_assert_max_num_queries(9):
+        entry = log(reviewer).context["entries"][0]
+    assert entry.changes == [(n, f"k00{n}", "cat → dog") for n in range(3)]
+    assert entry.n_items == 200

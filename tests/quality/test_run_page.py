@@ -10,7 +10,7 @@ from django.utils import timezone
 from labeling.models import Dataset, Job, JobState, Role
 from labeling.services import jobs, labels
 from labeling.services.versions import freeze_version
-from quality import arrays
+from quality import arrays, frozen
 from quality.models import Run
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.services import figures
@@ -298,9 +298,20 @@ def test_a_cell_lists_exactly_the_items_that_it_counts(client):
     probabilities[:, 1] = 0.8
     probabilities[0] = np.nan
     arrays.save_run(run, {"probabilities": probabilities})
-    assert arrays.keys_where(run, given="money", predicted="sea") == ["0003"]
-    assert arrays.keys_where(run, predicted="sea") == ["0001", "0002", "0003", "0004", "0005"]
-    assert arrays.keys_where(run, given="money", predicted="sky") == []
+    assert frozen.rows_where(run, given="money", predicted="sea").tolist() == [3]
+    assert frozen.rows_where(run, predicted="sea").tolist() == [1, 2, 3, 4, 5]
+    assert frozen.rows_where(run, given="money", predicted="sky").tolist() == []
     address = reverse("quality:run_cell", args=[dataset.slug, 1])
     page = client.get(address, {"given": "money", "predicted": "sea"}).content.decode()
     assert "money read as sea: 1 item" in page
+
+
+def test_a_cell_finds_what_came_back_under_the_key_of_a_deleted_item():
+    dataset = make_dataset()
+    first, second = (make_item(dataset, key, "cat") for key in ("a", "b"))
+    version, _ = freeze_version(dataset=dataset)
+    rows = np.arange(2)
+    assert frozen.items_at(version, rows) == [first.pk, second.pk]
+    first.delete()
+    again = make_item(dataset, "a", "dog")
+    assert frozen.items_at(version, rows) == [again.pk, second.pk]
