@@ -149,10 +149,10 @@ def learn_shares(
 
 
 def _offset(odds: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> float:
-    """Return the expected offset of one class, the shift and slope of all taken as known."""
+    """Return the expected offset of one class, in steps; shift and slope are taken as known."""
     fit = -0.5 * (SHIFTS / CLASS_SPREAD) ** 2 + _log_chance(SHIFTS[:, None] + odds, right, wrong)
     weights = np.exp(fit - fit.max())
-    return float(weights @ SHIFTS / weights.sum())
+    return STEP * round(float(weights @ SHIFTS / weights.sum()) / STEP)
 
 
 def _log_chance(odds: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from django.db.models import Count, Q
 from labeling.models import Dataset
 from mlcore.expected_share import ShareRight, learn_shares
 from mlcore.intervals import Interval
-from quality.models import Action
-from quality.queries.flags import open_flags, settled_decisions
+from quality.models import Action, Flag, FlagState
+from quality.queries.flags import settled_decisions
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,17 @@ def learned_shares(dataset: Dataset, kind: str) -> Learned:
     return Learned(shares, int(n.sum()))
 
 
-def expected_right(dataset: Dataset, kind: str) -> Interval:
-    """Return how many of the open flags of one kind are right: two queries."""
-    waiting = open_flags(dataset, kind).order_by().values_list("expected", "given")
-    rows = list(waiting.annotate(n=Count("pk")))
+def expected_right(dataset: Dataset, kind: str, *, n_open: int) -> Interval:
+    """Return how many of the open flags of one kind, which were counted, are right: two queries.
+
+    What is expected of them is taken from all that are not closed: looking again for the few
+    whose items have changed meanwhile would be a second pass over all items.
+    """
+    waiting = Flag.objects.filter(dataset=dataset, kind=kind, state=FlagState.OPEN).order_by()
+    rows = list(waiting.values_list("expected", "given").annotate(n=Count("pk")))
+    n = np.array([row[2] for row in rows], dtype=float)
     return learned_shares(dataset, kind).shares.total(
         np.array([row[0] for row in rows], dtype=float),
         [row[1] for row in rows],
-        np.array([row[2] for row in rows], dtype=float),
+        n * n_open / max(1.0, n.sum()),
     )

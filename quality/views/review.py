@@ -203,7 +203,7 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "kind": row,
         "counts": counts,
         "each": each,
-        "expected": expected_right(dataset, row.name) if counts.open else None,
+        "expected": expected_right(dataset, row.name, n_open=counts.open) if counts.open else None,
         "left": None if each is None else each * counts.open,
     }
 
