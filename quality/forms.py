@@ -124,10 +124,10 @@ class TrainForm(forms.Form):
     """How the next training is judged; what is not sent stays as it was."""
 
     SCHEMES = (
-        ("auto", gettext_lazy("what suits the number of items")),
-        (FOLDS, gettext_lazy("folds: every item is predicted")),
-        (HOLD_OUT, gettext_lazy("one part held out: quicker, the rest is not predicted")),
-        (TIME, gettext_lazy("time: never by a head that learned later items")),
+        ("auto", gettext_lazy("what suits the size")),
+        (FOLDS, gettext_lazy("folds")),
+        (HOLD_OUT, gettext_lazy("one part held out")),
+        (TIME, gettext_lazy("time: nothing later is learned")),
     )
 
     scheme = forms.ChoiceField(

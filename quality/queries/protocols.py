@@ -38,8 +38,8 @@ def validation_uses(run: Run) -> str:
     runs = list(done.values_list("metrics__backbone__chosen_from", flat=True))
     tried = sum(len(chosen or {}) for chosen in runs)
     return _(
-        "Figures out of sample have been looked at %(n)s times to choose by (%(runs)s runs, "
-        "%(tried)s trials of vectors): each time makes them look a little better than use will be."
+        "Figures out of sample served to choose so far: %(n)s (runs: %(runs)s, trials of vectors: "
+        "%(tried)s). Each time makes them look a little better than use will be."
     ) % {"n": len(runs) + tried, "runs": len(runs), "tried": tried}
 
 

@@ -155,8 +155,8 @@ def test_a_run_counts_how_often_its_kind_of_figure_served_to_choose(client, pets
     first, second = make_run(pets, "cddd"), make_run(pets, "ccdd")
     second.metrics["backbone"] = {**METRICS["backbone"], "chosen_from": {"B": 0.5, "C": 0.4}}
     second.save()
-    assert "looked at 1 times to choose by" in page_of(client, first)
-    assert "looked at 4 times to choose by (2 runs, 2 trials" in page_of(client, second)
+    assert "served to choose so far: 1 (runs: 1, trials of vectors: 0)" in page_of(client, first)
+    assert "served to choose so far: 4 (runs: 2, trials of vectors: 2)" in page_of(client, second)
 
 
 def test_the_curves_say_where_over_fitting_starts(client, pets):
