@@ -71,7 +71,8 @@ def level_facts(clips: np.ndarray, rate: int) -> list[dict[str, Fact]]:
         loud_seconds.
         Noise beneath: above_noise_db (how far the whole lies above what each bin of the spectrum
         has at its quietest; 0 is noise alone, 3 a word as strong as the noise),
-        median_above_noise_db (the same in the middle bin).
+        median_above_noise_db (the same in the middle bin). harmonicity (share of the loud power
+        that repeats with a voice's period, 0 to 1; asked of clips near their noise, else 0).
     """
     channels = np.ascontiguousarray(clips.transpose(0, 2, 1))
     size = min(clips.shape[1], max(1, round(FRAME_SECONDS * rate)))

@@ -43,6 +43,7 @@ chance, times .92 where it falls by 6 dB an octave), how far bins jump from fram
 steady vowel may keep one of them, rarely all."""
 
 DROWNED_DB = 4.77
+DROWNED_HARMONICITY = 1 - 10 ** (-DROWNED_DB / 10)
 DROWNED_ROUGHNESS = 0.76
 DROWNED_SWAY = 5.0
 DROWNED_SECONDS = 0.4
@@ -50,7 +51,9 @@ DROWNED_SECONDS = 0.4
 where it is twice as strong (3 dB more, for what the estimate is off by). A steady tone 3 dB above
 the noise of its bin makes the bin jump .76 times as much as noise does (Rician; by simulation), so
 what jumps less is a voice or a tone that fills its bins without a pause. Words move bands 5 to
-16 times as much as noise; what does so is heard above it. In less than 0.4 s a vowel may fill some
+16 times as much as noise; what does so is heard above it. Where more than two thirds of the loud
+power repeat with a voice's period, that alone is twice as strong as all else: a vowel that fills
+the clip is no noise. In less than 0.4 s a vowel may fill some
 bins; then half of them must be drowned as well."""
 
 CLIPPED_SHARE = 0.001
@@ -109,9 +112,8 @@ def check_sound(
     facts : mapping of str to object
         What `mlcore.sounds.measure_sound` measured: dbfs, loud_db, noise_floor_db,
         frame_range_db, spectral_change_db, spectral_flatness, sway, loud_sway, loud_evenness,
-        loud_roughness, loud_seconds, above_noise_db, median_above_noise_db, clipped_share,
-        flat_tops,
-        longest_clipped_run, flat_top_share, longest_flat_top,
+        loud_roughness, loud_seconds, above_noise_db, median_above_noise_db, harmonicity,
+        clipped_share, flat_tops, longest_clipped_run, flat_top_share, longest_flat_top,
         edge_start_db, edge_end_db, inner_start_db, inner_end_db,
         onset_start_db, onset_end_db, seconds.
     typical_seconds : float or None
@@ -216,6 +218,7 @@ def _noise(value: Mapping[str, float]) -> SoundDoubt | None:
         names.append("median_above_noise_db")
     above = max(value.get(name, 100.0) for name in names)
     moves = value.get("sway", 0.0) >= DROWNED_SWAY
+    moves |= value.get("harmonicity", 0.0) > DROWNED_HARMONICITY
     if above < DROWNED_DB and rough > DROWNED_ROUGHNESS and not moves:
         score = 0.5 + 0.3 * (1.0 - max(0.0, above) / DROWNED_DB)
         words = f"If there is a word, it is drowned: the clip is {above:.0f} dB above its noise."

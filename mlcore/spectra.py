@@ -28,12 +28,19 @@ QUIETEST_SHARE = 0.05
 #: doi:10.1109/89.928915): even in speech without a pause, each bin is free of it for a while.
 NOISE_SHARE = 0.1
 
+#: Of clips less than this above their noise, in dB, it is asked how much of them is a voice.
+VOICE_ASKED_DB = 6.0
+
+#: Pitches that are looked for, in Hz; two periods of the lowest fill the 40 ms of two frames.
+PITCH_HERTZ = (70, 400)
+
 #: Share of the power that lies below the fact `bandwidth_hz`.
 BANDWIDTH_SHARE = 0.99
 
 SPECTRAL_FACTS = (
     "spectral_flatness", "bandwidth_hz", "spectral_change_db", "sway", "loud_sway",
     "loud_evenness", "loud_roughness", "loud_seconds", "above_noise_db", "median_above_noise_db",
+    "harmonicity",
 )  # fmt: skip
 
 
@@ -54,7 +61,7 @@ def spectral_facts(frames: np.ndarray, levels: np.ndarray, rate: int) -> dict[st
     dict
         An array of n_clips for each of `SPECTRAL_FACTS`, which `levels.level_facts` explains.
     """
-    size = frames.shape[2]
+    whole, size = frames[:, :MOST_SPECTRA], frames.shape[2]
     if size < LEAST_SAMPLES:
         return dict.fromkeys(SPECTRAL_FACTS, np.zeros(len(frames)))
     if frames.shape[1] > MOST_SPECTRA:
@@ -69,7 +76,11 @@ def spectral_facts(frames: np.ndarray, levels: np.ndarray, rate: int) -> dict[st
     flatness = np.exp(np.add.reduce(np.log(mean), axis=1) / bins) / (total / bins)
     width = np.minimum(below + 1, bins) * (rate / size)
     changes = _changes(spectra, levels, rate / size)
-    found = (flatness, width, *changes, *_above_noise(spectra, levels))
+    above = _above_noise(spectra, levels)
+    harmonicity = np.zeros(len(frames))
+    for clip in (above[0] < VOICE_ASKED_DB).nonzero()[0]:
+        harmonicity[clip] = _harmonicity(whole[clip], rate)
+    found = (flatness, width, *changes, *above, harmonicity)
     return dict(zip(SPECTRAL_FACTS, found, strict=True))
 
 
@@ -183,6 +194,36 @@ def _noise_power(spectra: np.ndarray) -> np.ndarray:
     place = int(NOISE_SHARE * (frames - 1))
     lowest = np.partition(np.ascontiguousarray(spectra.T), place, axis=1)[:, place]
     return lowest / np.add.reduce(1 / (frames - np.arange(place + 1)))
+
+
+def _harmonicity(frames: np.ndarray, rate: int) -> float:
+    """Return the share of a clip's loud power that repeats with the period of a voice, 0 to 1.
+
+    The autocorrelation at the pitch period, relative to that of the window, is the share of
+    the power that is periodic (Boersma 1993): 1 for a vowel, a half where noise is as strong.
+    What correlates from the start on, before the first zero, is the colour of noise, no pitch.
+    """
+    waves = np.concatenate([frames[:-1], frames[1:]], axis=1)
+    power = np.add.reduce(np.square(waves), axis=1)
+    if not len(waves) or not power.max() > 0:
+        return 0.0
+    loud = power >= power.max() * 10 ** (-LOUD_RANGE_DB / 10)
+    waves, power, size = waves[loud], power[loud], waves.shape[1]
+    shortest, longest = round(rate / PITCH_HERTZ[1]), min(size - 1, round(rate / PITCH_HERTZ[0]))
+    window = np.hanning(size)
+    correlation = _autocorrelation(waves * window, longest) / _autocorrelation(window, longest)
+    correlation = correlation / correlation[:, :1]
+    is_pitch = np.logical_or.accumulate(correlation < 0, axis=1)
+    is_pitch[:, :shortest] = False
+    periodic = np.where(is_pitch, correlation, 0).max(axis=1)
+    return float(np.minimum(periodic, 1) @ power / np.add.reduce(power))
+
+
+def _autocorrelation(waves: np.ndarray, longest: int) -> np.ndarray:
+    """Return the autocorrelation along the last axis, at lags from 0 to the longest."""
+    size = waves.shape[-1]
+    spectra = np.fft.rfft(waves, 2 * size)
+    return np.fft.irfft(np.square(np.abs(spectra)), 2 * size)[..., : longest + 1]
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from scipy.signal import lfilter
 
+from mlcore.levels import level_facts
 from mlcore.sound_checks import TIGHT_SHARE, SoundDoubt, check_sound, tight_share
 from mlcore.sounds import measure_sound
 
@@ -156,6 +157,41 @@ def test_a_word_without_a_pause_is_drowned_by_noise_alone(slope: float) -> None:
         noise = sound.std() * coloured_noise(slope, len(sound), seed=seed)
         assert "silent_audio" in kinds(doubts_about(sound + noise))
         assert "silent_audio" not in kinds(doubts_about(sound))
+
+
+def voice(pitch: float, *, seed: int) -> np.ndarray:
+    """A quarter of a second of a vowel of power about 1 whose pitch and loudness waver."""
+    time = np.arange(RATE // 4) / RATE
+    phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.06 * np.sin(2 * np.pi * 7 * time))) / RATE
+    starts = np.random.default_rng(seed).uniform(0, 6, 8)
+    sound = sum(np.sin(h * phase + start) / h for h, start in enumerate(starts, 1))
+    return sound / sound.std() * (1 + 0.3 * np.sin(2 * np.pi * 15 * time))
+
+
+@pytest.mark.parametrize("pitch", [90.0, 140.0, 240.0])
+@pytest.mark.parametrize("noise", [0.2, 0.5, 1.0])
+def test_the_share_of_a_voice_in_noise_is_measured(pitch: float, noise: float) -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        sound = 0.1 * (voice(pitch, seed=seed) + noise * rng.normal(size=RATE // 4))
+        (facts,) = level_facts(sound.astype(np.float32)[None, :, None], RATE)
+        assert facts["harmonicity"] == pytest.approx(1 / (1 + noise**2), abs=0.07)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_noise_of_any_colour_has_no_voice(slope: float) -> None:
+    for seed in range(4):
+        sound = 0.1 * coloured_noise(slope, RATE // 2, seed=seed)
+        (facts,) = level_facts(sound.astype(np.float32)[None, :, None], RATE)
+        assert facts["harmonicity"] < 0.5
+
+
+def test_a_voice_that_fills_the_clip_is_not_called_drowned() -> None:
+    """Bins that jump and never fall silent: what a vowel of an eighth of a second may have."""
+    facts = {"seconds": 0.2, "above_noise_db": 3.0, "median_above_noise_db": 2.0, "loud_db": -20.0}
+    facts |= {"loud_roughness": 0.9, "sway": 2.0, "loud_sway": 2.0, "spectral_flatness": 0.1}
+    assert kinds(check_sound({**facts, "harmonicity": 0.5})) == ["silent_audio"]
+    assert kinds(check_sound({**facts, "harmonicity": 0.8})) == []
 
 
 def test_strong_hum_under_a_word_hides_nothing() -> None:
