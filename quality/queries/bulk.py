@@ -64,6 +64,13 @@ def in_test(flags: QuerySet[Flag]) -> int:
     return flags.filter(Exists(items)).count()
 
 
+def without_proposal(flags: QuerySet[Flag], *, proposed: Action | None) -> int:
+    """Count the flags where model and neighbours suggest different classes."""
+    if proposed != Action.RELABEL:
+        return 0
+    return flags.filter(evidence__has_key="apart").count()
+
+
 def lowest_likely(dataset: Dataset, kind: str) -> float:
     """Return the score from which on flags are likely; a line to begin with."""
     likely = open_flags(dataset, kind).filter(is_likely=True).order_by("score")

@@ -97,13 +97,16 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
     sample, job = queries.open_sample(dataset, row.name), open_job(dataset, services.KIND)
     line = sample.least_score if sample else _line(request, dataset, row)
     flags = queries.above(dataset, row.name, line)
+    n, unclear = flags.count(), queries.without_proposal(flags, proposed=row.bulk)
     return {
         "dataset": dataset,
         "section": "review",
         "kind": row,
         "size": queries.SAMPLE,
         "line": line,
-        "above": flags.count(),
+        "above": n,
+        "unclear": unclear,
+        "proposed": n - unclear,
         "touching_test": queries.in_test(flags),
         "sample": sample,
         "said": queries.judged(sample, proposed=row.bulk) if sample else None,

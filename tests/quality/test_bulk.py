@@ -189,16 +189,20 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     page = client.post(url, {"step": "draw", "least_score": "0.1"}, follow=True).content.decode()
     assert "Sample: 0 of 20 judged" in page
     sample = Bulk.objects.get()
+    unclear = Flag.objects.exclude(pk__in=sample.sample).first()
+    unclear.evidence["apart"] = {"model": "fox", "neighbours": "dog"}
+    unclear.save()
     shown = client.get(queue).context["flag"]
     assert shown.pk in sample.sample
     judge(sample, kept=1)
     page = client.get(url).content.decode()
     assert "19 as proposed" in page
-    assert "Relabel the other 10 as suggested" in page
+    assert "Relabel the other 9 as suggested" in page
+    assert "1 more stays open" in page
     assert client.post(url, {"step": "undo"}).status_code == 422
     client.post(url, {"step": "decide"})
     job = dataset.jobs.get()
     carried_out(sample, job.pk)
     page = client.get(url).content.decode()
-    assert "10 decided" in page
+    assert "9 decided" in page
     assert "Undo all of it" in page
