@@ -18,6 +18,7 @@ from quality.services import (
     models,
     present_system,
     runs,
+    scoring,
     taking_back,
     withdrawing,
 )
@@ -57,6 +58,12 @@ def prove(self: Task, job_id: int) -> None:
 def bulk_decision(self: Task, job_id: int) -> None:
     """Decide all flags above a score, or take that back."""
     jobs.carry_out(job_id, bulk.carry_out, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.score", bind=True)
+def score(self: Task, job_id: int) -> None:
+    """Measure runs and comparisons by what success means now."""
+    jobs.carry_out(job_id, scoring.score, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.package_model", bind=True)

@@ -20,6 +20,7 @@ from quality.views import (
     review,
     runs,
     splits,
+    success,
     versions,
     ways_back,
 )
@@ -30,6 +31,7 @@ urlpatterns = [
     path("d/<slug:slug>/", overview.overview, name="overview"),
     path("d/<slug:slug>/uploads/<int:pk>/take-back/", ways_back.take_back, name="take_back"),
     path("d/<slug:slug>/settings/delete/", ways_back.delete_dataset, name="delete_dataset"),
+    path("d/<slug:slug>/settings/success/", success.success, name="success"),
     path("d/<slug:slug>/withdraw/", ways_back.withdraw, name="withdraw"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),

@@ -87,6 +87,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:try_webhook": (OWNERS, "post"),
     "labeling:remove_webhook": (OWNERS, "post"),
     "labeling:settings": (LEADS, "get"),
+    "quality:success": (LEADS, "get"),
     "labeling:retraining": (LEADS, "post"),
     "labeling:change_classes": (LEADS, "post"),
     "labeling:add_classes": (LEADS, "post"),

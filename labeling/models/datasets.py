@@ -34,6 +34,12 @@ class Dataset(models.Model):
     task_card = models.JSONField(
         default=dict, blank=True, help_text="user, purpose, success: free text by heading"
     )
+    success = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="metric, positive, precision, costs and shares by class id, reason, volume a "
+        "day, seconds a case; empty: accuracy",
+    )
     answers_wanted = models.PositiveSmallIntegerField(default=1)
     attribute = models.CharField(
         max_length=60, blank=True, help_text="what is declared of annotators, e.g. native language"

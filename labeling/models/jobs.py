@@ -31,6 +31,7 @@ WORDS = {
     "take_back": _("Taking an import back"),
     "cut": _("Cutting to the loudest second"),
     "restore": _("Bringing a version back"),
+    "score": _("Measuring success"),
     "measure_crowd": _("Measuring the crowd"),
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -125,6 +126,13 @@ def describe_dataset(
     dataset.name, dataset.question = name, question
     dataset.task_card, dataset.answers_wanted = dict(task_card), answers_wanted
     dataset.save(update_fields=["name", "question", "task_card", "answers_wanted"])
+    return dataset
+
+
+def choose_success(*, dataset: Dataset, chosen: Mapping[str, Any]) -> Dataset:
+    """Say how success is measured from now on; empty is accuracy, as items are."""
+    dataset.success = dict(chosen)
+    dataset.save(update_fields=["success"])
     return dataset
 
 

@@ -20,6 +20,7 @@ from labeling.forms.datasets import (
 from labeling.forms.notices import WebhookForm
 from labeling.models import Dataset
 from labeling.queries import guidelines, notices
+from labeling.queries.success import choice_of
 from labeling.services import datasets
 
 
@@ -70,6 +71,7 @@ def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: obje
         "retrain_form": RetrainForm(
             initial={"retrain": dataset.retrain, "retrain_after": dataset.retrain_after}
         ),
+        "success": choice_of(dataset),
         "class_forms": [ClassForm(label_class=row) for row in _in_use(dataset)],
         "retired": dataset.classes.filter(retired_at__isnull=False),
         "add_form": AddClassesForm(),

@@ -15,6 +15,7 @@ from labeling.templatetags.figures import decimals, minutes, points, signed
 from quality import arrays
 from quality.models import Comparison
 from quality.queries.runs import arrange
+from quality.queries.success import change_of
 
 NAMED_CLASSES = 2
 CHANGED = ("newly_right", "newly_wrong")
@@ -64,6 +65,7 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
     recalls = _opened(comparison, recall_changes(result))
     return {
         "comparison": comparison,
+        "success": change_of(comparison),
         "result": result,
         "reach": scale_reach(result["low"], result["high"]),
         "before_matrix": arrange(*_only(classes, before, seen), link=_link(comparison, "before")),

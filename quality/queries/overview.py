@@ -25,6 +25,7 @@ from labeling.models import (
 )
 from labeling.queries import job_outlook
 from labeling.queries.rounds import rounds_of
+from labeling.queries.success import choice_of
 from quality.models import Flag
 from quality.queries.comparisons import comparison_of, scale_reach
 from quality.queries.flags import (
@@ -38,6 +39,7 @@ from quality.queries.flags import (
 )
 from quality.queries.imbalance import imbalance_of
 from quality.queries.runs import newest_done
+from quality.queries.success import figure_of
 from quality.queries.tiles import media_url
 from quality.queries.verdict import verdict_of
 
@@ -89,6 +91,7 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
         "comparison": comparison,
         "reach": _reach(comparison.result) if comparison else 0.0,
         "run": run,
+        "success": figure_of(run, choice_of(dataset)) if run else None,
         "verdict": verdict_of(run) if run else None,
         "may_train": run is None and len({label for label, *_rest in spread if label}) > 1,
         "jobs": jobs,

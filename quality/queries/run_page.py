@@ -4,11 +4,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from labeling.queries.success import choice_of
 from mlcore.protocols import Protocol
 from quality.models import Run
 from quality.queries.comparisons import are_few
 from quality.queries.leaked import without_leaks
 from quality.queries.protocols import protocol_words, validation_uses
+from quality.queries.run_difference import earlier_runs
 from quality.queries.runs import (
     Matrix,
     arrange,
@@ -17,6 +19,7 @@ from quality.queries.runs import (
     newest_imported,
     state_of,
 )
+from quality.queries.success import SuccessCard, success_card
 from quality.queries.verdict import verdict_of
 
 
@@ -36,6 +39,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "few_groups": are_few(metrics.get("accuracy", {})),
         "leaks": without_leaks(run) if run.finished_at else None,
         "uses": validation_uses(run) if metrics and not run.is_imported else "",
+        "success": _success(run) if metrics else None,
         "verdict": verdict_of(run) if metrics and not run.is_imported else None,
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
@@ -113,6 +117,18 @@ def _scores(run: Run) -> list[dict[str, Any]]:
         title = _("Present system (run %(number)s)") % {"number": present.number}
         rows.append({"title": title, **present.metrics["accuracy"]})
     return rows
+
+
+def _success(run: Run) -> SuccessCard | None:
+    if choice_of(run.dataset) is None:
+        return None
+    present = None if run.is_imported else newest_imported(run.dataset)
+    others = [(_("Run %(n)s, v%(v)s") % {"n": other.number, "v": other.version.number}, other)
+              for other in earlier_runs(run)[:1]]  # fmt: skip
+    if present and present not in [other for _title, other in others]:
+        title = _("Present system (run %(number)s)") % {"number": present.number}
+        others.append((title, present))
+    return success_card(run, others=others)
 
 
 def _scores_so_far(detail: dict[str, Any]) -> list[dict[str, Any]]:

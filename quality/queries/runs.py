@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, Job, JobState
 from labeling.queries.datasets import listed
+from labeling.queries.success import Choice
 from quality.models import Run, TestOpening
+from quality.queries.success import Figure, figure_of
 
 MOST_CONFUSED = 6
 ITEMS_BELOW_MATRIX = 14
@@ -103,10 +105,11 @@ class State:
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A row of the list of runs."""
+    """A row of the list of runs; `success` is the chosen metric, if one was chosen."""
 
     run: Run
     state: State
+    success: Figure | None = None
 
 
 def state_of(run: Run) -> State:
@@ -130,9 +133,9 @@ def state_of(run: Run) -> State:
     return State(_("Not finished"), "warn")
 
 
-def with_state(run: Run) -> ListedRun:
+def with_state(run: Run, choice: Choice | None = None) -> ListedRun:
     """A run as a row of the list."""
-    return ListedRun(run, state_of(run))
+    return ListedRun(run, state_of(run), figure_of(run, choice))
 
 
 def live_detail(run: Run) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from labeling.services.jobs import Refused, Work
 from quality import arrays
 from quality.models import Comparison, Run
 from quality.queries.changes import work_between
-from quality.services import figures
+from quality.services import figures, scoring
 from quality.services.copies import groups_kept
 from quality.services.material import Material, read_material
 from quality.services.runs import count_opening, dataset_of, predict_rows, run_version
@@ -53,6 +53,7 @@ def prove(work: Work) -> dict[str, Any]:
         raise Refused("The two versions share no item that both could be judged on.")
     result = _result(judged, comparison, is_on_test=is_on_test)
     _finish(work, comparison, result, opened=is_on_test)
+    scoring.score_comparison(comparison)
     return {**headline(result), "comparison": comparison.pk, "unchanged": False}
 
 

@@ -24,7 +24,7 @@ from mlcore.files import sha256_of
 from quality import arrays
 from quality.models import Run
 from quality.queries.runs import newest_done
-from quality.services import copies, figures
+from quality.services import copies, figures, scoring
 from quality.services.material import Material, read_material
 
 MOST_PROBLEMS_KEPT = 1_000  # in the job's result; all are counted
@@ -191,6 +191,7 @@ def _keep(
     seen = told.probabilities.copy()
     seen[~material.is_learned] = np.nan
     arrays.save_run(run, {"probabilities": seen, "kept_test_probabilities": test})
+    metrics |= {"success": scoring.success_of(run, material)}
     run.metrics, run.finished_at = metrics, timezone.now()
     run.save(update_fields=["metrics", "finished_at"])
     return run

@@ -16,7 +16,7 @@ from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
 from quality.queries.protocols import scheme_asked, scheme_of
-from quality.services import copies, figures
+from quality.services import copies, figures, scoring
 from quality.services.features import backbones_of, choose_backbone, features_of
 from quality.services.learning import order_round, read_pool
 from quality.services.live import LiveTraining
@@ -111,6 +111,7 @@ def open_test(work: Work, run: Run) -> None:
     groups = copies.groups_kept(run, material)
     run.metrics["test"] = figures.accuracy(correct, groups[judged])
     run.metrics["test_opened_by"] = work.job.pk
+    run.metrics["success"] = scoring.success_of(run, material)
     with transaction.atomic():
         work.hold()
         Run.objects.filter(pk=run.pk).update(metrics=run.metrics)
@@ -288,6 +289,7 @@ def _train(
     )
     facts |= {"n": len(seen), "asked": int((found.folds >= 0).sum())}
     facts |= {"unreadable": int((~is_readable).sum()), "seed": protocol.seed}
+    facts |= {"success": scoring.success_of(run, material)}
     return _end(work, run, {**metrics, **facts, "seconds": round(time.monotonic() - started, 1)})
 
 

@@ -13,6 +13,7 @@ from labeling import access, tasks
 from labeling.export import Rows, as_csv
 from labeling.models import Dataset, User
 from labeling.queries import job_outlook
+from labeling.queries.success import choice_of
 from labeling.services import jobs
 from labeling.views.downloads import file_response
 from quality import frozen
@@ -33,11 +34,13 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = access.dataset_for(request.user, slug)
     job = queries.open_job(dataset, "train", "prove")
     ended = None if job else queries.last_ended_job(dataset, "train")
+    choice = choice_of(dataset)
     context = {
         "dataset": dataset,
         "section": "runs",
         "has_items": dataset.items.exists(),
-        "runs": [queries.with_state(run) for run in queries.runs_of(dataset)],
+        "success": choice,
+        "runs": [queries.with_state(run, choice) for run in queries.runs_of(dataset)],
         "job": job,
         "ended": ended,
         "can_train": access.role_in(request.user, dataset) in access.LEADS,

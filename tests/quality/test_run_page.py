@@ -20,7 +20,8 @@ from tests.quality.words import make_words
 pytestmark = pytest.mark.django_db
 INTERVAL = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 4}
 METRICS = {
-    "accuracy": INTERVAL, "macro_f1": INTERVAL, "baselines": [], "order": [1, 0], "groups": 4,
+    "accuracy": INTERVAL, "macro_f1": INTERVAL,
+    "baselines": [{"title": figures.MAJORITY, **INTERVAL}], "order": [1, 0], "groups": 4,
     "folds": [{"accuracy": 0.5, "n": 2, "epochs": 1}, {"accuracy": 0.5, "n": 2, "epochs": 2}],
     "curves": [
         {"loss": [float(n)], "accuracy": [0.5], "val_loss": [None], "val_accuracy": [None]}

@@ -1,0 +1,185 @@
+"""Success chosen on the task card: kept, measured on every run, said first on every page."""
+
+import numpy as np
+import pytest
+from django.urls import reverse
+
+from labeling.forms.success import SuccessForm
+from labeling.models import Job, LabelClass, Role
+from labeling.queries.success import choice_of
+from labeling.services import datasets, jobs
+from quality import arrays
+from quality.models import Comparison, Run
+from quality.queries.success import change_of
+from quality.services import scoring
+from tests.factories import make_dataset, make_item, make_member
+from tests.quality.test_run_page import make_run, page_of
+from tests.quality.test_run_page import pets as _pets
+
+pytestmark = pytest.mark.django_db
+pets = _pets
+
+
+def choose(dataset, **sent):
+    """Fill the form in; `share_cat` and `cost_cat_dog` name fields by class."""
+    names = {row.name: str(row.pk) for row in dataset.classes.all()}
+    named = {"_".join(names.get(part, part) for part in name.split("_")): value
+             if name != "positive" else names[value] for name, value in sent.items()}  # fmt: skip
+    named = {"macro_f1" if name == "" else name: value for name, value in named.items()}
+    form = SuccessForm(named, dataset=dataset)
+    if form.is_valid():
+        datasets.choose_success(dataset=dataset, chosen=form.chosen())
+    return form
+
+
+def rescore(dataset):
+    job = jobs.open_job(kind="score", dataset=dataset)
+    jobs.carry_out(job.pk, scoring.score)
+    return Job.objects.get(pk=job.pk)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"metric": "recall", "precision": 0.9}, "Choose the class"),
+        ({"metric": "recall", "positive": "cat"}, "least precision"),
+        ({"metric": "accuracy", "share_cat": 0.5, "share_dog": 0.6}, "must add to 1"),
+        ({"metric": "accuracy", "share_cat": 0.5}, "must add to 1"),
+        ({"metric": "roc_auc", "positive": "cat", "share_dog": 1}, "Production must have “cat”"),
+        ({"metric": "cost", "cost_cat_dog": 0, "cost_dog_cat": 0}, "a cost above 0"),
+        ({"metric": "accuracy", "share_cat": "nan"}, "Enter a number"),
+        ({"metric": "accuracy", "share_cat": -1, "share_dog": 2}, "greater than or equal to 0"),
+        ({"metric": "best"}, "not one of the available choices"),
+    ],
+)
+def test_a_choice_that_cannot_be_measured_is_refused_and_nothing_kept(pets, sent, words):
+    form = choose(pets, **sent)
+    assert words in str(form.errors)
+    pets.refresh_from_db()
+    assert pets.success == {}
+
+
+def test_what_was_chosen_is_shown_again_and_can_be_taken_back(pets):
+    choose(pets, metric="cost", cost_cat_dog=5, share_cat=0.1, share_dog=0.9, reason="dogs bite")
+    pets.refresh_from_db()
+    shown = SuccessForm(dataset=pets)
+    cat, dog = pets.classes.all()
+    assert shown.initial[f"cost_{cat.pk}_{dog.pk}"] == 5
+    assert shown.initial[f"cost_{dog.pk}_{cat.pk}"] == 1
+    assert shown.initial[f"share_{cat.pk}"] == pytest.approx(0.1)
+    choose(pets, metric="")
+    assert choice_of(pets) is None
+
+
+def test_thirds_in_hundredths_add_to_one():
+    dataset = make_dataset(classes=("a", "b", "c"))
+    assert not choose(dataset, metric="accuracy", share_a=0.33, share_b=0.33, share_c=0.34).errors
+    dataset.refresh_from_db()
+    assert sum(dataset.success["shares"].values()) == pytest.approx(1)
+
+
+def test_many_classes_have_one_cost_each_instead_of_a_matrix():
+    dataset = make_dataset(classes=tuple("abcdefghi"))
+    form = choose(dataset, metric="cost", cost_a=7)
+    assert not form.errors
+    assert [len(row["cells"]) for row in form.cost_rows()] == [1] * 9
+    costs = scoring._cost_matrix(choice_of(dataset), list("abcdefghi"))
+    assert costs[0].tolist() == [0] + [7] * 8
+    assert costs[1].tolist() == [1, 0] + [1] * 7
+
+
+def test_runs_are_measured_again_by_what_is_chosen_with_production_shares(pets):
+    run = make_run(pets, "cddd")  # of two cats one is found, of two dogs both
+    choose(pets, metric="accuracy", share_cat=0.1, share_dog=0.9)
+    assert rescore(pets).result == {"runs": 1, "comparisons": 0}
+    run.refresh_from_db()
+    kept = run.metrics["success"]
+    assert kept["value"] == pytest.approx(0.1 * 0.5 + 0.9 * 1)
+    assert kept["low"] < kept["value"] < kept["high"]
+
+
+def test_a_renamed_class_keeps_its_figures(pets):
+    run = make_run(pets, "cddd")
+    choose(pets, metric="roc_auc", positive="cat")
+    rescore(pets)
+    LabelClass.objects.filter(dataset=pets, name="cat").update(name="kitten")
+    run.refresh_from_db()
+    assert run.metrics["success"]["by"] == choice_of(pets).by
+    assert "ROC AUC of “kitten”" in choice_of(pets).title
+
+
+def test_a_class_that_a_run_never_saw_is_said_instead_of_a_figure(pets, client):
+    run = make_run(pets, "cddd")
+    datasets.add_classes(dataset=pets, names=["fish"])
+    choose(pets, metric="accuracy", share_cat=0.5, share_dog=0.3, share_fish=0.2)
+    rescore(pets)
+    run.refresh_from_db()
+    assert "There are no predictions of the class “fish”" in page_of(client, run)
+
+
+def test_every_page_speaks_of_the_choice_first_and_keeps_the_accuracy_beside_it(client, pets):
+    run = make_run(pets, "cddd")
+    before = page_of(client, run)
+    assert "Choose another measure of success" in before
+    page = reverse("quality:success", args=["pets"])
+    cat = pets.classes.get(name="cat").pk
+    sent = {"metric": "recall", "positive": cat, "precision": "0.9", "reason": "cats hide"}
+    assert client.post(page, {**sent, "precision": "2"}).status_code == 422
+    assert client.post(page, sent).status_code == 302
+    assert "not measured yet" in client.get(f"/d/pets/runs/{run.number}/").content.decode()
+    jobs.carry_out(Job.objects.get(kind="score").pk, scoring.score)
+    title = "Recall of “cat” at a precision of .900 or more"
+    shown = client.get(f"/d/pets/runs/{run.number}/").content.decode()
+    assert shown.index(title) < shown.index('id="accuracy-title"')
+    assert "cats hide" in shown
+    for address in ("/d/pets/runs/", "/d/pets/", "/d/pets/settings/"):
+        shown = client.get(address).content.decode()
+        assert title in shown
+        assert "ccuracy" in shown or "settings" in address
+
+
+def test_without_a_choice_pages_stay_as_they_were(client, pets):
+    run = make_run(pets, "cddd")
+    assert 'id="success-title"' not in page_of(client, run)
+    assert "Accuracy, out of sample" in client.get("/d/pets/").content.decode()
+
+
+def test_a_reviewer_cannot_change_how_success_is_measured(client, pets):
+    client.force_login(make_member(pets, Role.REVIEWER))
+    assert client.get(reverse("quality:success", args=["pets"])).status_code == 403
+
+
+def test_a_comparison_says_how_the_chosen_metric_changed(pets):
+    old, new = make_run(pets, "cddc"), make_run(pets, "cddd")
+    given = np.array([0, 0, 1, 1])
+    comparison = Comparison.objects.create(
+        dataset=pets, old=old, new=new, result={"classes": ["cat", "dog"]}
+    )
+    sides = {side: np.asarray(arrays.run_array(run, "probabilities"))
+             for side, run in (("before", old), ("after", new))}  # fmt: skip
+    arrays.save_comparison(comparison.pk, {**sides, "before_given": given})
+    choose(pets, metric="accuracy", share_cat=0.2, share_dog=0.8)
+    rescore(pets)
+    comparison.refresh_from_db()
+    found = change_of(Comparison.objects.select_related("dataset").get(pk=comparison.pk))
+    assert (found["before"], found["after"]) == (".500", ".900")
+    assert found["difference"] == "+40.0 points"
+
+
+def test_a_list_of_runs_asks_as_often_for_many_as_for_few(
+    client, pets, django_assert_max_num_queries
+):
+    choose(pets, metric="macro_f1")
+    client.force_login(make_member(pets, Role.LEAD))
+    make_item(pets, "more", "cat")
+    make_run(pets, "ccddc")
+    with django_assert_max_num_queries(40) as few:
+        client.get("/d/pets/runs/")
+    version = Run.objects.first().version
+    for number in range(2, 12):
+        Run.objects.create(
+            dataset=pets, number=number, version=version, protocol={}, backbone="b",
+            metrics=Run.objects.first().metrics, finished_at=version.created_at,
+        )  # fmt: skip
+    with django_assert_max_num_queries(len(few)):
+        client.get("/d/pets/runs/")
