@@ -160,6 +160,18 @@ class RunPageForm(forms.Form):
     predicted = forms.CharField(required=False, max_length=200)
 
 
+class PracticeForm(forms.Form):
+    """Which class to find, from which probability, on a day of how many cases."""
+
+    at = forms.FloatField(required=False, min_value=0, max_value=1)
+    volume = forms.IntegerField(required=False, min_value=1, max_value=10**9)
+    seconds = forms.FloatField(required=False, min_value=0, max_value=86_400)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["class"] = forms.CharField(required=False, max_length=100)
+
+
 class DecideForm(ButtonForm):
     """A decision as its button sends it: the action, a colon, and what it acts with."""
 

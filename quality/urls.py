@@ -69,6 +69,7 @@ urlpatterns = [
     path("d/<slug:slug>/runs/train/", runs.train, name="train"),
     path("d/<slug:slug>/runs/<int:number>/", runs.run, name="run"),
     path("d/<slug:slug>/runs/<int:number>/live/", runs.run_live, name="run_live"),
+    path("d/<slug:slug>/runs/<int:number>/closer/", runs.closer, name="run_closer"),
     path("d/<slug:slug>/runs/<int:number>/cell/", runs.cell, name="run_cell"),
     path("d/<slug:slug>/runs/<int:number>/predictions.csv", runs.predictions, name="predictions"),
     path("d/<slug:slug>/runs/<int:number>/model/", models.use_model, name="use_model"),

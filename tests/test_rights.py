@@ -200,6 +200,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:run": (REVIEWERS, "get"),
     "quality:run_live": (REVIEWERS, "get"),
     "quality:run_cell": (REVIEWERS, "get"),
+    "quality:run_closer": (REVIEWERS, "get"),
     "quality:predictions": (REVIEWERS, "get"),
     "quality:use_model": (REVIEWERS, "get"),
     "quality:try_model": (REVIEWERS, "post"),

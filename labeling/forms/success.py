@@ -171,7 +171,7 @@ def _cost_name(given: LabelClass, said: LabelClass | None) -> str:
 
 def _initial(told: dict[str, Any]) -> dict[str, Any]:
     initial = {name: value for name, value in told.items() if name not in ("shares", "costs")}
-    initial |= {f"share_{pk}": value for pk, value in told.get("shares", {}).items()}
+    initial |= {f"share_{pk}": round(value, 4) for pk, value in told.get("shares", {}).items()}
     for given, row in told.get("costs", {}).items():
         for said, cost in row.items():
             name = f"cost_{given}" if said == EVERY_OTHER else f"cost_{given}_{said}"

@@ -11,6 +11,7 @@ from mlcore.success import ACCURACY, COST, MACRO_F1, RECALL, ROC_AUC
 
 MEASURED_BY = ("metric", "positive", "precision", "costs", "shares")
 EVERY_OTHER = "*"
+SHARES_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Choice:
         notes = [_("Lower is better.")] if self.metric == COST else []
         if self.shares:
             told = sorted(self.shares.items(), key=lambda pair: -pair[1])
-            listed = ", ".join(f"{name} {share(value)}" for name, value in told[:4])
-            listed += ", …" if len(told) > 4 else ""
-            notes.append(_("Items weigh as in production: %s.") % listed)
+            listed = ", ".join(f"“{name}” {share(value)}" for name, value in told[:SHARES_NAMED])
+            listed += ", …" if len(told) > SHARES_NAMED else "."
+            notes.append(_("Items weigh as in production: %s") % listed)
         return " ".join(notes)
 
 

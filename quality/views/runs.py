@@ -17,9 +17,11 @@ from labeling.queries.success import choice_of
 from labeling.services import jobs
 from labeling.views.downloads import file_response
 from quality import frozen
-from quality.forms import RunPageForm, TrainForm
+from quality.forms import PracticeForm, RunPageForm, TrainForm
 from quality.models import Run
 from quality.queries import runs as queries
+from quality.queries.judged import judged_of
+from quality.queries.practice import practice_of, surprises_of
 from quality.queries.protocols import can_go_by_time, scheme_of
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
@@ -114,6 +116,20 @@ def _cell_context(row: Run, given: str, predicted: str) -> dict[str, Any]:
         "url": queries.items_url(row, given=given, predicted=predicted),
         "may_lead": row.dataset.viewer_role in access.LEADS,
     }
+
+
+@login_required
+def closer(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """What a finished run means in practice; fetched after its page, and as somebody asks."""
+    row = _run(request, slug, number)
+    form = PracticeForm(request.GET)
+    form.is_valid()  # what makes no sense counts as not asked
+    context: dict[str, Any] = {"dataset": row.dataset, "run": row, "classes": row.classes}
+    if row.finished_at:
+        judged = judged_of(row)
+        context["practice"] = practice_of(row, judged, form.cleaned_data)
+        context["surprises"] = surprises_of(row, judged)
+    return render(request, "quality/_run_closer.html", context)
 
 
 @login_required

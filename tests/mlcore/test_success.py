@@ -20,6 +20,7 @@ from mlcore.success import (
     RECALL,
     ROC_AUC,
     Success,
+    act,
     best_threshold,
     difference,
     measure,
@@ -190,3 +191,19 @@ def _drawn(n_groups, size, rng):
     score = 1.5 * labels + rng.normal(0, 0.5, n_groups)[groups] + rng.normal(size=len(groups))
     chance = 1 / (1 + np.exp(1 - score))
     return {"labels": labels, "probabilities": np.stack([1 - chance, chance], 1), "groups": groups}
+
+
+@given(predictions(), st.floats(0, 1), st.booleans())
+def test_acting_calls_out_what_caught_and_false_alarms_make_together(drawn, at, weighed):
+    labels, probabilities, groups, shares = drawn
+    shares = shares if weighed else None
+    found = act(labels, probabilities[:, 1] >= at, groups=groups, positive=1, shares=shares)
+    together = found.caught.value * found.positive_share
+    together += found.false.value * (1 - found.positive_share)
+    assert together == pytest.approx(found.called.value)
+    for share in (found.caught, found.false, found.called):
+        assert 0 <= share.low <= share.value <= share.high <= 1
+    if weighed:
+        right = probabilities[labels == 1, 1] >= at
+        assert found.caught.value == pytest.approx(right.mean())
+        assert found.positive_share == shares[1]
