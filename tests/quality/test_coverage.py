@@ -47,6 +47,17 @@ def test_what_is_short_is_listed_with_how_many_are_missing_and_opens_browse(regi
     assert len(shown.context["tiles"]) == 10
 
 
+def test_a_value_that_others_will_outgrow_is_told_from_a_gap(regions: Dataset):
+    declare(regions, "region=north: 60 %\nregion=south: 40 %")
+    client = Client()
+    client.force_login(make_member(regions, Role.LEAD))
+    page = client.get(reverse("quality:checks", args=["regions"])).text
+    assert "within chance" not in page
+    declare(regions, "region=north: 79 %\nregion=west: 10 %")
+    page = client.get(reverse("quality:checks", args=["regions"])).text
+    assert "enough until the others grow" in page
+
+
 def test_a_share_that_chance_explains_is_no_gap(regions: Dataset):
     declare(regions, "region=north: 82 %")
     (line,) = coverage_of(regions)
