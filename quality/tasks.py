@@ -12,6 +12,7 @@ from quality.queries.runs import datasets_to_check
 from quality.services import (
     bulk,
     compare,
+    contributions,
     cutting,
     deleting,
     flags,
@@ -64,6 +65,12 @@ def bulk_decision(self: Task, job_id: int) -> None:
 def score(self: Task, job_id: int) -> None:
     """Measure runs and comparisons by what success means now."""
     jobs.carry_out(job_id, scoring.score, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.contributions", bind=True)
+def contribute(self: Task, job_id: int) -> None:
+    """Measure what each kind of change between two versions contributed."""
+    jobs.carry_out(job_id, contributions.contribute, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.package_model", bind=True)

@@ -79,6 +79,11 @@ urlpatterns = [
     path("d/<slug:slug>/before-after/", compare.before_after, name="before_after"),
     path("d/<slug:slug>/before-after/prove/", compare.prove, name="prove"),
     path(
+        "d/<slug:slug>/before-after/<int:pk>/contributions/",
+        compare.contributions,
+        name="contributions",
+    ),
+    path(
         "d/<slug:slug>/before-after/<int:pk>/<str:which>/",
         compare.changed_items,
         name="changed_items",

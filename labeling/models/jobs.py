@@ -24,6 +24,7 @@ WORDS = {
     "detect": _("Checks"),
     "prove": _("Before/After"),
     "bulk": _("Deciding many at once"),
+    "contributions": _("What each change contributed"),
     "delete_dataset": _("Deleting a dataset"),
     "package_model": _("Making the model file"),
     "try_model": _("Trying the model"),

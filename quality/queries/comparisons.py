@@ -8,6 +8,7 @@ import numpy as np
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labeling.models import Dataset, Version
 from labeling.services.versions import read_manifest
@@ -23,6 +24,14 @@ SIDES = ("before", "after")
 # Groups, counted as if they were of equal size, below which limits are wide and rough
 # (Cameron, Gelbach and Miller 2008, doi:10.1162/rest.90.3.414).
 FEW_GROUPS = 5
+PARTS = {
+    "relabelled": gettext_lazy("Labels changed"),
+    "given": gettext_lazy("Labels given or taken away"),
+    "added": gettext_lazy("Items added"),
+    "left_out": gettext_lazy("Items left out"),
+    "moved": gettext_lazy("Moved between splits"),
+    "file": gettext_lazy("Files replaced"),
+}
 SECONDS_AN_HOUR = 3600
 BY_CHANCE = 0.05  # of 95 % limits miss the truth
 MANY = 5  # classes; with fewer, one in twenty is none
@@ -84,6 +93,7 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
         "tests_differ": is_clear(result) != (result["mcnemar"] < BY_CHANCE),
         "words": in_words(result, recalls),
         "rates": gain_rates(result),
+        **_contributions(result),
     }
 
 
@@ -203,6 +213,20 @@ def _rate(result: dict[str, Any], spent: float, *, words: str) -> dict[str, Any]
     places = 1 if max(map(abs, values.values())) >= 1 else 3
     told = {name: signed(value, places) for name, value in values.items()}
     return {"words": words, "is_clear": is_clear(result), "told": told, "spent": spent}
+
+
+def _contributions(result: dict[str, Any]) -> dict[str, Any]:
+    """What each kind of change contributed, largest gain first, if that was measured."""
+    told = [row for row in result.get("contributions", []) if "refused" not in row]
+    rows = [row | {"is_clear": is_clear(row)} for row in told]
+    rows.sort(key=lambda row: -row["difference"])
+    rows += [row for row in result.get("contributions", []) if "refused" in row]
+    reach = scale_reach(
+        min((row["low"] for row in told), default=0.0),
+        max((row["high"] for row in told), default=0.0),
+    )
+    parts = [row | {"words": PARTS[row["kind"]]} for row in rows]
+    return {"parts": parts, "parts_reach": reach}
 
 
 def scale_reach(low: float, high: float) -> float:

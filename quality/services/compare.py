@@ -97,15 +97,7 @@ def _on_test(work: Work, comparison: Comparison, material: tuple[Material, Mater
     Neither learned from these items, nor from the same bytes under another key.
     """
     old, new = material
-    sealed_keys = {old.keys[row] for row in np.flatnonzero(old.is_judged)}
-    sealed_hashes = {old.hashes[row] for row in np.flatnonzero(old.is_judged)}
-    is_copy = np.array([sha256 in sealed_hashes for sha256 in old.hashes])
-    held_back = np.array(
-        [
-            key in sealed_keys or sha256 in sealed_hashes
-            for key, sha256 in zip(new.keys, new.hashes, strict=True)
-        ]
-    )
+    is_copy, is_held_back = held_back(old, old), held_back(old, new)
     before = predict_rows(
         work, comparison.old, learned=old, of=old, rows=old.is_judged, without=is_copy
     )
@@ -113,12 +105,20 @@ def _on_test(work: Work, comparison: Comparison, material: tuple[Material, Mater
         after = before
     else:
         after = predict_rows(
-            work, comparison.new, learned=new, of=old, rows=old.is_judged, without=held_back
+            work, comparison.new, learned=new, of=old, rows=old.is_judged, without=is_held_back
         )
     return _judge(
         comparison, material, before=before, after=after,
-        held_back=int((held_back & new.is_learned).sum()),
+        held_back=int((is_held_back & new.is_learned).sum()),
     )  # fmt: skip
+
+
+def held_back(old: Material, later: Material) -> np.ndarray:
+    """Return which items of a version no head may learn: judged ones, and the same bytes."""
+    judged = np.flatnonzero(old.is_judged)
+    keys, hashes = {old.keys[row] for row in judged}, {old.hashes[row] for row in judged}
+    pairs = zip(later.keys, later.hashes, strict=True)
+    return np.array([key in keys or sha256 in hashes for key, sha256 in pairs], dtype=bool)
 
 
 def _out_of_fold(work: Work, comparison: Comparison, material: tuple[Material, Material]) -> Judged:
@@ -156,8 +156,8 @@ def _judge(
     names_later = [later.get(key) for key in old.keys]
     classes = _all_classes(material, names_later)
     sides = {
-        "before": _spread(before, old.classes, classes),
-        "after": _spread(after, new.classes, classes),
+        "before": spread(before, old.classes, classes),
+        "after": spread(after, new.classes, classes),
     }
     given, given_later = _numbers(old.names, classes), _numbers(names_later, classes)
     arrays.save_comparison(
@@ -184,12 +184,12 @@ def _all_classes(material: tuple[Material, Material], names_later: list[str | No
     return list(dict.fromkeys([*old.classes, *new.classes, *sorted(set(named))]))
 
 
-def _spread(values: np.ndarray, own: list[str], classes: list[str]) -> np.ndarray:
+def spread(values: np.ndarray, own: list[str], classes: list[str]) -> np.ndarray:
     """Put a run's columns at the places that its classes have in the common list."""
-    spread = np.zeros((len(values), len(classes)), dtype=np.float32)
-    spread[:, [classes.index(name) for name in own]] = values
-    spread[np.isnan(values).any(axis=1)] = np.nan
-    return spread
+    found = np.zeros((len(values), len(classes)), dtype=np.float32)
+    found[:, [classes.index(name) for name in own]] = values
+    found[np.isnan(values).any(axis=1)] = np.nan
+    return found
 
 
 def _numbers(names: list[str | None], classes: list[str]) -> np.ndarray:

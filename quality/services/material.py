@@ -10,6 +10,7 @@ import numpy as np
 
 from labeling.models import Content, Split, Version
 from labeling.models.items import WITHDRAWN
+from labeling.queries.versions import Line
 from labeling.services.jobs import Refused
 from labeling.services.versions import read_manifest
 
@@ -105,7 +106,11 @@ def learned_splits(splits: Iterable[str]) -> list[str]:
 
 def read_material(version: Version) -> Material:
     """Read a version; classes are those that an item to learn from carries, in the set's order."""
-    lines = list(read_manifest(version))
+    return material_of(version, list(read_manifest(version)))
+
+
+def material_of(version: Version, lines: list[Line]) -> Material:
+    """Read lines as if they were those of a version."""
     for line in lines:
         if line["sha256"] == WITHDRAWN:  # its label still counts in the version, not in a model
             line["label"] = None

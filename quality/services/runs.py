@@ -153,22 +153,41 @@ def final_head(
     without: np.ndarray | None = None,
 ) -> "Head":
     """Return a head that learned all that a run may see; that of the run's version is kept."""
-    from mlcore.protocols import Protocol
-    from mlcore.training import Cancelled, Head, fit_final
+    from mlcore.training import Head
 
     path = arrays.run_folder(run) / "head.npz"
     is_own = without is None and learned.version == run.version
     if is_own and path.exists():
         return Head.load(path)
     seen = learned.is_learned if without is None else learned.is_learned & ~without
-    features = features_of(work, learned, backbone=backbone, rows=seen)
+    groups = copies.groups_kept(run, learned)
+    head = fit_head(work, run, learned=learned, backbone=backbone, rows=seen, groups=groups)
+    if is_own:
+        arrays.save_file(path, head.save)
+    return head
+
+
+def fit_head(
+    work: Work,
+    run: Run,
+    *,
+    learned: Material,
+    backbone: "Backbone",
+    rows: np.ndarray,
+    groups: np.ndarray,
+) -> "Head":
+    """Return a head that learned these rows under the protocol of a run."""
+    from mlcore.protocols import Protocol
+    from mlcore.training import Cancelled, fit_final
+
+    features = features_of(work, learned, backbone=backbone, rows=rows)
     is_readable = ~np.isnan(features).any(axis=1)
     work.progress(message=f"Training the final head of run {run.number}", now=True)
     try:
-        head = fit_final(
+        return fit_final(
             features[is_readable],
-            learned.labels[seen][is_readable],
-            copies.groups_kept(run, learned)[seen][is_readable],
+            learned.labels[rows][is_readable],
+            groups[rows][is_readable],
             n_classes=len(learned.classes),
             protocol=Protocol(**run.protocol),
             should_stop=work.should_stop,
@@ -176,9 +195,6 @@ def final_head(
     except Cancelled:
         work.check()
         raise
-    if is_own:
-        arrays.save_file(path, head.save)
-    return head
 
 
 def refresh_suggestions(work: Work, run: Run) -> int:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access, tasks
-from labeling.models import User
+from labeling.models import Dataset, User
 from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality.forms import VersionsForm
@@ -42,6 +42,7 @@ def before_after(request: HttpRequest, slug: str) -> HttpResponse:
         "openings": openings_of(dataset),
         "can_train": access.role_in(request.user, dataset) in access.LEADS,
         **(queries.comparison_page(comparison) if comparison else {}),
+        **_parts_work(dataset),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/before_after.html", context)
@@ -73,6 +74,40 @@ def prove(request: HttpRequest, slug: str) -> HttpResponse:
     else:
         tasks.send(job)
     return redirect(f"{address}?old={options['old']}&new={options['new']}")
+
+
+def _parts_work(dataset: Dataset) -> dict[str, Any]:
+    """Return the job that measures parts, under way or over."""
+    job = open_job(dataset, "contributions")
+    return {
+        "parts_job": job,
+        "parts_ended": None if job else last_ended_job(dataset, "contributions"),
+        "parts_outlook": job_outlook(job) if job else {},
+    }
+
+
+@login_required
+@require_POST
+def contributions(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Open and send the job that measures what each kind of change contributed."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    comparison = queries.comparison_with(dataset, pk)
+    if comparison is None:
+        raise Http404("no such comparison")
+    person, options = cast(User, request.user), {"comparison": comparison.pk}
+    try:
+        job = jobs.open_job(
+            kind="contributions", dataset=dataset, options=options, by=person, queue="train"
+        )
+    except jobs.JobOpenError:
+        messages.info(request, _("The parts of a comparison are being measured already."))
+    except jobs.Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        tasks.send(job)
+    sides = [comparison.result[side]["version"] for side in ("old", "new")]
+    address = reverse("quality:before_after", args=[slug])
+    return redirect(f"{address}?old={sides[0]}&new={sides[1]}#contributions")
 
 
 @login_required

@@ -4,7 +4,8 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from labeling.management.job_command import JobCommand
-from quality.services import compare
+from quality.models import Comparison
+from quality.services import compare, contributions
 
 
 class Command(JobCommand):
@@ -15,13 +16,24 @@ class Command(JobCommand):
         parser.add_argument("name", help="the dataset's short name, as in its address")
         for side in ("old", "new"):
             parser.add_argument(side, type=_version_number, help="a version: 3 or v3")
+        parser.add_argument(
+            "--parts", action="store_true", help="also what each kind of change contributed"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
         asked = {"old": options["old"], "new": options["new"]}
         job = self.open_job("prove", dataset, options=asked, queue="train")
         result = self.carry_out(job, compare.prove).result
-        self.report(options, result, _in_words(result))
+        words = [_in_words(result)]
+        if options["parts"]:
+            asked = {"comparison": result["comparison"]}
+            job = self.open_job("contributions", dataset, options=asked, queue="train")
+            self.carry_out(job, contributions.contribute)
+            parts = Comparison.objects.get(pk=result["comparison"]).result["contributions"]
+            result = {**result, "parts": parts}
+            words += [_part_in_words(part) for part in parts]
+        self.report(options, result, "\n".join(words))
 
 
 def _version_number(text: str) -> int:
@@ -38,3 +50,11 @@ def _in_words(result: dict[str, Any]) -> str:
         f"{result['after']:.3f}: {100 * result['difference']:+.1f} points "
         f"({100 * result['low']:+.1f} to {100 * result['high']:+.1f}) on {result['n']} {items}"
     )
+
+
+def _part_in_words(part: dict[str, Any]) -> str:
+    told = part.get("refused") or (
+        f"{100 * part['difference']:+.1f} points "
+        f"({100 * part['low']:+.1f} to {100 * part['high']:+.1f})"
+    )
+    return f"  {part['kind']}, {part['items']} items: {told}"
