@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.cache import cache
+
 from labeling import storage
 from labeling.models import Dataset, Version
 
 VERSIONS_SHOWN = 50
+CHANGES_KEPT_SECONDS = 7 * 24 * 3600  # two digests never give another answer
+LINES_A_PAGE = 100_000  # about a second of reading; the next look at the page goes on
 Line = dict[str, Any]
 
 
@@ -56,6 +60,7 @@ class Changes:
     gone: int = 0
     relabelled: int = 0
     moved: int = 0
+    corrected: int = 0  # of those relabelled: had another label before
 
     def __bool__(self) -> bool:
         return bool(self.added or self.gone or self.relabelled or self.moved)
@@ -108,4 +113,24 @@ def changes_between(before: Version, after: Version) -> Changes:
         gone=kinds["left_out"],
         relabelled=kinds["relabelled"] + kinds["labelled"] + kinds["unlabelled"],
         moved=kinds["moved"],
+        corrected=kinds["relabelled"],
     )
+
+
+class Comparing:
+    """Compares neighbours, at most LINES_A_PAGE lines that no earlier page has compared."""
+
+    def __init__(self) -> None:
+        self.left = LINES_A_PAGE
+
+    def of(self, previous: Version | None, version: Version) -> Changes | None:
+        """What changed; None for the first version, and where no lines are left to read."""
+        if previous is None:
+            return None
+        key = f"changes-of-{previous.digest}-{version.digest}"
+        found: Changes | None = cache.get(key)
+        if found is None and self.left > 0:
+            self.left -= previous.items + version.items
+            found = changes_between(previous, version)
+            cache.set(key, found, CHANGES_KEPT_SECONDS)
+        return found

@@ -2,7 +2,6 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.cache import cache
 from django.http import FileResponse, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -10,15 +9,11 @@ from django.views.decorators.http import require_POST
 
 from labeling import access, tasks
 from labeling.forms.versions import FreezeForm, TagForm
-from labeling.models import Version
 from labeling.queries import versions as queries
 from labeling.services import jobs, restoring
 from labeling.services import versions as services
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from labeling.storage import DiskFullError
-
-CHANGES_KEPT_SECONDS = 7 * 24 * 3600  # two digests never give another answer
-LINES_A_PAGE = 100_000  # about a second of reading; the next look at the page goes on
 
 
 @login_required
@@ -26,7 +21,7 @@ def versions(request: access.MemberRequest, slug: str) -> HttpResponse:
     """List the versions, each with what changed since the one before it."""
     dataset = access.dataset_for(request.user, slug)
     found = queries.versions_of(dataset)
-    changes = _Comparing()
+    changes = queries.Comparing()
     context = {
         "dataset": dataset,
         "section": "versions",
@@ -40,24 +35,6 @@ def versions(request: access.MemberRequest, slug: str) -> HttpResponse:
         "form": FreezeForm(),
     }
     return render(request, "labeling/versions.html", context)
-
-
-class _Comparing:
-    """Compares neighbours, at most LINES_A_PAGE lines that no earlier page has compared."""
-
-    def __init__(self) -> None:
-        self.left = LINES_A_PAGE
-
-    def of(self, previous: Version | None, version: Version) -> queries.Changes | None:
-        if previous is None:
-            return None
-        key = f"changes-{previous.digest}-{version.digest}"
-        found: queries.Changes | None = cache.get(key)
-        if found is None and self.left > 0:
-            self.left -= previous.items + version.items
-            found = queries.changes_between(previous, version)
-            cache.set(key, found, CHANGES_KEPT_SECONDS)
-        return found
 
 
 @login_required

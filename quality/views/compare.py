@@ -16,6 +16,7 @@ from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality.forms import VersionsForm
 from quality.queries import comparisons as queries
+from quality.queries.history import history
 from quality.queries.runs import items_by_key, last_ended_job, open_job, openings_of
 from quality.services.predictions import compared_predictions
 from quality.views.runs import csv_response
@@ -43,6 +44,7 @@ def before_after(request: HttpRequest, slug: str) -> HttpResponse:
         "can_train": access.role_in(request.user, dataset) in access.LEADS,
         **(queries.comparison_page(comparison) if comparison else {}),
         **_parts_work(dataset),
+        "history": history(dataset),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/before_after.html", context)
