@@ -78,6 +78,7 @@ SECTIONS = (
     *("rounds/", "rounds/new/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/"),
     *("gold/", "pauses/", "import/", "members/", "settings/", "settings/delete/", "browse/round/"),
     "splits/",
+    "report/",
 )
 
 

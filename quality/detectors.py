@@ -221,3 +221,8 @@ KINDS: dict[str, Kind] = {
         ),
     )
 }
+
+
+def titles() -> dict[str, str]:
+    """Return what each kind is called, in the reader's language."""
+    return {name: str(kind.title) for name, kind in KINDS.items()}

@@ -17,6 +17,7 @@ from quality.views import (
     loudest,
     models,
     overview,
+    report,
     review,
     runs,
     splits,
@@ -89,6 +90,9 @@ urlpatterns = [
         name="changed_items",
     ),
     path("d/<slug:slug>/before-after/<int:pk>/<str:side>.csv", compare.compared, name="compared"),
+    path("d/<slug:slug>/report/", report.report, name="report"),
+    path("d/<slug:slug>/report.html", report.report_file, name="report_file"),
+    path("d/<slug:slug>/report.json", report.report_json, name="report_json"),
     path("d/<slug:slug>/versions/difference/", versions.difference, name="version_difference"),
     path("d/<slug:slug>/export/<str:what>.<str:form>", export.export, name="export"),
 ]

@@ -212,6 +212,9 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:changed_items": (REVIEWERS, "get"),
     "quality:compared": (REVIEWERS, "get"),
     "quality:export": (REVIEWERS, "get"),
+    "quality:report": (REVIEWERS, "get"),
+    "quality:report_file": (REVIEWERS, "get"),
+    "quality:report_json": (REVIEWERS, "get"),
 }
 ABSENT, ROLE_NEEDED, NO_LOG_IN, BROKEN = 404, 403, (302, 401), 500
 STAYS_HIDDEN = (

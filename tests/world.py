@@ -12,7 +12,13 @@ from labeling.models import Dataset, Membership, Role, User
 from labeling.services import members
 
 PEOPLE = ("stranger", "annotator", "reviewer", "lead", "owner", "staff")
-QUERIES = {"quality:before_after": "?old=2&new=1"}  # what the world's comparison does not answer
+# What the world's comparison, which has no matrices, does not answer.
+QUERIES = {
+    "quality:before_after": "?old=2&new=1",
+    "quality:report": "?version=1",
+    "quality:report_file": "?version=1",
+    "quality:report_json": "?version=1",
+}
 
 
 def addresses(

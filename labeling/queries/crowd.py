@@ -240,21 +240,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One annotator's answers against the crowd's consensus."""
+    """Answers of one annotator, or of all, against the crowd's consensus."""
 
     heads: list[tuple[str, str]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     unsettled: int = 0
 
 
-def confusion_of(dataset: Dataset, annotator: Annotator, found: Findings) -> Table:
-    """Return what one annotator answers for each class that the crowd settles on."""
-    classes = classes_of(dataset)
-    counts = _counts(answers_in(dataset).filter(annotator=annotator), found)
+def confusion_of(dataset: Dataset, annotator: Annotator | None, found: Findings) -> Table:
+    """Return what one annotator, or everybody, answers for each class the crowd settles on."""
+    classes, given = classes_of(dataset), answers_in(dataset)
+    counts = _counts(given.filter(annotator=annotator) if annotator else given, found)
+    whose = annotator.pk if annotator else 0
     used = [c for c in classes if c.retired_at is None or any(c.pk in pair for pair in counts)]
 
     def url(consensus: int, said: int) -> str:
-        return answers_url(dataset, annotator=annotator.pk, consensus=consensus, said=said)
+        return answers_url(dataset, annotator=whose, consensus=consensus, said=said)
 
     rows = []
     for settled in used:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.models import Dataset, Media, RoundKind, Split, User
 from labeling.queries import rounds
-from quality.detectors import KINDS
+from quality.detectors import titles
 from quality.forms import SelectionForm
 from quality.graphs import has_graph
 from quality.models import Decision
@@ -45,8 +45,8 @@ def browse(request: access.MemberRequest, slug: str) -> HttpResponse:
         "section": "browse",
         "filter": shown.filter,
         "total": _total(shown, page),
-        "groups": chips.groups_of(shown, queries.outline_of(dataset), None, kinds=_titles()),
-        "chips": chips.chips_of(shown, kinds=_titles()),
+        "groups": chips.groups_of(shown, queries.outline_of(dataset), None, kinds=titles()),
+        "chips": chips.chips_of(shown, kinds=titles()),
         "sorts": chips.sorts_of(shown),
         "carried": chips.carried(shown.filter),
         "may_lead": dataset.viewer_role in access.LEADS,
@@ -67,7 +67,7 @@ def counts(request: access.MemberRequest, slug: str) -> HttpResponse:
         "filter": shown.filter,
         "total": facets.total,
         "shown": min(facets.total, queries.RANDOM_ITEMS),
-        "groups": chips.groups_of(shown, queries.outline_of(dataset), facets, kinds=_titles()),
+        "groups": chips.groups_of(shown, queries.outline_of(dataset), facets, kinds=titles()),
     }
     return render(request, "quality/_browse_counts.html", context)
 
@@ -76,10 +76,6 @@ def _total(shown: Shown, page: queries.Page) -> int | None:
     """Return how many items there are, where the page itself shows all of them."""
     is_part = page.previous or page.next or shown.filter.random is not None
     return None if is_part else len(page.items)
-
-
-def _titles() -> dict[str, str]:
-    return {name: str(kind.title) for name, kind in KINDS.items()}
 
 
 @login_required

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from labeling import access
 from labeling.services import members
-from quality.detectors import KINDS
+from quality.detectors import KINDS, titles
 from quality.queries.overview import overview_of
 
 
@@ -15,7 +15,7 @@ from quality.queries.overview import overview_of
 def overview(request: access.MemberRequest, slug: str) -> HttpResponse:
     """What is wrong, what was gained, what runs, and what to do next."""
     dataset = access.dataset_for(request.user, slug)
-    kinds = {name: str(kind.title) for name, kind in KINDS.items()}
+    kinds = titles()
     found = overview_of(dataset, request.user, kinds=kinds)
     next_step = next((step for step in found["steps"] if not step.is_done), None)
     may_lead = dataset.viewer_role in access.LEADS

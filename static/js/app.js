@@ -60,6 +60,7 @@ document.addEventListener("click", (event) => {
   const opener = target.closest("[data-dialog]");
   if (opener) document.querySelector(opener.dataset.dialog)?.showModal();
   if (target.closest("[data-close]")) target.closest("dialog")?.close();
+  if (target.closest("[data-print]")) window.print();
   const copier = target.closest("[data-copy]");
   if (copier) copyText(copier);
 }, true);

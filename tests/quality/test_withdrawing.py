@@ -163,6 +163,7 @@ def test_pages_of_a_tombstone_answer_in_words(people: Dataset, client: Client):
     assert shown.count("Consent withdrawn") == 3
     for name, arguments in (
         ("quality:overview", ()), ("quality:review", ()), ("labeling:versions", ()),
+        ("quality:report", ()),
         ("quality:flag", ("near_duplicate", flag.pk)), ("labeling:round", (asking.pk,)),
         ("labeling:annotate", (asking.pk,)), ("quality:checks", ()),
     ):  # fmt: skip

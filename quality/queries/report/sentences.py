@@ -1,0 +1,186 @@
+"""The sentences at the top of a report: a number, its interval, its queue and its minutes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from labeling.templatetags.figures import minutes, points, share
+from quality.queries.report.crowd import Crowd
+from quality.queries.report.model import Bought, Learned
+from quality.queries.report.queues import Paces, Queue
+
+MOST_SENTENCES = 5
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence: `number` begins it; `queue` is where to go on, `seconds` what that takes."""
+
+    number: str
+    words: str
+    value: float
+    low: float
+    high: float
+    url: str
+    queue: str
+    queue_url: str
+    waiting: int
+    seconds: float | None
+
+    @property
+    def time(self) -> str:
+        """Say how long the queue will take."""
+        if not self.waiting:
+            return ""
+        if self.seconds is None:
+            return _("how long it takes is known after the first decisions")
+        return _("about %(time)s") % {"time": minutes(self.seconds)}
+
+    def __str__(self) -> str:
+        parts = [f"{self.number} {self.words}", self.queue, self.time]
+        return " · ".join(part for part in parts if part)
+
+
+def sentences_of(
+    *,
+    learned: Learned | None,
+    queues: Sequence[Queue],
+    crowd: Crowd | None,
+    bought: Bought | None,
+    paces: Paces,
+) -> list[Sentence]:
+    """Return at most five: accuracy, the dearest queues, agreement, what the work bought."""
+    first = [_of_run(learned, paces)] if learned else []
+    last = [_of_crowd(crowd)] if crowd and crowd.alpha else []
+    last += [_of_work(bought, paces)] if bought else []
+    waiting = [queue for queue in queues if queue.open]
+    room = MOST_SENTENCES - len(first) - len(last)
+    return first + [_of_queue(queue) for queue in waiting[:room]] + last
+
+
+def _of_run(learned: Learned, paces: Paces) -> Sentence:
+    words = _(
+        "of %(n)s labelled items that run %(run)s on v%(version)s had not seen are read right "
+        "(95 %% interval %(low)s to %(high)s); %(baseline)s would be by always saying the "
+        "commonest class."
+    )
+    if learned.verdict.no_signal:
+        words = f"{words} {_('No signal was found.')}"
+    worst = learned.most_confused[0] if learned.most_confused else None
+    queue = _("“%(given)s” read as “%(predicted)s”: %(n)s items")
+    return Sentence(
+        number=_percent(learned.accuracy.value),
+        words=words
+        % {
+            "n": learned.n,
+            "run": learned.run,
+            "version": learned.version,
+            "low": _percent(learned.accuracy.low),
+            "high": _percent(learned.accuracy.high),
+            "baseline": _percent(learned.figures[1].value.value),
+        },
+        value=learned.accuracy.value,
+        low=learned.accuracy.low,
+        high=learned.accuracy.high,
+        url=learned.right_url,
+        queue=queue % {"given": worst.given, "predicted": worst.predicted, "n": worst.count}
+        if worst
+        else "",
+        queue_url=worst.url if worst else "",
+        waiting=worst.count if worst else 0,
+        seconds=paces.seconds(worst.count, "label_error") if worst else None,
+    )
+
+
+def _of_queue(queue: Queue) -> Sentence:
+    expected, known = queue.expected, queue.right_share
+    facts = {
+        "open": queue.open,
+        "title": queue.title,
+        "low": f"{expected.low:.0f}",
+        "high": f"{expected.high:.0f}",
+    }
+    words = _(
+        "of %(open)s open doubts of the kind “%(title)s” are expected to be right (95 %% interval "
+        "%(low)s to %(high)s); none is decided yet, so this is what the check believes."
+    )
+    if known:
+        facts |= {"right": queue.right, "n": queue.decided}
+        words = _(
+            "of %(open)s open doubts of the kind “%(title)s” are expected to be right (95 %% "
+            "interval %(low)s to %(high)s); of %(n)s decided so far %(right)s were."
+        )
+    return Sentence(
+        number=f"{expected.value:.0f}",
+        words=words % facts,
+        value=expected.value,
+        low=expected.low,
+        high=expected.high,
+        url=queue.url,
+        queue=_("%(title)s: %(open)s open") % facts,
+        queue_url=queue.url,
+        waiting=queue.open,
+        seconds=queue.seconds,
+    )
+
+
+def _of_crowd(crowd: Crowd) -> Sentence:
+    assert crowd.alpha
+    words = _(
+        "is how far people agree (Krippendorff’s alpha, 95 %% interval %(low)s to %(high)s) about "
+        "%(n)s items with two answers or more; 1 is full agreement, 0 chance."
+    )
+    limits = {"low": share(crowd.alpha.low), "high": share(crowd.alpha.high)}
+    return Sentence(
+        number=share(crowd.alpha.value),
+        words=words % {"n": crowd.compared, **limits},
+        value=crowd.alpha.value,
+        low=crowd.alpha.low,
+        high=crowd.alpha.high,
+        url=crowd.url,
+        queue=ngettext("%(n)s dispute", "%(n)s disputes", crowd.disputes) % {"n": crowd.disputes},
+        queue_url=crowd.disputes_url,
+        waiting=crowd.disputes,
+        seconds=crowd.seconds,
+    )
+
+
+def _of_work(bought: Bought, paces: Paces) -> Sentence:
+    on_test = _(
+        "points of accuracy from v%(old)s to v%(new)s on the same %(n)s test items (95 %% interval "
+        "%(low)s to %(high)s; %(before)s before, %(after)s after) for %(time)s of people’s work."
+    )
+    out_of_fold = _(
+        "points of accuracy from v%(old)s to v%(new)s on the same %(n)s items, out of fold (95 %% "
+        "interval %(low)s to %(high)s; %(before)s before, %(after)s after) for %(time)s of "
+        "people’s work."
+    )
+    wrong = bought.items[1]
+    return Sentence(
+        number=points(bought.difference.value),
+        words=(on_test if bought.is_test else out_of_fold)
+        % {
+            "old": bought.old,
+            "new": bought.new,
+            "n": bought.n,
+            "low": points(bought.difference.low),
+            "high": points(bought.difference.high),
+            "before": _percent(bought.before),
+            "after": _percent(bought.after),
+            "time": minutes(bought.seconds),
+        },
+        value=bought.difference.value,
+        low=bought.difference.low,
+        high=bought.difference.high,
+        url=bought.url,
+        queue=_("newly wrong: %(n)s items") % {"n": wrong.n} if wrong.n else "",
+        queue_url=wrong.url,
+        waiting=wrong.n,
+        seconds=paces.seconds(wrong.n, "label_error"),
+    )
+
+
+def _percent(share_of_one: float) -> str:
+    return f"{100 * share_of_one:.1f} %"
