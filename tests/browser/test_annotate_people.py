@@ -22,6 +22,7 @@ def test_keyboard_alone_leads_from_the_first_item_to_the_last(annotating: Any) -
     page.keyboard.press("KeyA")
     page.keyboard.type("Is a poncho outerwear?")
     page.keyboard.press("Control+Enter")
+    expect(page.locator("dialog[open]")).to_have_count(0)
     page.wait_for_selector("#annotate[data-item]")  # the sixth item came by a second claim
     page.keyboard.press("Digit2")
     page.wait_for_function("() => document.querySelector('#parked').textContent === ''")

@@ -160,7 +160,7 @@ def test_my_work_costs_as_many_queries_for_20_rounds_as_for_10(
     def queries_for(rounds: int) -> int:
         for _ in range(rounds):
             make_round(dataset=dataset, name="r", kind="classify", items=[item], answers_wanted=1)
-        with django_assert_max_num_queries(12) as counted:
+        with django_assert_max_num_queries(13) as counted:
             client.get(reverse("labeling:my_work"))
         return len(counted)
 
@@ -224,7 +224,7 @@ def test_the_round_page_lists_people_and_disputes_at_a_fixed_cost(
         for item in send(client, asking, "claims", count=answers).json()["items"]:
             send(client, asking, "answers", answers=[answer_to(item["item"])])
         logged_in(client, lead)
-        with django_assert_max_num_queries(16) as counted:
+        with django_assert_max_num_queries(17) as counted:
             html = client.get(f"/d/{asking.dataset.slug}/rounds/{asking.pk}/").content.decode()
         return len(counted), html
 

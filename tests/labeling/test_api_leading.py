@@ -53,7 +53,7 @@ def test_a_lead_makes_extends_closes_and_reopens_a_round():
         ({"kind": "verify", "order": "learning"}, 422, "order: Select a valid choice."),
         ({"kind": "pilot", "which": "all"}, 422, "Both wordings are the same"),
         ({"kind": "pilot", "question_b": "Which?"}, 409, "A pilot needs 4 people or more"),
-        ({"kind": "qualify"}, 409, "Only 0 check items of experts"),
+        ({"kind": "qualify"}, 409, "Nothing is known yet: select items"),
         ({"kind": "qualify", "count": 2}, 422, "count: Ensure this value is greater"),
         ({"kind": "qualify", "which": "all"}, 422, "which: a round of kind “qualify” has none."),
         ({"pass_mark": 80, "count": 5}, 422, "count, pass_mark: a round of kind “classify” has"),

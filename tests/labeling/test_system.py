@@ -101,11 +101,11 @@ def test_twenty_failed_jobs_cost_as_many_queries_as_ten(client, broker, django_a
     for _ in range(10):
         make_failed()
     client.get(reverse("labeling:system"))
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         client.get(reverse("labeling:system"))
     for _ in range(10):
         make_failed()
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         client.get(reverse("labeling:system"))
 
 
@@ -282,7 +282,7 @@ def test_twenty_versions_cost_as_many_queries_as_ten(client, django_assert_num_q
         for _ in range(10):
             make_item(dataset)
             freeze_version(dataset=dataset)
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             client.get(page)
 
 

@@ -57,10 +57,17 @@ def test_what_the_model_cannot_tell_comes_before_what_it_knows_and_test_items_co
 
 def test_a_label_that_model_and_words_contradict_is_asked_about_again_and_first():
     dataset = make_words(items=60, unlabelled=20)
+    for number in range(4):  # about money and nothing else: no model takes them for the sea
+        words = " ".join(SPOKEN["money"][number:] + SPOKEN["money"][:number])
+        add_text(dataset, f"plain{number}", text=words, label=None, split="train")
     asking = ask(dataset, which={"label__isnull": True})
     person = make_annotator(asking)
-    truth = {row.pk: ("money", "sea", "sky")[int(row.key) % 3] for row in dataset.items.all()}
-    wrong = asking.round_items.filter(is_random=False).order_by("pk").first().item
+    truth = {
+        row.pk: "money" if row.key.startswith("plain") else list(SPOKEN)[int(row.key) % 3]
+        for row in dataset.items.all()
+    }
+    plain = asking.round_items.filter(is_random=False, item__key__startswith="plain")
+    wrong = plain.order_by("pk").first().item
     for place in list(asking.round_items.all()):
         said = truth[place.item_id]
         answer(asking, place.item, person, said if place.item_id != wrong.pk else "sky"
