@@ -1,6 +1,6 @@
 """Reads about notices: a lead's inbox, and what is still to be told."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -9,6 +9,8 @@ from labeling.models import Dataset, Notice, Role, User, Webhook
 
 NOTICES_A_PAGE = 50
 DUE_AT_ONCE = 50
+# A row is dated before its transaction ends; by then no older one can still appear.
+COMMITTED = timedelta(minutes=1)
 LEADING = (Role.OWNER, Role.LEAD)
 
 
@@ -49,5 +51,5 @@ def people_to_mail() -> QuerySet[User]:
 
 def to_mail(user: User, *, now: datetime) -> list[Notice]:
     """Return what happened since somebody was written to last, oldest first."""
-    window = Q(at__lte=now) & (Q(at__gt=user.mailed_at) if user.mailed_at else Q())
+    window = Q(at__lte=now - COMMITTED) & (Q(at__gt=user.mailed_at) if user.mailed_at else Q())
     return list(inbox_of(user).filter(window).order_by("pk")[:NOTICES_A_PAGE])

@@ -12,6 +12,7 @@ import smtplib
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
+from http.client import HTTPException
 from typing import Any
 
 from django.conf import settings
@@ -96,9 +97,16 @@ def deliver(*, notice: int, now: datetime) -> bool:
         send(found.dataset.webhook, body_of(found), delivery=str(found.pk))
     except NotToldError as error:
         rows.update(error=str(error)[:MOST_ERROR])
+        _put_off(found, now=now, until=now + wait)
         return False
     rows.update(told_at=now, error="")
     return True
+
+
+def _put_off(notice: Notice, *, now: datetime, until: datetime) -> None:
+    """Let others for a webhook that is away wait with it: each try may take ten seconds."""
+    others = Notice.objects.filter(dataset=notice.dataset, told_at__isnull=True)
+    others.filter(next_attempt_at__lte=now).update(next_attempt_at=until)
 
 
 def body_of(notice: Notice) -> dict[str, Any]:
@@ -135,8 +143,8 @@ def send(webhook: Webhook, body: dict[str, Any], *, delivery: str) -> None:
             return
     except urllib.error.HTTPError as error:
         raise NotToldError(_("It answered %(code)d.") % {"code": error.code}) from error
-    except OSError as error:  # no such host, refused, timed out
-        reason = getattr(error, "reason", error)
+    except (OSError, HTTPException) as error:  # no such host, refused, timed out; no HTTP
+        reason = getattr(error, "reason", None) or error or type(error).__name__
         raise NotToldError(_("It could not be reached: %(why)s") % {"why": reason}) from error
 
 

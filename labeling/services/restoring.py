@@ -20,10 +20,11 @@ from labeling.services.versions import (
     manifest_line,
     read_manifest,
 )
+from mlcore.files import name_oddity
 
 KIND = "restore"
 ROWS_A_TRANSACTION = 200
-CHANGED = ("content_id", "split", "excluded", "source_group", "captured_at", "metadata")
+CHANGED = ("content", "odd", "split", "excluded", "source_group", "captured_at", "metadata")
 
 
 @transaction.atomic
@@ -41,6 +42,7 @@ def restore(work: jobs.Work) -> dict[str, Any]:
     before = _frozen_first(version, work)
     wanted = {line["key"]: line for line in read_manifest(version)}
     classes = _classes(dataset, {line["label"] for line in wanted.values()} - {None})
+    restored = _contents(dataset, wanted, version)
     pks = list(dataset.items.filter(withdrawn_at=None).order_by("pk").values_list("pk", flat=True))
     changed = 0
     for done, some in _batches(pks):
@@ -48,7 +50,7 @@ def restore(work: jobs.Work) -> dict[str, Any]:
         work.check()
         with transaction.atomic():
             work.keep()
-            changed += _restore(some, wanted, classes, version=version, by=work.job.by)
+            changed += _restore(some, wanted, classes, restored, version=version, by=work.job.by)
     note = _("v%(n)d brought back") % {"n": version.number}
     work.progress(len(pks), len(pks), message="Freezing it", now=True)
     after, _is_new = freeze_version(dataset=dataset, by=work.job.by, note=note)
@@ -89,6 +91,23 @@ def _classes(dataset: Dataset, names: set[str]) -> dict[str, LabelClass]:
     return found
 
 
+def _contents(
+    dataset: Dataset, wanted: Mapping[str, dict[str, Any]], version: Version
+) -> dict[str, Content]:
+    """Return the contents that items had and get back; refuses before anything has changed."""
+    held = dict(dataset.items.filter(withdrawn_at=None).values_list("key", "content_id"))
+    other = {key: wanted[key]["sha256"] for key in held.keys() & wanted.keys()}
+    other = {key: sha256 for key, sha256 in other.items() if sha256 != held[key]}
+    hashes = sorted(set(other.values()))
+    found: dict[str, Content] = {}
+    for start in range(0, len(hashes), ROWS_A_TRANSACTION):
+        found |= Content.objects.in_bulk(hashes[start : start + ROWS_A_TRANSACTION])
+    lost = sorted(key for key, sha256 in other.items() if sha256 not in found)
+    if lost:
+        raise jobs.Refused(f"The file of {lost[0]} as it was in v{version.number} is gone.")
+    return found
+
+
 def _batches(pks: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
     for start in range(0, len(pks), ROWS_A_TRANSACTION):
         yield start, pks[start : start + ROWS_A_TRANSACTION]
@@ -98,6 +117,7 @@ def _restore(
     pks: Sequence[int],
     wanted: Mapping[str, dict[str, Any]],
     classes: Mapping[str, LabelClass],
+    restored: Mapping[str, Content],
     *,
     version: Version,
     by: User | None,
@@ -117,19 +137,22 @@ def _restore(
         changed.append(item)
         label = classes[line["label"]].pk if line["label"] is not None else None
         relabelled[item.pk] = (label, line["source"])
+        if item.content_id != line["sha256"]:
+            _swap(item, restored.get(line["sha256"]) or Content.objects.get(pk=line["sha256"]))
         _take_over(item, line)
-    there = Content.objects.filter(pk__in={item.content_id for item in changed})
-    known = set(there.values_list("pk", flat=True))
-    lost = [item for item in changed if item.content_id not in known]
-    if lost:
-        raise jobs.Refused(f"The file of {lost[0].key} as it was in v{version.number} is gone.")
     Item.objects.bulk_update(changed, CHANGED, batch_size=ROWS_A_TRANSACTION)
     labels.restore_labels(labels=relabelled, by=by, reason=f"v{version.number} brought back")
     return len(changed)
 
 
+def _swap(item: Item, content: Content) -> None:
+    by_name = name_oddity(item.key, content.type)
+    item.content = content
+    item.odd = [[one.code, one.reason] for one in by_name] + list(content.oddities)
+
+
 def _take_over(item: Item, line: Mapping[str, Any]) -> None:
-    item.content_id, item.split, item.excluded = line["sha256"], line["split"], ""
+    item.split, item.excluded = line["split"], ""
     item.source_group, item.metadata = line["group"], line["metadata"]
     captured = line["captured_at"]
     item.captured_at = datetime.fromisoformat(captured) if captured else None

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from mlcore.odd_images import OddPicture, find_odd_images
 from quality.doubts import Doubt
@@ -46,8 +47,8 @@ def _doubt(row: int, odd: list[OddPicture]) -> Doubt:
 
 def _reason(odd: OddPicture) -> str:
     """Say a property with its value, what is usual in the dataset, and the limit."""
-    words, shown = _words()[odd.code]
-    return words % {
+    words, shown = WORDS[odd.code]
+    return str(words) % {
         "value": shown(odd.value),
         "usual": shown(odd.usual),
         "limit": shown(odd.limit),
@@ -66,69 +67,68 @@ def _percent(value: float) -> str:
     return f"{100 * value:.0f}"
 
 
-def _words() -> dict[str, tuple[str, Callable[[float], str]]]:
-    return {
-        "dark": (
-            _(
-                "Dark: 95 %% of its pixels stay at %(value)s of 255 or below (usual here: "
-                "%(usual)s; odd from %(limit)s down)."
-            ),
-            _whole,
+WORDS: dict[str, tuple[str | Promise, Callable[[float], str]]] = {
+    "dark": (
+        _(
+            "Dark: 95 %% of its pixels stay at %(value)s of 255 or below (usual here: "
+            "%(usual)s; odd from %(limit)s down)."
         ),
-        "over_light": (
-            _(
-                "Over-light: 95 %% of its pixels are at %(value)s of 255 or above (usual here: "
-                "%(usual)s; odd from %(limit)s up)."
-            ),
-            _whole,
+        _whole,
+    ),
+    "over_light": (
+        _(
+            "Over-light: 95 %% of its pixels are at %(value)s of 255 or above (usual here: "
+            "%(usual)s; odd from %(limit)s up)."
         ),
-        "blurry": (
-            _(
-                "Blurry: its edges have %(value)s of its contrast (usual here: %(usual)s; odd "
-                "from %(limit)s down)."
-            ),
-            _small,
+        _whole,
+    ),
+    "blurry": (
+        _(
+            "Blurry: its edges have %(value)s of its contrast (usual here: %(usual)s; odd "
+            "from %(limit)s down)."
         ),
-        "drawn": (
-            _(
-                "Drawn, or a placeholder: %(value)s %% of its pixels are like those beside them "
-                "(usual here: %(usual)s %%; odd from %(limit)s %% up)."
-            ),
-            _percent,
+        _small,
+    ),
+    "drawn": (
+        _(
+            "Drawn, or a placeholder: %(value)s %% of its pixels are like those beside them "
+            "(usual here: %(usual)s %%; odd from %(limit)s %% up)."
         ),
-        "low_information": (
-            _(
-                "Shows little: %(value)s bits of grey a pixel (usual here: %(usual)s; odd from "
-                "%(limit)s down)."
-            ),
-            _small,
+        _percent,
+    ),
+    "low_information": (
+        _(
+            "Shows little: %(value)s bits of grey a pixel (usual here: %(usual)s; odd from "
+            "%(limit)s down)."
         ),
-        "odd_shape": (
-            _(
-                "Odd shape: %(value)s times as wide as high (usual here: %(usual)s; odd from "
-                "%(limit)s times that, or its third part)."
-            ),
-            _small,
+        _small,
+    ),
+    "odd_shape": (
+        _(
+            "Odd shape: %(value)s times as wide as high (usual here: %(usual)s; odd from "
+            "%(limit)s times that, or its third part)."
         ),
-        "framed": (
-            _(
-                "Framed: an even frame takes %(value)s %% of it (odd from %(limit)s %% up, where "
-                "few pictures have one)."
-            ),
-            _percent,
+        _small,
+    ),
+    "framed": (
+        _(
+            "Framed: an even frame takes %(value)s %% of it (odd from %(limit)s %% up, where "
+            "few pictures have one)."
         ),
-        "grey": (
-            _(
-                "Without colours among coloured pictures: colourfulness %(value)s (usual here: "
-                "%(usual)s; odd below %(limit)s)."
-            ),
-            _small,
+        _percent,
+    ),
+    "grey": (
+        _(
+            "Without colours among coloured pictures: colourfulness %(value)s (usual here: "
+            "%(usual)s; odd below %(limit)s)."
         ),
-        "placeholder": (
-            _(
-                "A placeholder? Exactly this picture stands for %(value)s items of several "
-                "classes (odd from %(limit)s up)."
-            ),
-            _whole,
+        _small,
+    ),
+    "placeholder": (
+        _(
+            "A placeholder? Exactly this picture stands for %(value)s items of several "
+            "classes (odd from %(limit)s up)."
         ),
-    }
+        _whole,
+    ),
+}

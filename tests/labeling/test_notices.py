@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from labeling import tasks
 from labeling.models import Notice, NoticeKind, Webhook
+from labeling.queries import notices as queries
 from labeling.services import guards, jobs, members, notices, questions
 from labeling.services.annotations import annotator_for
 from labeling.services.rounds import make_round
@@ -167,6 +168,44 @@ def test_what_a_webhook_did_not_take_is_sent_again_later_and_said_on_the_page(le
     assert len(receiver.taken) == 2
 
 
+def test_a_webhook_that_is_away_is_tried_once_a_round_and_holds_up_no_other(lead, pets, receiver):
+    away, other = pets, make_dataset("birds")
+    for dataset, url in ((away, "http://127.0.0.1:9/"), (other, receiver.url)):
+        notices.set_webhook(dataset=dataset, url=url, by=lead.user, now=timezone.now())
+    for about in ("one", "two", "three"):
+        tell(away, about=about)
+    tell(other)
+    tasks.tell_webhooks()
+    tasks.tell_webhooks()
+    assert sorted(away.notices.values_list("attempts", flat=True)) == [0, 0, 1]
+    assert len(receiver.taken) == 1
+
+
+@pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", b""])
+def test_what_speaks_no_http_is_told_in_words(lead, pets, answer):
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65_536)
+            self.request.sendall(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        notices.set_webhook(dataset=pets, url=url, by=lead.user, now=timezone.now())
+        tell(pets)
+        tasks.tell_webhooks()
+        server.shutdown()
+    assert pets.notices.get().error.startswith("It could not be reached: ")
+
+
+def test_an_address_with_a_password_in_it_is_told_in_words(lead, pets):
+    url = "http://user:secret@127.0.0.1:9/"
+    notices.set_webhook(dataset=pets, url=url, by=lead.user, now=timezone.now())
+    tell(pets)
+    tasks.tell_webhooks()
+    assert pets.notices.get().error
+
+
 def test_a_webhook_that_is_away_is_given_up_after_half_a_day(lead, pets):
     notices.set_webhook(dataset=pets, url="http://127.0.0.1:9/", by=lead.user, now=timezone.now())
     tell(pets)
@@ -195,7 +234,7 @@ class Post(socketserver.StreamRequestHandler):
 
 
 @pytest.fixture
-def post(settings):
+def post(settings, monkeypatch):
     server = socketserver.TCPServer(("127.0.0.1", 0), Post)
     server.mails = []
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -204,9 +243,18 @@ def post(settings):
     settings.DEFAULT_FROM_EMAIL = "winnow@example.org"
     settings.MAIL = {"host": "127.0.0.1"}
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(queries, "COMMITTED", timedelta(0))
     yield server
     server.shutdown()
     server.server_close()
+
+
+def test_what_another_transaction_may_still_precede_is_not_mailed_yet(lead, pets):
+    notices.wish_mail(user=lead.user, wanted=True, email="o@x.org", now=timezone.now())
+    tell(pets)
+    assert queries.to_mail(lead.user, now=timezone.now()) == []
+    later = timezone.now() + queries.COMMITTED
+    assert [row.words for row in queries.to_mail(lead.user, now=later)] == ["Something"]
 
 
 def test_who_wants_mail_gets_one_with_all_that_is_new(lead, pets, post):

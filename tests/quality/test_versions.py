@@ -8,7 +8,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.models import Dataset, Item, Job, LabelChange, LabelSource, Split, Version
+from labeling.models import Content, Dataset, Item, Job, LabelChange, LabelSource, Split, Version
 from labeling.queries.versions import merged
 from labeling.services import jobs, labels, restoring
 from labeling.services.versions import freeze_version
@@ -105,6 +105,28 @@ def test_what_was_not_frozen_is_frozen_before_a_version_comes_back(lead):
     assert bring_back(3, lead.user).result["is_whole"]
     item.refresh_from_db()
     assert item.label_id == other.pk
+
+
+def test_bytes_that_were_replaced_come_back_with_what_is_odd_about_them(lead):
+    dataset = Dataset.objects.get()
+    item, other = dataset.items.filter(split="test").order_by("key")[:2]
+    was = item.content_id
+    Content.objects.filter(pk=was).update(oddities=[["odd", "in some way"]])
+    dataset.items.filter(pk=item.pk).update(content=other.content_id, odd=[["new", "otherwise"]])
+    assert bring_back(1, lead.user).result["is_whole"]
+    item.refresh_from_db()
+    assert (item.content_id, item.odd) == (was, [["odd", "in some way"]])
+
+
+def test_a_version_whose_bytes_are_gone_is_refused_before_anything_changes(lead):
+    dataset = Dataset.objects.get()
+    item, other = dataset.items.filter(split="test").order_by("key")[:2]
+    was = item.content_id
+    dataset.items.filter(pk=item.pk).update(content=other.content_id)
+    Content.objects.filter(pk=was).delete()
+    done = bring_back(1, lead.user)
+    assert (done.state, f"The file of {item.key}" in done.error) == ("failed", True)
+    assert not dataset.items.filter(excluded__contains="not in v1").exists()
 
 
 def test_a_killed_attempt_goes_on_and_freezes_what_was_only_once(lead, monkeypatch):
