@@ -43,22 +43,27 @@ def test_what_was_parked_comes_back_although_its_answer_is_acknowledged_late(
 ) -> None:
     page, _ = annotating(make_asking(items=1))
     first = shown(page)
-    replies: list[Any] = []
+    withheld: list[Any] = []
     handed_out: list[int] = []
+
+    def withhold_the_first(route: Any) -> None:
+        if withheld:
+            route.continue_()
+        else:
+            withheld.append((route, route.fetch()))
 
     def note(route: Any) -> None:
         response = route.fetch()
-        handed_out.extend(item["item"] for item in response.json()["items"])
         route.fulfill(response=response)
+        handed_out.extend(item["item"] for item in response.json()["items"])
 
-    page.route("**/answers/", lambda route: replies.append((route, route.fetch())))
+    page.route("**/answers/", withhold_the_first)
     page.route("**/claims/", note)
     page.keyboard.press("KeyP")
-    while first not in handed_out:
+    while not withheld or first not in handed_out:
         page.wait_for_timeout(50)
-    (route, response), *_ = replies
+    (route, response), *_ = withheld
     route.fulfill(response=response)
-    page.unroute_all()
     page.wait_for_selector("#annotate[data-item]")
     assert shown(page) == first
     page.keyboard.press("Digit4")
