@@ -45,6 +45,9 @@ PEAK_PAIRS = 400
 #: Peaks below this are drawn as they are, not stretched: -100 dBFS, below one 16-bit step.
 LEAST_PEAK = 1e-5
 
+#: What stands for zero in a preview: 128, and a half for rounding; 127 stands for the peak.
+ZERO = np.float32(128.5)
+
 #: Shorter clips hold no word, in seconds; also the least that has a level.
 TINY_SECONDS = 0.02
 
@@ -63,17 +66,22 @@ PLAIN_CHANNELS = frozenset({1, 2})
 
 @dataclass(frozen=True)
 class Clip:
-    """Decoded sound: `samples` is float32 of shape (frames, channels), 1.0 is full scale.
+    """Decoded sound: `values` of shape (frames, channels), 16-bit steps or float32 as read."""
 
-    `steps` are the same samples as 16-bit numbers, where they were read as such.
-    """
-
-    samples: np.ndarray
+    values: np.ndarray
     rate: int
     subtype: str
     promised: int
     not_finite: int
-    steps: memoryview | None = None
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The values as float32; 1.0 is full scale."""
+        return _scaled(self.values)
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    return values * np.float32(1 / 32_768) if values.dtype.kind == "i" else values
 
 
 @dataclass(frozen=True)
@@ -140,17 +148,18 @@ def measure_sounds(
     """
     _keep_freed_memory()
     found: dict[int, Measured | UnusableFile] = {}
-    waiting: dict[tuple[int, ...], dict[int, _Opened]] = {}
+    waiting: dict[tuple[str | int, ...], dict[int, _Opened]] = {}
     for place, (content, name) in enumerate(files):
         try:
             opened = _open(content, name, most_bytes)
         except UnusableFile as error:
             found[place] = error
             continue
-        shape = (opened.clip.rate, *opened.clip.samples.shape)
+        values = opened.clip.values
+        shape = (values.dtype.kind, opened.clip.rate, *values.shape)
         alike = waiting.setdefault(shape, {})
         alike[place] = opened
-        if len(alike) * opened.clip.samples.size >= SAMPLES_TOGETHER:
+        if len(alike) * values.size >= SAMPLES_TOGETHER:
             found.update(_measure_alike(waiting.pop(shape)))
         elif len(waiting) >= MOST_SHAPES:
             found.update(_measure_alike(waiting.pop(next(iter(waiting)))))
@@ -176,7 +185,7 @@ def _open(content: bytes, name: str, most_bytes: int) -> _Opened:
     clip = _read_clip(content, kind, header)
     missing = _missing_seconds(clip, header)
     if missing > MISSING_SECONDS:
-        there = len(clip.samples) / clip.rate
+        there = len(clip.values) / clip.rate
         raise UnusableFile(
             "truncated",
             f"The header promises {there + missing:.2f} s of sound, but the file breaks off "
@@ -187,9 +196,8 @@ def _open(content: bytes, name: str, most_bytes: int) -> _Opened:
 
 def _measure_alike(opened: dict[int, _Opened]) -> dict[int, Measured]:
     """Measure clips of one length, rate and number of channels."""
-    clips = [one.clip.samples for one in opened.values()]
-    stacked = np.stack(clips) if len(clips) > 1 else clips[0][None]
-    levels = level_facts(stacked, next(iter(opened.values())).clip.rate)
+    stacked = np.stack([one.clip.values for one in opened.values()])
+    levels = level_facts(_scaled(stacked), next(iter(opened.values())).clip.rate)
     previews = peaks(stacked)
     return {
         place: _measured(one, facts, preview)
@@ -198,13 +206,14 @@ def _measure_alike(opened: dict[int, _Opened]) -> dict[int, Measured]:
 
 
 def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measured:
-    clip, kind = opened.clip, opened.kind
+    clip, kind, peak = opened.clip, opened.kind, levels["peak"]
+    assert isinstance(peak, float)
     facts: dict[str, Fact] = {
         "sample_rate": clip.rate,
-        "channels": clip.samples.shape[1],
+        "channels": clip.values.shape[1],
         "subtype": clip.subtype,
-        "seconds": round(len(clip.samples) / clip.rate, 4),
-        "samples": len(clip.samples),
+        "seconds": round(len(clip.values) / clip.rate, 4),
+        "samples": len(clip.values),
         "not_finite": clip.not_finite,
         **levels,
     }
@@ -216,7 +225,7 @@ def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measu
         type=kind,
         mime=MIME[kind],
         facts=facts,
-        oddities=by_name + by_file + _sound_oddities(clip),
+        oddities=by_name + by_file + _sound_oddities(clip, peak),
         pixel_hash=_sample_hash(clip),
         phash=None,
         mirror_phash=None,
@@ -251,8 +260,7 @@ def _plain_clip(content: bytes, header: WavHeader) -> Clip | None:
     if not (header.is_pcm16 and usual and frames > 0 and values <= MOST_SAMPLES):
         return None
     steps = np.frombuffer(content, "<i2", frames * header.channels, header.start)
-    samples = (steps * np.float32(1 / 32_768)).reshape(frames, header.channels)
-    return Clip(samples, header.rate, "PCM_16", frames, 0, steps.data.cast("B"))
+    return Clip(steps.reshape(frames, header.channels), header.rate, "PCM_16", frames, 0)
 
 
 def _decode(content: bytes, kind: str) -> Clip:
@@ -290,7 +298,7 @@ def _missing_seconds(clip: Clip, header: WavHeader | None) -> float:
     if header is not None:
         missing = 0.0 if header.open_ended else max(0, header.claimed - header.present)
         return missing / max(1, header.bytes_a_second)
-    return max(0, clip.promised - len(clip.samples)) / clip.rate
+    return max(0, clip.promised - len(clip.values)) / clip.rate
 
 
 def _file_oddities(opened: _Opened) -> tuple[Oddity, ...]:
@@ -312,11 +320,10 @@ def _ogg_is_closed(content: bytes) -> bool:
     return last + 5 < len(content) and bool(content[last + 5] & 4)
 
 
-def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
+def _sound_oddities(clip: Clip, peak: float) -> tuple[Oddity, ...]:
     found = []
-    samples, channels = clip.samples, clip.samples.shape[1]
-    seconds = len(samples) / clip.rate
-    peak = max(float(samples.max()), -float(samples.min()))
+    values, channels = clip.values, clip.values.shape[1]
+    seconds = len(values) / clip.rate
     if clip.not_finite:
         reason = f"{clip.not_finite:,} samples are not numbers; they were taken as silence."
         found.append(Oddity("not_finite", reason))
@@ -326,11 +333,11 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
     if channels > 2:
         found.append(Oddity("many_channels", f"{channels} channels; played mixed into one."))
     if channels > 1:
-        loud = int(np.count_nonzero(samples.any(axis=0)))
+        loud = int(np.count_nonzero(values.any(axis=0)))
         if loud < channels:
             reason = f"Only {loud} of {channels} channels have any sound."
             found.append(Oddity("mono_of_many", reason))
-    if samples[0, 0] == samples[-1, -1] and samples.min() == samples.max():
+    if values[0, 0] == values[-1, -1] and values.min() == values.max():
         found.append(Oddity("blank", "Every sample is the same: digital silence."))
     if seconds < TINY_SECONDS:
         found.append(Oddity("tiny", f"Only {1000 * seconds:.1f} ms long."))
@@ -339,8 +346,10 @@ def _sound_oddities(clip: Clip) -> tuple[Oddity, ...]:
 
 def _sample_hash(clip: Clip) -> str:
     """Hash samples as 16-bit steps where they are such, else as 32-bit floats."""
-    digest = hashlib.sha256(f"{clip.rate} {clip.samples.shape[1]}\n".encode())
-    digest.update(clip.steps or sixteen_bit_steps(clip.samples) or _floats(clip.samples))
+    digest = hashlib.sha256(f"{clip.rate} {clip.values.shape[1]}\n".encode())
+    is_steps = clip.values.dtype.kind == "i"
+    steps = clip.values.data.cast("B") if is_steps else sixteen_bit_steps(clip.values)
+    digest.update(steps or _floats(clip.values))
     return digest.hexdigest()
 
 
@@ -363,7 +372,7 @@ def peaks(clips: np.ndarray) -> list[bytes]:
 
     Parameters
     ----------
-    clips : float ndarray of shape (n_clips, n_frames, n_channels)
+    clips : float32 or int16 ndarray of shape (n_clips, n_frames, n_channels)
 
     Returns
     -------
@@ -377,27 +386,29 @@ def peaks(clips: np.ndarray) -> list[bytes]:
     >>> [list(one) for one in peaks(np.array([[[0.0], [0.5], [-0.5], [0.25]]]))]
     [[128, 128, 255, 255, 1, 1, 192, 192]]
     """
-    mono = clips.mean(axis=2) if clips.shape[2] > 1 else clips[..., 0]
+    mono = _scaled(clips).mean(axis=2) if clips.shape[2] > 1 else clips[..., 0]
     samples = mono.shape[1]
     pairs = min(PEAK_PAIRS, samples)
     if samples % pairs == 0:  # three times as fast as by starts
-        stretches = np.ascontiguousarray(mono.reshape(len(mono), pairs, -1).transpose(2, 0, 1))
-        low, high = stretches.min(axis=0), stretches.max(axis=0)
+        stretches = np.ascontiguousarray(mono.reshape(len(mono), pairs, -1).transpose(0, 2, 1))
+        low, high = _scaled(stretches.min(axis=1)), _scaled(stretches.max(axis=1))
     else:
         starts = np.arange(pairs) * samples // pairs
-        low = np.minimum.reduceat(mono, starts, axis=1)
-        high = np.maximum.reduceat(mono, starts, axis=1)
+        low = _scaled(np.minimum.reduceat(mono, starts, axis=1))
+        high = _scaled(np.maximum.reduceat(mono, starts, axis=1))
     if clips.shape[2] > 1:
-        peak = np.maximum(clips.max(axis=(1, 2)), -clips.min(axis=(1, 2)))
+        peak = _scaled(np.abs(clips).max(axis=(1, 2)))
     else:
         peak = np.maximum(high.max(axis=1), -low.min(axis=1))
-    values = np.stack([low, high], axis=2) * (127 / np.maximum(peak, LEAST_PEAK))[:, None, None]
-    return [one.tobytes() for one in np.clip(values + 128.5, 1, 255).astype(np.uint8)]
+    stretch = (127 / np.maximum(peak, np.float32(LEAST_PEAK)))[:, None]
+    drawn = np.empty((len(clips), pairs, 2), np.uint8)
+    drawn[..., 0], drawn[..., 1] = low * stretch + ZERO, high * stretch + ZERO
+    return [one.tobytes() for one in drawn]
 
 
 def _display(kind: str, clip: Clip, header: WavHeader | None) -> bytes | None:
     """Return a 16-bit WAV where browsers would not play the original; None where they do."""
-    channels = clip.samples.shape[1]
+    channels = clip.values.shape[1]
     plain = kind != "wav" or (
         clip.subtype in PLAYED_SUBTYPES and header is not None and not header.open_ended
     )

@@ -95,9 +95,9 @@ def _power_spectra(frames: np.ndarray) -> np.ndarray:
     from scipy.fft import rfft
 
     size = frames.shape[2]
-    waves = rfft(frames * _window(size), overwrite_x=True)[..., 1:]
-    spectra = np.square(waves.real)
-    spectra += np.square(waves.imag)
+    waves = rfft(frames * _window(size), overwrite_x=True)
+    squares = np.square(waves.view(waves.real.dtype)[..., 2:])  # real, imaginary, real ...
+    spectra = squares[..., ::2] + squares[..., 1::2]
     spectra += np.float32(10 ** (FLOOR_DB / 10) / size)
     return spectra
 
@@ -207,23 +207,34 @@ def _harmonicity(frames: np.ndarray, rate: int) -> float:
     power = np.add.reduce(np.square(waves), axis=1)
     if not len(waves) or not power.max() > 0:
         return 0.0
-    loud = power >= power.max() * 10 ** (-LOUD_RANGE_DB / 10)
+    loud = power >= power.max() * np.float32(10 ** (-LOUD_RANGE_DB / 10))
     waves, power, size = waves[loud], power[loud], waves.shape[1]
     shortest, longest = round(rate / PITCH_HERTZ[1]), min(size - 1, round(rate / PITCH_HERTZ[0]))
-    window = np.hanning(size)
-    correlation = _autocorrelation(waves * window, longest) / _autocorrelation(window, longest)
-    correlation = correlation / correlation[:, :1]
-    is_pitch = np.logical_or.accumulate(correlation < 0, axis=1)
-    is_pitch[:, :shortest] = False
-    periodic = np.where(is_pitch, correlation, 0).max(axis=1)
+    window, of_window = _pitch_window(size, longest)
+    correlation = _autocorrelation(waves * window, longest) / of_window
+    correlation /= correlation[:, :1]
+    below_zero = correlation < 0
+    first = np.where(below_zero.any(axis=1), below_zero.argmax(axis=1), longest + 1)
+    is_pitch = np.arange(longest + 1) >= np.maximum(first, shortest)[:, None]
+    periodic = (correlation * is_pitch).max(axis=1)
     return float(np.minimum(periodic, 1) @ power / np.add.reduce(power))
+
+
+@lru_cache(maxsize=8)
+def _pitch_window(size: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a window and its autocorrelation."""
+    window = np.hanning(size).astype(np.float32)
+    return window, _autocorrelation(window, longest)
 
 
 def _autocorrelation(waves: np.ndarray, longest: int) -> np.ndarray:
     """Return the autocorrelation along the last axis, at lags from 0 to the longest."""
-    size = waves.shape[-1]
-    spectra = np.fft.rfft(waves, 2 * size)
-    return np.fft.irfft(np.square(np.abs(spectra)), 2 * size)[..., : longest + 1]
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    size = next_fast_len(waves.shape[-1] + longest, real=True)  # so that no lag wraps around
+    spectra = rfft(waves, size)
+    power = np.square(spectra.real) + np.square(spectra.imag)
+    return np.asarray(irfft(power, size)[..., : longest + 1])
 
 
 @lru_cache(maxsize=8)
