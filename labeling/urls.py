@@ -27,6 +27,7 @@ app_name = "labeling"
 urlpatterns = [
     path("datasets/new/", datasets.new_dataset, name="new_dataset"),
     path("d/<slug:slug>/settings/", datasets.settings, name="settings"),
+    path("d/<slug:slug>/settings/reviewing/", datasets.reviewing, name="reviewing"),
     path("d/<slug:slug>/settings/retraining/", datasets.retraining, name="retraining"),
     path("d/<slug:slug>/settings/classes/", datasets.change_classes, name="change_classes"),
     path("d/<slug:slug>/settings/classes/add/", datasets.add_classes, name="add_classes"),

@@ -13,10 +13,10 @@ from labeling.api.jobs import JobOut, job_out
 from labeling.models import Dataset, LabelClass
 from labeling.services import jobs
 from labeling.views.downloads import file_response
-from quality.models import Decision, Flag
+from quality.models import Decision, Flag, Proposal
 from quality.queries import api as queries
 from quality.queries import exports
-from quality.services import decisions
+from quality.services import decisions, second
 
 router = Router()
 MOST_FLAGS_A_PAGE = 500
@@ -81,7 +81,7 @@ class FlagFilter(Schema):
     after: int = Field(0, description="the `next` of the page before")
     limit: int = Field(100, ge=1, le=MOST_FLAGS_A_PAGE)
     kind: str | None = None
-    state: Literal["open", "decided", "dismissed", "gone"] | None = None
+    state: Literal["open", "decided", "dismissed", "waiting", "gone"] | None = None
 
 
 @router.get("/datasets/{slug}/flags", response=FlagPage, summary="List flags")
@@ -138,21 +138,38 @@ class DecisionOut(Schema):
     after: list[ItemState]
 
 
+class ProposalOut(Schema):
+    proposal: int
+    flag: int
+    action: str
+    detail: str
+
+
 @router.post(
-    "/flags/{pk}/decision", response={201: DecisionOut, 409: Refusal}, summary="Decide a flag"
+    "/flags/{pk}/decision",
+    response={201: DecisionOut, 202: ProposalOut, 409: Refusal},
+    summary="Decide a flag",
 )
 def decide(request: HttpRequest, pk: int, given: NewDecision) -> Any:
-    """Close an open flag and carry the decision out. A flag is decided once: 409 afterwards."""
+    """Close an open flag and carry the decision out. A flag is decided once: 409 afterwards.
+
+    202 where it changes test items and the dataset asks a second reviewer: nothing changes
+    until one agrees.
+    """
     flag = _flag_for(request, pk)
     asked = given.dict() | {"label": _label(flag.dataset, given.label)}
+    leads = flag.dataset.viewer_role in access.LEADS
     try:
-        made = decisions.decide_flag(flag=flag, reviewer=speaker(request), **asked)
+        made = second.decide(flag=flag, reviewer=speaker(request), leads=leads, **asked)
     except (
         decisions.FlagClosedError,
         decisions.TouchesTestError,
         decisions.DecisionRefusedError,
     ) as refusal:
         return Status(409, {"detail": str(refusal)})
+    if isinstance(made, Proposal):
+        waits = {"proposal": made.pk, "flag": flag.pk, "action": made.action}
+        return Status(202, waits | {"detail": "It waits for a second reviewer."})
     return Status(201, _decision(made))
 
 

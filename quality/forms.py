@@ -203,6 +203,14 @@ class DecideForm(ButtonForm):
         return chosen
 
 
+class SecondForm(forms.Form):
+    """What a second reviewer says of a proposal, or the first one taking it back."""
+
+    answer = forms.ChoiceField(choices=[(name, name) for name in ("agree", "disagree", "withdraw")])
+    words = forms.CharField(required=False, max_length=200)
+    seconds = forms.FloatField(required=False, min_value=0)
+
+
 class BulkForm(forms.Form):
     """What is done about a sample of a queue, or about the flags that it stands for."""
 

@@ -59,6 +59,7 @@ class FlagState(models.TextChoices):
     OPEN = "open", "Open"
     DECIDED = "decided", "Decided"
     DISMISSED = "dismissed", "Dismissed"
+    WAITING = "waiting", "Waiting for a second reviewer"
     GONE = "gone", "No longer raised"
 
 
@@ -168,6 +169,58 @@ class Bulk(models.Model):
         return f"{self.kind} from {self.least_score} on"
 
 
+class ProposalState(models.TextChoices):
+    WAITING = "waiting", "Waiting for a second reviewer"
+    AGREED = "agreed", "Agreed"
+    DISAGREED = "disagreed", "Disagreed: a lead settles it"
+    SETTLED = "settled", "Settled by a lead"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class Proposal(models.Model):
+    """A decision about a flag, or about many, that takes effect once a second person agrees."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="proposals")
+    flag = models.ForeignKey(
+        Flag, on_delete=models.SET_NULL, null=True, blank=True, related_name="proposals"
+    )
+    bulk = models.ForeignKey(
+        Bulk, on_delete=models.SET_NULL, null=True, blank=True, related_name="proposals"
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    action = models.CharField(max_length=12, choices=Action)
+    choice = models.JSONField(default=dict, help_text="what the action acts with")
+    seconds = models.FloatField(default=0, help_text="from shown to decided")
+    sample = models.JSONField(default=list, help_text="ids of flags that the second one looks at")
+    state = models.CharField(
+        max_length=10, choices=ProposalState, default=ProposalState.WAITING, db_index=True
+    )
+    second = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="second_opinions",
+    )
+    words = models.CharField(max_length=200, blank=True, help_text="why the second one disagrees")
+    at = models.DateTimeField(auto_now_add=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=[about], condition=Q(state="waiting"), name=f"one_waiting_a_{about}"
+            )
+            for about in ("flag", "bulk")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} proposed by {self.by}"
+
+
 class Decision(models.Model):
     """What a person did about a flag; append-only, undo is another row."""
 
@@ -185,6 +238,14 @@ class Decision(models.Model):
     touches_test = models.BooleanField(default=False)
     bulk = models.ForeignKey(
         Bulk, on_delete=models.SET_NULL, null=True, blank=True, related_name="decisions"
+    )
+    proposal = models.ForeignKey(
+        Proposal,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="decisions",
+        help_text="what a second reviewer answered before it took effect",
     )
     undoes = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by"

@@ -30,7 +30,7 @@ from labeling.models import (
 from labeling.services import jobs, members
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
-from quality.models import Comparison, Flag, FlagItem, Run
+from quality.models import Comparison, Flag, FlagItem, Proposal, Run
 from quality.services import demo
 from tests.factories import make_dataset, make_item, make_member
 from tests.world import PEOPLE, World, all_names, make_clients
@@ -89,6 +89,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:settings": (LEADS, "get"),
     "quality:success": (LEADS, "get"),
     "labeling:retraining": (LEADS, "post"),
+    "labeling:reviewing": (LEADS, "post"),
     "labeling:change_classes": (LEADS, "post"),
     "labeling:add_classes": (LEADS, "post"),
     "labeling:retire_class": (LEADS, "post"),
@@ -191,6 +192,9 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:review": (REVIEWERS, "get"),
     "quality:queue": (REVIEWERS, "get"),
     "quality:bulk": (REVIEWERS, "get"),
+    "quality:second": (REVIEWERS, "get"),
+    "quality:second_answer": (REVIEWERS, "post"),
+    "quality:second_undo": (REVIEWERS, "post"),
     "quality:undo": (REVIEWERS, "post"),
     "quality:flag": (REVIEWERS, "get"),
     "quality:decide": (REVIEWERS, "post"),
@@ -271,6 +275,7 @@ def make_world(slug: str) -> World:
         "upload": Upload.objects.create(dataset=dataset, name="u", path="/nowhere").pk,
         "class": dataset.classes.first().pk,
         "flag": flag.pk,
+        "proposal": Proposal.objects.create(dataset=dataset, flag=flag, action="relabel").pk,
         "gold": GoldItem.objects.create(item=item, label=dataset.classes.first()).pk,
         "dispute": disputed.pk,
         "comparison": comparison.pk,
@@ -316,6 +321,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "labeling:apply_upload labeling:upload_report labeling:read_upload_again quality:take_back",
         "class": "labeling:retire_class",
         "flag": "quality:flag quality:decide api-1:decide",
+        "proposal": "quality:second_answer",
         "comparison": "quality:changed_items quality:compared quality:contributions",
         "invitation": "labeling:revoke_invitation",
         "annotator": "labeling:crowd_person labeling:decide_pause labeling:reply_to_pause",

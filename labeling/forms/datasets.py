@@ -123,6 +123,27 @@ class RetrainForm(forms.Form):
     )
 
 
+class ReviewingForm(forms.Form):
+    """What waits for a second reviewer, and what else is looked at."""
+
+    has_second_reviewer = forms.BooleanField(
+        required=False,
+        label=_("A second reviewer"),
+        help_text=_(
+            "Decisions about many at once, and those that change test items, take effect when "
+            "somebody else agrees. If they do not, a lead settles it."
+        ),
+    )
+    draws_unflagged = forms.BooleanField(
+        required=False,
+        label=_("Look at items that no check doubts"),
+        help_text=_(
+            "Every 20th item in the queue of label errors is drawn at random from the others, and "
+            "says so. From these is estimated what the queue misses."
+        ),
+    )
+
+
 class AddClassesForm(forms.Form):
     classes = ClassNamesField(label=_("Add classes"), help_text=_("One a line."))
 

@@ -48,6 +48,12 @@ class Dataset(models.Model):
     retrain_after = models.PositiveIntegerField(
         default=50, help_text="answers and decisions; what one person does in ten minutes"
     )
+    has_second_reviewer = models.BooleanField(
+        default=False, help_text="bulk decisions and changes of test items wait for one"
+    )
+    draws_unflagged = models.BooleanField(
+        default=True, help_text="mixes items drawn at random into the queue of label errors"
+    )
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True

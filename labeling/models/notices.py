@@ -14,6 +14,7 @@ class NoticeKind(models.TextChoices):
     QUESTION = "question", _("Question")
     GOLD = "wrong_gold", _("Check item in doubt")
     DISPUTES = "disputes", _("Disputes")
+    DISAGREED = "disagreed", _("Reviewers disagree")
 
 
 class Notice(models.Model):

@@ -7,6 +7,7 @@ from django.db.models import Case, IntegerField, QuerySet, Value, When
 from labeling.models import ApiToken, Dataset, Invitation, Membership, Role, Round, User
 from labeling.queries.by_hand import Statement, moment
 
+REVIEWING = (Role.OWNER, Role.LEAD, Role.REVIEWER)
 RANK = Case(
     *(When(role=role, then=Value(place)) for place, role in enumerate(Role.values)),
     output_field=IntegerField(),
@@ -32,6 +33,11 @@ TOKEN = Statement(
     """,
     person=User,
 )
+
+
+def reviewers_of(dataset: Dataset) -> QuerySet[Membership]:
+    """Return the members who may decide about flags."""
+    return Membership.objects.filter(dataset=dataset, role__in=REVIEWING, user__is_active=True)
 
 
 def round_as_seen(pk: int, *, user: int | None) -> tuple[Round, str, bool] | None:

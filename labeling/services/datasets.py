@@ -143,6 +143,14 @@ def set_retraining(*, dataset: Dataset, retrain: str, retrain_after: int) -> Dat
     return dataset
 
 
+def set_reviewing(*, dataset: Dataset, has_second_reviewer: bool, draws_unflagged: bool) -> Dataset:
+    """Choose what waits for a second reviewer, and whether unflagged items are looked at too."""
+    dataset.has_second_reviewer = has_second_reviewer
+    dataset.draws_unflagged = draws_unflagged
+    dataset.save(update_fields=["has_second_reviewer", "draws_unflagged"])
+    return dataset
+
+
 @transaction.atomic
 def change_classes(*, dataset: Dataset, changes: Mapping[int, Mapping[str, str]]) -> int:
     """Give classes (by id) other names, keys or roles, all at once; returns how many changed.

@@ -16,10 +16,11 @@ from labeling.forms.datasets import (
     GuidelineForm,
     NewDatasetForm,
     RetrainForm,
+    ReviewingForm,
 )
 from labeling.forms.notices import WebhookForm
 from labeling.models import Dataset
-from labeling.queries import guidelines, notices
+from labeling.queries import guidelines, notices, people
 from labeling.queries.success import choice_of
 from labeling.services import datasets
 
@@ -71,6 +72,10 @@ def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: obje
         "retrain_form": RetrainForm(
             initial={"retrain": dataset.retrain, "retrain_after": dataset.retrain_after}
         ),
+        "reviewing_form": ReviewingForm(
+            initial={name: getattr(dataset, name) for name in ReviewingForm.base_fields}
+        ),
+        "reviewers": people.reviewers_of(dataset).count(),
         "success": choice_of(dataset),
         "class_forms": [ClassForm(label_class=row) for row in _in_use(dataset)],
         "retired": dataset.classes.filter(retired_at__isnull=False),
@@ -100,6 +105,19 @@ def retraining(request: access.MemberRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return settings_page(request, dataset, retrain_form=form)
     datasets.set_retraining(dataset=dataset, **form.cleaned_data)
+    messages.success(request, _("Saved."))
+    return redirect("labeling:settings", dataset.slug)
+
+
+@login_required
+@require_POST
+def reviewing(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Choose what waits for a second reviewer, and whether unflagged items are looked at too."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    form = ReviewingForm(request.POST)
+    if not form.is_valid():
+        return settings_page(request, dataset, reviewing_form=form)
+    datasets.set_reviewing(dataset=dataset, **form.cleaned_data)
     messages.success(request, _("Saved."))
     return redirect("labeling:settings", dataset.slug)
 

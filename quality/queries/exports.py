@@ -23,7 +23,7 @@ FORMATS = {
 ENDINGS = {"csv": "csv", "jsonl": "jsonl", "folders": "zip"}
 FLAG_COLUMNS = ("kind", "score", "state", "key", "other_key", "subject", "reason")
 DECISION_COLUMNS = (
-    "decision", "at", "by", "kind", "action", "undoes", "seconds", "touches_test", "key",
+    "decision", "at", "by", "second", "kind", "action", "undoes", "seconds", "touches_test", "key",
     *(f"{name}_before" for name in flags.STATE_SHOWN),
     *(f"{name}_after" for name in flags.STATE_SHOWN),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from django.db.models import Case, Count, Exists, OuterRef, Prefetch, Q, QuerySe
 
 from labeling.models import Dataset, Job, JobState, Split, User
 from mlcore.intervals import Interval, share_interval
-from quality.models import Action, Decision, Flag, FlagItem, FlagState
+from quality.models import Action, Decision, Flag, FlagItem, FlagState, ProposalState
 
 FLAGS_A_READ = 500
 PACE_OVER = 50  # last decisions of a person that their pace is taken from
@@ -141,9 +141,10 @@ def seconds_each(dataset: Dataset, user: User, kind: str) -> float | None:
 
 
 def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:
-    """Return the newest decision of a person in a queue that is not undone."""
+    """Return the newest decision of a person in a queue, as first or second, not undone."""
+    theirs = Q(by=user) | Q(proposal__second=user, proposal__state=ProposalState.AGREED)
     mine = Decision.objects.filter(
-        dataset=dataset, by=user, flag__kind=kind, undoes__isnull=True, bulk__isnull=True
+        theirs, dataset=dataset, flag__kind=kind, undoes__isnull=True, bulk__isnull=True
     )
     return mine.filter(undone_by__isnull=True).select_related("flag").order_by("-pk").first()
 
@@ -204,7 +205,7 @@ def decision_rows(
     """Yield one row per decision and item that it was about, of all in the order of deciding."""
     if decisions is None:
         decisions = Decision.objects.filter(dataset=dataset).order_by("pk")
-    rows = decisions.select_related("flag", "by")
+    rows = decisions.select_related("flag", "by", "proposal__second")
     for decision in rows.iterator(chunk_size=FLAGS_A_READ):
         after = {state["key"]: state for state in decision.after}
         for before in decision.before:
@@ -213,6 +214,7 @@ def decision_rows(
                 "decision": decision.pk,
                 "at": decision.at.isoformat(),
                 "by": decision.by.username if decision.by else "",
+                "second": _second_of(decision),
                 "kind": decision.flag.kind if decision.flag else "",
                 "action": decision.action,
                 "undoes": decision.undoes_id or "",
@@ -222,3 +224,9 @@ def decision_rows(
                 **{f"{name}_before": before.get(name) or "" for name in STATE_SHOWN},
                 **{f"{name}_after": now.get(name) or "" for name in STATE_SHOWN},
             }
+
+
+def _second_of(decision: Decision) -> str:
+    """Return who agreed before a decision took effect, or who disagreed before a lead settled."""
+    second = decision.proposal.second if decision.proposal else None
+    return second.username if second else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Func, IntegerField, QuerySet
+from django.db.models import Func, IntegerField, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.utils.translation import gettext as _
 
@@ -17,6 +17,7 @@ from quality.queries.flags import STATE_SHOWN
 DECISIONS_A_PAGE = 50
 ITEMS_SHOWN = 3  # of a decision about many
 SIDES = ("before", "after")
+BESIDE = ("by", "flag", "undone_by__by", "proposal__by", "proposal__second")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def decisions_of(dataset: Dataset, wanted: Mapping[str, Any]) -> QuerySet[Decisi
     """Return the decisions that a `LogForm` asks for, newest first."""
     rows = Decision.objects.filter(dataset=dataset).order_by("-pk")
     if wanted.get("by"):
-        rows = rows.filter(by__username=wanted["by"])
+        name = wanted["by"]
+        rows = rows.filter(Q(by__username=name) | Q(proposal__second__username=name))
     if wanted.get("action"):
         rows = rows.filter(action=wanted["action"])
     if wanted.get("kind"):
@@ -51,11 +53,7 @@ def entries_of(dataset: Dataset, rows: QuerySet[Decision], *, before: int = 0) -
     if before:
         rows = rows.filter(pk__lt=before)
     gone = tombstones.keys_of(dataset.pk)
-    shown = list(
-        _with_first_states(rows.select_related("by", "flag", "undone_by__by"))[
-            : DECISIONS_A_PAGE + 1
-        ]
-    )
+    shown = list(_with_first_states(rows.select_related(*BESIDE))[: DECISIONS_A_PAGE + 1])
     others = [row.pk for row in shown if not _are_beside(row)]
     whole = dict(Decision.objects.filter(pk__in=others).values_list("pk", "after"))
     return [_entry(row, whole.get(row.pk) or _first(row, "after"), gone) for row in shown]
@@ -120,6 +118,9 @@ def _named(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str
 
 
 def people_of(dataset: Dataset) -> list[str]:
-    """Return the names of who decided."""
-    rows = Decision.objects.filter(dataset=dataset, by__isnull=False).order_by()
-    return sorted(rows.values_list("by__username", flat=True).distinct())
+    """Return the names of who decided or, as second ones, answered."""
+    rows = Decision.objects.filter(dataset=dataset).order_by()
+    first, second = "by__username", "proposal__second__username"
+    return sorted(
+        {name for pair in rows.values_list(first, second).distinct() for name in pair if name}
+    )

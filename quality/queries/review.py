@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import log10
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, LabelClass, Split
@@ -148,10 +148,16 @@ def first_open(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> Fla
 
 def upcoming(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> list[tuple[Flag, Shown]]:
     """Return the next flags with their first item, worst first."""
-    items = FlagItem.objects.select_related("item__content").order_by("pk")
     queue = review_queue(dataset, kind, first=sample_of(dataset, kind))
-    flags = queue.exclude(pk__in=list(later))
-    found = flags.prefetch_related(Prefetch("flag_items", items))[:AHEAD]
+    return with_first_items(dataset, queue.exclude(pk__in=list(later)), most=AHEAD)
+
+
+def with_first_items(
+    dataset: Dataset, flags: QuerySet[Flag], *, most: int
+) -> list[tuple[Flag, Shown]]:
+    """Return flags with their first item, which has its content and label."""
+    items = FlagItem.objects.select_related("item__content", "item__label").order_by("pk")
+    found = flags.prefetch_related(Prefetch("flag_items", items))[:most]
     rows = [(flag, flag.flag_items.all()) for flag in found]
     return [(flag, _shown(dataset, of[0].item)) for flag, of in rows if of]
 

@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset, Job, User
 from labeling.services import jobs
 from quality.detectors import KINDS
-from quality.models import Action, Bulk, Flag
+from quality.models import Action, Bulk, Flag, Proposal, ProposalState
 from quality.queries import bulk as queries
 from quality.services import decisions
 
 KIND = "bulk"
+UNSETTLED = (ProposalState.WAITING, ProposalState.DISAGREED)
 
 
 class BulkRefusedError(Exception):
@@ -63,18 +64,34 @@ def draw_more(*, sample: Bulk, rng: random.Random) -> int:
     return len(fresh)
 
 
+@transaction.atomic
 def drop_sample(*, sample: Bulk) -> None:
     """Let it be; what was judged stays judged."""
-    Bulk.objects.filter(pk=sample.pk, action="").delete()
+    waiting = Bulk.objects.select_for_update().filter(pk=sample.pk, action="")
+    if list(waiting) and sample.proposals.filter(state__in=UNSETTLED).exists():
+        raise BulkRefusedError(_("A decision about this sample waits; take that back first."))
+    waiting.delete()
 
 
 @transaction.atomic
-def open_decision(*, sample: Bulk, action: Action, test_confirmed: bool, by: User) -> Job:
-    """Decide about all the others and open the job that carries it out; the caller sends it."""
+def open_decision(
+    *,
+    sample: Bulk,
+    action: Action,
+    test_confirmed: bool,
+    by: User | None,
+    proposal: Proposal | None = None,
+) -> Job:
+    """Decide about all the others and open the job that carries it out; the caller sends it.
+
+    `proposal` is what a second reviewer answered to, where the dataset asks for one.
+    """
     if action not in (KINDS[sample.kind].bulk, Action.KEEP):
         raise BulkRefusedError(_("This cannot be done about such a flag."))
     if not queries.judged(sample, proposed=KINDS[sample.kind].bulk).is_enough:
         raise BulkRefusedError(_("Judge the sample first."))
+    if proposal is None and sample.dataset.has_second_reviewer:
+        raise decisions.SecondNeededError(_("A second reviewer is asked."))
     waiting = Bulk.objects.filter(pk=sample.pk, action="")
     if not waiting.update(action=action, test_confirmed=test_confirmed, by=by):
         raise BulkRefusedError(_("A colleague has decided this already."))
@@ -106,17 +123,19 @@ def _decide_all(work: jobs.Work, bulk: Bulk) -> dict[str, Any]:
     rows = queries.above(bulk.dataset, bulk.kind, bulk.least_score).exclude(pk__in=bulk.sample)
     flags = list(rows.order_by("-score", "pk"))
     left = {"test": 0, "refused": 0, "closed": 0}
+    answered = bulk.proposals.filter(state__in=(ProposalState.AGREED, ProposalState.SETTLED))
+    proposal = answered.last()
     for done, flag in enumerate(flags):
         work.progress(done, len(flags), message="Deciding")
         work.check()
-        if why := _decide(work, bulk, flag):
+        if why := _decide(work, bulk, flag, proposal):
             left[why] += 1
     bulk.result = {"decided": bulk.decisions.filter(undoes=None).count(), "left": left}
     bulk.save(update_fields=["result"])
     return bulk.result
 
 
-def _decide(work: jobs.Work, bulk: Bulk, flag: Flag) -> str:
+def _decide(work: jobs.Work, bulk: Bulk, flag: Flag, proposal: Proposal | None) -> str:
     """Decide one flag; returns why not, or nothing."""
     try:
         with transaction.atomic():
@@ -127,6 +146,7 @@ def _decide(work: jobs.Work, bulk: Bulk, flag: Flag) -> str:
                 action=Action(bulk.action),
                 test_confirmed=bulk.test_confirmed,
                 bulk=bulk,
+                proposal=proposal,
             )
     except decisions.TouchesTestError:
         return "test"

@@ -25,7 +25,12 @@ from quality.models import Action, Decision
 from quality.queries.filters import one_of
 from quality.queries.loudest import longer_than_a_second
 from quality.services.plans import state_with_content
-from quality.services.selection import NothingToChangeError, Selection, TestItemsError
+from quality.services.selection import (
+    NothingToChangeError,
+    Selection,
+    TestItemsError,
+    refuse_one_alone,
+)
 
 KIND = "cut"
 ITEMS_A_BATCH = 50
@@ -42,6 +47,8 @@ def open_cut(selection: Selection) -> Job:
     in_test = sum(split == Split.TEST for split in splits.values())
     if in_test and not selection.test_confirmed:
         raise TestItemsError(in_test)
+    if in_test:
+        refuse_one_alone(selection.dataset)
     upload = Upload.objects.create(
         dataset=selection.dataset, name=_("Cut to the loudest second"), path="", by=selection.by
     )

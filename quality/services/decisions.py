@@ -13,7 +13,16 @@ from labeling.models import Item, LabelClass, Membership, Round, RoundKind, Spli
 from labeling.services import rounds
 from labeling.services.datasets import MOST_NAME_CHARACTERS, add_classes, retire_class
 from quality.detectors import KINDS
-from quality.models import Action, Bulk, Decision, Flag, FlagItem, FlagState
+from quality.models import (
+    Action,
+    Bulk,
+    Decision,
+    Flag,
+    FlagItem,
+    FlagState,
+    Proposal,
+    ProposalState,
+)
 from quality.services import plans
 from quality.services.plans import STATE, Plan, state_of
 
@@ -27,6 +36,10 @@ class FlagClosedError(Exception):
 
 class TouchesTestError(Exception):
     """The decision would change test items and was not confirmed."""
+
+
+class SecondNeededError(TouchesTestError):
+    """The decision takes effect only once a second reviewer agrees (`services/second.py`)."""
 
 
 class DecisionRefusedError(Exception):
@@ -51,8 +64,11 @@ def decide_flag(
     new_class: str = "",
     test_confirmed: bool = False,
     bulk: Bulk | None = None,
+    proposal: Proposal | None = None,
 ) -> Decision:
     """Close an open flag and carry the decision out.
+
+    `proposal` is what a second reviewer answered to, where the dataset asks for one.
 
     `label` is for relabel, `keep` (id of an item) for merge, `split` for move, `reason` for
     exclude, `new_class` (a name) for split; what is not given follows the flag's proposal.
@@ -70,6 +86,8 @@ def decide_flag(
     touches_test = plan.touches_test(items)
     if touches_test and not test_confirmed:
         raise TouchesTestError(_("This changes test items. Confirm that you want it."))
+    if touches_test and proposal is None and flag.dataset.has_second_reviewer:
+        raise SecondNeededError(_("This changes test items: a second reviewer is asked."))
     before = [state_of(item) for item in items]
     told = str(KINDS[flag.kind].title).lower()
     plans.carry_out(plan, by=reviewer, reason=f"review: {told}")
@@ -85,6 +103,7 @@ def decide_flag(
         after=[state_of(item) | asked | made for item in _items(flag) if item.pk in touched],
         touches_test=touches_test,
         bulk=bulk,
+        proposal=proposal,
     )
 
 
@@ -262,6 +281,8 @@ def _ask(flag: Flag, items: Sequence[int], *, by: User | None) -> dict[str, Any]
 
 
 def _closed_by(flag: Flag, reviewer: User | None) -> str:
+    if flag.proposals.filter(state=ProposalState.WAITING).exists():
+        return _("This waits for a second reviewer.")
     newest = flag.decisions.order_by("-pk").first()
     if newest and reviewer and newest.by_id == reviewer.pk:
         return _("You decided this in another tab.")
@@ -276,7 +297,7 @@ def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
     flag = decision.flag
     if flag is None:
         raise UndoRefusedError(_("The flag of this decision is gone."))
-    closed = Flag.objects.filter(pk=flag.pk).exclude(state__in=(FlagState.OPEN, FlagState.GONE))
+    closed = Flag.objects.filter(pk=flag.pk, state__in=(FlagState.DECIDED, FlagState.DISMISSED))
     newer = flag.decisions.filter(pk__gt=decision.pk, undoes__isnull=True)
     if newer.exists() or not closed.update(state=FlagState.GONE):
         raise UndoRefusedError(_("This decision was undone already."))
@@ -286,7 +307,7 @@ def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
     plans.restore(decision.before, by=reviewer, reason="undo of a review decision")
     _stop_asking(decision)
     _retire_made(decision)
-    _reopen(flag)
+    reopen(flag)
     return Decision.objects.create(
         dataset_id=decision.dataset_id,
         flag=flag,
@@ -343,7 +364,7 @@ def _retire_made(decision: Decision) -> None:
         retire_class(label_class=label, retired=True)
 
 
-def _reopen(flag: Flag) -> None:
+def reopen(flag: Flag) -> None:
     """Open the flag again; one raised meanwhile about the same subject gives way."""
     Flag.objects.filter(
         dataset=flag.dataset_id, kind=flag.kind, subject=flag.subject, state=FlagState.OPEN

@@ -24,7 +24,7 @@ def decide(
     """Give the item a label, or confirm the one it has: the dispute is over."""
     item = _held(place)
     changes_test = item.split == Split.TEST and item.label_id != label.pk
-    _demand(changes_test, test_confirmed)
+    _demand(place, changes_test, test_confirmed)
     plan = Plan(relabel={item.pk: label})
     rounds.settle_dispute(place=place.pk)
     more = {"place": place.pk}
@@ -38,7 +38,7 @@ def exclude(
     """Leave the item out of later versions."""
     item = _held(place)
     in_test = item.split == Split.TEST
-    _demand(in_test, test_confirmed)
+    _demand(place, in_test, test_confirmed)
     plan = Plan(exclude={item.pk: reason.strip() or _("people disagree about it")})
     return _carry_out(plan, item, Action.EXCLUDE, by, seconds, test=in_test, more={})
 
@@ -78,7 +78,11 @@ def _held(place: RoundItem) -> Item:
     return item
 
 
-def _demand(touches_test: bool, confirmed: bool) -> None:
+def _demand(place: RoundItem, touches_test: bool, confirmed: bool) -> None:
+    if touches_test and place.round.dataset.has_second_reviewer:
+        raise NothingToChangeError(
+            _("It is a test item, which nobody changes alone here: let others decide.")
+        )
     if touches_test and not confirmed:
         raise TestItemsError(1)
 

@@ -36,6 +36,14 @@ class NothingToChangeError(Exception):
     """All of the items are like that already; the words say so."""
 
 
+def refuse_one_alone(dataset: Dataset) -> None:
+    """Refuse to change test items at once where a second reviewer is wanted."""
+    if dataset.has_second_reviewer:
+        raise NothingToChangeError(
+            _("Test items change only when a second reviewer agrees: flag them, and decide there.")
+        )
+
+
 @dataclass(frozen=True)
 class Selection:
     """Items of one dataset that somebody selected, and how long they looked."""
@@ -113,6 +121,8 @@ def _change(
     in_test = sum(plan.touches_test([item]) for item in changed)
     if in_test and not selection.test_confirmed:
         raise TestItemsError(in_test)
+    if in_test:
+        refuse_one_alone(selection.dataset)
     before = [state_of(item) for item in changed]
     plans.carry_out(plan, by=selection.by, reason="browse")
     now = Item.objects.filter(one_of("pk", wanted)).select_related("label").order_by("key")

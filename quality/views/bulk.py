@@ -15,10 +15,12 @@ from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality.detectors import KINDS, Kind
 from quality.forms import BulkForm
-from quality.models import Action, Bulk
+from quality.models import Action, Bulk, Proposal
 from quality.queries import bulk as queries
+from quality.queries import second as waiting
 from quality.queries.runs import open_job
 from quality.services import bulk as services
+from quality.services import second
 
 
 @login_required
@@ -53,14 +55,16 @@ def _carry_out(
         return str(refusal)
     except jobs.JobOpenError:
         return _("Another decision about many is being carried out; wait for it.")
-    if job:
+    if isinstance(job, Job):
         tasks.send(job)
+    elif job:
+        messages.info(request, _("It waits for a second reviewer."))
     return ""
 
 
 def _step(
     request: access.MemberRequest, dataset: Dataset, row: Kind, sent: dict[str, Any]
-) -> Job | None:
+) -> Job | Proposal | None:
     step, rng = sent["step"], random.SystemRandom()
     if step == "draw":
         line = sent["least_score"] or 0.0
@@ -79,11 +83,13 @@ def _step(
         services.drop_sample(sample=sample)
         messages.info(request, _("The sample is dropped; what you judged stays decided."))
         return None
-    return services.open_decision(
+    return second.decide_many(
         sample=sample,
         action=Action.KEEP if step == "keep" else row.bulk or Action.KEEP,
         test_confirmed=sent["test_confirmed"],
         by=request.user,
+        leads=dataset.viewer_role in access.LEADS,
+        rng=rng,
     )
 
 
@@ -109,6 +115,8 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "proposed": n - unclear,
         "touching_test": queries.in_test(flags),
         "sample": sample,
+        "proposal": waiting.waiting_about(sample) if sample else None,
+        "disputed": waiting.disagreement(bulk=sample) if sample else None,
         "said": queries.judged(sample, proposed=row.bulk) if sample else None,
         "last": queries.last_bulk(dataset, row.name),
         "job": job,

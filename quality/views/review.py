@@ -17,13 +17,14 @@ from labeling.models import Dataset
 from labeling.queries import job_outlook
 from quality.detectors import KINDS, Kind
 from quality.forms import DecideForm
-from quality.models import Flag, FlagState
+from quality.models import Flag, FlagState, Proposal
 from quality.queries import bulk
 from quality.queries import flags as counting
 from quality.queries import review as queries
+from quality.queries import second as waiting
 from quality.queries.expected import expected_right
 from quality.queries.runs import open_job
-from quality.services import decisions
+from quality.services import decisions, second
 from quality.services.choices import EXCLUDE_REASONS, choices_for
 
 
@@ -47,6 +48,7 @@ def review(request: access.MemberRequest, slug: str) -> HttpResponse:
         "lines": lines,
         "open": sum(line[1].open for line in lines),
         "first": lines[0][0].name if lines and lines[0][1].open else "",
+        "second": waiting.standing(dataset, request.user),
         "job": job,
         **(job_outlook(job) if job else {}),
     }
@@ -91,7 +93,12 @@ def decide(request: access.MemberRequest, slug: str, kind: str, pk: int) -> Http
     if not form.is_valid():
         return _refuse(request, dataset, row, found, words=_("This cannot be done here."))
     try:
-        decisions.decide_flag(flag=found, reviewer=request.user, **form.cleaned_data)
+        made = second.decide(
+            flag=found,
+            reviewer=request.user,
+            leads=dataset.viewer_role in access.LEADS,
+            **form.cleaned_data,
+        )
     except decisions.TouchesTestError as question:
         return _refuse(request, dataset, row, found, words=str(question), confirm=True)
     except decisions.DecisionRefusedError as refusal:
@@ -99,7 +106,9 @@ def decide(request: access.MemberRequest, slug: str, kind: str, pk: int) -> Http
     except decisions.FlagClosedError as closed:
         if not _is_repeated(found, request, form):
             return _closed(request, dataset, row, words=str(closed))
-    return _go_on(request, dataset, row)
+        made = None
+    told = _("It waits for a second reviewer.") if isinstance(made, Proposal) else ""
+    return _go_on(request, dataset, row, told=told)
 
 
 @login_required
@@ -108,14 +117,17 @@ def undo(request: access.MemberRequest, slug: str, kind: str) -> HttpResponse:
     """Take back this person's last decision in the queue and show its flag again."""
     dataset, row = _queue(request, slug, kind)
     last = counting.last_decision(dataset, request.user, row.name)
+    proposed = waiting.last_of_first(dataset, request.user, row.name)
     words = _("There is nothing of yours to undo here.")
-    if last is not None:
-        try:
+    try:
+        if proposed and (last is None or proposed.at > last.at):
+            second.withdraw(proposal=proposed, by=request.user)
+            return _undone(request, dataset, row, pk=proposed.flag_id or 0)
+        if last:
             decisions.undo_decision(decision=last, reviewer=request.user)
-        except decisions.UndoRefusedError as refusal:
-            words = str(refusal)
-        else:
             return _undone(request, dataset, row, pk=last.flag_id or 0)
+    except (decisions.UndoRefusedError, second.SecondRefusedError) as refusal:
+        words = str(refusal)
     if _is_script(request):
         return JsonResponse({"message": words}, status=409)
     messages.warning(request, words)
@@ -172,6 +184,7 @@ def _page(
 def _flag(dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]) -> dict[str, Any]:
     evidence = queries.evidence_of(flag)
     is_open = flag.state == FlagState.OPEN and bool(evidence.items)
+    proposal = waiting.waiting_about(flag) if flag.state == FlagState.WAITING else None
     return {
         "dataset": dataset,
         "kind": row,
@@ -188,6 +201,9 @@ def _flag(dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]) -> dict[
         if is_open
         else None,
         "put_off": ",".join(map(str, [*later, flag.pk])),
+        "proposal": proposal,
+        "wanted": waiting.words_of(proposal) if proposal else "",
+        "disputed": waiting.disagreement(flag=flag) if is_open else None,
     }
 
 
@@ -205,6 +221,9 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "each": each,
         "expected": expected_right(dataset, row.name, n_open=counts.open) if counts.open else None,
         "left": None if each is None else each * counts.open,
+        "waiting": waiting.waiting(dataset).filter(flag__kind=row.name).count()
+        if dataset.has_second_reviewer
+        else 0,
     }
 
 
@@ -229,9 +248,13 @@ def _standing(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dic
     }
 
 
-def _go_on(request: access.MemberRequest, dataset: Dataset, row: Kind) -> HttpResponse:
+def _go_on(
+    request: access.MemberRequest, dataset: Dataset, row: Kind, *, told: str = ""
+) -> HttpResponse:
     if _is_script(request):
-        return JsonResponse(_standing(request, dataset, row))
+        return JsonResponse({"message": told, **_standing(request, dataset, row)})
+    if told:
+        messages.info(request, told)
     later = request.POST.get("later", "")
     address = reverse("quality:queue", args=[dataset.slug, row.name])
     return redirect(f"{address}?later={later}" if later else address)

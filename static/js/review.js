@@ -139,7 +139,9 @@ function send(form, fields) {
   tell();
   chain = chain.then(async () => {
     try {
-      take(await deliver(url, body));
+      const reply = await deliver(url, body);
+      if (reply?.message) toast(reply.message, "info");
+      take(reply);
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       if (error.status === 409) { toast(error.body.message, "info"); take(error.body); return; }

@@ -1,0 +1,257 @@
+"""A second reviewer: bulk decisions and changes of test items wait until somebody else agrees.
+
+What the first one wanted is kept as a proposal and its flag leaves the queue. Agreed, it takes
+effect as the first one's decision; disagreed, nothing changes, the flag is open again and a lead,
+who is told, settles it. Conditional updates of proposal and flag let exactly one answer count.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from labeling.models import Job, LabelClass, NoticeKind, User
+from labeling.services import notices
+from quality.detectors import KINDS
+from quality.models import (
+    Action,
+    Bulk,
+    Decision,
+    Flag,
+    FlagState,
+    Proposal,
+    ProposalState,
+)
+from quality.queries import bulk as sampling
+from quality.queries import second as queries
+from quality.services import bulk as many
+from quality.services import decisions
+from quality.services.decisions import LONGEST_SECONDS, SecondNeededError
+
+
+class SecondRefusedError(Exception):
+    """This answer cannot be given; the words say why."""
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What an agreement brought: the decision, or the job that makes many."""
+
+    decision: Decision | None = None
+    job: Job | None = None
+
+
+# ---- the first reviewer ----
+
+
+def decide(*, flag: Flag, reviewer: User, leads: bool, **choice: Any) -> Decision | Proposal:
+    """Decide a flag, or propose it to a second reviewer where the dataset asks for one.
+
+    What two disagreed about a lead settles, at once.
+    """
+    disputed = queries.disagreement(flag=flag)
+    if disputed and not leads:
+        raise decisions.DecisionRefusedError(_settled_by_a_lead(disputed))
+    try:
+        with transaction.atomic():
+            made = decisions.decide_flag(flag=flag, reviewer=reviewer, proposal=disputed, **choice)
+            _settle(disputed)
+    except SecondNeededError:
+        return _propose(flag, reviewer, choice)
+    return made
+
+
+@transaction.atomic
+def decide_many(
+    *, sample: Bulk, action: Action, test_confirmed: bool, by: User, leads: bool, rng: random.Random
+) -> Job | Proposal:
+    """Decide about all the others of a sample, or propose that to a second reviewer."""
+    disputed = queries.disagreement(bulk=sample)
+    if disputed and not leads:
+        raise many.BulkRefusedError(_settled_by_a_lead(disputed))
+    try:
+        with transaction.atomic():
+            job = many.open_decision(
+                sample=sample,
+                action=action,
+                test_confirmed=test_confirmed,
+                by=by,
+                proposal=disputed,
+            )
+            _settle(disputed)
+            return job
+    except SecondNeededError:
+        pass
+    others = sampling.above(sample.dataset, sample.kind, sample.least_score)
+    found = list(others.exclude(pk__in=sample.sample).values_list("pk", flat=True))
+    try:
+        with transaction.atomic():
+            return Proposal.objects.create(
+                dataset=sample.dataset,
+                bulk=sample,
+                by=by,
+                action=action,
+                choice={"test_confirmed": test_confirmed},
+                sample=rng.sample(found, min(len(found), sampling.SAMPLE)),
+            )
+    except IntegrityError as taken:
+        raise many.BulkRefusedError(_("This waits for a second reviewer already.")) from taken
+
+
+def _settled_by_a_lead(disputed: Proposal) -> str:
+    told = {"first": disputed.by or "–", "second": disputed.second or "–"}
+    return _("%(first)s and %(second)s disagree about this: a lead settles it.") % told
+
+
+def _settle(disputed: Proposal | None) -> None:
+    if disputed:
+        rows = Proposal.objects.filter(pk=disputed.pk, state=ProposalState.DISAGREED)
+        rows.update(state=ProposalState.SETTLED)
+
+
+@transaction.atomic
+def _propose(flag: Flag, reviewer: User, choice: dict[str, Any]) -> Proposal:
+    if not Flag.objects.filter(pk=flag.pk, state=FlagState.OPEN).update(state=FlagState.WAITING):
+        raise decisions.FlagClosedError(_("A colleague has decided this already."))
+    kept = {name: choice.get(name) for name in ("keep", "split", "reason", "new_class")}
+    label: LabelClass | None = choice.get("label")
+    return Proposal.objects.create(
+        dataset=flag.dataset,
+        flag=flag,
+        by=reviewer,
+        action=choice["action"],
+        choice={name: value for name, value in kept.items() if value}
+        | ({"label": label.pk} if label else {}),
+        seconds=min(LONGEST_SECONDS, max(0.0, choice.get("seconds", 0.0))),
+    )
+
+
+@transaction.atomic
+def withdraw(*, proposal: Proposal, by: User) -> None:
+    """Take back what one proposed oneself, before anybody has answered."""
+    mine = Proposal.objects.filter(pk=proposal.pk, by=by, state=ProposalState.WAITING)
+    if not mine.update(state=ProposalState.WITHDRAWN, answered_at=timezone.now()):
+        raise SecondRefusedError(_answered_already(proposal))
+    _reopen(proposal)
+
+
+# ---- the second one ----
+
+
+def agree(*, proposal: Proposal, by: User, seconds: float = 0.0) -> Agreed:
+    """Let a proposal take effect; where the items have changed since, its flag is open again."""
+    try:
+        with transaction.atomic():
+            _answer(proposal, by, ProposalState.AGREED)
+            if proposal.bulk:
+                return Agreed(job=_agree_to_many(proposal, proposal.bulk))
+            if proposal.flag:
+                return Agreed(decision=_agree_to_one(proposal, proposal.flag, seconds))
+            raise SecondRefusedError(_("The flag of this is gone."))
+    except (decisions.FlagClosedError, decisions.DecisionRefusedError) as overtaken:
+        with transaction.atomic():
+            _answer(proposal, by, ProposalState.WITHDRAWN, words=str(overtaken))
+            _reopen(proposal)
+        raise SecondRefusedError(
+            _("%(why)s It did not take effect; the flag is open again.") % {"why": overtaken}
+        ) from overtaken
+    except many.BulkRefusedError as refusal:
+        raise SecondRefusedError(str(refusal)) from refusal
+
+
+def _agree_to_one(proposal: Proposal, flag: Flag, seconds: float) -> Decision:
+    decisions.reopen(flag)
+    kept = dict(proposal.choice)
+    label = kept.pop("label", None)
+    return decisions.decide_flag(
+        flag=flag,
+        reviewer=proposal.by,
+        action=Action(proposal.action),
+        seconds=proposal.seconds + min(LONGEST_SECONDS, max(0.0, seconds)),
+        label=LabelClass.objects.get(pk=label) if label else None,
+        test_confirmed=True,
+        proposal=proposal,
+        **kept,
+    )
+
+
+def _agree_to_many(proposal: Proposal, bulk: Bulk) -> Job:
+    return many.open_decision(
+        sample=bulk,
+        action=Action(proposal.action),
+        test_confirmed=proposal.choice["test_confirmed"],
+        by=proposal.by,
+        proposal=proposal,
+    )
+
+
+@transaction.atomic
+def disagree(*, proposal: Proposal, by: User, words: str = "") -> None:
+    """Change nothing, open the flag again and tell the leads."""
+    _answer(proposal, by, ProposalState.DISAGREED, words=words)
+    _reopen(proposal)
+    kind = proposal.flag.kind if proposal.flag else proposal.bulk.kind if proposal.bulk else ""
+    told = {"first": proposal.by or "–", "second": by, "kind": str(KINDS[kind].title).lower()}
+    notices.tell(
+        dataset=proposal.dataset,
+        kind=NoticeKind.DISAGREED,
+        about=f"proposal {proposal.pk}",
+        words=_("%(first)s and %(second)s disagree about a decision (%(kind)s)") % told,
+        path=path_of(proposal),
+        now=timezone.now(),
+    )
+
+
+@transaction.atomic
+def reconsider(*, proposal: Proposal, by: User) -> None:
+    """Take back one's own disagreement that no lead has settled: it waits again."""
+    mine = Proposal.objects.filter(pk=proposal.pk, second=by, state=ProposalState.DISAGREED)
+    open_again = Flag.objects.filter(pk=proposal.flag_id or 0, state=FlagState.OPEN)
+    is_there = proposal.flag_id is None or open_again.update(state=FlagState.WAITING)
+    again = {"state": ProposalState.WAITING, "second": None, "words": "", "answered_at": None}
+    if not is_there or not mine.update(**again):
+        raise SecondRefusedError(_("A lead has settled this already."))
+
+
+def undo_agreed(*, proposal: Proposal, by: User) -> None:
+    """Take back the decision that one agreed to: the flag is open again."""
+    standing = proposal.decisions.filter(undoes=None, undone_by=None).last()
+    if standing is None:
+        raise SecondRefusedError(_("This was undone already."))
+    decisions.undo_decision(decision=standing, reviewer=by)
+
+
+def path_of(proposal: Proposal) -> str:
+    """Return the page on which a lead settles what two disagree about."""
+    slug = proposal.dataset.slug
+    if proposal.flag:
+        queue = reverse("quality:queue", args=[slug, proposal.flag.kind])
+        return f"{queue}?flag={proposal.flag.pk}"
+    return reverse("quality:bulk", args=[slug, proposal.bulk.kind if proposal.bulk else ""])
+
+
+def _answer(proposal: Proposal, by: User, state: ProposalState, *, words: str = "") -> None:
+    if proposal.by_id == by.pk:
+        raise SecondRefusedError(_("You proposed this yourself: somebody else has to look at it."))
+    waiting = Proposal.objects.filter(pk=proposal.pk, state=ProposalState.WAITING)
+    answer = {"state": state, "second": by, "words": words[:200], "answered_at": timezone.now()}
+    if not waiting.update(**answer):
+        raise SecondRefusedError(_answered_already(proposal))
+    proposal.state, proposal.second, proposal.words = state, by, words[:200]
+
+
+def _answered_already(proposal: Proposal) -> str:
+    now = Proposal.objects.select_related("second").get(pk=proposal.pk)
+    if now.state == ProposalState.WITHDRAWN:
+        return _("This was taken back meanwhile.")
+    return _("%(who)s has answered this already.") % {"who": now.second or "–"}
+
+
+def _reopen(proposal: Proposal) -> None:
+    """Open its flag again; one raised meanwhile about the same subject gives way."""
+    if proposal.flag:
+        decisions.reopen(proposal.flag)

@@ -1,0 +1,298 @@
+"""A second reviewer: what changes test items or many waits until somebody else agrees."""
+
+import random
+import threading
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+
+from labeling.models import Dataset, Item, JobState, Notice, Role, User
+from labeling.services import jobs, members
+from quality.models import Action, Decision, Flag, FlagState, Proposal, ProposalState
+from quality.queries import second as queries
+from quality.services import bulk, second
+from quality.services.bulk import BulkRefusedError
+from quality.services.decisions import (
+    DecisionRefusedError,
+    SecondNeededError,
+    TouchesTestError,
+    decide_flag,
+    undo_decision,
+)
+from quality.services.second import SecondRefusedError
+from quality.services.selection import NothingToChangeError, Selection, relabel
+from tests.factories import make_dataset, make_item, make_member
+from tests.quality.test_decisions import make_flag
+from tests.quality.test_review_pages import FETCH, make_flags
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return make_dataset("pets", has_second_reviewer=True)
+
+
+@pytest.fixture
+def flag(dataset: Dataset) -> Flag:
+    return make_flag(make_item(dataset, "a", "cat", split="test"))
+
+
+@pytest.fixture
+def ann(dataset: Dataset) -> User:
+    return make_member(dataset, Role.REVIEWER, "ann")
+
+
+@pytest.fixture
+def bob(dataset: Dataset) -> User:
+    return make_member(dataset, Role.REVIEWER, "bob")
+
+
+@pytest.fixture
+def lea(dataset: Dataset) -> User:
+    return make_member(dataset, Role.LEAD, "lea")
+
+
+def propose(flag: Flag, by: User, action: str = Action.RELABEL, **choice: object) -> Proposal:
+    asked = {"action": action, "seconds": 2.0, "test_confirmed": True} | choice
+    made = second.decide(flag=flag, reviewer=by, leads=False, **asked)
+    assert isinstance(made, Proposal)
+    return made
+
+
+def label_of(flag: Flag) -> str:
+    return Item.objects.get(flags=flag).label.name
+
+
+def state_of(flag: Flag) -> str:
+    return Flag.objects.get(pk=flag.pk).state
+
+
+def test_a_change_of_a_test_item_waits_and_takes_effect_under_both_names(flag, ann, bob):
+    made = propose(flag, ann)
+    assert (state_of(flag), label_of(flag), Decision.objects.count()) == ("waiting", "cat", 0)
+    decision = second.agree(proposal=made, by=bob, seconds=3.0).decision
+    assert (state_of(flag), label_of(flag)) == ("decided", "dog")
+    assert (decision.by, decision.proposal.second, decision.seconds) == (ann, bob, 5.0)
+
+
+def test_nobody_agrees_with_themselves(flag, ann):
+    made = propose(flag, ann)
+    with pytest.raises(SecondRefusedError, match="yourself"):
+        second.agree(proposal=made, by=ann)
+    assert state_of(flag) == FlagState.WAITING
+
+
+def test_no_door_lets_one_person_alone_change_a_test_item(flag, dataset, ann):
+    with pytest.raises(SecondNeededError):
+        decide_flag(flag=flag, reviewer=ann, action=Action.RELABEL, test_confirmed=True)
+    with pytest.raises(TouchesTestError, match="Confirm"):
+        propose(flag, ann, test_confirmed=False)
+    chosen = Selection(dataset, [Item.objects.get().pk], by=ann, test_confirmed=True)
+    with pytest.raises(NothingToChangeError, match="second reviewer"):
+        relabel(chosen, label=dataset.classes.get(name="dog"))
+    assert (state_of(flag), label_of(flag)) == ("open", "cat")
+
+
+def test_what_changes_no_test_item_is_decided_at_once(dataset, flag, ann):
+    other = make_flag(make_item(dataset, "b", "cat", split="train"))
+    assert isinstance(
+        second.decide(flag=other, reviewer=ann, leads=False, action=Action.RELABEL), Decision
+    )
+    assert isinstance(
+        second.decide(flag=flag, reviewer=ann, leads=False, action=Action.KEEP), Decision
+    )
+
+
+def test_a_disagreement_changes_nothing_and_a_lead_who_is_told_settles_it(flag, ann, bob, lea):
+    made = propose(flag, ann)
+    second.disagree(proposal=made, by=bob, words="it is a cat")
+    assert (state_of(flag), label_of(flag)) == ("open", "cat")
+    notice = Notice.objects.get()
+    assert (notice.kind, "ann and bob" in notice.words) == ("disagreed", True)
+    assert notice.path.endswith(f"?flag={flag.pk}")
+    with pytest.raises(DecisionRefusedError, match="a lead settles it"):
+        second.decide(flag=flag, reviewer=ann, leads=False, action=Action.KEEP)
+    settled = second.decide(
+        flag=flag, reviewer=lea, leads=True, action=Action.RELABEL, test_confirmed=True
+    )
+    assert (settled.by, settled.proposal.state) == (lea, "disagreed")
+    assert Proposal.objects.get().state == ProposalState.SETTLED
+    assert label_of(flag) == "dog"
+
+
+def test_what_was_agreed_is_undone_as_one_decision_and_asks_again(flag, ann, bob):
+    decision = second.agree(proposal=propose(flag, ann), by=bob).decision
+    undo_decision(decision=decision, reviewer=bob)
+    assert (state_of(flag), label_of(flag)) == ("open", "cat")
+    assert propose(flag, bob).state == ProposalState.WAITING
+
+
+def test_the_first_takes_a_proposal_back_and_the_second_a_disagreement(flag, ann, bob):
+    made = propose(flag, ann)
+    second.disagree(proposal=made, by=bob)
+    second.reconsider(proposal=made, by=bob)
+    assert state_of(flag) == FlagState.WAITING
+    second.withdraw(proposal=made, by=ann)
+    assert state_of(flag) == FlagState.OPEN
+    with pytest.raises(SecondRefusedError, match="taken back meanwhile"):
+        second.agree(proposal=made, by=bob)
+
+
+def test_what_was_overtaken_does_not_take_effect_and_is_said(flag, dataset, ann, bob):
+    made = propose(flag, ann)
+    Item.objects.update(label=dataset.classes.get(name="dog"))
+    with pytest.raises(SecondRefusedError, match="is dog by now"):
+        second.agree(proposal=made, by=bob)
+    assert (state_of(flag), Decision.objects.count()) == ("open", 0)
+    made.refresh_from_db()
+    assert (made.state, made.second) == (ProposalState.WITHDRAWN, bob)
+
+
+@pytest.mark.both_databases
+@pytest.mark.django_db(transaction=True)
+def test_of_all_who_answer_at_once_exactly_one_counts(flag, ann, bob, lea):
+    made = propose(flag, ann)
+    start, outcomes = threading.Barrier(3), []
+
+    def run(step, by: User) -> None:
+        mine = queries.proposal_in(made.dataset, made.pk)
+        start.wait()
+        try:
+            step(proposal=mine, by=by)
+            outcomes.append(step)
+        except SecondRefusedError:
+            pass
+        finally:
+            connection.close()
+
+    steps = [(second.agree, bob), (second.disagree, lea), (second.withdraw, ann)]
+    threads = [threading.Thread(target=run, args=pair) for pair in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = outcomes
+    is_agreed = winner is second.agree
+    assert state_of(flag) == ("decided" if is_agreed else "open")
+    assert Decision.objects.count() == is_agreed
+    assert Notice.objects.count() == (winner is second.disagree)
+
+
+def judged_sample(dataset: Dataset, by: User) -> bulk.Bulk:
+    make_flags(dataset, 24)
+    sample = bulk.draw_sample(
+        dataset=dataset, kind="label_error", least_score=0.0, by=by, rng=random.Random(1)
+    )
+    for flag in Flag.objects.filter(pk__in=sample.sample):
+        decide_flag(flag=flag, reviewer=by, action=Action.RELABEL)
+    return sample
+
+
+def decide_many(sample: bulk.Bulk, by: User, *, leads: bool = False):
+    return second.decide_many(
+        sample=sample,
+        action=Action.RELABEL,
+        test_confirmed=False,
+        by=by,
+        leads=leads,
+        rng=random.Random(2),
+    )
+
+
+def test_a_decision_about_many_waits_with_a_sample_and_is_carried_out_once_agreed(
+    dataset, ann, bob
+):
+    sample = judged_sample(dataset, ann)
+    made = decide_many(sample, ann)
+    assert len(set(made.sample)) == 4
+    assert not set(made.sample) & set(sample.sample)
+    with pytest.raises(BulkRefusedError, match="already"):
+        decide_many(sample, bob)
+    with pytest.raises(BulkRefusedError, match="waits"):
+        bulk.drop_sample(sample=sample)
+    assert Flag.objects.filter(state=FlagState.OPEN).count() == 4
+    job = second.agree(proposal=made, by=bob).job
+    done = jobs.carry_out(job.pk, bulk.carry_out)
+    assert done.state == JobState.DONE, done.error
+    last = Decision.objects.last()
+    assert (last.by, last.proposal.second) == (ann, bob)
+    assert not Flag.objects.filter(state=FlagState.OPEN).exists()
+
+
+def test_many_that_two_disagree_about_stay_open_until_a_lead_decides(dataset, ann, bob, lea):
+    sample = judged_sample(dataset, ann)
+    second.disagree(proposal=decide_many(sample, ann), by=bob)
+    assert Notice.objects.get().path == reverse("quality:bulk", args=["pets", "label_error"])
+    with pytest.raises(BulkRefusedError, match="a lead settles it"):
+        decide_many(sample, bob)
+    assert isinstance(decide_many(sample, lea, leads=True), jobs.Job)
+    assert Proposal.objects.get().state == ProposalState.SETTLED
+
+
+def test_the_pages_lead_from_the_decision_to_its_second_reviewer_and_back(client, flag, ann, bob):
+    address = reverse("quality:decide", args=["pets", "label_error", flag.pk])
+    client.force_login(ann)
+    sent = client.post(address, {"action": "relabel", "test_confirmed": "on"}, **FETCH)
+    assert sent.json()["message"] == "It waits for a second reviewer."
+    assert "1 waits for a second reviewer" in sent.json()["counts"]
+    assert "1 of yours waits for somebody else" in client.get("/d/pets/review/").text
+    client.force_login(bob)
+    assert "1 decision waits for you" in client.get("/d/pets/review/").text
+    shown = client.get("/d/pets/second/").text
+    assert "ann wants: Relabel: dog." in shown
+    assert "looks wrong" in shown
+    made = Proposal.objects.get()
+    client.post(reverse("quality:second_answer", args=["pets", made.pk]), {"answer": "agree"})
+    assert "bob agreed" in client.get("/d/pets/decisions/").text
+    lines = b"".join(client.get("/d/pets/decisions/?format=csv")).decode()
+    assert ",ann,bob,label_error,relabel," in lines
+    client.post("/d/pets/second/undo/")
+    assert (state_of(flag), label_of(flag)) == ("open", "cat")
+
+
+def test_z_in_the_queue_takes_back_what_waits(client, flag, ann):
+    propose(flag, ann)
+    client.force_login(ann)
+    undone = client.post(reverse("quality:undo", args=["pets", "label_error"]), {}, **FETCH)
+    assert undone.json()["flag"] == flag.pk
+    assert state_of(flag) == FlagState.OPEN
+
+
+def test_the_second_reviewer_of_many_sees_the_figures_and_a_sample(client, dataset, ann, bob):
+    made = decide_many(judged_sample(dataset, ann), ann)
+    client.force_login(bob)
+    shown = client.get("/d/pets/second/").text
+    assert "20 were judged one by one before: 20 as proposed" in shown
+    assert "4 of them, drawn at random for you" in shown
+    client.post(reverse("quality:second_answer", args=["pets", made.pk]), {"answer": "disagree"})
+    assert "ann and bob disagree" in client.get("/d/pets/review/label_error/many/").text
+    client.post("/d/pets/second/undo/")
+    assert Proposal.objects.get().state == ProposalState.WAITING
+
+
+def test_where_nobody_else_may_review_the_page_says_whom_it_needs(client, flag, lea):
+    propose(flag, lea)
+    client.force_login(lea)
+    page = client.get("/d/pets/review/").text
+    assert "A second person is needed" in page
+    assert reverse("labeling:members", args=["pets"]) in page
+
+
+def test_the_api_says_that_a_decision_waits(client, flag, ann):
+    _, token = members.make_token(user=ann, name="script")
+    sent = client.post(
+        f"/api/flags/{flag.pk}/decision",
+        {"action": "relabel", "test_confirmed": True},
+        content_type="application/json",
+        headers={"authorization": f"Bearer {token}"},
+    )
+    assert (sent.status_code, sent.json()["flag"]) == (202, flag.pk)
+
+
+def test_a_lead_switches_it_on_in_the_settings(client, lea):
+    client.force_login(lea)
+    client.post("/d/pets/settings/reviewing/", {"draws_unflagged": "on"})
+    assert not Dataset.objects.get().has_second_reviewer
+    assert "A second reviewer" in client.get("/d/pets/settings/").text
