@@ -395,9 +395,9 @@ def majority_baseline(labels: np.ndarray, divisions: Sequence[Division]) -> np.n
 
 
 def nearest_centroid_baseline(
-    features: np.ndarray, labels: np.ndarray, divisions: Sequence[Division]
+    features: np.ndarray, labels: np.ndarray, divisions: Sequence[Division], *, n_classes: int
 ) -> np.ndarray:
-    """Predict for every item the class whose mean, over what its head learned, lies nearest.
+    """Say for every item how near the mean of each class lies, over what its head learned.
 
     Parameters
     ----------
@@ -408,10 +408,11 @@ def nearest_centroid_baseline(
 
     Returns
     -------
-    int64 ndarray of shape (n_items,)
-        -1 where no division asks.
+    float32 ndarray of shape (n_items, n_classes)
+        Rows sum to 1, highest where nearest; NaN where no division asks. Squared distances count
+        by the feature, so that none rounds to 0 or 1: their order says something, no more.
     """
-    predicted = np.full(len(labels), -1, dtype=np.int64)
+    scores = np.full((len(labels), n_classes), np.nan, dtype=np.float32)
     for division in divisions:
         learned, answers = features[division.seen], labels[division.seen]
         centre, spread = learned.mean(axis=0), learned.std(axis=0)
@@ -421,5 +422,8 @@ def nearest_centroid_baseline(
         means = (means - centre) / spread
         standard = (features[division.unseen] - centre) / spread
         squares = (means**2).sum(axis=1) - 2 * standard @ means.T
-        predicted[division.unseen] = classes[squares.argmin(axis=1)]
-    return predicted
+        near = np.exp((squares.min(axis=1, keepdims=True) - squares) / features.shape[1])
+        told = np.zeros((len(near), n_classes))
+        told[:, classes] = near / near.sum(axis=1, keepdims=True)
+        scores[division.unseen] = told
+    return scores

@@ -1,5 +1,6 @@
 """Reads about Before/After: the comparison of two versions and what its page shows of it."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -11,12 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labeling.models import Dataset, Version
+from labeling.queries.success import Choice, choice_of
 from labeling.services.versions import read_manifest
-from labeling.templatetags.figures import decimals, minutes, points, signed
+from labeling.templatetags.figures import decimals, minutes, signed
 from quality import arrays
 from quality.models import Comparison
 from quality.queries.runs import arrange
-from quality.queries.success import change_of
+from quality.queries.success import LATER, Change, change_of, scale_reach
 
 NAMED_CLASSES = 2
 CHANGED = ("newly_right", "newly_wrong")
@@ -35,7 +37,6 @@ PARTS = {
 SECONDS_AN_HOUR = 3600
 BY_CHANCE = 0.05  # of 95 % limits miss the truth
 MANY = 5  # classes; with fewer, one in twenty is none
-SCALE_MARGIN = 1.15  # the interval's own reach, and some room
 
 
 def versions_of(dataset: Dataset) -> QuerySet[Version]:
@@ -72,18 +73,23 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
     order, classes = result["order"], result["classes"]
     seen = [place for place in order if sum(before[place]) or _column(before, after, place)]
     recalls = _opened(comparison, recall_changes(result))
+    choice = choice_of(comparison.dataset)
+    change = change_of(result, choice)
     return {
         "comparison": comparison,
-        "success": change_of(comparison),
+        "success": choice,
+        "change": change,
+        "accuracy": change_of(result, None),
         "result": result,
-        "reach": scale_reach(result["low"], result["high"]),
         "before_matrix": arrange(*_only(classes, before, seen), link=_link(comparison, "before")),
         "after_matrix": arrange(*_only(classes, after, seen), link=_link(comparison, "after")),
         "difference_rows": _linked(
             comparison, difference_rows(classes, before, after, order=seen), before, after
         ),
         "few_groups": are_few(result),
-        "is_same": not result["newly_right"] + result["newly_wrong"] and before == after,
+        "is_same": not result["newly_right"] + result["newly_wrong"]
+        and before == after
+        and (not change.is_chosen or change.is_nothing),
         "recalls": recalls,
         "recall_reach": scale_reach(
             min((row.get("low", row["difference"]) for row in recalls), default=0.0),
@@ -91,9 +97,10 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
         ),
         "by_chance": decimals(len(recalls) * BY_CHANCE, 1) if len(recalls) >= MANY else "",
         "tests_differ": is_clear(result) != (result["mcnemar"] < BY_CHANCE),
-        "words": in_words(result, recalls),
-        "rates": gain_rates(result),
-        **_contributions(result),
+        "words": in_words(result, recalls, change=change),
+        "rates": gain_rates(change, result["changes"]),
+        "later": _part(result, result.get("later_labels"), LATER, choice),
+        **_contributions(result, choice),
     }
 
 
@@ -150,17 +157,20 @@ def _linked(
     return rows
 
 
-def in_words(result: dict[str, Any], recalls: list[dict[str, Any]]) -> str:
+def in_words(result: dict[str, Any], recalls: list[dict[str, Any]], *, change: Change) -> str:
     """Say in a few sentences what the comparison found; a loss is called one."""
-    if not result["gained"] and not result["lost"]:
+    if change.is_nothing:
         return _("Not one of %(n)s predictions changed between right and wrong.") % result
+    unit = f" {change.unit}" if change.unit else ""
     facts = {
-        "points": decimals(abs(result["difference"]) * 100, 1),
-        "low": points(result["low"]),
-        "high": points(result["high"]),
+        "points": decimals(abs(change.difference) * change.scale, 3 if change.is_cost else 1),
+        "title": change.title,
+        **change.words,
+        "difference": change.words["difference"] + unit,
+        "unit": unit,
         "time": minutes(result["changes"]["seconds"]),
     }
-    sentences = [_verdict(result) % facts]
+    sentences = [_verdict(change) % facts]
     shown = [row for row in recalls if row.get("is_clear", True)]
     gained = [row["name"] for row in shown if row["difference"] > 0][:NAMED_CLASSES]
     lost = [row["name"] for row in shown[::-1] if row["difference"] < 0][:NAMED_CLASSES]
@@ -175,63 +185,83 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f"“{name}”" for name in names)
 
 
-def _verdict(result: dict[str, Any]) -> str:
-    if result["low"] > 0:
+def _verdict(change: Change) -> str:
+    if change.is_clear and change.is_chosen:
+        if change.gain > 0:
+            return _(
+                "%(time)s of people’s work bought this. %(title)s: %(before)s → %(after)s, better "
+                "by %(points)s%(unit)s; %(low)s to %(high)s is plausible."
+            )
+        return _(
+            "A loss. %(title)s: %(before)s → %(after)s, worse by %(points)s%(unit)s; %(low)s to "
+            "%(high)s is plausible. Look at what was changed before you go on."
+        )
+    if change.low > 0:
         return _(
             "%(time)s of people’s work raised accuracy by %(points)s points; "
             "%(low)s to %(high)s is plausible."
         )
-    if result["high"] < 0:
+    if change.high < 0:
         return _(
             "A loss: accuracy fell by %(points)s points; %(low)s to %(high)s is plausible. "
             "Look at what was changed before you go on."
         )
-    return _("No difference could be shown: %(low)s to %(high)s points is plausible.")
+    return _("No difference could be shown: %(low)s to %(high)s%(unit)s is plausible.")
 
 
-def gain_rates(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the points that an hour and a unit of money brought, with the same limits.
+def gain_rates(change: Change, changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what an hour and a unit of money brought, with the same limits.
 
     None where nothing changed: then there is nothing to share out.
     """
-    if not result["gained"] and not result["lost"]:
+    if change.is_nothing:
         return []
-    changes = result["changes"]
     hours, cost = changes["seconds"] / SECONDS_AN_HOUR, changes.get("cost", 0.0)
     rates = []
     if hours:
-        rates.append(_rate(result, hours, words=_("points an hour")))
+        words = _("cost an item per hour") if change.is_cost else _("points an hour")
+        rates.append(_rate(change, hours, words=words))
         rates[0]["is_drawn_out"] = hours < 1
     if cost:
-        rates.append(_rate(result, cost, words=_("points a unit of money")))
+        words = _("cost an item per unit of money")
+        words = words if change.is_cost else _("points a unit of money")
+        rates.append(_rate(change, cost, words=words))
         rates[-1]["unpaid"] = changes["answers"] - changes["paid_answers"]
     return rates
 
 
-def _rate(result: dict[str, Any], spent: float, *, words: str) -> dict[str, Any]:
-    values = {name: result[name] * 100 / spent for name in ("difference", "low", "high")}
+def _rate(change: Change, spent: float, *, words: str) -> dict[str, Any]:
+    names = ("difference", "low", "high")
+    values = {name: getattr(change, name) * change.scale / spent for name in names}
     places = 1 if max(map(abs, values.values())) >= 1 else 3
     told = {name: signed(value, places) for name, value in values.items()}
-    return {"words": words, "is_clear": is_clear(result), "told": told, "spent": spent}
+    return {"words": words, "is_clear": change.is_clear, "told": told, "spent": spent}
 
 
-def _contributions(result: dict[str, Any]) -> dict[str, Any]:
+def _part(
+    result: dict[str, Any], told: dict[str, Any] | None, part: str, choice: Choice | None
+) -> Change | None:
+    if not told or "refused" in told:
+        return None
+    return change_of({**told, "success": result.get("success")}, choice, part=part)
+
+
+def _contributions(result: dict[str, Any], choice: Choice | None) -> dict[str, Any]:
     """What each kind of change contributed, largest gain first, if that was measured."""
-    told = [row for row in result.get("contributions", []) if "refused" not in row]
-    rows = [row | {"is_clear": is_clear(row)} for row in told]
-    rows.sort(key=lambda row: -row["difference"])
-    rows += [row for row in result.get("contributions", []) if "refused" in row]
-    reach = scale_reach(
-        min((row["low"] for row in told), default=0.0),
-        max((row["high"] for row in told), default=0.0),
-    )
-    parts = [row | {"words": PARTS[row["kind"]]} for row in rows]
-    return {"parts": parts, "parts_reach": reach}
-
-
-def scale_reach(low: float, high: float) -> float:
-    """How far the scale of the interval goes to each side of zero, in shares."""
-    return max(abs(low), abs(high), 0.01) * SCALE_MARGIN
+    rows = [
+        {**row, "words": PARTS[row["kind"]], "change": _part(result, row, row["kind"], choice)}
+        for row in result.get("contributions", [])
+    ]
+    told = [row["change"] for row in rows if row["change"]]
+    rows.sort(key=lambda row: -row["change"].gain if row["change"] else math.inf)
+    return {
+        "parts": rows,
+        "parts_missing": next((change.missing for change in told if change.missing), ""),
+        "parts_reach": scale_reach(
+            min((change.low for change in told), default=0.0),
+            max((change.high for change in told), default=0.0),
+        ),
+    }
 
 
 def difference_rows(

@@ -7,7 +7,9 @@ from django.db.models import Count, Max, Q
 
 from labeling.models import Notice, User
 from labeling.queries.notices import LEADING
+from labeling.queries.success import choices_of
 from quality.models import Comparison, Flag, FlagState
+from quality.queries.success import Change, change_of
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Row:
 
     dataset: Any  # annotated by `labeling.queries.datasets`
     open_flags: int = 0
-    gain: dict[str, float] | None = None
+    gain: Change | None = None
     news: int = 0
 
 
@@ -25,7 +27,7 @@ def rows_of(datasets: list[Any], user: User) -> list[Row]:
     pks = [dataset.pk for dataset in datasets]
     flags = Flag.objects.filter(dataset__in=pks, state=FlagState.OPEN).order_by()
     waiting = dict(flags.values_list("dataset").annotate(n=Count("pk")))
-    gains, news = _gains(pks), _news(pks, user)
+    gains, news = _gains(datasets), _news(pks, user)
     return [
         Row(dataset)
         if dataset.role == "annotator" and not user.is_staff
@@ -36,12 +38,17 @@ def rows_of(datasets: list[Any], user: User) -> list[Row]:
     ]
 
 
-def _gains(pks: list[int]) -> dict[int, dict[str, float]]:
-    """Return the newest Before/After of each dataset, in points."""
-    done = Comparison.objects.filter(dataset__in=pks).exclude(result={}).order_by()
+def _gains(datasets: list[Any]) -> dict[int, Change]:
+    """Return what the newest Before/After of each dataset showed, by what its success means."""
+    choices = choices_of(datasets)
+    done = (
+        Comparison.objects.filter(dataset__in=[dataset.pk for dataset in datasets])
+        .exclude(result={})
+        .order_by()
+    )
     newest = done.values("dataset").annotate(last=Max("pk")).values("last")
     return {
-        row.dataset_id: {name: 100 * row.result[name] for name in ("difference", "low", "high")}
+        row.dataset_id: change_of(row.result, choices.get(row.dataset_id))
         for row in Comparison.objects.filter(pk__in=newest)
     }
 

@@ -8,11 +8,22 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.models import Dataset, Version
+from labeling.queries.success import Choice, choice_of
 from labeling.queries.versions import Comparing
-from labeling.templatetags.figures import decimals, points, share
+from labeling.templatetags.figures import decimals
 from quality.models import Comparison, Run
+from quality.queries.success import (
+    Change,
+    change_of,
+    costs,
+    differing,
+    headline,
+    named,
+    written,
+)
 
 VERSIONS_SHOWN = 200  # on a phone a version is then 2 px wide
 NUMBERS_SHOWN = 8  # of versions below the chart: all fit on a phone
@@ -92,8 +103,9 @@ def history(dataset: Dataset) -> dict[str, Any]:
     if len(shown) < 2:
         return {"panels": []}
     axis = Axis(shown)
-    panels = [_items(dataset, axis), _changed(dataset, axis), _scores(dataset, axis)]
-    gains = _gains(dataset, axis)
+    choice = choice_of(dataset)
+    panels = [_items(dataset, axis), _changed(dataset, axis), _scores(dataset, axis, choice)]
+    gains = _gains(dataset, axis, choice)
     return {
         "panels": [panel for panel in [*panels, gains] if panel.bars or panel.marks],
         "numbers": axis.numbers(),
@@ -164,86 +176,110 @@ def _percent(value: float) -> str:
     return decimals(value * 100, 1)
 
 
-def _scores(dataset: Dataset, axis: Axis) -> Panel:
+def _scores(dataset: Dataset, axis: Axis, choice: Choice | None) -> Panel:
     runs = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=False)
-    rows = runs.order_by("number").values_list("version__number", "number", "metrics__accuracy")
-    newest = {version: (run, score) for version, run, score in rows if axis.x(version) is not None}
-    limits = [score for _run, score in newest.values()]
+    fields = ("version__number", "number", "metrics__accuracy", "metrics__success")
+    newest = {
+        version: (run, headline({"accuracy": accuracy, "success": success}, choice))
+        for version, run, accuracy, success in runs.order_by("number").values_list(*fields)
+        if axis.x(version) is not None
+    }
+    known = {v: (run, figure) for v, (run, figure) in newest.items() if not figure.missing}
     scale = Scale(
-        min((score["low"] for score in limits), default=0.0),
-        max((score["high"] for score in limits), default=1.0),
+        min((figure.low for _run, figure in known.values()), default=0.0),
+        max((figure.high for _run, figure in known.values()), default=1.0),
     )
     marks = [
         Mark(
             x=axis.x(version) or 0.0,
-            y=scale.y(score["value"]),
-            low=scale.y(score["low"]),
-            high=scale.y(score["high"]),
+            y=scale.y(figure.value),
+            low=scale.y(figure.low),
+            high=scale.y(figure.high),
             url=reverse("quality:run", args=[dataset.slug, run]),
-            words=_("v%(v)s, run %(run)s: accuracy %(value)s, %(low)s to %(high)s")
-            % {"v": version, "run": run, **{key: share(score[key]) for key in LIMITS}},
+            words=_("v%(v)s, run %(run)s: %(title)s %(value)s, %(low)s to %(high)s")
+            % {
+                "v": version,
+                "run": run,
+                "title": figure.title,
+                "value": figure.words,
+                "low": figure.low_words,
+                "high": figure.high_words,
+            },
         )
-        for version, (run, score) in sorted(newest.items())
+        for version, (run, figure) in sorted(known.items())
     ]
+    title = _("%s, cross-validated, with 95 %% limits") % named(choice)
     return Panel(
-        title=_("Accuracy, cross-validated, with 95 % limits"),
-        most=share(scale.high),
-        least=share(scale.low),
+        title=f"{title}. {_('Lower is better.')}" if costs(choice) else title,
+        most=written(choice)(scale.high),
+        least=written(choice)(scale.low),
         zero=scale.y(scale.low),
         marks=marks,
+        note=_without(len(newest) - len(known)),
     )
 
 
-LIMITS = ("value", "low", "high")
+def _without(n: int) -> str:
+    """Say how many are not in a panel because they are not measured by its metric."""
+    if not n:
+        return ""
+    told = ngettext("%(n)s is not measured by it.", "%(n)s are not measured by it.", n)
+    return told % {"n": n}
 
 
-def _gains(dataset: Dataset, axis: Axis) -> Panel:
+def _gains(dataset: Dataset, axis: Axis, choice: Choice | None) -> Panel:
     done = Comparison.objects.filter(dataset=dataset).exclude(
         Q(result={}) | Q(old__version=F("new__version"))
     )
-    rows: list[dict[str, Any]] = [
-        dict(row)
-        for row in done.order_by("pk").values(
-            "old__version__number",
-            "new__version__number",
-            "result__difference",
-            "result__low",
-            "result__high",
-        )
-        if axis.x(row["old__version__number"]) is not None
-        and axis.x(row["new__version__number"]) is not None
+    names = ("difference", "low", "high", "success")
+    rows = done.order_by("pk").values_list(
+        "old__version__number", "new__version__number", *(f"result__{name}" for name in names)
+    )
+    changes = [
+        (old, new, change_of(dict(zip(names, told, strict=True)), choice))
+        for old, new, *told in rows
+        if axis.x(old) is not None and axis.x(new) is not None
     ]
+    known = [row for row in changes if not row[2].missing]
     scale = Scale(
-        min([0.0, *(row["result__low"] for row in rows)]),
-        max([0.0, *(row["result__high"] for row in rows)]),
+        min([0.0, *(change.low for _old, _new, change in known)]),
+        max([0.0, *(change.high for _old, _new, change in known)]),
     )
     ending: Counter[int] = Counter()
     marks = []
-    for row in rows:
-        marks.append(_gain(dataset, axis, scale, row, beside=ending[row["new__version__number"]]))
-        ending[row["new__version__number"]] += 1
+    for old, new, change in known:
+        versions = {"old": old, "new": new}
+        marks.append(_gain(dataset, axis, scale, change, beside=ending[new], **versions))
+        ending[new] += 1
+    title = _("Before/After: points gained, with 95 % limits; grey where nothing was shown")
+    if choice:
+        title = _("Before/After: change of %s, with 95 %% limits; grey where nothing was shown")
+        title %= choice.title
     return Panel(
-        title=_("Before/After: points gained, with 95 % limits; grey where nothing was shown"),
-        most=points(scale.high),
-        least=points(scale.low),
+        title=f"{title}. {_('Lower is better.')}" if costs(choice) else title,
+        most=differing(choice)(scale.high),
+        least=differing(choice)(scale.low),
         zero=scale.y(0),
         marks=marks,
+        note=_without(len(changes) - len(known)),
     )
 
 
-def _gain(dataset: Dataset, axis: Axis, scale: Scale, row: dict[str, Any], *, beside: int) -> Mark:
-    value, low, high = (row[f"result__{name}"] for name in ("difference", "low", "high"))
-    old, new = row["old__version__number"], row["new__version__number"]
+def _gain(
+    dataset: Dataset, axis: Axis, scale: Scale, change: Change, *, old: int, new: int, beside: int
+) -> Mark:
     address = reverse("quality:before_after", args=[dataset.slug])
+    words = _("v%(a)s to v%(b)s: %(difference)s %(unit)s, %(low)s to %(high)s")
+    if change.is_cost:
+        words = _("v%(a)s to v%(b)s: %(difference)s, %(low)s to %(high)s")
     return Mark(
         x=axis.x(new) or 0.0,
-        y=scale.y(value),
-        low=scale.y(low),
-        high=scale.y(high),
+        y=scale.y(change.difference),
+        low=scale.y(change.low),
+        high=scale.y(change.high),
         since=axis.x(old) or 0.0,
         beside=beside * BESIDE,
-        tone="better" if low > 0 else "worse" if high < 0 else "grey",
+        tone=change.tone,
         url=f"{address}?old={old}&new={new}",
-        words=_("v%(a)s to v%(b)s: %(value)s points, %(low)s to %(high)s")
-        % {"a": old, "b": new, "value": points(value), "low": points(low), "high": points(high)},
+        words=words % {"a": old, "b": new, "unit": change.unit, **change.words},
     )

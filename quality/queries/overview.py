@@ -27,7 +27,7 @@ from labeling.queries import job_outlook
 from labeling.queries.rounds import rounds_of
 from labeling.queries.success import choice_of
 from quality.models import Flag
-from quality.queries.comparisons import comparison_of, scale_reach
+from quality.queries.comparisons import comparison_of
 from quality.queries.flags import (
     Confirmed,
     commonest_labels,
@@ -39,7 +39,7 @@ from quality.queries.flags import (
 )
 from quality.queries.imbalance import imbalance_of
 from quality.queries.runs import newest_done
-from quality.queries.success import figure_of
+from quality.queries.success import change_of, figure_of
 from quality.queries.tiles import media_url
 from quality.queries.verdict import verdict_of
 
@@ -80,7 +80,7 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
     spread = _spread(dataset)
     queues = _queues(dataset, user, kinds)
     comparison = comparison_of(dataset)
-    run = newest_done(dataset)
+    run, choice = newest_done(dataset), choice_of(dataset)
     jobs = _jobs(dataset)
     times = [queue.seconds * queue.open for queue in queues if queue.seconds]
     return {
@@ -89,9 +89,9 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
         "queues": queues,
         "seconds": sum(times) if times else None,
         "comparison": comparison,
-        "reach": _reach(comparison.result) if comparison else 0.0,
+        "change": change_of(comparison.result, choice) if comparison else None,
         "run": run,
-        "success": figure_of(run, choice_of(dataset)) if run else None,
+        "success": figure_of(run, choice) if run else None,
         "verdict": verdict_of(run) if run else None,
         "may_train": run is None and len({label for label, *_rest in spread if label}) > 1,
         "jobs": jobs,
@@ -172,10 +172,6 @@ def _example(dataset: Dataset, item: Item) -> dict[str, str]:
         "key": item.key,
         "text": item.content.text[:60],
     }
-
-
-def _reach(result: dict[str, Any]) -> float:
-    return scale_reach(result["low"], result["high"])
 
 
 def _jobs(dataset: Dataset) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from labeling.models import Dataset, Item, Job, JobState
 from labeling.queries.datasets import listed
 from labeling.queries.success import Choice
 from quality.models import Run, TestOpening
-from quality.queries.success import Figure, figure_of
+from quality.queries.success import Figure, baselines_of, figure_of
 
 MOST_CONFUSED = 6
 ITEMS_BELOW_MATRIX = 14
@@ -105,11 +105,15 @@ class State:
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A row of the list of runs; `success` is the chosen metric, if one was chosen."""
+    """A row of the list of runs; `success` is the chosen metric, if one was chosen.
+
+    `majority` is what always saying the commonest class has, in the metric that the list shows.
+    """
 
     run: Run
     state: State
     success: Figure | None = None
+    majority: Figure | None = None
 
 
 def state_of(run: Run) -> State:
@@ -135,7 +139,8 @@ def state_of(run: Run) -> State:
 
 def with_state(run: Run, choice: Choice | None = None) -> ListedRun:
     """A run as a row of the list."""
-    return ListedRun(run, state_of(run), figure_of(run, choice))
+    majority = next(iter(baselines_of(run.metrics, choice)), None) if run.metrics else None
+    return ListedRun(run, state_of(run), figure_of(run, choice), majority)
 
 
 def live_detail(run: Run) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What pages say of the metric that success is measured by."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,7 +10,10 @@ from labeling.models import Dataset
 from labeling.queries.success import Choice, choice_of
 from labeling.templatetags.figures import decimals, points, share, signed
 from mlcore.success import COST
-from quality.models import Comparison, Run
+from quality.models import Run
+
+LATER = "later_labels"  # a part: the same predictions, judged by the later labels
+SCALE_MARGIN = 1.15  # the interval's own reach, and some room
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,97 @@ class SuccessCard:
 
     choice: Choice
     figures: list[Figure]
+    over: str = ""
+    lead: "Change | None" = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a metric changed on the same items, paired: later minus earlier, a cost falls.
+
+    `missing` says why it is accuracy although another metric was chosen.
+    """
+
+    difference: float
+    low: float
+    high: float
+    before: float = 0.0
+    after: float = 0.0
+    choice: Choice | None = None
+    missing: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the metric is called."""
+        return named(self.choice)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether it is what the task card chose."""
+        return self.choice is not None
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether a fall is for the better."""
+        return costs(self.choice)
+
+    @property
+    def gain(self) -> float:
+        """The difference, positive where it is for the better."""
+        return -self.difference if self.is_cost else self.difference
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the limits leave zero out."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def tone(self) -> str:
+        """better, worse, or grey where nothing was shown."""
+        return ("better" if self.gain > 0 else "worse") if self.is_clear else "grey"
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether not one prediction counts otherwise than before."""
+        return self.difference == self.low == self.high == 0
+
+    @property
+    def unit(self) -> str:
+        """What a difference is counted in; costs have none."""
+        return "" if self.is_cost else _("points")
+
+    @property
+    def scale(self) -> float:
+        """How many units a difference of 1 is."""
+        return 1.0 if self.is_cost else 100.0
+
+    @property
+    def reach(self) -> float:
+        """How far a scale around zero must go to each side."""
+        return scale_reach(self.low, self.high)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The ends of that scale as they are written."""
+        write = differing(self.choice)
+        return write(-self.reach), write(self.reach)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """All values as they are written."""
+        level, write = written(self.choice), differing(self.choice)
+        changes = {name: write(getattr(self, name)) for name in ("difference", "low", "high")}
+        return {**changes, "before": level(self.before), "after": level(self.after)}
+
+
+def not_yet() -> str:
+    """Return why there is no figure before the `score` job was there."""
+    return _("not measured yet")
+
+
+def scale_reach(low: float, high: float) -> float:
+    """How far the scale of an interval goes to each side of zero, in shares."""
+    return max(abs(low), abs(high), 0.01) * SCALE_MARGIN
 
 
 def figure_of(run: Run, choice: Choice | None, *, title: str = "", part: str = "") -> Figure | None:
@@ -43,22 +138,44 @@ def figure_of(run: Run, choice: Choice | None, *, title: str = "", part: str = "
     kept = run.metrics.get("success") or {}
     title = title or choice.title
     if kept.get("by") != choice.by:
-        return Figure(title, missing=_("not measured yet"), main=not part)
-    told = kept.get(part, {}) if part else kept
+        return Figure(title, missing=not_yet(), main=not part)
+    return _figure(kept.get(part, {}) if part else kept, choice, title=title, main=not part)
+
+
+def headline(metrics: Mapping[str, Any], choice: Choice | None) -> Figure:
+    """Return what a run is known by: the chosen metric, accuracy where nothing was chosen."""
+    if choice is None:
+        return _figure(metrics["accuracy"], None, title=named(None), main=True)
+    kept = metrics.get("success") or {}
+    if kept.get("by") != choice.by:
+        return Figure(choice.title, missing=not_yet(), main=True)
+    return _figure(kept, choice, title=choice.title, main=True)
+
+
+def baselines_of(metrics: Mapping[str, Any], choice: Choice | None) -> list[Figure]:
+    """Return what needs no training, in the metric that a run is known by."""
+    told = metrics["baselines"]
+    if choice is not None:
+        kept = metrics.get("success") or {}
+        told = kept.get("baselines", []) if kept.get("by") == choice.by else []
+    return [_figure(row, choice, title=_(row["title"]), main=False) for row in told]
+
+
+def _figure(told: Mapping[str, Any], choice: Choice | None, *, title: str, main: bool) -> Figure:
     if "value" not in told:
-        return Figure(title, missing=told.get("reason", ""), main=not part)
-    write = _written(choice)
+        return Figure(title, missing=told.get("reason", ""), main=main)
+    write = written(choice)
     value, low, high = (told[name] for name in ("value", "low", "high"))
     return Figure(
         title,
         value,
         low,
         high,
-        told["span"],
+        told.get("span", 1.0),
         words=write(value),
         low_words=write(low),
         high_words=write(high),
-        main=not part,
+        main=main,
     )
 
 
@@ -70,30 +187,39 @@ def success_card(run: Run, *, others: list[tuple[str, Run]]) -> SuccessCard | No
     figures = [figure_of(run, choice, title=_("This run"))]
     if "test" in run.metrics:
         figures.append(figure_of(run, choice, title=_("Test items, opened"), part="test"))
+    figures += baselines_of(run.metrics, choice)
     for title, other in others:
         found = figure_of(other, choice, title=title)
         figures.append(found and _beside(found))
-    return SuccessCard(choice, [figure for figure in figures if figure])
+    lead = (run.metrics.get("success") or {}).get("lead", {})
+    known = [figure for figure in figures if figure]
+    is_measured = not known[0].missing and "difference" in lead
+    change = _change(lead, choice) if is_measured else None
+    return SuccessCard(choice, known, over=_(lead.get("over", "")), lead=change)
 
 
-def change_of(comparison: Comparison) -> dict[str, Any] | None:
-    """Return how the chosen metric changed in a comparison, in words and as a bar."""
-    choice = choice_of(comparison.dataset)
+def change_of(told: Mapping[str, Any], choice: Choice | None, *, part: str = "") -> Change:
+    """Return how a comparison's metric changed: the chosen one, else accuracy, and why not.
+
+    `told` is the result of a comparison; or, with its `success`, a row of its contributions, which
+    `part` names by kind, or `LATER`.
+    """
+    accuracy = _change(told, None)
     if choice is None:
-        return None
-    kept = comparison.result.get("success") or {}
+        return accuracy
+    kept = told.get("success") or {}
     if kept.get("by") != choice.by:
-        return {"choice": choice, "missing": _("not measured yet")}
-    if "difference" not in kept:
-        return {"choice": choice, "missing": kept.get("reason", "")}
-    write, differ = _written(choice), _difference(choice)
-    return {
-        "choice": choice,
-        "is_clear": not kept["low"] <= 0 <= kept["high"],
-        "before": write(kept["before"]),
-        "after": write(kept["after"]),
-        **{name: differ(kept[name]) for name in ("difference", "low", "high")},
-    }
+        return replace(accuracy, missing=f"{choice.title}: {not_yet()}")
+    found = kept.get("parts", {}).get(part, {}) if part else kept
+    if "difference" not in found:
+        return replace(accuracy, missing=f"{choice.title}: {found.get('reason') or not_yet()}")
+    return _change(found, choice)
+
+
+def _change(told: Mapping[str, Any], choice: Choice | None) -> Change:
+    names = ("difference", "low", "high", "before", "after")
+    values = {name: told.get(name, 0.0) for name in names}  # old comparisons lack some
+    return Change(choice=choice, **values)
 
 
 def success_sentence(dataset: Dataset) -> str:
@@ -103,14 +229,24 @@ def success_sentence(dataset: Dataset) -> str:
 
 
 def _beside(figure: Figure) -> Figure:
-    return Figure(**{**figure.__dict__, "main": False})
+    return replace(figure, main=False)
 
 
-def _written(choice: Choice) -> Any:
-    return (lambda value: decimals(value, 3)) if choice.metric == COST else share
+def named(choice: Choice | None) -> str:
+    """Return what the metric is called that pages speak of."""
+    return choice.title if choice else _("Accuracy")
 
 
-def _difference(choice: Choice) -> Any:
-    if choice.metric == COST:
-        return lambda value: signed(value, 3)
-    return lambda value: _("%s points") % points(value)
+def costs(choice: Choice | None) -> bool:
+    """Whether the metric is better where it is lower."""
+    return choice is not None and choice.metric == COST
+
+
+def written(choice: Choice | None) -> Callable[[float], str]:
+    """Return what writes a value of the metric."""
+    return (lambda value: decimals(value, 3)) if costs(choice) else share
+
+
+def differing(choice: Choice | None) -> Callable[[float], str]:
+    """Return what writes a difference of the metric, in `Change.unit`."""
+    return (lambda value: signed(value, 3)) if costs(choice) else points

@@ -20,6 +20,7 @@ from quality.services.copies import groups_kept
 from quality.services.features import choose_backbone, features_of
 from quality.services.material import Material, check_material, material_of, read_material
 from quality.services.runs import count_opening, dataset_of, fit_head
+from quality.services.scoring import score_comparison
 
 KIND_OF = {
     "relabelled": "relabelled",
@@ -31,6 +32,7 @@ KIND_OF = {
     "file": "file",
 }
 FIELDS = {"relabelled": "label", "given": "label", "moved": "split", "file": "sha256"}
+SIDES = ("old__version__dataset", "new__version__dataset")
 GONE = "The predictions of this comparison are gone from the disk."
 
 
@@ -45,7 +47,7 @@ class Proof:
     lines: dict[str, Line]
     rows: np.ndarray
     given: np.ndarray
-    before: np.ndarray
+    before: np.ndarray  # probabilities, of those rows
     after: np.ndarray
 
 
@@ -67,6 +69,7 @@ def contribute(work: Work) -> dict[str, Any]:
         work.progress(done, len(by_kind), message=f"Leaving out: {kind}", now=True)
         parts.append({"kind": kind, "items": len(changes), **_part(work, proof, kind, changes)})
     _finish(work, comparison, parts)
+    score_comparison(Comparison.objects.select_related(*SIDES).get(pk=comparison.pk))
     return {"comparison": comparison.pk, "parts": parts, "unchanged": False}
 
 
@@ -98,7 +101,7 @@ def _comparison(work: Work) -> Comparison:
     found = (
         Comparison.objects.filter(dataset=dataset_of(work), pk=work.options["comparison"])
         .exclude(result={})
-        .select_related("old__version__dataset", "new__version__dataset")
+        .select_related(*SIDES)
         .first()
     )
     if found is None:
@@ -135,8 +138,8 @@ def _read(comparison: Comparison) -> Proof:
         lines=now,
         rows=rows,
         given=np.asarray(given)[rows],
-        before=guesses[0][rows],
-        after=guesses[1][rows],
+        before=np.asarray(before)[rows],
+        after=np.asarray(after)[rows],
     )
 
 
@@ -148,13 +151,17 @@ def _part(work: Work, proof: Proof, kind: str, changes: list[Change]) -> dict[st
     except Refused as refusal:
         return {"refused": str(refusal)}
     if _learned(proof, without) == _learned(proof, proof.new):
-        guesses = proof.after
+        found = proof.after
     elif _learned(proof, without) == _learned(proof, proof.old):
-        guesses = proof.before  # the only kind that anything was learned from
+        found = proof.before  # the only kind that anything was learned from
     else:
-        guesses = _predicted(work, proof, without)
+        found = _predicted(work, proof, without)
+    whole = np.full((len(proof.old.keys), found.shape[1]), np.nan, dtype=np.float32)
+    whole[proof.rows] = found
+    arrays.save_comparison(proof.comparison.pk, {f"without_{kind}": whole})
     groups = groups_kept(proof.comparison.old, proof.old)[proof.rows]
-    return figures.paired(guesses == proof.given, proof.after == proof.given, groups)
+    before, after = (arrays.predicted_classes(side) == proof.given for side in (found, proof.after))
+    return figures.paired(before, after, groups)
 
 
 def _learned(proof: Proof, material: Material) -> list[tuple[str, str, str | None]]:
@@ -177,8 +184,7 @@ def _predicted(work: Work, proof: Proof, without: Material) -> np.ndarray:
     judged = np.zeros(len(old.keys), dtype=bool)
     judged[proof.rows] = True
     found = head.predict(features_of(work, old, backbone=backbone, rows=judged))
-    classes = proof.comparison.result["classes"]
-    return arrays.predicted_classes(spread(found, without.classes, classes))
+    return spread(found, without.classes, proof.comparison.result["classes"])
 
 
 def _groups(proof: Proof, without: Material) -> np.ndarray:

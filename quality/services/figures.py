@@ -17,20 +17,31 @@ MAJORITY = "Majority class"
 SHUFFLES_95 = 1.96  # standard deviations of single shuffles
 
 
+def baselines_of(
+    found: "CrossValidation", *, features: np.ndarray, labels: np.ndarray, n_classes: int
+) -> dict[str, np.ndarray]:
+    """Return what needs no training, out of sample: majority classes, nearness of centroids."""
+    from mlcore.intervals import majority_baseline, nearest_centroid_baseline
+
+    divisions = found.divisions
+    near = nearest_centroid_baseline(features, labels, divisions, n_classes=n_classes)
+    return {MAJORITY: majority_baseline(labels, divisions), CENTROID: near}
+
+
 def metrics_of(
     found: "CrossValidation",
     *,
-    features: np.ndarray,
+    baselines: dict[str, np.ndarray],
     labels: np.ndarray,
     groups: np.ndarray,
     n_classes: int,
 ) -> dict[str, Any]:
     """Return accuracy, macro-F1, baselines, folds, curves and the matrix of a training."""
-    from mlcore.intervals import macro_f1_interval, majority_baseline, nearest_centroid_baseline
+    from mlcore.intervals import macro_f1_interval
 
     asked = found.folds >= 0
-    centroid = (nearest_centroid_baseline(features, labels, found.divisions) == labels)[asked]
-    majority = (majority_baseline(labels, found.divisions) == labels)[asked]
+    centroid = baselines[CENTROID][asked].argmax(axis=1) == labels[asked]
+    majority = baselines[MAJORITY][asked] == labels[asked]
     predicted = found.probabilities[asked].argmax(axis=1)
     labels, groups = labels[asked], groups[asked]
     shuffles = _shuffles(found)

@@ -294,14 +294,20 @@ def _train(
         protocol=protocol,
         times=material.times[seen],
     )
-    arrays.save_run(run, _whole(material, found, seen=seen))
+    n_classes = len(material.classes)
+    baselines = figures.baselines_of(
+        found, features=features[is_readable], labels=material.labels[seen], n_classes=n_classes
+    )
+    whole = {"probabilities": found.probabilities, "folds": found.folds}
+    whole |= {name: baselines[title] for title, name in scoring.BASELINES.items()}
+    arrays.save_run(run, _spread(whole, seen=seen, n_lines=len(material.keys)))
     work.check()
     metrics = figures.metrics_of(
         found,
-        features=features[is_readable],
+        baselines=baselines,
         labels=material.labels[seen],
         groups=groups[seen],
-        n_classes=len(material.classes),
+        n_classes=n_classes,
     )
     facts |= {"n": len(seen), "asked": int((found.folds >= 0).sum())}
     facts |= {"unreadable": int((~is_readable).sum()), "seed": protocol.seed}
@@ -374,12 +380,13 @@ def _cross_validate(
         raise Refused(str(impossible)) from impossible
 
 
-def _whole(
-    material: Material, found: "CrossValidation", *, seen: np.ndarray
+def _spread(
+    found: dict[str, np.ndarray], *, seen: np.ndarray, n_lines: int
 ) -> dict[str, np.ndarray]:
-    """Spread out-of-sample predictions over all lines of the manifest."""
-    probabilities = np.full((len(material.keys), len(material.classes)), np.nan, dtype=np.float32)
-    probabilities[seen] = found.probabilities
-    folds = np.full(len(material.keys), -1, dtype=np.int64)
-    folds[seen] = found.folds
-    return {"probabilities": probabilities, "folds": folds}
+    """Spread out-of-sample predictions over all lines of the manifest; NaN or -1 is none."""
+    whole = {}
+    for name, values in found.items():
+        kind = (np.nan, np.float32) if values.ndim == 2 else (-1, np.int64)
+        whole[name] = np.full((n_lines, *values.shape[1:]), kind[0], dtype=kind[1])
+        whole[name][seen] = values
+    return whole

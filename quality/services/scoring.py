@@ -1,5 +1,6 @@
 """Runs and comparisons measured by what the task card calls success."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,70 @@ from mlcore.success import Success, difference, measure
 from quality import arrays
 from quality.models import Comparison, Run
 from quality.services import copies
+from quality.services.figures import CENTROID, MAJORITY
 from quality.services.material import Material, read_material
+
+BASELINES = {MAJORITY: "majority", CENTROID: "centroid"}
+"""Arrays of a run with what needs no training, by title."""
+GONE = {"reason": "Its predictions are gone from the disk."}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measures predictions of the same items by the chosen metric.
+
+    `labels` are places in `classes`, -1 for none; probabilities are NaN where none was predicted.
+    """
+
+    choice: Choice
+    classes: list[str]
+    labels: np.ndarray
+    groups: np.ndarray
+
+    def measured(self, values: np.ndarray | None) -> dict[str, Any]:
+        """Return the metric with its limits, or the reason why nobody can tell."""
+        if values is None:
+            return GONE
+        rows = self.rows(values)
+        try:
+            success = success_for(self.choice, self.classes)
+            found = measure(
+                success, self.labels[rows], probabilities=values[rows], groups=self.groups[rows]
+            )
+        except ValueError as impossible:  # the words are for people
+            return {"reason": str(impossible)}
+        told = {"value": found.value, "low": found.low, "high": found.high}
+        return {**told, "span": success.unit, "n": len(rows)}
+
+    def changed(self, before: np.ndarray | None, after: np.ndarray | None) -> dict[str, Any]:
+        """Return how the metric differs on the items that both predicted, paired."""
+        if before is None or after is None:
+            return GONE
+        rows = self.rows(before, after)
+        labels, groups = self.labels[rows], self.groups[rows]
+        try:
+            success = success_for(self.choice, self.classes)
+            change = difference(
+                success, labels, before=before[rows], after=after[rows], groups=groups
+            )
+            then = measure(success, labels, probabilities=before[rows], groups=groups).value
+        except ValueError as impossible:
+            return {"reason": str(impossible)}
+        return {
+            "before": then,
+            "after": then + change.value,
+            "difference": change.value,
+            "low": change.low,
+            "high": change.high,
+            "span": success.unit,
+        }
+
+    def rows(self, *sides: np.ndarray) -> np.ndarray:
+        """Return the labelled items that all sides predicted."""
+        is_known = self.labels >= 0
+        for side in sides:
+            is_known = is_known & ~np.isnan(side).any(axis=1)
+        return np.flatnonzero(is_known)
 
 
 def score(work: Work) -> dict[str, Any]:
@@ -43,12 +107,40 @@ def success_of(run: Run, material: Material) -> dict[str, Any]:
 
 
 def _success(run: Run, material: Material, choice: Choice) -> dict[str, Any]:
-    """Measure out of sample, and on the test items where they were opened."""
-    groups = copies.groups_kept(run, material)
-    found = {"by": choice.by, **_measured(run, material, "probabilities", choice, groups)}
+    """Measure out of sample beside what needs no training, and test items that were opened."""
+    place = {name: number for number, name in enumerate(run.classes)}
+    labels = np.array([place.get(name or "", -1) for name in material.names])
+    judge = Judge(choice, run.classes, labels, copies.groups_kept(run, material))
+    own = arrays.run_array(run, "probabilities")
+    found = {"by": choice.by, **judge.measured(own)}
+    baselines = {} if own is None else _baselines(run, judge, own)
+    found["baselines"] = [
+        {"title": title, **judge.measured(values)} for title, values in baselines.items()
+    ]
+    if CENTROID in baselines:
+        found["lead"] = {"over": CENTROID, **judge.changed(baselines[CENTROID], own)}
     if "test" in run.metrics:
-        found["test"] = _measured(run, material, "test_probabilities", choice, groups)
+        found["test"] = judge.measured(arrays.run_array(run, "test_probabilities"))
     return found
+
+
+def _baselines(run: Run, judge: Judge, own: np.ndarray) -> dict[str, np.ndarray | None]:
+    """Return what needs no training as probabilities; a run of before they were kept has none."""
+    if not run.is_imported:
+        kept = {title: arrays.run_array(run, name) for title, name in BASELINES.items()}
+        return {title: _as_probabilities(told, own) for title, told in kept.items()}
+    rows = judge.rows(own)
+    commonest = np.bincount(judge.labels[rows], minlength=own.shape[1]).argmax()
+    return {MAJORITY: _as_probabilities(np.full(len(own), commonest), own)}
+
+
+def _as_probabilities(told: np.ndarray | None, own: np.ndarray) -> np.ndarray | None:
+    """Return classes (-1: none) as probabilities, of the items that a run itself predicted."""
+    if told is None:
+        return None
+    sure = told if told.ndim == 2 else np.eye(own.shape[1], dtype=np.float32)[told]
+    is_none = np.isnan(own).any(axis=1) | (told < 0 if told.ndim == 1 else False)
+    return np.where(is_none[:, None], np.nan, sure)
 
 
 def score_run(run: Run, choice: Choice | None) -> None:
@@ -61,13 +153,38 @@ def score_run(run: Run, choice: Choice | None) -> None:
 
 
 def score_comparison(comparison: Comparison, choice: Choice | None = None) -> None:
-    """Keep how the chosen metric changed between two runs."""
+    """Keep how the chosen metric changed between two runs, and by what kind of change."""
+    comparison.refresh_from_db(fields=["result"])  # parts may have come meanwhile
     choice = choice or choice_of(Dataset.objects.get(pk=comparison.dataset_id))
     found = {"by": choice.by, **_changed(comparison, choice)} if choice else {}
     with transaction.atomic():
         kept = Comparison.objects.select_for_update().get(pk=comparison.pk)
         kept.result["success"] = comparison.result["success"] = found
         kept.save(update_fields=["result"])
+
+
+def _changed(comparison: Comparison, choice: Choice) -> dict[str, Any]:
+    """Return the change by the earlier labels; as parts without each kind, by the later labels."""
+    kept = {
+        name: arrays.comparison_array(comparison.pk, name)
+        for name in ("before", "after", "before_given", "after_given")
+    }
+    given = kept["before_given"]
+    if given is None:
+        return GONE
+    groups = copies.groups_kept(comparison.old, read_material(comparison.old.version))
+    judge = Judge(choice, comparison.result["classes"], np.asarray(given), groups)
+    parts = {
+        row["kind"]: judge.changed(
+            arrays.comparison_array(comparison.pk, f"without_{row['kind']}"), kept["after"]
+        )
+        for row in comparison.result.get("contributions", [])
+        if "refused" not in row
+    }
+    if comparison.result.get("later_labels") and kept["after_given"] is not None:
+        later = replace(judge, labels=np.asarray(kept["after_given"]))
+        parts["later_labels"] = later.changed(kept["before"], kept["after"])
+    return {**judge.changed(kept["before"], kept["after"]), "parts": parts}
 
 
 def success_for(choice: Choice, classes: list[str]) -> Success:
@@ -96,49 +213,3 @@ def _cost_matrix(choice: Choice, classes: list[str]) -> np.ndarray:
             costs[row, column] = told.get(said, told.get(EVERY_OTHER, 1.0))
     np.fill_diagonal(costs, 0.0)
     return costs
-
-
-def _measured(
-    run: Run, material: Material, name: str, choice: Choice, groups: np.ndarray
-) -> dict[str, Any]:
-    values = arrays.run_array(run, name)
-    if values is None:
-        return {"reason": "Its predictions are gone from the disk."}
-    place = {name: number for number, name in enumerate(run.classes)}
-    labels = np.array([place.get(name or "", -1) for name in material.names])
-    rows = np.flatnonzero((labels >= 0) & ~np.isnan(values).any(axis=1))
-    try:
-        success = success_for(choice, run.classes)
-        found = measure(
-            success, labels[rows], probabilities=np.asarray(values)[rows], groups=groups[rows]
-        )
-    except ValueError as impossible:  # the words are for people
-        return {"reason": str(impossible)}
-    told = {"value": found.value, "low": found.low, "high": found.high}
-    return {**told, "span": success.unit, "n": len(rows)}
-
-
-def _changed(comparison: Comparison, choice: Choice) -> dict[str, Any]:
-    sides = [arrays.comparison_array(comparison.pk, side) for side in ("before", "after")]
-    given = arrays.comparison_array(comparison.pk, "before_given")
-    if sides[0] is None or sides[1] is None or given is None:
-        return {"reason": "Its predictions are gone from the disk."}
-    before, after = np.asarray(sides[0]), np.asarray(sides[1])
-    is_known = ~np.isnan(before).any(axis=1) & ~np.isnan(after).any(axis=1)
-    rows = np.flatnonzero(is_known & (np.asarray(given) >= 0))
-    groups = copies.groups_kept(comparison.old, read_material(comparison.old.version))[rows]
-    labels, before, after = np.asarray(given)[rows], before[rows], after[rows]
-    try:
-        success = success_for(choice, comparison.result["classes"])
-        change = difference(success, labels, before=before, after=after, groups=groups)
-        then = measure(success, labels, probabilities=before, groups=groups).value
-    except ValueError as impossible:
-        return {"reason": str(impossible)}
-    return {
-        "before": then,
-        "after": then + change.value,
-        "difference": change.value,
-        "low": change.low,
-        "high": change.high,
-        "span": success.unit,
-    }

@@ -25,6 +25,7 @@ from quality.queries.practice import practice_of, surprises_of
 from quality.queries.protocols import can_go_by_time, scheme_of
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
+from quality.queries.success import headline
 from quality.services.predictions import predictions_of
 
 MOST_ASKED = 200  # items of a cell that one button sends to a round
@@ -171,12 +172,13 @@ def _run_context(request: HttpRequest, slug: str, number: int) -> dict[str, Any]
 def _shown(row: Run, show: str, *, against: int) -> dict[str, Any]:
     """What the cells say; beside an earlier run when there is one to compare with."""
     earlier = earlier_runs(row) if row.finished_at else []
+    choice = choice_of(row.dataset) if earlier else None
     other = next((run for run in earlier if run.number == against), earlier[0] if earlier else None)
     if show == "difference" and other is None:
         show = "counts"
     return {
         "show": show,
-        "earlier": earlier,
+        "earlier": [(run, headline(run.metrics, choice)) for run in earlier],
         "other": other,
         "difference": difference_to(row, other) if other and show == "difference" else None,
     }

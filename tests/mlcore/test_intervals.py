@@ -169,7 +169,9 @@ def test_baselines_never_look_at_their_own_fold():
     assert majority_baseline(labels, divisions).tolist() == [1, 1, 1, 0, 0, 0]
     features = np.array([[0.0], [5.0], [0.1], [0.0], [5.1], [5.0]])
     mixed = np.array([0, 1, 0, 0, 1, 1])
-    assert nearest_centroid_baseline(features, mixed, divisions).tolist() == mixed.tolist()
+    near = nearest_centroid_baseline(features, mixed, divisions, n_classes=2)
+    assert near.argmax(axis=1).tolist() == mixed.tolist()
+    assert near.sum(axis=1) == pytest.approx(1)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.queries import comparisons
+from quality.queries.success import Change
 
 
 @given(
@@ -13,15 +14,9 @@ from quality.queries import comparisons
     cost=st.floats(1, 10_000),
 )
 def test_what_an_hour_bought_has_the_limits_of_the_difference(difference, reach, seconds, cost):
-    result = {
-        "gained": 1,
-        "lost": 0,
-        "difference": difference,
-        "low": difference - reach,
-        "high": difference + reach,
-        "changes": {"seconds": seconds, "cost": cost, "answers": 9, "paid_answers": 7},
-    }
-    hourly, paid = comparisons.gain_rates(result)
+    change = Change(difference, difference - reach, difference + reach)
+    spent = {"seconds": seconds, "cost": cost, "answers": 9, "paid_answers": 7}
+    hourly, paid = comparisons.gain_rates(change, spent)
     assert hourly["spent"] == seconds / 3600
     assert hourly["is_clear"] == paid["is_clear"] == (reach < abs(difference))
     assert hourly["is_drawn_out"] == (seconds < 3600)
@@ -31,4 +26,4 @@ def test_what_an_hour_bought_has_the_limits_of_the_difference(difference, reach,
 
 
 def test_where_nothing_changed_no_rate_is_told():
-    assert comparisons.gain_rates({"gained": 0, "lost": 0}) == []
+    assert comparisons.gain_rates(Change(0.0, 0.0, 0.0), {"seconds": 60}) == []

@@ -7,11 +7,14 @@ from django.urls import reverse
 from labeling.forms.success import SuccessForm
 from labeling.models import Job, LabelClass, Role
 from labeling.queries.success import choice_of
-from labeling.services import datasets, jobs
+from labeling.services import datasets, jobs, labels
 from quality import arrays
 from quality.models import Comparison, Run
-from quality.queries.success import change_of
-from quality.services import scoring
+from quality.queries import comparisons
+from quality.queries.changes import work_between
+from quality.queries.history import history
+from quality.queries.success import Change, change_of
+from quality.services import figures, scoring
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_run_page import make_run, page_of
 from tests.quality.test_run_page import pets as _pets
@@ -149,21 +152,119 @@ def test_a_reviewer_cannot_change_how_success_is_measured(client, pets):
     assert client.get(reverse("quality:success", args=["pets"])).status_code == 403
 
 
-def test_a_comparison_says_how_the_chosen_metric_changed(pets):
-    old, new = make_run(pets, "cddc"), make_run(pets, "cddd")
-    given = np.array([0, 0, 1, 1])
-    comparison = Comparison.objects.create(
-        dataset=pets, old=old, new=new, result={"classes": ["cat", "dog"]}
-    )
-    sides = {side: np.asarray(arrays.run_array(run, "probabilities"))
-             for side, run in (("before", old), ("after", new))}  # fmt: skip
-    arrays.save_comparison(comparison.pk, {**sides, "before_given": given})
-    choose(pets, metric="accuracy", share_cat=0.2, share_dog=0.8)
+def compare(dataset, before, after):
+    """A Before/After of two runs that each said one letter an item, as `prove` keeps it."""
+    old = make_run(dataset, before)
+    spare, dog = dataset.items.get(key="spare"), dataset.classes.get(name="dog")
+    labels.set_labels(labels={spare.pk: dog}, source="review")  # so that it is another version
+    new = make_run(dataset, after)
+    given = np.array([0, 0, 1, 1, -1])
+    sides = {side: np.full((5, 2), np.nan) for side in ("before", "after")}
+    right = {}
+    for side, run in (("before", old), ("after", new)):
+        sides[side][:4] = arrays.run_array(run, "probabilities")[:4]
+        right[side] = sides[side][:4].argmax(axis=1) == given[:4]
+    counts = [[0, 0], [0, 0]]
+    accuracy = figures.paired(right["before"], right["after"], np.arange(4))
+    spent = work_between(old.version, new.version) | {"seconds": 1800.0}
+    row = {"kind": "relabelled", "items": 3, **accuracy}
+    result = {
+        **accuracy, "classes": ["cat", "dog"], "order": [0, 1], "on": "test", "groups": 4,
+        "matrix_before": counts, "matrix_after": counts, "newly_right": ["3"], "newly_wrong": [],
+        "right_before": 2, "right_after": 3, "changes": spent, "later_labels": None,
+        "held_back": 0, "protocol": {"seed": 0}, "backbone": {"title": "B"},
+        "old": {"version": 1, "run": 1}, "new": {"version": 2, "run": 2}, "contributions": [row],
+    }  # fmt: skip
+    comparison = Comparison.objects.create(dataset=dataset, old=old, new=new, result=result)
+    kept = {**sides, "without_relabelled": sides["before"], "before_given": given}
+    arrays.save_comparison(comparison.pk, kept)
+    return comparison
+
+
+@pytest.fixture
+def compared(pets):
+    make_item(pets, "spare", "cat")
+    compare(pets, "cddcd", "cdddd")
+    return pets
+
+
+PAGES = {
+    "before_after": "/d/pets/before-after/", "report": "/d/pets/report/", "datasets": "/",
+    "overview": "/d/pets/",
+}  # fmt: skip
+
+
+def pages(client, dataset):
+    client.force_login(make_member(dataset, Role.LEAD))
+    return {name: client.get(address).content.decode() for name, address in PAGES.items()}
+
+
+def test_a_comparison_says_how_the_chosen_metric_changed(client, compared):
+    choose(compared, metric="accuracy", share_cat=0.2, share_dog=0.8)
+    rescore(compared)
+    for name, page in pages(client, compared).items():
+        assert "Accuracy, as in production" in page, name
+        assert "+40.0" in page, name  # .500 to .900; of the items as they are +25.0
+    part = Comparison.objects.get().result["success"]["parts"]["relabelled"]
+    assert part["difference"] == pytest.approx(0.4)
+
+
+def test_a_cost_that_falls_is_a_gain_on_every_page(client, compared):
+    choose(compared, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    rescore(compared)
+    change = change_of(Comparison.objects.get().result, choice_of(compared))
+    assert (change.before, change.after, change.difference) == pytest.approx((2.25, 0.25, -2.0))
+    assert change.gain == pytest.approx(2.0)
+    for name, page in pages(client, compared).items():
+        assert "Cost an item" in page, name
+        assert "−2.000" in page, name
+        assert name == "datasets" or "ower is better" in page, name
+    chart = {panel.title: panel for panel in history(compared)["panels"]}
+    gains = next(panel for title, panel in chart.items() if title.startswith("Before/After"))
+    assert "−2.000" in gains.marks[0].words
+    assert gains.marks[0].tone == change.tone
+
+
+def test_a_fall_of_cost_that_is_clear_is_told_as_bought_and_a_rise_as_a_loss(compared):
+    choose(compared, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    choice, spent = choice_of(compared), {"changes": {"seconds": 60}}
+    fall = Change(-0.5, -0.9, -0.1, 2.0, 1.5, choice=choice)
+    rise = Change(0.5, 0.1, 0.9, 1.5, 2.0, choice=choice)
+    assert "better by 0.500; −0.900 to −0.100" in comparisons.in_words(spent, [], change=fall)
+    assert comparisons.in_words(spent, [], change=rise).startswith("A loss. Cost an item: 1.500")
+    assert (fall.tone, rise.tone) == ("better", "worse")
+
+
+def test_pages_fall_back_to_accuracy_and_say_so_until_the_choice_is_measured(client, compared):
+    choose(compared, metric="macro_f1")
+    page = pages(client, compared)["before_after"]
+    assert "Accuracy on test" in page
+    assert "Macro-F1: not measured yet" in page
+
+
+def test_what_needs_no_training_stands_beside_in_the_chosen_metric(client, pets):
+    run = make_run(pets, "cddd")
+    near = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.7, 0.3]], dtype=np.float32)
+    arrays.save_run(run, {"majority": np.array([1, 1, 0, 0]), "centroid": near})
+    choose(pets, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
     rescore(pets)
-    comparison.refresh_from_db()
-    found = change_of(Comparison.objects.select_related("dataset").get(pk=comparison.pk))
-    assert (found["before"], found["after"]) == (".500", ".900")
-    assert found["difference"] == "+40.0 points"
+    run.refresh_from_db()
+    told = {row["title"]: row["value"] for row in run.metrics["success"]["baselines"]}
+    assert told == {figures.MAJORITY: pytest.approx(4.5), figures.CENTROID: pytest.approx(2.0)}
+    assert run.metrics["success"]["lead"]["difference"] == pytest.approx(-1.75)
+    page = page_of(client, run)
+    assert page.index("4.500") < page.index('id="accuracy-title"')
+    assert "Compared with “Nearest centroid”: −1.750" in page
+
+
+def test_an_imported_run_has_the_commonest_class_beside_it_in_the_chosen_metric(pets):
+    run = make_run(pets, "cddd")
+    Run.objects.update(is_imported=True)
+    choose(pets, metric="macro_f1")
+    rescore(pets)
+    run.refresh_from_db()
+    [row] = run.metrics["success"]["baselines"]
+    assert (row["title"], row["value"]) == (figures.MAJORITY, pytest.approx(1 / 3))
 
 
 def test_a_list_of_runs_asks_as_often_for_many_as_for_few(

@@ -8,10 +8,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Version
+from labeling.queries.success import Choice, choice_of
 from mlcore.intervals import Interval
 from quality.models import Comparison, Run
 from quality.queries.comparisons import comparison_page
 from quality.queries.runs import MOST_CONFUSED, Cell, Matrix, items_url, matrix_of
+from quality.queries.success import Change, baselines_of, figure_of
+from quality.queries.success import Figure as Success
 from quality.queries.verdict import Verdict, verdict_of
 
 MOST_CLASSES = 30  # of a matrix that still can be read, on paper too
@@ -27,13 +30,18 @@ class Figure:
 
 @dataclass(frozen=True)
 class Learned:
-    """A run: what it is right on, what does so without learning, and what it confuses."""
+    """A run: what it is right on, what does so without learning, and what it confuses.
+
+    `success` is the chosen metric of the same, the run first; empty where none was chosen.
+    """
 
     run: int
     version: int
     n: int
     accuracy: Interval
     figures: list[Figure]
+    success: list[Success]
+    success_note: str
     backbone: str
     verdict: Verdict
     most_confused: list[Cell]
@@ -58,6 +66,7 @@ def learned_of(run: Run, present: Run | None) -> Learned:
     if present:
         title = _("Present system (run %(n)s, imported)") % {"n": present.number}
         figures.append(Figure(title, _interval(present.metrics["accuracy"])))
+    choice = choice_of(run.dataset)
     is_small = len(run.classes) <= MOST_CLASSES
     return Learned(
         run=run.number,
@@ -65,6 +74,8 @@ def learned_of(run: Run, present: Run | None) -> Learned:
         n=metrics["n"],
         accuracy=_interval(metrics["accuracy"]),
         figures=figures,
+        success=_success(run, present, choice) if choice else [],
+        success_note=choice.note if choice else "",
         backbone=metrics["backbone"]["title"],
         verdict=verdict_of(run),
         most_confused=_most_confused(run),
@@ -72,6 +83,14 @@ def learned_of(run: Run, present: Run | None) -> Learned:
         url=reverse("quality:run", args=[run.dataset.slug, run.number]),
         right_url=f"{items_url(run)}&read=right",
     )
+
+
+def _success(run: Run, present: Run | None, choice: Choice) -> list[Success]:
+    own = figure_of(run, choice, title=_("%s, out of sample") % choice.title)
+    title = _("Present system (run %(n)s, imported)") % {"n": present.number if present else 0}
+    beside = figure_of(present, choice, title=title) if present else None
+    found = [own, *baselines_of(run.metrics, choice), beside]
+    return [figure for figure in found if figure]
 
 
 def _interval(row: dict[str, Any]) -> Interval:
@@ -115,7 +134,10 @@ class Recall:
 
 @dataclass(frozen=True)
 class Bought:
-    """What lies between two versions and what it bought, on the same items."""
+    """What lies between two versions and what it bought, on the same items.
+
+    `success` is the same in the chosen metric; None where there is none, or it is not measured.
+    """
 
     old: int
     new: int
@@ -124,6 +146,7 @@ class Bought:
     before: float
     after: float
     difference: Interval
+    success: Change | None
     words: str
     seconds: float
     decisions: int
@@ -163,6 +186,7 @@ def bought_of(comparison: Comparison) -> Bought:
         before=result["before"],
         after=result["after"],
         difference=Interval(result["difference"], result["low"], result["high"]),
+        success=page["change"] if page["change"].is_chosen else None,
         words=page["words"],
         seconds=changes["seconds"],
         decisions=changes["decisions"],

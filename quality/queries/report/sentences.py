@@ -10,6 +10,7 @@ from labeling.templatetags.figures import minutes, points, share
 from quality.queries.report.crowd import Crowd
 from quality.queries.report.model import Bought, Learned
 from quality.queries.report.queues import Paces, Queue
+from quality.queries.success import Change, Figure
 
 MOST_SENTENCES = 5
 
@@ -51,7 +52,7 @@ def sentences_of(
     bought: Bought | None,
     paces: Paces,
 ) -> list[Sentence]:
-    """Return at most five: accuracy, the dearest queues, agreement, what the work bought."""
+    """Return at most five: success, the dearest queues, agreement, what the work bought."""
     first = [_of_run(learned, paces)] if learned else []
     last = [_of_crowd(crowd)] if crowd and crowd.alpha else []
     last += [_of_work(bought, paces)] if bought else []
@@ -66,12 +67,16 @@ def _of_run(learned: Learned, paces: Paces) -> Sentence:
         "(95 %% interval %(low)s to %(high)s); %(baseline)s would be by always saying the "
         "commonest class."
     )
+    own = learned.success[0] if learned.success and not learned.success[0].missing else None
+    if own:
+        words = _of_success(learned, own)
     if learned.verdict.no_signal:
         words = f"{words} {_('No signal was found.')}"
     worst = learned.most_confused[0] if learned.most_confused else None
     queue = _("“%(given)s” read as “%(predicted)s”: %(n)s items")
+    value = own or learned.accuracy
     return Sentence(
-        number=_percent(learned.accuracy.value),
+        number=own.words if own else _percent(learned.accuracy.value),
         words=words
         % {
             "n": learned.n,
@@ -81,10 +86,10 @@ def _of_run(learned: Learned, paces: Paces) -> Sentence:
             "high": _percent(learned.accuracy.high),
             "baseline": _percent(learned.figures[1].value.value),
         },
-        value=learned.accuracy.value,
-        low=learned.accuracy.low,
-        high=learned.accuracy.high,
-        url=learned.right_url,
+        value=value.value,
+        low=value.low,
+        high=value.high,
+        url=learned.url if own else learned.right_url,
         queue=queue % {"given": worst.given, "predicted": worst.predicted, "n": worst.count}
         if worst
         else "",
@@ -92,6 +97,27 @@ def _of_run(learned: Learned, paces: Paces) -> Sentence:
         waiting=worst.count if worst else 0,
         seconds=paces.seconds(worst.count, "label_error") if worst else None,
     )
+
+
+def _of_success(learned: Learned, own: Figure) -> str:
+    """Say the chosen metric; its number begins the sentence. To be filled in, so % is doubled."""
+    majority = next((row for row in learned.success[1:] if not row.missing), None)
+    words = _(
+        "is what run %(run)s on v%(version)s has on %(n)s labelled items that it had not seen. "
+        "%(title)s, 95 %% interval %(low)s to %(high)s."
+    ) % {
+        "run": learned.run,
+        "version": learned.version,
+        "n": learned.n,
+        "title": own.title,
+        "low": own.low_words,
+        "high": own.high_words,
+    }
+    if majority:
+        words += " " + _("%(title)s: %(value)s.") % {
+            "title": majority.title, "value": majority.words
+        }  # fmt: skip
+    return f"{words} {learned.success_note}".strip().replace("%", "%%")
 
 
 def _of_queue(queue: Queue) -> Sentence:
@@ -157,29 +183,51 @@ def _of_work(bought: Bought, paces: Paces) -> Sentence:
         "interval %(low)s to %(high)s; %(before)s before, %(after)s after) for %(time)s of "
         "people’s work."
     )
-    wrong = bought.items[1]
+    wrong, change = bought.items[1], bought.success or bought.difference
+    facts = {
+        "low": points(bought.difference.low),
+        "high": points(bought.difference.high),
+        "before": _percent(bought.before),
+        "after": _percent(bought.after),
+    }
+    number, words = points(bought.difference.value), on_test if bought.is_test else out_of_fold
+    if bought.success:
+        facts = {**bought.success.words, "unit": bought.success.unit, "title": bought.success.title}
+        number, words = facts["difference"], _chosen(bought.success, is_test=bought.is_test)
     return Sentence(
-        number=points(bought.difference.value),
-        words=(on_test if bought.is_test else out_of_fold)
+        number=number,
+        words=words
         % {
             "old": bought.old,
             "new": bought.new,
             "n": bought.n,
-            "low": points(bought.difference.low),
-            "high": points(bought.difference.high),
-            "before": _percent(bought.before),
-            "after": _percent(bought.after),
             "time": minutes(bought.seconds),
+            **facts,
         },
-        value=bought.difference.value,
-        low=bought.difference.low,
-        high=bought.difference.high,
+        value=change.difference if isinstance(change, Change) else change.value,
+        low=change.low,
+        high=change.high,
         url=bought.url,
         queue=_("newly wrong: %(n)s items") % {"n": wrong.n} if wrong.n else "",
         queue_url=wrong.url,
         waiting=wrong.n,
         seconds=paces.seconds(wrong.n, "label_error"),
     )
+
+
+def _chosen(change: Change, *, is_test: bool) -> str:
+    """Return how a change of the chosen metric is told; its number begins the sentence."""
+    items = _("the same %(n)s test items") if is_test else _("the same %(n)s items, out of fold")
+    lower = f" ({_('lower is better')})" if change.is_cost else ""
+    return (
+        f"{change.unit} "
+        + _("from v%(old)s to v%(new)s on")
+        + f" {items}. %(title)s{lower}: "
+        + _(
+            "%(before)s before, %(after)s after, 95 %% interval of the change %(low)s to %(high)s, "
+            "for %(time)s of people’s work."
+        )
+    ).strip()
 
 
 def _percent(share_of_one: float) -> str:
