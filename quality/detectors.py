@@ -24,7 +24,7 @@ from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.slices import find_worst_slices
 from quality.doubts.sounds import find_bad_sound, find_odd_sound, say_how_mixed, say_how_tight
 from quality.doubts.split_shift import find_shifted_splits
-from quality.models import Action
+from quality.models import UNFLAGGED, Action
 from quality.queries.survey import Survey
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Kind:
     bulk: Action | None = None  # suits all flags above a score, once a sample was judged
     score_is_share: bool = False  # right, as its check expects; else the score only ranks
     compares: bool = False  # items with each other: needs vectors, neighbours, small pictures
+    is_doubt: bool = True  # else it has no queue of its own: drawn at random, mixed into one
     notice: Callable[[Survey], str] | None = None  # what is true of the whole set, said once
     most_candidates: Callable[[int], int] | None = None  # by number of items; None: all
 
@@ -219,10 +220,18 @@ KINDS: dict[str, Kind] = {
             _("What should happen with this item?"),
             FILE_ACTIONS,
         ),
+        Kind(
+            UNFLAGGED,
+            _("Drawn at random"),
+            _("Items that are not in the queue of label errors, to estimate what it misses."),
+            _("Is the label right?"),
+            (Action.RELABEL, Action.KEEP, Action.ROUND, Action.EXCLUDE),
+            is_doubt=False,
+        ),
     )
 }
 
 
 def titles() -> dict[str, str]:
-    """Return what each kind is called, in the reader's language."""
-    return {name: str(kind.title) for name, kind in KINDS.items()}
+    """Return what each kind of doubt is called, in the reader's language."""
+    return {name: str(kind.title) for name, kind in KINDS.items() if kind.is_doubt}

@@ -105,6 +105,10 @@ class Flag(models.Model):
         return f"{self.kind} {self.pk}"
 
 
+#: Kind of the flags that doubt nothing: items drawn at random from those no check doubts.
+UNFLAGGED = "unflagged"
+
+
 class FlagItem(models.Model):
     """One item that a flag is about, and its part in it."""
 

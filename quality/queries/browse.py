@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 
 from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState, User
-from quality.models import Action, Decision, Flag, FlagState, Run
+from quality.models import UNFLAGGED, Action, Decision, Flag, FlagState, Run
 from quality.queries.filters import Shown, one_of
 from quality.queries.measurements import ids_beside, place_of
 
@@ -278,6 +278,7 @@ def _around_suspicious(shown: Shown, item: Item) -> tuple[int | None, int | None
 def outline_of(dataset: Dataset) -> Outline:
     """Return what the filter offers, without counting what each box would show."""
     flags = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN).order_by()
+    flags = flags.exclude(kind=UNFLAGGED)
     tags = ItemTag.objects.filter(item__dataset=dataset).values_list("name")
     often = tags.annotate(n=Count("pk")).order_by("-n", "name")[:TAGS_SHOWN]
     return Outline(

@@ -8,7 +8,7 @@ from django.db.models import Count, Max, Q
 from labeling.models import Notice, User
 from labeling.queries.notices import LEADING
 from labeling.queries.success import choices_of
-from quality.models import Comparison, Flag, FlagState
+from quality.models import UNFLAGGED, Comparison, Flag, FlagState
 from quality.queries.success import Change, change_of
 
 
@@ -26,6 +26,7 @@ def rows_of(datasets: list[Any], user: User) -> list[Row]:
     """Return the datasets of a list, with as many queries for many as for one."""
     pks = [dataset.pk for dataset in datasets]
     flags = Flag.objects.filter(dataset__in=pks, state=FlagState.OPEN).order_by()
+    flags = flags.exclude(kind=UNFLAGGED)
     waiting = dict(flags.values_list("dataset").annotate(n=Count("pk")))
     gains, news = _gains(datasets), _news(pks, user)
     return [

@@ -26,7 +26,7 @@ from labeling.models import (
 )
 from labeling.queries.progress import items_counted, read_count
 from quality import frozen
-from quality.models import FlagItem, FlagState, Run
+from quality.models import UNFLAGGED, FlagItem, FlagState, Run
 from quality.queries.facts import FACTS, fact_value
 from quality.queries.neighbours import more_like
 
@@ -224,16 +224,17 @@ def standing_doubts(dataset: Dataset) -> list[Doubt]:
     Read flags first and alone: joined with a condition on items, SQLite walks all items
     (over 4 s instead of 0.06 s at 100,000; bench/browse.py).
     """
-    return _standing(FlagItem.objects.filter(flag__dataset=dataset, flag__state=FlagState.OPEN))
+    return _standing(FlagItem.objects.filter(flag__dataset=dataset))
 
 
 def doubts_about(items: Collection[int]) -> list[Doubt]:
     """Return the standing doubts about a page of items (by id)."""
-    return _standing(FlagItem.objects.filter(item__in=items, flag__state=FlagState.OPEN))
+    return _standing(FlagItem.objects.filter(item__in=items))
 
 
 def _standing(rows: QuerySet[FlagItem]) -> list[Doubt]:
-    read = rows.values_list(
+    doubts = rows.filter(flag__state=FlagState.OPEN).exclude(flag__kind=UNFLAGGED)
+    read = doubts.values_list(
         "item", "flag__kind", "flag__score", "flag__suggested", "flag__given", "item__label__name"
     )
     return [Doubt(*row[:4]) for row in read.iterator() if not row[4] or row[4] == row[5]]

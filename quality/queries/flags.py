@@ -10,13 +10,22 @@ from django.db.models import Case, Count, Exists, OuterRef, Prefetch, Q, QuerySe
 
 from labeling.models import Dataset, Job, JobState, Split, User
 from mlcore.intervals import Interval, share_interval
-from quality.models import Action, Decision, Flag, FlagItem, FlagState, ProposalState
+from quality.models import (
+    UNFLAGGED,
+    Action,
+    Decision,
+    Flag,
+    FlagItem,
+    FlagState,
+    ProposalState,
+)
 
 FLAGS_A_READ = 500
 PACE_OVER = 50  # last decisions of a person that their pace is taken from
 CHECKS_READ = 30  # newest jobs looked through for the last check of each kind
 STATE_SHOWN = ("label", "label_source", "split", "excluded")
 GROUP_ROLES = ("part", "example")  # of flags about a class, a column, a slice
+DOUBTED = "label_error"  # the queue that items drawn at random are mixed into
 CLOSED = (FlagState.DECIDED, FlagState.DISMISSED)
 
 
@@ -44,7 +53,7 @@ def open_flags(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
         ~Q(item__excluded="") | (~Q(flag__given="") & ~Q(item__label__name=OuterRef("given")))
     )
     flags = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN).exclude(Exists(moved_on))
-    return flags.filter(kind=kind) if kind else flags
+    return flags.filter(kind=kind) if kind else flags.exclude(kind=UNFLAGGED)
 
 
 def review_queue(dataset: Dataset, kind: str, *, first: Collection[int] = ()) -> QuerySet[Flag]:
@@ -69,8 +78,7 @@ def counts_by_kind(dataset: Dataset, kind: str = "") -> dict[str, QueueCounts]:
         )
     )
     done = Flag.objects.filter(dataset=dataset, state__in=CLOSED)
-    if kind:
-        done = done.filter(kind=kind)
+    done = done.filter(kind=kind) if kind else done.exclude(kind=UNFLAGGED)
     closed = dict(done.values_list("kind").annotate(n=Count("pk")))
     counts = {
         row["kind"]: QueueCounts(
@@ -143,8 +151,9 @@ def seconds_each(dataset: Dataset, user: User, kind: str) -> float | None:
 def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:
     """Return the newest decision of a person in a queue, as first or second, not undone."""
     theirs = Q(by=user) | Q(proposal__second=user, proposal__state=ProposalState.AGREED)
+    kinds = (kind, UNFLAGGED) if kind == DOUBTED else (kind,)
     mine = Decision.objects.filter(
-        theirs, dataset=dataset, flag__kind=kind, undoes__isnull=True, bulk__isnull=True
+        theirs, dataset=dataset, flag__kind__in=kinds, undoes__isnull=True, bulk__isnull=True
     )
     return mine.filter(undone_by__isnull=True).select_related("flag").order_by("-pk").first()
 

@@ -11,9 +11,10 @@ from django.urls import reverse
 
 from labeling.models import Dataset, Item, LabelClass, Split
 from mlcore.duplicates import EXACT
-from quality.models import Flag, FlagItem
+from quality.models import UNFLAGGED, Flag, FlagItem
+from quality.queries import unflagged
 from quality.queries.bulk import sample_of
-from quality.queries.flags import review_queue
+from quality.queries.flags import DOUBTED, review_queue
 
 QUIETEST_PEAK = 1e-5  # -100 dBFS: below one step of 16 bits
 AHEAD = 11  # flags in the rail: what fits on a screen 900 px high
@@ -127,8 +128,9 @@ class Evidence:
 
 
 def flag_in(dataset: Dataset, kind: str, pk: int) -> Flag | None:
-    """Return a flag of one queue, whatever its state."""
-    found = Flag.objects.filter(dataset=dataset, kind=kind, pk=pk)
+    """Return a flag of one queue, or one drawn at random that is mixed in, whatever its state."""
+    kinds = (kind, UNFLAGGED) if kind == DOUBTED else (kind,)
+    found = Flag.objects.filter(dataset=dataset, kind__in=kinds, pk=pk)
     flag = found.select_related("run__version", "raised_by").first()
     if flag:
         flag.dataset = dataset
@@ -141,6 +143,9 @@ def first_open(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> Fla
         "run__version", "raised_by"
     )
     flag = waiting.exclude(pk__in=list(later)).first() or waiting.first()
+    mixed = unflagged.mixed_in(dataset, kind, later=later) if flag else None
+    if mixed and not mixed.ahead:
+        flag = mixed.flag
     if flag:
         flag.dataset = dataset
     return flag
@@ -149,7 +154,12 @@ def first_open(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> Fla
 def upcoming(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> list[tuple[Flag, Shown]]:
     """Return the next flags with their first item, worst first."""
     queue = review_queue(dataset, kind, first=sample_of(dataset, kind))
-    return with_first_items(dataset, queue.exclude(pk__in=list(later)), most=AHEAD)
+    rows = with_first_items(dataset, queue.exclude(pk__in=list(later)), most=AHEAD)
+    mixed = unflagged.mixed_in(dataset, kind, later=later) if rows else None
+    if mixed and mixed.ahead <= len(rows):
+        drawn = with_first_items(dataset, Flag.objects.filter(pk=mixed.flag.pk), most=1)
+        rows[mixed.ahead : mixed.ahead] = drawn
+    return rows[:AHEAD]
 
 
 def with_first_items(

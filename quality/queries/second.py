@@ -87,6 +87,8 @@ def words_of(proposal: Proposal) -> str:
         pk = choice.get("label")
         label = LabelClass.objects.filter(pk=pk).first() if pk else None
         told = label.name if label else flag.suggested if flag else _("as suggested")
+    elif proposal.action == Action.MOVE and told:
+        return _("Move into %(split)s") % {"split": told}
     elif choice.get("keep"):
         kept = Item.objects.filter(pk=choice["keep"]).values_list("key", flat=True).first()
         told = _("%(key)s stays") % {"key": kept or "–"}

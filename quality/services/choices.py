@@ -217,7 +217,7 @@ class _Builder:
         label = by_name.get(self.flag.suggested)
         item = self.items[0]
         given = self.flag.given
-        if apart:
+        if apart or not KINDS[self.flag.kind].is_doubt:
             main, keep = None, _("Keep %(label)s") % {"label": given}
         elif label is not None:
             words = _("Relabel as %(label)s") % {"label": label.name}

@@ -63,7 +63,7 @@ def _lines(dataset: Dataset) -> list[Line]:
     counts, newest = queries.counts_by_kind(dataset), queries.last_checks(dataset)
     lines = []
     for kind in KINDS.values():
-        if dataset.media in kind.media:
+        if dataset.media in kind.media and kind.is_doubt:
             job = newest.get(kind.name)
             told = job.result["kinds"][kind.name] if job else {}
             words = {name: told.get(name, "") for name in ("not_run", "notice")}

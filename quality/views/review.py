@@ -1,5 +1,6 @@
 """Review: one flag at a time, one key each. Every page also works as plain forms."""
 
+import random
 from typing import Any
 
 from django.contrib import messages
@@ -18,13 +19,14 @@ from labeling.queries import job_outlook
 from quality.detectors import KINDS, Kind
 from quality.forms import DecideForm
 from quality.models import Flag, FlagState, Proposal
-from quality.queries import bulk
+from quality.queries import bulk, unflagged
 from quality.queries import flags as counting
 from quality.queries import review as queries
 from quality.queries import second as waiting
 from quality.queries.expected import expected_right
+from quality.queries.flags import DOUBTED
 from quality.queries.runs import open_job
-from quality.services import decisions, second
+from quality.services import decisions, drawing, second
 from quality.services.choices import EXCLUDE_REASONS, choices_for
 
 
@@ -36,7 +38,7 @@ def review(request: access.MemberRequest, slug: str) -> HttpResponse:
     lines = [
         (kind, counts.get(kind.name, counting.QueueCounts()))
         for kind in KINDS.values()
-        if dataset.media in kind.media
+        if dataset.media in kind.media and kind.is_doubt
     ]
     lines = sorted(
         (line for line in lines if line[1].total), key=lambda line: (-line[1].likely, -line[1].open)
@@ -107,6 +109,8 @@ def decide(request: access.MemberRequest, slug: str, kind: str, pk: int) -> Http
         if not _is_repeated(found, request, form):
             return _closed(request, dataset, row, words=str(closed))
         made = None
+    if row.name == DOUBTED:
+        drawing.draw(dataset=dataset, rng=random.SystemRandom())
     told = _("It waits for a second reviewer.") if isinstance(made, Proposal) else ""
     return _go_on(request, dataset, row, told=told)
 
@@ -220,6 +224,7 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "counts": counts,
         "each": each,
         "expected": expected_right(dataset, row.name, n_open=counts.open) if counts.open else None,
+        "missed": unflagged.missed(dataset) if row.name == DOUBTED else None,
         "left": None if each is None else each * counts.open,
         "waiting": waiting.waiting(dataset).filter(flag__kind=row.name).count()
         if dataset.has_second_reviewer

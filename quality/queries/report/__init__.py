@@ -29,6 +29,7 @@ from quality.queries.report.model import (
 )
 from quality.queries.report.queues import Queue, Taken, paces_of, queues_of, taken_of
 from quality.queries.report.sentences import Sentence, sentences_of
+from quality.queries.unflagged import Missed, missed
 
 KEPT_SECONDS = 7 * 24 * 3600  # a digest never gives another answer
 
@@ -78,6 +79,7 @@ class Report:
     version: Held | None
     sentences: list[Sentence]
     queues: list[Queue]
+    missed: Missed | None
     learned: Learned | None
     crowd: Crowd | None
     leakage: Leakage
@@ -115,6 +117,7 @@ def report_of(
             learned=learned, queues=queues, crowd=crowd, bought=bought, paces=paces
         ),
         queues=queues,
+        missed=missed(dataset),
         learned=learned,
         crowd=crowd,
         leakage=_leakage(dataset),

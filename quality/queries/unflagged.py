@@ -1,0 +1,82 @@
+"""Items drawn at random from those that the queue of label errors does not hold.
+
+Every 20th item of that queue is one of them; what people say of these estimates what it misses.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from labeling.models import Dataset, Item, Split
+from mlcore.intervals import Interval, share_interval
+from quality.models import UNFLAGGED, Action, Decision, Flag, FlagItem, FlagState
+from quality.queries.flags import DOUBTED, open_flags, settled_decisions
+
+EVERY = 20  # items of the queue, of which one is drawn at random
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The drawn item (its flag) that comes next, and how many doubted ones come before it."""
+
+    flag: Flag
+    ahead: int
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What people said of the drawn items, and how many there were to draw from (`of`)."""
+
+    of: int
+    looked: int
+    wrong: int
+    share: Interval
+
+    @property
+    def items(self) -> Interval:
+        """Return how many of the unflagged items are wrong, by the share among the drawn."""
+        share = self.share
+        return Interval(self.of * share.value, self.of * share.low, self.of * share.high)
+
+
+def ahead(dataset: Dataset) -> int:
+    """Return how many doubts are decided before the next drawn item is due: two queries."""
+    made = Decision.objects.filter(dataset=dataset, undoes=None, undone_by=None, bulk=None)
+    last = made.filter(flag__kind=UNFLAGGED).order_by("-pk").values_list("pk", flat=True).first()
+    since = made.filter(flag__kind=DOUBTED, pk__gt=last or 0).count()
+    return max(0, EVERY - 1 - since)
+
+
+def mixed_in(dataset: Dataset, kind: str, *, later: Iterable[int] = ()) -> Mixed | None:
+    """Return the drawn item that waits in a queue."""
+    if kind != DOUBTED or not dataset.draws_unflagged:
+        return None
+    waiting = open_flags(dataset, UNFLAGGED).exclude(pk__in=list(later))
+    flag = waiting.select_related("run__version", "raised_by").order_by("pk").first()
+    return Mixed(flag, ahead(dataset)) if flag else None
+
+
+def drawable(dataset: Dataset) -> QuerySet[Item]:
+    """Return labelled items outside test that neither the queue nor a draw ever held."""
+    held = FlagItem.objects.filter(
+        ~Q(flag__state=FlagState.GONE, flag__kind=DOUBTED),
+        item=OuterRef("pk"),
+        flag__kind__in=(DOUBTED, UNFLAGGED),
+    )
+    items = Item.objects.filter(dataset=dataset, excluded="", label__isnull=False)
+    return items.exclude(split=Split.TEST).exclude(Exists(held))
+
+
+def missed(dataset: Dataset) -> Missed | None:
+    """Estimate what the queue misses; items that it came to hold since count no longer."""
+    now_held = FlagItem.objects.filter(
+        item=OuterRef("flag__items"), flag__kind=DOUBTED, flag__state=FlagState.OPEN
+    )
+    said = settled_decisions(dataset).filter(flag__kind=UNFLAGGED).exclude(Exists(now_held))
+    rows = list(said.order_by("pk").values_list("action", "flag__evidence"))
+    if not rows:
+        return None
+    wrong = sum(action != Action.KEEP for action, _evidence in rows)
+    of = rows[-1][1]["of"]
+    return Missed(of, len(rows), wrong, share_interval(wrong, len(rows)))
