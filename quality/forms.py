@@ -231,7 +231,18 @@ class MendingForm(forms.Form):
 class SelectionForm(ButtonForm):
     """What the bar below Browse sends about the items selected, or about all of its filter."""
 
-    ACTIONS = ("relabel", "exclude", "include", "move", "tag", "flag", "round", "like")
+    ACTIONS = (
+        "relabel",
+        "exclude",
+        "include",
+        "move",
+        "tag",
+        "flag",
+        "round",
+        "like",
+        "pin",
+        "unpin",
+    )
 
     without_test = forms.BooleanField(required=False)
     reason = forms.CharField(required=False, max_length=200)

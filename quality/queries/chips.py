@@ -12,6 +12,7 @@ from quality.models import Action, Decision
 from quality.queries.browse import Facets, Outline
 from quality.queries.facts import FACTS
 from quality.queries.filters import ANY, PARAMETERS, SORTS, Filter, Shown
+from quality.queries.regression import PINNED
 
 
 @dataclass(frozen=True)
@@ -230,9 +231,25 @@ def done_words(decision: Decision) -> str:
         Action.CUT: ngettext("%(n)s clip cut to a second.", "%(n)s clips cut to a second.", n),
         Action.ROUND: ngettext("%(n)s item sent to a round.", "%(n)s items sent to a round.", n),
     }
+    if PINNED in (state.get("tag"), state.get("untagged")):
+        return _pinned_words(n, state)
     to = {Action.RELABEL: "label", Action.MOVE: "split", Action.TAG: "tag"}
     action = Action(decision.action)
     if action == Action.MOVE and len({state["split"] for state in decision.after}) > 1:
         words = ngettext("%(n)s item moved to its split.", "%(n)s items moved to other splits.", n)
         return words % {"n": n}
     return told[action] % {"n": n, "to": state.get(to.get(action, ""), "")}
+
+
+def _pinned_words(n: int, state: dict[str, Any]) -> str:
+    if "untagged" in state:
+        return ngettext("%(n)s item unpinned.", "%(n)s items unpinned.", n) % {"n": n}
+    words = ngettext("%(n)s item pinned.", "%(n)s items pinned.", n) % {"n": n}
+    if sealed := state.get("sealed", 0):
+        more = ngettext(
+            "%(n)s test item is sealed and stays out.",
+            "%(n)s test items are sealed and stay out.",
+            sealed,
+        )
+        words += " " + more % {"n": sealed}
+    return words

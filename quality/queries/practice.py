@@ -13,6 +13,7 @@ from mlcore.intervals import Interval
 from mlcore.success import RECALL, Success, act, best_threshold
 from quality.models import Run
 from quality.queries.judged import Judged
+from quality.queries.regression import pinned_items
 from quality.queries.runs import items_by_key
 
 USUAL_VOLUME = 1_000  # cases a day, until somebody says how many
@@ -84,9 +85,11 @@ def surprises_of(run: Run, judged: Judged) -> list[dict[str, Any]]:
     order = np.lexsort((wrong, -sure))[:SURPRISES_SHOWN]
     keys = [judged.keys[wrong[place]] for place in order]
     items = {item.key: item for item in items_by_key(run.dataset, keys)}
+    pinned = set(pinned_items(run.dataset).filter(key__in=keys).values_list("key", flat=True))
     return [
         {
             "item": items[key],
+            "is_pinned": key in pinned,
             "given": run.classes[judged.labels[wrong[place]]],
             "predicted": run.classes[said[place]],
             "probability": float(sure[place]),

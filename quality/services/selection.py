@@ -5,7 +5,7 @@ as it is when a decision is undone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset, Item, ItemTag, LabelClass, Round, Split, User
 from labeling.services import rounds
 from labeling.services.rows import insert_rows
-from quality.models import Action, Decision, Flag, FlagState
+from quality.models import Action, Decision, Flag, FlagState, TestOpening
 from quality.queries.filters import one_of
 from quality.queries.mending import MENDED
+from quality.queries.regression import PINNED
 from quality.services import flags, plans
 from quality.services.decisions import LONGEST_SECONDS
 from quality.services.plans import STATE, Plan, state_of, state_with_content
@@ -155,8 +156,8 @@ def _record(
 
 
 @transaction.atomic
-def tag(selection: Selection, *, name: str) -> Decision:
-    """Put a word on the items."""
+def tag(selection: Selection, *, name: str, told: dict[str, Any] | None = None) -> Decision:
+    """Put a word on the items; `told` is kept with the decision."""
     word = " ".join(name.split())[:60]
     rows = selection.locked()
     tagged = set(ItemTag.objects.filter(name=word, item__in=rows).values_list("item_id", flat=True))
@@ -169,8 +170,37 @@ def tag(selection: Selection, *, name: str) -> Decision:
         selection,
         action=Action.TAG,
         before=before,
-        after=[{**state, "tag": word} for state in before],
+        after=[{**state, "tag": word, **(told or {})} for state in before],
     )
+
+
+@transaction.atomic
+def pin(selection: Selection) -> Decision:
+    """Put the items into the regression set, which every run tests again.
+
+    Sealed test items stay out until test items of this dataset were opened: what is pinned is
+    looked at after each run, and so would be they.
+    """
+    opened = TestOpening.objects.filter(dataset=selection.dataset).exists()
+    sealed = 0 if opened else sum(item.split == Split.TEST for item in selection.locked())
+    if sealed == len(selection.items):
+        raise NothingToChangeError(_("Test items are sealed: pin them once they were opened."))
+    open_ones = selection if opened else replace(selection, without_test=True)
+    return tag(open_ones, name=PINNED, told={"sealed": sealed} if sealed else {})
+
+
+@transaction.atomic
+def unpin(selection: Selection) -> Decision:
+    """Take the items out of the regression set."""
+    rows = selection.locked()
+    pinned = ItemTag.objects.filter(name=PINNED, item__in=rows)
+    there = set(pinned.values_list("item_id", flat=True))
+    if not there:
+        raise NothingToChangeError(_("None of these is pinned."))
+    pinned.delete()
+    before = [state_of(item) for item in rows if item.pk in there]
+    after = [{**state, "untagged": PINNED} for state in before]
+    return _record(selection, action=Action.TAG, before=before, after=after)
 
 
 @transaction.atomic
@@ -258,7 +288,10 @@ def _take_back(
     decision: Decision, pairs: Sequence[tuple[State, State]], *, by: User | None
 ) -> None:
     ids = [before["item"] for before, _after in pairs]
-    if decision.action == Action.TAG:
+    if decision.action == Action.TAG and "untagged" in decision.after[0]:
+        word = decision.after[0]["untagged"]
+        insert_rows([ItemTag(item_id=pk, name=word) for pk in ids])
+    elif decision.action == Action.TAG:
         word = decision.after[0]["tag"]
         ItemTag.objects.filter(item__in=ids, name=word).delete()
     elif decision.action == Action.FLAG:

@@ -24,12 +24,14 @@ from quality.queries import browse as queries
 from quality.queries import chips
 from quality.queries.filters import Filter, Shown, look_up, read_filter
 from quality.queries.histograms import histogram_of
+from quality.queries.regression import PINNED
 from quality.queries.tiles import tiles_of
 from quality.services import selection as selecting
 from quality.services.choices import EXCLUDE_REASONS
 
 MOST_QUERY_ON_TILES = 600  # characters; a hundred links with pasted keys would weigh megabytes
 RANDOM_SEEDS = 10**6
+MOST_DIGITS = 10  # of a run's number
 
 
 @login_required
@@ -113,6 +115,7 @@ def for_actions(dataset: Dataset, user: User) -> dict[str, Any]:
         "splits": Split.choices,
         "last_done": chips.done_words(last) if last else "",
         "has_neighbours": has_graph(dataset.pk),
+        "pinned": PINNED,
         "is_owner": dataset.viewer_role in access.OWNERS,
     }
 
@@ -172,7 +175,12 @@ def _carry_out(sent: dict[str, Any], *, dataset: Dataset, by: User) -> Decision:
         case "move":
             return selecting.move(chosen, split=sent["split"])
         case "tag":
-            return selecting.tag(chosen, name=sent["tag"])
+            is_pin = " ".join(sent["tag"].split()) == PINNED
+            return selecting.pin(chosen) if is_pin else selecting.tag(chosen, name=sent["tag"])
+        case "pin":
+            return selecting.pin(chosen)
+        case "unpin":
+            return selecting.unpin(chosen)
         case "flag":
             return selecting.flag(chosen, note=sent["note"], by=by)
         case _:
@@ -220,6 +228,8 @@ def _answer(
     if request.headers.get("X-Requested-With") == "fetch":
         return JsonResponse({"text": words, **more}, status=status)
     (messages.success if status == 200 else messages.warning)(request, words)
+    if (number := request.POST.get("to_run", "")).isdecimal() and len(number) < MOST_DIGITS:
+        return redirect("quality:run", slug, int(number))
     return redirect(f"{_browse_url(slug)}?{request.POST.get('back', '')}")
 
 

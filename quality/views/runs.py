@@ -23,6 +23,7 @@ from quality.queries import runs as queries
 from quality.queries.judged import judged_of
 from quality.queries.practice import practice_of, surprises_of
 from quality.queries.protocols import can_go_by_time, scheme_of
+from quality.queries.regression import retested
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
 from quality.queries.success import headline
@@ -130,6 +131,7 @@ def closer(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         judged = judged_of(row)
         context["practice"] = practice_of(row, judged, form.cleaned_data)
         context["surprises"] = surprises_of(row, judged)
+        context["retested"] = retested(row, judged)
     return render(request, "quality/_run_closer.html", context)
 
 
