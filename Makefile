@@ -14,10 +14,12 @@ LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] <= (3,13)))' 2>/dev/null && { echo $$p; break; }; done)
 
+# Tests start dozens of processes: each would compile everything anew.
+test verify: export PYTHONDONTWRITEBYTECODE =
 # Files go to two processes: the machine that this is measured on has two cores.
-PYTEST = WINNOW_DATA=$(CURDIR)/.test/data $(PY) -m pytest -n 2 --dist loadfile
+PYTEST = WINNOW_DATA=$(CURDIR)/.test/data $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test verify lock format clean
+.PHONY: run test lint on-postgres verify lock format clean
 .DEFAULT_GOAL := run
 
 run: $(STAMP)  ## start everything; Ctrl-C ends it
@@ -25,12 +27,18 @@ run: $(STAMP)  ## start everything; Ctrl-C ends it
 
 test: $(DEV_STAMP)  ## set up what the tests need, then check everything
 	@$(PY) -m tests.setup.prepare
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) lint on-postgres
+	@echo "== pytest" && $(PYTEST) -m "not slow" --hypothesis-profile=repeatable
+
+# The two need one core each.
+lint: $(DEV_STAMP)
 	@echo "== ruff" && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check -q .
 	@echo "== mypy" && $(VENV)/bin/mypy
 	@echo "== lint-imports" && $(VENV)/bin/lint-imports --no-cache
+
+on-postgres: $(DEV_STAMP)
 	@echo "== pytest on PostgreSQL, where concurrency matters"
 	@$(PY) -m tests.setup.on_postgres -m both_databases
-	@echo "== pytest" && $(PYTEST) -m "not slow" --hypothesis-profile=repeatable
 
 verify: $(DEV_STAMP)  ## the longer checks as well
 	@$(PY) -m tests.setup.prepare

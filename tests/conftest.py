@@ -24,6 +24,15 @@ hypothesis.settings.load_profile("searching")
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop
 ROOT = Path(__file__).resolve().parent.parent
+# Files that wait for servers begin first, the longest foremost: of two processes, one would else
+# wait at the end for the other. They leave no trace in the tests' database.
+LONGEST = ("test_loop.py", "test_chaos.py", "test_cancel.py", "test_up.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; all else stays in the order that pytest-django gives it."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,11 +51,44 @@ def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait()
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """No test outlives a power failure, so none waits for the disk.
+
+    Nobody asks for permissions or content types: without this each emptied database gets new ones,
+    which takes ten times as long as emptying it.
+    """
+    from django.contrib.contenttypes.management import create_contenttypes
+    from django.db import connection
+    from django.db.models.signals import post_migrate
+
+    if connection.vendor == "sqlite":
+        connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
+
+
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path_factory: pytest.TempPathFactory, settings: Any) -> None:
     """Files of a test lie in a folder of its own: row ids begin again in each test."""
     settings.DATA_DIR = tmp_path_factory.mktemp("data")
     settings.MEDIA_ROOT = settings.DATA_DIR / "media"
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeat_beside_a_transaction(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that is one transaction holds the database to its end, and its rows are its own.
+
+    The heartbeat of a job of over ten seconds would wait in vain for 20 s on SQLite, and find no
+    job to keep on PostgreSQL.
+    """
+    from labeling.services import jobs
+
+    marker = request.node.get_closest_marker("django_db")
+    if marker and not marker.kwargs.get("transaction"):
+        monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 3600)
 
 
 @pytest.fixture(scope="module")
