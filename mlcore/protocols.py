@@ -29,11 +29,12 @@ class Protocol:
     backbone : str
         Name of the features.
     n_folds, epochs, patience, batch : int
-        `patience` counts epochs without a lower loss on held-out items; `batch` is the largest,
-        small sets are cut into STEPS_AN_EPOCH. `n_folds` is also the number of steps in time,
+        `patience` counts epochs without a lower loss on held-out items; `batch` is that of
+        middling sets: small ones are cut into STEPS_AN_EPOCH, large ones into fewer batches with
+        as much longer steps (`mlcore.steps.stride`). `n_folds` is also the number of steps in time,
         and one part in so many is held out.
     learning_rate : float
-        Of Adam.
+        Of Adam, for one `batch`.
     l2 : float
         Penalty on squared weights per feature: l2 * n_features / n_items / 2, so that the same
         number suits 200 sound features and 1,280 of a network (bench/features.py).
