@@ -118,6 +118,16 @@ def test_a_memory_map_gives_the_same_answer(tmp_path: Path) -> None:
     assert (part == find_label_errors(labels[100:], np.array(mapped[100:])).score).all()
 
 
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 999))
+def test_the_first_of_equally_probable_classes_is_suggested(
+    n_classes: int, n_items: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    told = rng.integers(1, 4, (n_items, n_classes)).astype(np.float32)
+    found = find_label_errors(rng.integers(0, n_classes, n_items), told)
+    assert np.array_equal(found.suggested, told.argmax(axis=1))
+
+
 @pytest.mark.parametrize("distance", [2.0, 3.0])
 def test_neighbours_make_the_ranking_better_than_the_models_confidence(distance: float) -> None:
     truth, labels, points, probabilities = blobs(2000, 6, distance=distance, noise=0.1, seed=8)
