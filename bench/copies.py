@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from mlcore.alignment import SIDE  # noqa: E402
 from mlcore.duplicates import LEAST_SCORE, find_copies  # noqa: E402
+from mlcore.features.pixels import grey_square  # noqa: E402
 from mlcore.features.waves import mfcc_statistics, read_wave, spectrogram_picture  # noqa: E402
 from mlcore.hamming import close_pairs  # noqa: E402
 from mlcore.images import measure_image  # noqa: E402
@@ -93,7 +93,7 @@ def pictures() -> Figures:
         phashes=np.array([one.phash or 0 for one in measured], np.uint64),
         mirror_phashes=np.array([one.mirror_phash or 0 for one in measured], np.uint64),
         flat=np.array([one.flat or one.phash is None for one in measured]),
-        thumbnails=np.stack([_grey(one.preview) for one in measured]),
+        thumbnails=np.stack([grey_square(one.preview, SIDE) for one in measured]),
     )
     found = {frozenset((names[pair.first], names[pair.second])) for pair in pairs}
     yield {"figure": "peers' 10,000 JPEG", "cpu_s_measured": round(took, 1),
@@ -111,12 +111,6 @@ def _peers() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _grey(preview: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(preview)) as picture:
-        grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(grey, np.float32).ravel()
 
 
 def _later(seconds: float) -> Change:

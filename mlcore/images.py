@@ -106,6 +106,7 @@ def measure_image(
     small = hash_picture(grey)
     coefficients = hash_coefficients(small)
     phash, mirror_phash = _both_hashes(coefficients)
+    pixel_hash, colours = _hash_and_colourfulness(decoded)
     facts: dict[str, Fact] = {
         "width": decoded.width,
         "height": decoded.height,
@@ -114,7 +115,7 @@ def measure_image(
         "frames": decoded.frames,
         **light_facts(grey),
         **surface_facts(grey),
-        "colourfulness": round(colourfulness(decoded.picture), 2),
+        "colourfulness": round(colours, 2),
         "deviation": round(_deviation(small), 3),
         "structure": _structure(coefficients),
         "transparent_share": _transparent_share(decoded.pixels),
@@ -130,7 +131,7 @@ def measure_image(
         mime=MIME[kind],
         facts=facts,
         oddities=name_oddity(name, kind) + _oddities(content, kind, decoded, facts),
-        pixel_hash=_pixel_hash(decoded),
+        pixel_hash=pixel_hash,
         phash=phash,
         mirror_phash=mirror_phash,
         flat=_is_flat(facts),
@@ -212,13 +213,18 @@ def _is_flat(facts: dict[str, Fact]) -> bool:
     return deviation < BLANK_DEVIATION or structure < LEAST_STRUCTURE
 
 
-def _pixel_hash(decoded: Decoded) -> str:
+def _hash_and_colourfulness(decoded: Decoded) -> tuple[str, float]:
     """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal."""
-    pixels = decoded.pixels.convert("RGB") if decoded.pixels.mode == "L" else decoded.pixels
+    pixels, picture = decoded.pixels, decoded.picture
+    if pixels.mode == "L":
+        pixels = pixels.convert("RGB")
     head = f"{pixels.mode} {decoded.width} {decoded.height} {pixels.width} {pixels.height}\n"
-    digest = hashlib.sha256(head.encode())
-    digest.update(pixels.tobytes())
-    return digest.hexdigest()
+    digest, values = hashlib.sha256(head.encode()), pixels.tobytes()
+    digest.update(values)
+    if picture.mode == "L":
+        return digest.hexdigest(), 0.0
+    shown = np.frombuffer(values if picture is pixels else picture.tobytes(), np.uint8)
+    return digest.hexdigest(), colourfulness(shown.reshape(picture.height, picture.width, 3))
 
 
 def _transparent_share(pixels: Image.Image) -> float:

@@ -1,17 +1,16 @@
 """Vectors, small pictures and the one neighbour graph that the checks read."""
 
-import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from django.utils.translation import gettext as _
-from PIL import Image
 
 from labeling import storage
 from labeling.models import Content, Media
 from labeling.services.jobs import Work
 from mlcore.alignment import SIDE
+from mlcore.features.pixels import grey_square
 from mlcore.files import UnusableFile
 from mlcore.neighbours import NeighbourGraph, extended, nearest
 from quality import arrays, graphs
@@ -108,7 +107,7 @@ def _thumbnails(work: Work, survey: Survey) -> np.ndarray:
         work.check()
         part = missing[start : start + PICTURES_A_SHARE]
         if media == Media.IMAGE:
-            vectors = [_grey(storage.read_bytes(previews[sha256])) for sha256 in part]
+            vectors = [grey_square(storage.read_bytes(previews[sha256]), SIDE) for sha256 in part]
         else:
             vectors = [_spectrogram(storage.read_bytes(sha256)) for sha256 in part]
         arrays.save_features(name, part, vectors=np.stack(vectors))
@@ -119,12 +118,6 @@ def _thumbnails(work: Work, survey: Survey) -> np.ndarray:
 def _previews(hashes: list[str]) -> dict[str, str]:
     contents = _contents(hashes)
     return {sha256: contents[sha256].preview or sha256 for sha256 in hashes}
-
-
-def _grey(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as picture:
-        grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(grey, np.float32).ravel()
 
 
 def _spectrogram(content: bytes) -> np.ndarray:
