@@ -5,13 +5,15 @@ from typing import IO, Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import MaxValueValidator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labeling.forms.asking import ORDERS, RoundForm
 from labeling.forms.ids import MOST_ID, ids_of
-from labeling.models import Answer, Dataset, Media, RoundKind, Split
+from labeling.models import Answer, Dataset, Media, RoundKind, Split, User
 from labeling.models.datasets import LabelClass
+from labeling.queries import rounds
 from mlcore.protocols import FOLDS, HOLD_OUT, TIME
 from quality.detectors import KINDS
 from quality.models import Action
@@ -343,3 +345,24 @@ class ShownRoundForm(RoundForm):
         if "order" in self.fields:
             learning = ORDERS[-1:] if kind == RoundKind.CLASSIFY else []
             self.fields["order"].choices = [*self.ORDERS, *learning]  # type: ignore[attr-defined]
+
+
+class BlindForm(forms.Form):
+    """How many labelled items people answer blind, and who."""
+
+    size = forms.IntegerField(label=_("Items"), min_value=1)
+    people = forms.ModelMultipleChoiceField(
+        User.objects.none(),
+        label=_("People"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Nobody chosen: every member."),
+    )
+
+    def __init__(self, *args: Any, dataset: Dataset, most: int, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        people, size = self.fields["people"], self.fields["size"]
+        assert isinstance(people, forms.ModelMultipleChoiceField)
+        people.queryset = rounds.people_of(dataset)
+        size.validators.append(MaxValueValidator(most))
+        size.widget.attrs["max"] = most

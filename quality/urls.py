@@ -4,6 +4,7 @@ from django.urls import path
 
 from quality.views import (
     asking,
+    blind,
     browse,
     bulk,
     checks,
@@ -34,6 +35,7 @@ urlpatterns = [
     path("d/<slug:slug>/uploads/<int:pk>/take-back/", ways_back.take_back, name="take_back"),
     path("d/<slug:slug>/settings/delete/", ways_back.delete_dataset, name="delete_dataset"),
     path("d/<slug:slug>/settings/success/", success.success, name="success"),
+    path("d/<slug:slug>/runs/blind/", blind.blind, name="blind"),
     path("d/<slug:slug>/withdraw/", ways_back.withdraw, name="withdraw"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),

@@ -88,6 +88,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:remove_webhook": (OWNERS, "post"),
     "labeling:settings": (LEADS, "get"),
     "quality:success": (LEADS, "get"),
+    "quality:blind": (LEADS, "get"),
     "labeling:retraining": (LEADS, "post"),
     "labeling:reviewing": (LEADS, "post"),
     "labeling:change_classes": (LEADS, "post"),

@@ -80,6 +80,7 @@ def make_round(
     attempts: int = 1,
     wording: Mapping[str, str] | None = None,
     beside: Round | None = None,
+    counts: bool = True,
 ) -> Round:
     """Ask about these items (by id), in this order; nobody named means every member.
 
@@ -113,7 +114,7 @@ def make_round(
         guideline=dataset.guidelines.first(),
         deadline=deadline,
         price=price,
-        counts=kind not in (RoundKind.QUALIFY, RoundKind.PILOT),
+        counts=counts and kind not in (RoundKind.QUALIFY, RoundKind.PILOT),
         wording=dict(wording or {}),
         beside=beside,
         requires=requires,

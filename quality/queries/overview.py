@@ -183,7 +183,10 @@ def _jobs(dataset: Dataset) -> list[dict[str, Any]]:
 def _waiting(dataset: Dataset, queues: Iterable[Queue]) -> list[dict[str, Any]]:
     """What only a person can settle: disputes, and what colleagues flagged."""
     disputed = RoundItem.objects.filter(
-        round__dataset=dataset, state=RoundItemState.DISPUTED, item__excluded=""
+        round__dataset=dataset,
+        round__counts=True,
+        state=RoundItemState.DISPUTED,
+        item__excluded="",
     ).aggregate(n=Count("item", distinct=True))["n"]
     browse = reverse("quality:browse", args=[dataset.slug])
     told = [(disputed, ngettext("dispute", "disputes", disputed), f"{browse}?disputed=1")]

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from labeling.queries.success import choice_of
 from mlcore.protocols import Protocol
 from quality.models import Run
+from quality.queries.blind import BlindScore, blind_score
 from quality.queries.comparisons import are_few
 from quality.queries.leaked import without_leaks
 from quality.queries.protocols import protocol_words, validation_uses
@@ -31,6 +32,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
     metrics, detail = run.metrics, live_detail(run)
     known = metrics or detail
     matrix = _matrix(run, metrics, detail)
+    blind = blind_score(run.dataset, choice_of(run.dataset)) if metrics else None
     return {
         "run": run,
         "state": state_of(run),
@@ -39,11 +41,12 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "few_groups": are_few(metrics.get("accuracy", {})),
         "leaks": without_leaks(run) if run.finished_at else None,
         "uses": validation_uses(run) if metrics and not run.is_imported else "",
-        "success": _success(run) if metrics else None,
+        "success": _success(run, blind) if metrics else None,
+        "blind": blind,
         "verdict": verdict_of(run) if metrics and not run.is_imported else None,
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
-        "scores": _scores(run) if metrics else _scores_so_far(detail),
+        "scores": _scores(run, blind) if metrics else _scores_so_far(detail),
         "folds": _folds(run, metrics, detail),
         "curves": _curves(metrics, detail, fold=fold),
     }
@@ -106,7 +109,7 @@ def _facts_of_imported(run: Run, known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _scores(run: Run) -> list[dict[str, Any]]:
+def _scores(run: Run, blind: BlindScore | None) -> list[dict[str, Any]]:
     metrics = run.metrics
     rows = [{"title": _("This run"), "main": True, **metrics["accuracy"]}]
     rows += [{**baseline, "title": _(baseline["title"])} for baseline in metrics["baselines"]]
@@ -116,10 +119,14 @@ def _scores(run: Run) -> list[dict[str, Any]]:
     if present:
         title = _("Present system (run %(number)s)") % {"number": present.number}
         rows.append({"title": title, **present.metrics["accuracy"]})
+    if blind:
+        people = blind.accuracy
+        told = {"title": people.title, "value": people.value}
+        rows.append({**told, "low": people.low, "high": people.high})
     return rows
 
 
-def _success(run: Run) -> SuccessCard | None:
+def _success(run: Run, blind: BlindScore | None) -> SuccessCard | None:
     if choice_of(run.dataset) is None:
         return None
     present = None if run.is_imported else newest_imported(run.dataset)
@@ -128,7 +135,10 @@ def _success(run: Run) -> SuccessCard | None:
     if present and present not in [other for _title, other in others]:
         title = _("Present system (run %(number)s)") % {"number": present.number}
         others.append((title, present))
-    return success_card(run, others=others)
+    card = success_card(run, others=others)
+    if card and blind and blind.figure:
+        card.figures.append(blind.figure)
+    return card
 
 
 def _scores_so_far(detail: dict[str, Any]) -> list[dict[str, Any]]:

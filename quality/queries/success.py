@@ -161,6 +161,11 @@ def baselines_of(metrics: Mapping[str, Any], choice: Choice | None) -> list[Figu
     return [_figure(row, choice, title=_(row["title"]), main=False) for row in told]
 
 
+def figure_from(told: Mapping[str, Any], choice: Choice | None, *, title: str) -> Figure:
+    """Return what a `Judge` measured beside a run, as it is written."""
+    return _figure(told, choice, title=title, main=False)
+
+
 def _figure(told: Mapping[str, Any], choice: Choice | None, *, title: str, main: bool) -> Figure:
     if "value" not in told:
         return Figure(title, missing=told.get("reason", ""), main=main)

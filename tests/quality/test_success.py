@@ -10,7 +10,7 @@ from labeling.queries.success import choice_of
 from labeling.services import datasets, jobs, labels
 from quality import arrays
 from quality.models import Comparison, Run
-from quality.queries import comparisons
+from quality.queries import comparisons, judge
 from quality.queries.changes import work_between
 from quality.queries.history import history
 from quality.queries.success import Change, change_of
@@ -86,7 +86,7 @@ def test_many_classes_have_one_cost_each_instead_of_a_matrix():
     form = choose(dataset, metric="cost", cost_a=7)
     assert not form.errors
     assert [len(row["cells"]) for row in form.cost_rows()] == [1] * 9
-    costs = scoring._cost_matrix(choice_of(dataset), list("abcdefghi"))
+    costs = judge._cost_matrix(choice_of(dataset), list("abcdefghi"))
     assert costs[0].tolist() == [0] + [7] * 8
     assert costs[1].tolist() == [1, 0] + [1] * 7
 

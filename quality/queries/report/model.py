@@ -11,6 +11,7 @@ from labeling.models import Dataset, Version
 from labeling.queries.success import Choice, choice_of
 from mlcore.intervals import Interval
 from quality.models import Comparison, Run
+from quality.queries.blind import BlindScore, blind_score
 from quality.queries.comparisons import comparison_page
 from quality.queries.runs import MOST_CONFUSED, Cell, Matrix, items_url, matrix_of
 from quality.queries.success import Change, baselines_of, figure_of
@@ -67,6 +68,11 @@ def learned_of(run: Run, present: Run | None) -> Learned:
         title = _("Present system (run %(n)s, imported)") % {"n": present.number}
         figures.append(Figure(title, _interval(present.metrics["accuracy"])))
     choice = choice_of(run.dataset)
+    blind = blind_score(run.dataset, choice)
+    if blind:
+        told = blind.accuracy
+        title = _("People, blind (%(n)s items)") % {"n": blind.n}
+        figures.append(Figure(title, Interval(told.value, told.low, told.high)))
     is_small = len(run.classes) <= MOST_CLASSES
     return Learned(
         run=run.number,
@@ -74,7 +80,7 @@ def learned_of(run: Run, present: Run | None) -> Learned:
         n=metrics["n"],
         accuracy=_interval(metrics["accuracy"]),
         figures=figures,
-        success=_success(run, present, choice) if choice else [],
+        success=_success(run, present, choice, blind) if choice else [],
         success_note=choice.note if choice else "",
         backbone=metrics["backbone"]["title"],
         verdict=verdict_of(run),
@@ -85,11 +91,14 @@ def learned_of(run: Run, present: Run | None) -> Learned:
     )
 
 
-def _success(run: Run, present: Run | None, choice: Choice) -> list[Success]:
+def _success(
+    run: Run, present: Run | None, choice: Choice, blind: BlindScore | None
+) -> list[Success]:
     own = figure_of(run, choice, title=_("%s, out of sample") % choice.title)
     title = _("Present system (run %(n)s, imported)") % {"n": present.number if present else 0}
     beside = figure_of(present, choice, title=title) if present else None
-    found = [own, *baselines_of(run.metrics, choice), beside]
+    people = blind.figure if blind else None
+    found = [own, *baselines_of(run.metrics, choice), beside, people]
     return [figure for figure in found if figure]
 
 

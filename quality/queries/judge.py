@@ -1,0 +1,97 @@
+"""The one place where predictions meet the metric that the task card chose."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from labeling.queries.success import EVERY_OTHER, Choice
+from mlcore.success import Success, difference, measure
+
+GONE = {"reason": "Its predictions are gone from the disk."}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measures predictions of the same items by the chosen metric.
+
+    `labels` are places in `classes`, -1 for none; probabilities are NaN where none was predicted.
+    """
+
+    choice: Choice
+    classes: list[str]
+    labels: np.ndarray
+    groups: np.ndarray
+
+    def measured(self, values: np.ndarray | None) -> dict[str, Any]:
+        """Return the metric with its limits, or the reason why nobody can tell."""
+        if values is None:
+            return GONE
+        rows = self.rows(values)
+        try:
+            success = success_for(self.choice, self.classes)
+            found = measure(
+                success, self.labels[rows], probabilities=values[rows], groups=self.groups[rows]
+            )
+        except ValueError as impossible:  # the words are for people
+            return {"reason": str(impossible)}
+        told = {"value": found.value, "low": found.low, "high": found.high}
+        return {**told, "span": success.unit, "n": len(rows)}
+
+    def changed(self, before: np.ndarray | None, after: np.ndarray | None) -> dict[str, Any]:
+        """Return how the metric differs on the items that both predicted, paired."""
+        if before is None or after is None:
+            return GONE
+        rows = self.rows(before, after)
+        labels, groups = self.labels[rows], self.groups[rows]
+        try:
+            success = success_for(self.choice, self.classes)
+            change = difference(
+                success, labels, before=before[rows], after=after[rows], groups=groups
+            )
+            then = measure(success, labels, probabilities=before[rows], groups=groups).value
+        except ValueError as impossible:
+            return {"reason": str(impossible)}
+        return {
+            "before": then,
+            "after": then + change.value,
+            "difference": change.value,
+            "low": change.low,
+            "high": change.high,
+            "span": success.unit,
+        }
+
+    def rows(self, *sides: np.ndarray) -> np.ndarray:
+        """Return the labelled items that all sides predicted."""
+        is_known = self.labels >= 0
+        for side in sides:
+            is_known = is_known & ~np.isnan(side).any(axis=1)
+        return np.flatnonzero(is_known)
+
+
+def success_for(choice: Choice, classes: list[str]) -> Success:
+    """Return the choice in the numbers of a run's classes; ValueError says what is missing."""
+    unknown = [name for name, value in choice.shares.items() if value and name not in classes]
+    unknown += [choice.positive] if choice.positive and choice.positive not in classes else []
+    if unknown:
+        raise ValueError(f"There are no predictions of the class “{unknown[0]}”.")
+    return Success(
+        choice.metric,
+        positive=classes.index(choice.positive) if choice.positive else 0,
+        precision=choice.precision,
+        costs=_cost_matrix(choice, classes) if choice.costs else None,
+        shares=np.array([choice.shares.get(name, 0.0) for name in classes])
+        if choice.shares
+        else None,
+    )
+
+
+def _cost_matrix(choice: Choice, classes: list[str]) -> np.ndarray:
+    """Return the cost of each kind of mistake; one that nobody named costs 1."""
+    costs = np.ones((len(classes), len(classes)))
+    for row, given in enumerate(classes):
+        told = choice.costs.get(given, {})
+        for column, said in enumerate(classes):
+            costs[row, column] = told.get(said, told.get(EVERY_OTHER, 1.0))
+    np.fill_diagonal(costs, 0.0)
+    return costs
