@@ -205,6 +205,29 @@ class DecideForm(ButtonForm):
         return chosen
 
 
+class MergeForm(forms.Form):
+    """Which class becomes part of which, and the guideline that says so."""
+
+    old = forms.ModelChoiceField(LabelClass.objects.none(), label=gettext_lazy("This class"))
+    new = forms.ModelChoiceField(
+        LabelClass.objects.none(), label=gettext_lazy("becomes part of this one")
+    )
+    text = forms.CharField(
+        required=False,
+        max_length=100_000,
+        label=gettext_lazy("Guideline"),
+        help_text=gettext_lazy("Say what the second class means from now on (Markdown)."),
+        widget=forms.Textarea(attrs={"rows": 12}),
+    )
+    test_confirmed = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, dataset: Dataset, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("old", "new"):
+            field: Any = self.fields[name]
+            field.queryset = dataset.classes.filter(retired_at__isnull=True)
+
+
 class SecondForm(forms.Form):
     """What a second reviewer says of a proposal, or the first one taking it back."""
 

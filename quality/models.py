@@ -140,6 +140,7 @@ class Action(models.TextChoices):
     CONFIRM = "confirm", "It is so"
     SPLIT = "split", "Split the class"
     CUT = "cut", "Cut to the loudest second"
+    CLASSES = "classes", "Merge classes"
     UNDO = "undo", "Undo"
 
 

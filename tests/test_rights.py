@@ -28,10 +28,12 @@ from labeling.models import (
     User,
 )
 from labeling.services import jobs, members
+from labeling.services.datasets import add_classes
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
 from quality.models import Comparison, Flag, FlagItem, Proposal, Run
 from quality.services import demo
+from quality.services.merging import merge_classes
 from tests.factories import make_dataset, make_item, make_member
 from tests.world import PEOPLE, World, all_names, make_clients
 
@@ -193,6 +195,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:review": (REVIEWERS, "get"),
     "quality:queue": (REVIEWERS, "get"),
     "quality:bulk": (REVIEWERS, "get"),
+    "quality:merge_classes": (LEADS, "get"),
+    "quality:merge_undo": (LEADS, "post"),
     "quality:second": (REVIEWERS, "get"),
     "quality:second_answer": (REVIEWERS, "post"),
     "quality:second_undo": (REVIEWERS, "post"),
@@ -257,6 +261,8 @@ def make_world(slug: str) -> World:
     )
     other = User.objects.create(username=f"{slug}-other")
     membership = Membership.objects.create(dataset=dataset, user=other, role=Role.ANNOTATOR)
+    kitten, cat = add_classes(dataset=dataset, names=["kitten", "a cat"])
+    make_item(dataset, "kitten.png", "kitten")
     disputed = asking.round_items.get()
     entry = make_round(dataset=dataset, name="q", kind="qualify", items=[item.pk], answers_wanted=1)
     RoundItem.objects.filter(pk=disputed.pk).update(state="disputed")
@@ -279,6 +285,7 @@ def make_world(slug: str) -> World:
         "proposal": Proposal.objects.create(dataset=dataset, flag=flag, action="relabel").pk,
         "gold": GoldItem.objects.create(item=item, label=dataset.classes.first()).pk,
         "dispute": disputed.pk,
+        "merge": merge_classes(dataset=dataset, old=kitten, new=cat, text="", by=person).pk,
         "comparison": comparison.pk,
         "invitation": invitation.pk,
         "annotator": Annotator.objects.create(dataset=dataset, name="outside").pk,
@@ -323,6 +330,7 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "class": "labeling:retire_class",
         "flag": "quality:flag quality:decide api-1:decide",
         "proposal": "quality:second_answer",
+        "merge": "quality:merge_undo",
         "comparison": "quality:changed_items quality:compared quality:contributions",
         "invitation": "labeling:revoke_invitation",
         "annotator": "labeling:crowd_person labeling:decide_pause labeling:reply_to_pause",

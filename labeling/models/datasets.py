@@ -103,6 +103,9 @@ class LabelClass(models.Model):
     role = models.CharField(max_length=20, choices=ClassRole, default=ClassRole.ORDINARY)
     position = models.PositiveIntegerField(default=0)
     retired_at = models.DateTimeField(null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged_from"
+    )
 
     class Meta:
         ordering = ["position", "pk"]
@@ -117,6 +120,11 @@ class LabelClass(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def meant(self) -> "LabelClass":
+        """The class that an answer naming this one counts for."""
+        return self.merged_into or self
 
     @property
     def key_cap(self) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 from django.db.models import Avg, Count, Max, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from labeling import crowd_findings
@@ -66,7 +67,8 @@ def answers_in(dataset: Dataset) -> QuerySet[Annotation]:
 def said_in(dataset: Dataset) -> Iterator[tuple[int, int, int]]:
     """Yield item, annotator and class (by id) of every answer that names one, oldest first."""
     rows = answers_in(dataset).filter(label__isnull=False).order_by("pk")
-    return rows.values_list("item_id", "annotator_id", "label_id").iterator(chunk_size=5_000)
+    meant = Coalesce("label__merged_into", "label")
+    return rows.values_list("item_id", "annotator_id", meant).iterator(chunk_size=5_000)
 
 
 @dataclass(frozen=True)

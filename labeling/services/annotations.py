@@ -300,7 +300,9 @@ def _counted(row: RoundItem) -> list[Annotation]:
         is_surplus=False,
         is_gold=False,
     )
-    return list(rows.exclude(answer=Answer.SKIP).select_related("label").order_by("pk"))
+    return list(
+        rows.exclude(answer=Answer.SKIP).select_related("label__merged_into").order_by("pk")
+    )
 
 
 def _give_label(row: RoundItem, label: LabelClass, confidence: float) -> None:
@@ -318,7 +320,11 @@ def agree(answers: Sequence[Annotation]) -> tuple[LabelClass | None, float]:
     Unsure and unusable are answers: they speak against every class. So does a plain "No",
     which refuses the class that was asked about and names no other.
     """
-    said = [(given.answer, given.label_id or given.asked_id) for given in answers]
+    meant = [given.label.meant if given.label else None for given in answers]
+    said = [
+        (given.answer, label.pk if label else given.asked_id)
+        for given, label in zip(answers, meant, strict=True)
+    ]
     commonest, votes = Counter(said).most_common(1)[0]
     share = votes / len(answers)
-    return (answers[said.index(commonest)].label if share > STRICT_MAJORITY else None), share
+    return (meant[said.index(commonest)] if share > STRICT_MAJORITY else None), share

@@ -194,7 +194,8 @@ def retire_class(*, label_class: LabelClass, retired: bool) -> None:
     """Take a class out of use (its labels and versions stay) or back into use, without a key."""
     label_class.retired_at = timezone.now() if retired else None
     label_class.key = ""
-    label_class.save(update_fields=["retired_at", "key"])
+    label_class.merged_into = None
+    label_class.save(update_fields=["retired_at", "key", "merged_into"])
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models.functions import Coalesce
 
 from labeling.models import (
     Answer,
@@ -27,6 +28,7 @@ from labeling.queries.settling import IMPORTED, Place
 from labeling.services import labels
 from mlcore.consensus import Consensus, Method, Setting, aggregate
 
+MEANT = Coalesce("label__merged_into", "label")  # the class that an answer counts for
 LEAST_SURE = 0.6
 """Confidence below which an item is disputed: there the likeliest class is right about as often
 as a coin, on nine real crowds (docs/crowd.md)."""
@@ -127,7 +129,7 @@ def _verdicts(
     known: Mapping[int, int],
     start: Setting | Consensus | None,
 ) -> tuple[list[Verdict], str]:
-    columns = ("pk", "round", "item", "annotator", "answer", "label")
+    columns = ("pk", "round", "item", "annotator", "answer", MEANT)
     rows = queries.counted(dataset).values_list(*columns)
     said: dict[tuple[int, int], list[tuple[Any, ...]]] = {}
     for row in rows.iterator(chunk_size=5_000):

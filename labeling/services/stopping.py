@@ -27,7 +27,7 @@ def sure_label(
     right, given = _trusted(asking, answers)
     found = standing(
         np.arange(len(answers)),
-        np.array([place[row.label_id] if row.label_id else -1 for row in answers]),
+        np.array([place[row.label.meant.pk] if row.label else -1 for row in answers]),
         crowd=crowd_from_gold(np.array(right), np.array(given), n_classes=max(2, len(classes))),
         least=asking.answers_least,
         most=asking.answers_wanted,

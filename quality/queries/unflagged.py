@@ -74,9 +74,19 @@ def missed(dataset: Dataset) -> Missed | None:
         item=OuterRef("flag__items"), flag__kind=DOUBTED, flag__state=FlagState.OPEN
     )
     said = settled_decisions(dataset).filter(flag__kind=UNFLAGGED).exclude(Exists(now_held))
-    rows = list(said.order_by("pk").values_list("action", "flag__evidence"))
+    rows = list(said.order_by("pk").select_related("flag"))
     if not rows:
         return None
-    wrong = sum(action != Action.KEEP for action, _evidence in rows)
-    of = rows[-1][1]["of"]
+    wrong = sum(_was_wrong(decision) for decision in rows)
+    of = rows[-1].flag.evidence["of"] if rows[-1].flag else 0
     return Missed(of, len(rows), wrong, share_interval(wrong, len(rows)))
+
+
+def _was_wrong(decision: Decision) -> bool:
+    """Whether a label was not left as it was; giving the same one again leaves it."""
+    if decision.action == Action.RELABEL:
+        return any(
+            before["label"] != after["label"]
+            for before, after in zip(decision.before, decision.after, strict=True)
+        )
+    return decision.action != Action.KEEP

@@ -33,7 +33,7 @@ def draw(*, dataset: Dataset, rng: random.Random) -> Flag | None:
         subject=subject_of([item.key]),
         given=item.label.name,
         score=0.0,
-        reason=_("Drawn at random: no check doubts this label."),
+        reason=_("Drawn at random from what this queue does not hold."),
         evidence={"of": n},
     )
     FlagItem.objects.create(flag=flag, item=item)

@@ -81,12 +81,12 @@ def test_what_was_said_of_them_estimates_what_the_queue_misses(dataset, ann):
             reason="drawn", evidence={"of": 2000},
         )  # fmt: skip
         flag.items.add(item)
-        wrong = number < 4
+        wrong, is_given_again = number < 4, number == 4
         decide_flag(
             flag=flag,
             reviewer=ann,
-            action=Action.RELABEL if wrong else Action.KEEP,
-            label=dataset.classes.get(name="dog") if wrong else None,
+            action=Action.RELABEL if wrong or is_given_again else Action.KEEP,
+            label=dataset.classes.get(name="dog" if wrong else "cat"),
         )
     found = unflagged.missed(dataset)
     assert (found.of, found.looked, found.wrong, found.share.value) == (2000, 40, 4, 0.1)

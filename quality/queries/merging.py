@@ -1,0 +1,50 @@
+"""Reads for merging classes: what names each class, and what was merged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q
+
+from labeling.models import Dataset, GoldItem, Split
+from quality.models import Action, Decision
+
+
+@dataclass(frozen=True)
+class Named:
+    """A class in use, and what goes with it when it is merged."""
+
+    name: str
+    items: int
+    in_test: int
+    gold: int
+
+
+def named_by(dataset: Dataset) -> list[Named]:
+    """Count what each class in use has: two queries."""
+    rows = dataset.classes.filter(retired_at__isnull=True).annotate(
+        n=Count("items"), test=Count("items", filter=Q(items__split=Split.TEST))
+    )
+    there = GoldItem.objects.filter(item__dataset=dataset, retired_at__isnull=True).order_by()
+    gold = dict(there.values_list("label").annotate(n=Count("pk")))
+    return [Named(row.name, row.n, row.test, gold.get(row.pk, 0)) for row in rows]
+
+
+def proposed(dataset: Dataset, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the form shows first: the classes that the address names, the guideline."""
+    ids = dict(dataset.classes.values_list("name", "pk"))
+    newest = dataset.guidelines.first()
+    chosen = {name: ids.get(asked.get(name, "")) for name in ("old", "new")}
+    return chosen | {"text": newest.text if newest else ""}
+
+
+def merged(dataset: Dataset) -> list[Decision]:
+    """Return the merges that stand, newest first."""
+    rows = Decision.objects.filter(dataset=dataset, action=Action.CLASSES, undone_by=None)
+    return list(rows.select_related("by").order_by("-pk"))
+
+
+def merge_in(dataset: Dataset, pk: int) -> Decision | None:
+    """Return one merge."""
+    rows = Decision.objects.filter(dataset=dataset, action=Action.CLASSES, pk=pk)
+    return rows.select_related("dataset").first()

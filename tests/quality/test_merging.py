@@ -1,0 +1,210 @@
+"""Merging classes: one decision that moves labels and the guideline, and goes back whole."""
+
+import uuid
+
+import pytest
+from django.utils import timezone
+
+from labeling.models import Annotation, Dataset, Example, GoldItem, LabelClass, Role, User
+from labeling.queries.crowd import said_in
+from labeling.services import crowd, guidelines, jobs
+from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.datasets import choose_success
+from labeling.services.rounds import make_round
+from labeling.services.versions import freeze_version, read_manifest
+from quality.models import Action, Decision, Flag, FlagState
+from quality.services import selection
+from quality.services.merging import merge_classes
+from quality.services.selection import NothingToChangeError, TestItemsError
+from tests.factories import make_dataset, make_item, make_member
+from tests.quality.test_decisions import make_flag
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Cats, kittens and dogs, with a guideline and an open round."""
+    made = make_dataset("pets", classes=("kitten", "cat", "dog"))
+    for number in range(3):
+        make_item(made, f"kitten{number}", "kitten", split="train")
+    make_item(made, "cat", "cat", split="train")
+    guidelines.publish_guideline(dataset=made, text="Kittens are young cats.")
+    return made
+
+
+@pytest.fixture
+def lea(dataset: Dataset) -> User:
+    return make_member(dataset, Role.LEAD, "lea")
+
+
+def merge(dataset: Dataset, by: User, **more: object) -> Decision:
+    old, new = (dataset.classes.get(name=name) for name in ("kitten", "cat"))
+    told = {"text": "A cat of any age.", **more}
+    return merge_classes(dataset=dataset, old=old, new=new, by=by, **told)
+
+
+def labels_of(dataset: Dataset) -> list[tuple[str, str, str]]:
+    return list(dataset.items.order_by("key").values_list("key", "label__name", "label_source"))
+
+
+def state_of(dataset: Dataset) -> list[object]:
+    """Everything that a merge may touch, as values."""
+    dataset.refresh_from_db()
+    return [
+        labels_of(dataset),
+        list(dataset.classes.values_list("name", "key", "retired_at", "merged_into")),
+        list(GoldItem.objects.values_list("label__name", "retired_at")),
+        list(Example.objects.values_list("label__name", "item__key")),
+        dataset.success,
+        dataset.guidelines.first().text,
+    ]
+
+
+def furnish(dataset: Dataset) -> None:
+    """Let everything that may name a class name the one that goes."""
+    kitten, dog = (dataset.classes.get(name=name) for name in ("kitten", "dog"))
+    item = dataset.items.get(key="kitten0")
+    GoldItem.objects.create(item=item, label=kitten)
+    guidelines.use_as_example(item=item, label=kitten, is_right=True)
+    guidelines.publish_guideline(dataset=dataset, text="Kittens are young cats.")
+    chosen = {"metric": "accuracy", "shares": {str(kitten.pk): 0.25, str(dog.pk): 0.75}}
+    choose_success(dataset=dataset, chosen=chosen)
+
+
+def test_labels_move_from_where_they_came_and_the_guideline_is_published(dataset, lea):
+    made = merge(dataset, lea)
+    assert {row[1:] for row in labels_of(dataset)} == {("cat", "import")}
+    assert (made.action, len(made.before), made.by) == (Action.CLASSES, 3, lea)
+    newest = dataset.guidelines.first()
+    assert (newest.text, newest.change) == (
+        "A cat of any age.",
+        "“kitten” is part of “cat” now",
+    )
+    assert dataset.classes.get(name="kitten").retired_at
+
+
+def test_whatever_named_the_class_follows_and_one_undo_brings_all_of_it_back(dataset, lea):
+    furnish(dataset)
+    before = state_of(dataset)
+    made = merge(dataset, lea)
+    cat = dataset.classes.get(name="cat")
+    dataset.refresh_from_db()
+    assert dataset.success["shares"][str(cat.pk)] == 0.25
+    assert not GoldItem.objects.filter(retired_at=None).exists()
+    assert Example.objects.get().label == cat
+    selection.undo(made, by=lea)
+    assert state_of(dataset) == before
+
+
+def test_what_was_changed_since_stays_when_a_merge_is_undone(dataset, lea):
+    made = merge(dataset, lea)
+    dog = dataset.classes.get(name="dog")
+    dataset.items.filter(key="kitten1").update(label=dog)
+    guidelines.publish_guideline(dataset=dataset, text="Newer words.")
+    undone = selection.undo(made, by=lea)
+    assert (undone.restored, undone.left) == (2, 1)
+    assert dataset.items.get(key="kitten1").label == dog
+    assert dataset.guidelines.first().text == "Newer words."
+
+
+def answer(dataset: Dataset, asking, item, name: str, person: str) -> None:
+    record_annotation(
+        round=asking,
+        item=item.pk,
+        annotator=annotator_for(dataset=dataset, user=make_member(dataset, "annotator", person)),
+        client_id=uuid.uuid4(),
+        answer="class",
+        label=dataset.classes.get(name=name),
+        now=timezone.now(),
+    )
+
+
+def test_answers_stay_as_said_and_count_for_the_other_class(dataset, lea):
+    item = make_item(dataset, "new")
+    asking = make_round(
+        dataset=dataset, name="r", kind="classify", items=[item.pk], answers_wanted=3
+    )
+    answer(dataset, asking, item, "kitten", "one")
+    merge(dataset, lea)
+    answer(dataset, asking, item, "kitten", "two")  # from a page opened before
+    answer(dataset, asking, item, "dog", "three")
+    item.refresh_from_db()
+    assert item.label.name == "cat"
+    assert list(Annotation.objects.order_by("pk").values_list("label__name", flat=True)) == [
+        "kitten",
+        "kitten",
+        "dog",
+    ]
+    names = dict(LabelClass.objects.values_list("pk", "name"))
+    assert [names[label] for _item, _person, label in said_in(dataset)] == ["cat", "cat", "dog"]
+    asking.refresh_from_db()
+    assert asking.guideline.text == "A cat of any age."
+    job = jobs.open_job(kind="measure_crowd", dataset=dataset)
+    assert jobs.carry_out(job.pk, crowd.measure_crowd).state == "done"
+    item.refresh_from_db()
+    assert item.label.name == "cat"
+
+
+def test_versions_before_keep_both_classes_and_those_after_have_one(dataset, lea):
+    old, _ = freeze_version(dataset=dataset)
+    merge(dataset, lea)
+    new, _ = freeze_version(dataset=dataset)
+    told = [{line["label"] for line in read_manifest(version)} for version in (old, new)]
+    assert told == [{"kitten", "cat"}, {"cat"}]
+
+
+def test_doubts_that_name_the_class_are_over(dataset, lea):
+    flag = make_flag(dataset.items.get(key="cat"), given="cat", suggested="kitten")
+    other = make_flag(dataset.items.get(key="kitten0"), given="dog", suggested="cat")
+    merge(dataset, lea)
+    assert Flag.objects.get(pk=flag.pk).state == FlagState.GONE
+    assert Flag.objects.get(pk=other.pk).state == FlagState.OPEN
+
+
+def test_a_class_merged_twice_counts_for_the_last_one_until_that_is_undone(dataset, lea):
+    merge(dataset, lea)
+    cat, dog = (dataset.classes.get(name=name) for name in ("cat", "dog"))
+    again = merge_classes(dataset=dataset, old=cat, new=dog, text="Pets.", by=lea)
+    assert dataset.classes.get(name="kitten").meant == dog
+    selection.undo(again, by=lea)
+    assert dataset.classes.get(name="kitten").meant == cat
+
+
+def test_test_items_change_only_when_that_was_confirmed_and_no_reviewer_is_passed_over(
+    dataset, lea
+):
+    dataset.items.filter(key="kitten0").update(split="test")
+    with pytest.raises(TestItemsError, match="1 test item"):
+        merge(dataset, lea)
+    dataset.has_second_reviewer = True
+    with pytest.raises(NothingToChangeError, match="second reviewer"):
+        merge(dataset, lea, test_confirmed=True)
+    dataset.has_second_reviewer = False
+    assert merge(dataset, lea, test_confirmed=True).touches_test
+
+
+def test_a_class_is_not_merged_into_itself_nor_into_a_retired_one(dataset, lea):
+    dog = dataset.classes.get(name="dog")
+    with pytest.raises(NothingToChangeError, match="two different"):
+        merge_classes(dataset=dataset, old=dog, new=dog, text="", by=lea)
+    merge(dataset, lea)
+    with pytest.raises(NothingToChangeError, match="two different"):
+        merge(dataset, lea)
+
+
+def test_the_page_merges_in_one_step_and_takes_it_back(client, dataset, lea):
+    client.force_login(lea)
+    page = client.get("/d/pets/settings/merge/?old=kitten&new=cat").text
+    assert "Kittens are young cats." in page
+    ids = {row.name: row.pk for row in dataset.classes.all()}
+    sent = {"old": ids["kitten"], "new": ids["cat"], "text": "A cat of any age."}
+    page = client.post("/d/pets/settings/merge/", sent, follow=True).text
+    assert "“kitten” is part of “cat” now: 3 items." in page
+    assert "kitten → cat" in page
+    assert "Merge classes" in client.get("/d/pets/decisions/").text
+    page = client.post(
+        f"/d/pets/settings/merge/{Decision.objects.get().pk}/undo/", follow=True
+    ).text
+    assert "3 items have their class again." in page
+    assert "kitten → cat" not in page
