@@ -25,8 +25,9 @@ PAUSE_DB = 12.0
 QUIETEST_SHARE = 0.05
 
 #: Quantile over time of each bin that tells the noise under it (minimum statistics, Martin 2001,
-#: doi:10.1109/89.928915): even in speech without a pause, each bin is free of it for a while.
-NOISE_SHARE = 0.1
+#: doi:10.1109/89.928915): even in speech without a pause, each bin is free of it for a third of
+#: the time. The lowest 15 of 50 frames tell a bin's noise to 1/sqrt(15), the lowest 5 to 1/sqrt(5).
+NOISE_SHARE = 0.3
 
 #: Of clips less than this above their noise, in dB, it is asked how much of them is a voice.
 VOICE_ASKED_DB = 6.0
