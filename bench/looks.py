@@ -87,6 +87,8 @@ SECTIONS = (
     ),
     *("rounds/", "rounds/new/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/"),
     *("gold/", "pauses/", "import/", "members/", "settings/", "settings/delete/", "browse/round/"),
+    "second/",
+    "settings/merge/",
     "splits/",
     "report/",
 )

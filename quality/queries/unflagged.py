@@ -44,7 +44,7 @@ def ahead(dataset: Dataset) -> int:
     """Return how many doubts are decided before the next drawn item is due: two queries."""
     made = Decision.objects.filter(dataset=dataset, undoes=None, undone_by=None, bulk=None)
     last = made.filter(flag__kind=UNFLAGGED).order_by("-pk").values_list("pk", flat=True).first()
-    since = made.filter(flag__kind=DOUBTED, pk__gt=last or 0).count()
+    since = made.filter(flag__kind=DOUBTED, pk__gt=last or 0)[:EVERY].count()
     return max(0, EVERY - 1 - since)
 
 

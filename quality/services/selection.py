@@ -41,7 +41,10 @@ def refuse_one_alone(dataset: Dataset) -> None:
     """Refuse to change test items at once where a second reviewer is wanted."""
     if dataset.has_second_reviewer:
         raise NothingToChangeError(
-            _("Test items change only when a second reviewer agrees: flag them, and decide there.")
+            _(
+                "Test items change only when a second reviewer agrees: flag them and decide in "
+                "that queue, or let a lead switch the second reviewer off in the settings."
+            )
         )
 
 
