@@ -93,6 +93,11 @@ class Item(models.Model):
                 condition=Q(withdrawn_at__isnull=False),
                 name="item_withdrawn",
             ),
+            # What splits share, read alone as well (bench/pages.py): sources, and the last moments.
+            models.Index(
+                fields=["dataset", "excluded", "source_group", "split"], name="item_sources"
+            ),
+            models.Index(fields=["dataset", "excluded", "split", "captured_at"], name="item_times"),
         ]
 
     def __str__(self) -> str:

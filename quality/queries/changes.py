@@ -206,12 +206,10 @@ def _decided(pks: Collection[int], old: Version, new: Version) -> dict[int, dict
     )
     taken = taken.exclude(Q(action=Action.UNDO) | Q(undone_by__isnull=False))
     found: dict[int, dict[str, Any]] = {}
-    for row in taken.select_related("by").order_by("pk").iterator(chunk_size=500):
-        for state in row.after:
-            if state.get("item") in pks:
-                why = str(Action(row.action).label)
-                by = row.by.username if row.by else ""
-                found[state["item"]] = {"by": by, "at": row.at, "why": why}
+    rows = taken.order_by("pk").values_list("after", "action", "at", "by__username")
+    for after, action, at, by in rows.iterator(chunk_size=500):
+        told = {"by": by or "", "at": at, "why": str(Action(action).label)}
+        found |= {state["item"]: told for state in after if state.get("item") in pks}
     return found
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -176,13 +176,11 @@ def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
 def _early(items: QuerySet[Item], last: Mapping[str, datetime]) -> dict[tuple[str, str], int]:
     """Count items captured before the last one of a split that should be the earlier."""
     order = [str(split) for split in DIVIDED if split in last]
-    wanted = {
-        f"{later}_{earlier}": Count("pk", filter=Q(split=later, captured_at__lt=last[earlier]))
+    return {
+        (later, earlier): items.filter(split=later, captured_at__lt=last[earlier]).count()
         for place, later in enumerate(order)
         for earlier in order[:place]
     }
-    found = items.aggregate(**wanted) if wanted else {}
-    return {(name.split("_")[0], name.split("_")[1]): n for name, n in found.items()}
 
 
 def rows_of(shared: Shared) -> list[Row]:
