@@ -24,6 +24,7 @@ hypothesis.settings.load_profile("searching")
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_MS = 60_000  # for what a page will show; says only how busy a machine may be
 # Files that wait for servers begin first, the longest foremost: of two processes, one would else
 # wait at the end for the other. They leave no trace in the tests' database.
 LONGEST = ("test_loop.py", "test_chaos.py", "test_cancel.py", "test_up.py")
@@ -98,10 +99,11 @@ def browser() -> Iterator[Any]:
     Of a module, not of the session: while Playwright runs, its event loop keeps Django's
     synchronous test client from calling asynchronous views.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.setup import chromium
 
+    expect.set_options(timeout=PATIENCE_MS)
     path = chromium.find()
     with sync_playwright() as playwright:
         yield (it := playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS))
@@ -112,6 +114,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     """A fresh page of 1440 x 900; a script error on it fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -13,9 +13,12 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
 from labeling import storage
-from labeling.models import Content, Guideline, Item, LabelClass, Round, User
+from labeling.models import Claim, Content, Guideline, Item, LabelClass, Round, User
 from labeling.services.rounds import make_round
+from tests.conftest import PATIENCE_MS
 from tests.factories import make_dataset
+
+STEP_MS = 50
 
 
 def picture(number: int) -> bytes:
@@ -112,4 +115,13 @@ def shown(page: Any) -> int:
 
 
 def nothing_waits(page: Any) -> None:
-    expect(page.locator("#sending")).to_be_hidden(timeout=30_000)
+    expect(page.locator("#sending")).to_be_hidden()
+
+
+def holds_claims(page: Any, count: int) -> None:
+    """Let the page go on until so many items are held."""
+    for _ in range(PATIENCE_MS // STEP_MS):
+        if Claim.objects.count() == count:
+            return
+        page.wait_for_timeout(STEP_MS)
+    raise AssertionError(f"{Claim.objects.count()} items are held, not {count}")

@@ -18,7 +18,7 @@ from tests.browser.asking import log_in
 from tests.conftest import ROOT
 from tests.factories import make_member
 
-STARTS_WITHIN_SECONDS = 60
+STARTS_WITHIN_SECONDS = 180
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ def test_a_decision_is_sent_again_until_the_server_answers(page, live_server):
     expect(page.get_by_text("doubt number 1")).to_be_visible()
     expect(page.locator("#sending")).to_contain_text("Offline: 1 kept")
     page.context.set_offline(False)
-    expect(page.locator("#counts")).to_contain_text("1 decided, 1 left", timeout=10_000)
+    expect(page.locator("#counts")).to_contain_text("1 decided, 1 left")
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
 
 

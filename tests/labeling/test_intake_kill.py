@@ -76,7 +76,7 @@ def test_a_killed_import_ends_like_an_undisturbed_one(tmp_path: Path):
         assert python(data, BEGIN, str(root)).wait() == 0
     assert python(calm, CARRY_ON).wait() == 0
 
-    points = sorted(random.Random(5).sample(range(1, 140), KILLS))
+    points = sorted(random.Random(5).sample(range(1, 100), KILLS))
     for point in points:
         process = python(killed, CARRY_ON)
         while process.poll() is None and entries(killed) < point:

@@ -145,14 +145,17 @@ def test_an_answer_to_a_qualification_and_a_pause_do_not_wait_for_each_other():
     person = make_person(asking)
     row, *_rest = claim_items(round=asking, annotator=person, count=3, now=NOW)
 
+    is_held = threading.Event()
+
     def pause_slowly() -> None:
         with transaction.atomic():
             lock_annotator(person)
+            is_held.set()
             time.sleep(AT_ONCE_SECONDS)
             release_items(round=asking, annotator=person, items=[row.item_id])
 
     def answer_meanwhile() -> None:
-        time.sleep(AT_ONCE_SECONDS / 3)
+        is_held.wait(timeout=60)
         answer(asking, row.item, person)
 
     at_once(pause_slowly, answer_meanwhile)
@@ -165,14 +168,16 @@ def test_no_round_opens_in_a_dataset_that_is_archived_at_the_same_moment():
     dataset = asking.dataset
     close_round(asking=asking, now=NOW)
     refused = []
+    is_archived, is_open = threading.Event(), threading.Event()
 
     def archive_slowly() -> None:
         with transaction.atomic():
             datasets.archive_dataset(dataset=dataset, now=NOW)
+            is_archived.set()
             time.sleep(AT_ONCE_SECONDS)
 
     def open_meanwhile() -> None:
-        time.sleep(AT_ONCE_SECONDS / 3)
+        is_archived.wait(timeout=60)
         try:
             reopen_round(asking=asking)
         except NothingToAskError as error:
@@ -187,10 +192,11 @@ def test_no_round_opens_in_a_dataset_that_is_archived_at_the_same_moment():
     def open_slowly() -> None:
         with transaction.atomic():
             reopen_round(asking=asking)
+            is_open.set()
             time.sleep(AT_ONCE_SECONDS)
 
     def archive_meanwhile() -> None:
-        time.sleep(AT_ONCE_SECONDS / 3)
+        is_open.wait(timeout=60)
         datasets.archive_dataset(dataset=dataset, now=NOW)
 
     at_once(open_slowly, archive_meanwhile)
