@@ -74,17 +74,8 @@ def pages() -> Iterator[tuple[str, str, str]]:
 
 
 SECTIONS = (
-    *(
-        "",
-        "browse/",
-        "checks/",
-        "review/",
-        "decisions/",
-        "runs/",
-        "runs/blind/",
-        "versions/",
-        "before-after/",
-    ),
+    *("", "browse/", "checks/", "review/", "decisions/", "runs/", "versions/", "before-after/"),
+    "runs/blind/",
     *("rounds/", "rounds/new/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/"),
     *("gold/", "pauses/", "import/", "members/", "settings/", "settings/delete/", "browse/round/"),
     "second/",

@@ -166,7 +166,6 @@ def in_words(result: dict[str, Any], recalls: list[dict[str, Any]], *, change: C
         "points": decimals(abs(change.difference) * change.scale, 3 if change.is_cost else 1),
         "title": change.title,
         **change.words,
-        "difference": change.words["difference"] + unit,
         "unit": unit,
         "time": minutes(result["changes"]["seconds"]),
     }

@@ -269,9 +269,7 @@ def _gain(
     dataset: Dataset, axis: Axis, scale: Scale, change: Change, *, old: int, new: int, beside: int
 ) -> Mark:
     address = reverse("quality:before_after", args=[dataset.slug])
-    words = _("v%(a)s to v%(b)s: %(difference)s %(unit)s, %(low)s to %(high)s")
-    if change.is_cost:
-        words = _("v%(a)s to v%(b)s: %(difference)s, %(low)s to %(high)s")
+    words = _("v%(a)s to v%(b)s: %(told)s, %(low)s to %(high)s")
     return Mark(
         x=axis.x(new) or 0.0,
         y=scale.y(change.difference),
@@ -281,5 +279,5 @@ def _gain(
         beside=beside * BESIDE,
         tone=change.tone,
         url=f"{address}?old={old}&new={new}",
-        words=words % {"a": old, "b": new, "unit": change.unit, **change.words},
+        words=words % {"a": old, "b": new, "told": change.told, **change.words},
     )

@@ -98,6 +98,11 @@ class Change:
         return "" if self.is_cost else _("points")
 
     @property
+    def told(self) -> str:
+        """The difference as it is written, with its unit."""
+        return f"{self.words['difference']} {self.unit}".strip()
+
+    @property
     def scale(self) -> float:
         """How many units a difference of 1 is."""
         return 1.0 if self.is_cost else 100.0
