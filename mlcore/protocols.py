@@ -11,6 +11,10 @@ from mlcore.folds import grouped_folds
 
 FOLDS, HOLD_OUT, TIME = "folds", "hold-out", "time"
 SCHEMES = (FOLDS, HOLD_OUT, TIME)
+FLIP, CROP, SHIFT, BRIGHTNESS = "flip", "crop", "shift", "brightness"
+PITCH, STRETCH, NOISE = "pitch", "time", "noise"
+CHANGES = {"image": (FLIP, CROP, SHIFT, BRIGHTNESS), "audio": (PITCH, STRETCH, NOISE), "text": ()}
+"""What `mlcore.augment` can do to each kind of media, in the order in which it is done."""
 FEW_ITEMS = 500
 """Items below which folds are dealt anew several times: one draw is then partly luck."""
 SHUFFLES = 3
@@ -45,6 +49,8 @@ class Protocol:
         One of SCHEMES.
     shuffles : int
         How often the folds are dealt; an item's probabilities are the mean over all.
+    augmentation : str
+        Changes of which every learned item has a copy, joined by "+" (`mlcore.augment`).
     """
 
     backbone: str = ""
@@ -58,6 +64,7 @@ class Protocol:
     seed: int = 0
     scheme: str = FOLDS
     shuffles: int = 1
+    augmentation: str = ""
 
     @property
     def n_heads(self) -> int:

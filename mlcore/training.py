@@ -126,6 +126,7 @@ def cross_validate(
     *,
     n_classes: int,
     protocol: Protocol,
+    copies: np.ndarray | None = None,
     times: np.ndarray | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_fold: Callable[[FoldReport], None] | None = None,
@@ -142,6 +143,9 @@ def cross_validate(
         As `mlcore.folds.join_groups` returns them.
     n_classes : int
     protocol : Protocol
+    copies : float ndarray of shape (n_items, n_features), optional
+        Vectors of a changed copy of each item. A head learns those of the items that it learns,
+        and is asked about none; nor do they decide how long it learns.
     times : float ndarray of shape (n_items,), optional
         As for `mlcore.protocols.divide`.
     on_epoch, on_fold : callable, optional
@@ -180,6 +184,7 @@ def cross_validate(
             np.asarray(groups)[seen],
             n_classes=n_classes,
             protocol=protocol,
+            copies=None if copies is None else copies[seen],
             fold=fold,
             on_epoch=record,
             should_stop=should_stop,
@@ -206,13 +211,14 @@ def fit_final(
     *,
     n_classes: int,
     protocol: Protocol,
+    copies: np.ndarray | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Head:
     """Train one head on all items, under the protocol of `cross_validate`.
 
     Parameters
     ----------
-    features, labels, groups, n_classes, protocol, should_stop
+    features, labels, groups, n_classes, protocol, copies, should_stop
         As for `cross_validate`.
 
     Returns
@@ -227,6 +233,7 @@ def fit_final(
         np.asarray(groups),
         n_classes=n_classes,
         protocol=protocol,
+        copies=copies,
         fold=0,
         on_epoch=None,
         should_stop=should_stop,
@@ -262,6 +269,7 @@ def _fit(
     *,
     n_classes: int,
     protocol: Protocol,
+    copies: np.ndarray | None,
     fold: int,
     on_epoch: Callable[[EpochReport], None] | None,
     should_stop: Callable[[], bool] | None,
@@ -269,17 +277,20 @@ def _fit(
     """Find on held-out groups how long to train, then train on everything for so long."""
     if should_stop is not None and should_stop():
         raise Cancelled
+    rng = np.random.default_rng((protocol.seed, fold))
+    held_out = _held_out(labels, groups, rng=rng)
+    if copies is not None:
+        features, labels = np.concatenate([features, copies]), np.tile(labels, 2)
     trainer = trainer_for(features.shape[1], n_classes)
     standard, centre, spread = _standardised(features)
-    rng = np.random.default_rng((protocol.seed, fold))
     weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
-    held_out = _held_out(labels, groups, rng=rng)
     epochs = protocol.epochs
     if held_out is not None:
         epochs = _best_length(
             trainer,
             (standard, labels, weights),
-            held_out=held_out,
+            kept=np.flatnonzero(np.resize(~held_out, len(labels))),
+            unseen=np.flatnonzero(held_out),
             protocol=protocol,
             fold=fold,
             rng=rng,
@@ -338,7 +349,8 @@ def _best_length(
     trainer: Trainer,
     material: Material,
     *,
-    held_out: np.ndarray,
+    kept: np.ndarray,
+    unseen: np.ndarray,
     protocol: Protocol,
     fold: int,
     rng: np.random.Generator,
@@ -347,8 +359,7 @@ def _best_length(
 ) -> int:
     """Return the number of epochs after which the loss on held-out items was lowest."""
     features, labels, weights = material
-    kept = np.flatnonzero(~held_out)
-    unseen, answers = features[held_out], labels[held_out]
+    asked, answers, importance = features[unseen], labels[unseen], weights[unseen]
     steps = steps_an_epoch(len(kept), batch=protocol.batch)
     patience = min(protocol.patience, -(-PATIENT_STEPS // steps))
     trainer.restart()
@@ -362,9 +373,9 @@ def _best_length(
             should_stop=should_stop,
         )
         kernel, bias = trainer.weights()
-        probabilities = softmax(unseen @ kernel + bias)
+        probabilities = softmax(asked @ kernel + bias)
         surprise = -np.log(probabilities[np.arange(len(answers)), answers] + 1e-12)
-        val_loss = float((surprise * weights[held_out]).sum() / weights[held_out].sum())
+        val_loss = float((surprise * importance).sum() / importance.sum())
         val_accuracy = float((probabilities.argmax(axis=1) == answers).mean())
         if on_epoch is not None:
             on_epoch(EpochReport(fold, epoch, loss, accuracy, val_loss, val_accuracy))

@@ -14,7 +14,7 @@ from labeling.forms.ids import MOST_ID, ids_of
 from labeling.models import Answer, Dataset, Media, RoundKind, Split, User
 from labeling.models.datasets import LabelClass
 from labeling.queries import rounds
-from mlcore.protocols import FOLDS, HOLD_OUT, TIME
+from mlcore.protocols import CHANGES, FOLDS, HOLD_OUT, TIME
 from quality.detectors import KINDS
 from quality.models import Action
 from quality.queries.browse import MOST_AT_ONCE
@@ -138,16 +138,27 @@ class TrainForm(forms.Form):
         widget=forms.Select({"class": "form-select form-select-sm"}),
     )
 
-    def __init__(self, *args: Any, dated: bool, **options: Any) -> None:
+    augment = forms.BooleanField(required=False)  # tells that changes were offered: none is none
+    changes = forms.MultipleChoiceField(required=False)
+
+    def __init__(self, *args: Any, dated: bool, media: str, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.offered = CHANGES[media]
+        changes = self.fields["changes"]
+        assert isinstance(changes, forms.MultipleChoiceField)
+        changes.choices = [(change, change) for change in self.offered]
         scheme = self.fields["scheme"]
         assert isinstance(scheme, forms.ChoiceField)
         scheme.choices = [choice for choice in self.SCHEMES if dated or choice[0] != TIME]
 
     def asked(self) -> dict[str, str]:
         """Return the options of the job."""
-        scheme = self.cleaned_data["scheme"]
-        return {"scheme": "" if scheme == "auto" else scheme} if scheme else {}
+        sent, asked = self.cleaned_data, {}
+        if sent["scheme"]:
+            asked["scheme"] = "" if sent["scheme"] == "auto" else sent["scheme"]
+        if sent["augment"]:
+            asked["augmentation"] = "+".join(one for one in self.offered if one in sent["changes"])
+        return asked
 
 
 class RunPageForm(forms.Form):

@@ -4,6 +4,7 @@ from django.urls import path
 
 from quality.views import (
     asking,
+    augmentation,
     blind,
     browse,
     bulk,
@@ -77,6 +78,12 @@ urlpatterns = [
     path("d/<slug:slug>/demo/", demo.planted, name="demo"),
     path("d/<slug:slug>/runs/", runs.runs, name="runs"),
     path("d/<slug:slug>/runs/train/", runs.train, name="train"),
+    path("d/<slug:slug>/augmentation/", augmentation.augmentation, name="augmentation"),
+    path(
+        "d/<slug:slug>/items/<int:pk>/augmented/<str:changes>/",
+        augmentation.augmented,
+        name="augmented",
+    ),
     path("d/<slug:slug>/runs/<int:number>/", runs.run, name="run"),
     path("d/<slug:slug>/runs/<int:number>/live/", runs.run_live, name="run_live"),
     path("d/<slug:slug>/runs/<int:number>/closer/", runs.closer, name="run_closer"),

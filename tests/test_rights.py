@@ -206,6 +206,8 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:demo": (REVIEWERS, "get"),
     "quality:runs": (REVIEWERS, "get"),
     "quality:train": (LEADS, "post"),
+    "quality:augmentation": (LEADS, "get"),
+    "quality:augmented": (LEADS, "get"),
     "quality:run": (REVIEWERS, "get"),
     "quality:run_live": (REVIEWERS, "get"),
     "quality:run_cell": (REVIEWERS, "get"),
@@ -299,7 +301,7 @@ def make_world(slug: str) -> World:
         "slug": slug, "number": 1, "question": asked.pk, "user": other.pk, "token": token,
         "what": "items", "kind": "label_error",
         "evidence": "bytes", "split": "test", "other": "train",
-        "form": "csv", "which": "newly_right", "side": "before",
+        "form": "csv", "which": "newly_right", "side": "before", "changes": "crop",
     }  # fmt: skip
     return World(dataset, arguments, _by_address(objects))
 
@@ -321,7 +323,8 @@ def _by_address(objects: dict[str, int]) -> dict[str, int]:
         "api-1:extend_round api-1:close_round api-1:reopen_round "
         + " ".join(name for name in ADDRESSES if name.startswith("labeling:annotate_")),
         "item": "labeling:media labeling:use_as_example labeling:use_as_gold quality:item "
-        "quality:item_in_files quality:loudest_after quality:loudest_sound quality:loudest_peaks",
+        "quality:item_in_files quality:augmented quality:loudest_after quality:loudest_sound "
+        "quality:loudest_peaks",
         "qualification": "labeling:decide_qualifying labeling:qualify_again",
         "pilot": "labeling:pilot labeling:pilot_act",
         "example": "labeling:drop_example",

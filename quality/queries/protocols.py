@@ -23,6 +23,15 @@ def scheme_of(dataset: Dataset, options: dict[str, Any]) -> str:
     return scheme_asked(done.order_by("-number").first())
 
 
+def augmentation_of(dataset: Dataset, options: dict[str, Any]) -> str:
+    """Return the changes that a training was asked for, else those of the newest one."""
+    if "augmentation" in options:
+        return str(options["augmentation"])
+    done = dataset.runs.filter(finished_at__isnull=False, is_imported=False)
+    newest = done.order_by("-number").first()
+    return str(newest.protocol.get("augmentation", "")) if newest else ""
+
+
 def can_go_by_time(dataset: Dataset) -> bool:
     """Tell whether labelled items have different dates enough to judge in their order."""
     dated = dataset.items.filter(label__isnull=False, excluded="", captured_at__isnull=False)

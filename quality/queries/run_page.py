@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from labeling.queries.success import choice_of
 from mlcore.protocols import Protocol
 from quality.models import Run
+from quality.queries.augmentation import augmentation_words, mirror_words
 from quality.queries.blind import BlindScore, blind_score
 from quality.queries.comparisons import are_few
 from quality.queries.leaked import without_leaks
@@ -84,6 +85,12 @@ def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
         "title": backbone["title"],
         "seed": run.protocol.get("seed"),
     }
+    if changes := augmentation_words(run.protocol.get("augmentation", "")):
+        words += " " + _("Beside each learned item a changed copy is learned: %(changes)s.") % {
+            "changes": changes
+        }
+    if mirror := mirror_words(known.get("mirror")):
+        words += " " + mirror
     if left_out := known.get("left_out", 0):
         words += " " + _("%(n)s labelled items in no split are left out.") % {"n": left_out}
     return {

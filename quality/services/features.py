@@ -91,7 +91,7 @@ def extend_features(work: Work, contents: Mapping[str, Content], *, backbone: "B
         work.check()
         work.progress(start, len(missing), message=f"Computing features: {backbone.title}")
         vectors = _extract(
-            work, [_bytes_of(contents[sha256]) for sha256 in part], backbone, done=start
+            work, [bytes_of(contents[sha256]) for sha256 in part], backbone, done=start
         )
         arrays.save_features(backbone.name, part, vectors=vectors)
         work.keep()
@@ -111,7 +111,17 @@ def _extract(work: Work, contents: list[bytes], backbone: "Backbone", *, done: i
     except Stopped:
         work.check()
         raise
-    except ValueError:  # one of them cannot be decoded; the others are still worth having
+    except ValueError:
+        return vectors_of_readable(contents, backbone)
+
+
+def vectors_of_readable(contents: list[bytes], backbone: "Backbone") -> np.ndarray:
+    """Return one vector a content; a row of NaN for one that cannot be decoded."""
+    from mlcore.features import extract
+
+    try:
+        return extract(backbone, contents)
+    except ValueError:  # one of them; the others are still worth having
         return np.concatenate([_one(content, backbone) for content in contents])
 
 
@@ -124,7 +134,8 @@ def _one(content: bytes, backbone: "Backbone") -> np.ndarray:
         return np.full((1, backbone.dimensions), np.nan, dtype=np.float32)
 
 
-def _bytes_of(content: Content) -> bytes:
+def bytes_of(content: Content) -> bytes:
+    """Return the original file, or the text in UTF-8."""
     return content.text.encode() if content.text else storage.read_bytes(content.pk)
 
 

@@ -9,14 +9,14 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from labeling.models import Dataset, Round, RoundOrder, Suggesting, User, Version
+from labeling.models import Dataset, Media, Round, RoundOrder, Suggesting, User, Version
 from labeling.services.jobs import Refused, Work
 from labeling.services.suggestions import set_suggestions
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
-from quality.queries.protocols import scheme_asked, scheme_of
-from quality.services import copies, figures, scoring
+from quality.queries.protocols import augmentation_of, scheme_asked, scheme_of
+from quality.services import augmentation, copies, figures, scoring
 from quality.services.features import backbones_of, choose_backbone, features_of
 from quality.services.learning import order_round, read_pool
 from quality.services.live import LiveTraining
@@ -55,9 +55,8 @@ def run_version(work: Work, version: Version, *, like: Run | None = None) -> tup
     check_material(material)
     scheme = scheme_asked(like) if like else scheme_of(version.dataset, work.options)
     n_items = int(material.is_learned.sum())
-    wanted = (
-        Protocol(**like.protocol) if like else suited(Protocol(), n_items=n_items, scheme=scheme)
-    )
+    asked = Protocol(augmentation=augmentation_of(version.dataset, work.options))
+    wanted = Protocol(**like.protocol) if like else suited(asked, n_items=n_items, scheme=scheme)
     there = _finished(material, wanted=wanted)
     if there:
         return there, False
@@ -182,6 +181,10 @@ def fit_head(
 
     features = features_of(work, learned, backbone=backbone, rows=rows)
     is_readable = ~np.isnan(features).any(axis=1)
+    protocol = Protocol(**run.protocol)
+    changed = augmentation.copies_of(
+        work, learned, backbone=backbone, protocol=protocol, rows=rows, vectors=features
+    )
     work.progress(message=f"Training the final head of run {run.number}", now=True)
     try:
         return fit_final(
@@ -189,7 +192,8 @@ def fit_head(
             learned.labels[rows][is_readable],
             groups[rows][is_readable],
             n_classes=len(learned.classes),
-            protocol=Protocol(**run.protocol),
+            protocol=protocol,
+            copies=None if changed is None else changed[is_readable],
             should_stop=work.should_stop,
         )
     except Cancelled:
@@ -281,6 +285,14 @@ def _train(
     work.progress(detail={"run": run.number, "predicted": 0, **fresh, **facts}, now=True)
     features = features_of(work, material, backbone=backbone, rows=material.is_learned)
     is_readable = ~np.isnan(features).any(axis=1)
+    changed = augmentation.copies_of(
+        work,
+        material,
+        backbone=backbone,
+        protocol=protocol,
+        rows=material.is_learned,
+        vectors=features,
+    )
     seen = np.flatnonzero(material.is_learned)[is_readable]
     work.progress(message="Looking for copies, which no two folds may share", now=True)
     groups = copies.groups_of(work, material, backbone=backbone)
@@ -291,6 +303,7 @@ def _train(
         groups[seen],
         n_classes=len(material.classes),
         features=features[is_readable],
+        changed=None if changed is None else changed[is_readable],
         protocol=protocol,
         times=material.times[seen],
     )
@@ -312,6 +325,10 @@ def _train(
     facts |= {"n": len(seen), "asked": int((found.folds >= 0).sum())}
     facts |= {"unreadable": int((~is_readable).sum()), "seed": protocol.seed}
     facts |= {"success": scoring.success_of(run, material)}
+    if changed is not None and dataset_of(work).media == Media.IMAGE:
+        facts["mirror"] = augmentation.try_mirror(
+            work, material, backbone=backbone, rows=seen, groups=groups
+        )
     return _end(work, run, {**metrics, **facts, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -352,6 +369,7 @@ def _cross_validate(
     *,
     n_classes: int,
     features: np.ndarray,
+    changed: np.ndarray | None,
     protocol: "Protocol",
     times: np.ndarray,
 ) -> "CrossValidation":
@@ -368,6 +386,7 @@ def _cross_validate(
             groups,
             n_classes=n_classes,
             protocol=protocol,
+            copies=changed,
             times=times,
             on_epoch=live.on_epoch,
             on_fold=live.on_fold,

@@ -20,9 +20,10 @@ from quality import frozen
 from quality.forms import PracticeForm, RunPageForm, TrainForm
 from quality.models import Run
 from quality.queries import runs as queries
+from quality.queries.augmentation import augmentation_words
 from quality.queries.judged import judged_of
 from quality.queries.practice import practice_of, surprises_of
-from quality.queries.protocols import can_go_by_time, scheme_of
+from quality.queries.protocols import augmentation_of, can_go_by_time, scheme_of
 from quality.queries.regression import retested
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
@@ -50,6 +51,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
         "can_train": access.role_in(request.user, dataset) in access.LEADS,
         "openings": queries.openings_of(dataset),
         "form": _train_form(dataset),
+        "augmentation": augmentation_words(augmentation_of(dataset, {})),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/runs.html", context)
@@ -57,7 +59,9 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _train_form(dataset: Dataset) -> TrainForm:
     return TrainForm(
-        dated=can_go_by_time(dataset), initial={"scheme": scheme_of(dataset, {}) or "auto"}
+        dated=can_go_by_time(dataset),
+        media=dataset.media,
+        initial={"scheme": scheme_of(dataset, {}) or "auto"},
     )
 
 
@@ -67,9 +71,12 @@ def train(request: HttpRequest, slug: str) -> HttpResponse:
     """Open a training job and send it."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     person = cast(User, request.user)
-    form = TrainForm(request.POST, dated=can_go_by_time(dataset))
+    form = TrainForm(request.POST, dated=can_go_by_time(dataset), media=dataset.media)
     if not form.is_valid():
-        messages.error(request, _("Items with different dates are too few to go by time."))
+        if "changes" in form.errors:
+            messages.error(request, _("There is no such change for this kind of item."))
+        else:
+            messages.error(request, _("Items with different dates are too few to go by time."))
         return redirect("quality:runs", slug)
     try:
         job = jobs.open_job(

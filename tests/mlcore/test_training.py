@@ -142,3 +142,22 @@ def test_what_cannot_be_trained_on_is_refused_in_words(features, labels, words):
 def test_a_protocol_goes_through_json():
     protocol = Protocol(backbone="text-ngrams-v1", seed=3)
     assert Protocol(**json.loads(json.dumps(asdict(protocol)))) == protocol
+
+
+def test_a_head_learns_the_copies_of_what_it_learns_and_of_nothing_else():
+    features, labels = blobs(40, 2)
+    rng = np.random.default_rng(3)
+    copies = (features + rng.normal(0, 0.1, features.shape)).astype(np.float32)
+    twice = fit_final(features, labels, np.arange(40), n_classes=2, protocol=QUICK, copies=copies)
+    once = fit_final(features, labels, np.arange(40), n_classes=2, protocol=QUICK)
+    assert not np.array_equal(twice.weights, once.weights)
+    told = []
+    found = validated(features, labels, copies=copies, on_fold=told.append)
+    asked = np.concatenate([fold.items for fold in told])
+    assert np.array_equal(np.sort(asked), np.arange(40))
+    # Copies of the first fold's unseen items may be anything: its head never meets them.
+    absurd = copies.copy()
+    absurd[told[0].items] = 1e6
+    again = validated(features, labels, copies=absurd)
+    unseen = told[0].items
+    assert np.array_equal(found.probabilities[unseen], again.probabilities[unseen])

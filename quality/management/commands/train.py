@@ -3,8 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management import CommandError
+
 from labeling.management.job_command import JobCommand
-from mlcore.protocols import SCHEMES
+from mlcore.protocols import CHANGES, SCHEMES
 from quality.services import runs
 
 
@@ -24,6 +26,12 @@ class Command(JobCommand):
             choices=("auto", *SCHEMES),
             help="how predictions are made out of sample; without it as in the training before",
         )
+        parser.add_argument(
+            "--augment",
+            metavar="CHANGES",
+            help="changes of which each learned item has a copy, e.g. crop+shift, or off; "
+            "without it as in the training before",
+        )
         parser.add_argument("--reason", default="", help="why the test items are opened")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,9 +39,21 @@ class Command(JobCommand):
         asked = {"open_test": options["open_test"], "reason": options["reason"]}
         if scheme := options["judged_by"]:
             asked["scheme"] = "" if scheme == "auto" else scheme
+        if changes := options["augment"]:
+            asked["augmentation"] = _changes(changes, dataset.media)
         job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
         self.report(options, result, _in_words(result))
+
+
+def _changes(text: str, media: str) -> str:
+    """Return what the protocol calls these changes, or refuse what there is not."""
+    asked = set() if text == "off" else set(text.split("+"))
+    known = CHANGES[media]
+    if asked - set(known):
+        offered = "+".join(known) or "none"
+        raise CommandError(f"There is no {'+'.join(asked - set(known))} here. Known: {offered}.")
+    return "+".join(change for change in known if change in asked)
 
 
 def _in_words(result: dict[str, Any]) -> str:
