@@ -82,9 +82,9 @@ def difference_interval(change: np.ndarray, groups: np.ndarray) -> Interval:
     Returns
     -------
     Interval
-        -1 to 1; exactly 0, 0, 0 where nothing changed.
+        -1 to 1.
     """
-    return _difference(np.asarray(change, dtype=float), groups, least=0.0)
+    return _difference(np.asarray(change, dtype=float), groups)
 
 
 def paired_difference(
@@ -101,9 +101,7 @@ def paired_difference(
     Returns
     -------
     PairedDifference
-        -1 to 1; exactly 0, 0, 0 where nothing changed. Where all of a few items changed alike
-        they do not vary: the limits are never narrower than Agresti and Min's for independent
-        pairs (2005, doi:10.1002/sim.1781), which count half an item more of each outcome.
+        -1 to 1. Limits have a width also where no answer changed: other items might have.
 
     Examples
     --------
@@ -114,21 +112,33 @@ def paired_difference(
     from scipy.stats import binomtest
 
     before, after = np.asarray(before_correct, dtype=bool), np.asarray(after_correct, dtype=bool)
-    gained, lost, n = int((after & ~before).sum()), int((before & ~after).sum()), len(after) + 2
-    least = (gained + lost + 1 - (gained - lost) ** 2 / n) / n**2
-    whole = _difference(after.astype(float) - before.astype(float), groups, least=least)
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    whole = _difference(after.astype(float) - before.astype(float), groups)
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     return PairedDifference(whole.value, whole.low, whole.high, p_value, gained, lost)
 
 
-def _difference(change: np.ndarray, groups: np.ndarray, *, least: float) -> Interval:
-    """Return a mean with its limits; its variance is at least `least` where anything changed."""
+def _difference(change: np.ndarray, groups: np.ndarray) -> Interval:
+    """Return a mean with its limits; its variance is never taken for less than a few items give."""
     sums, sizes = _sums(change, groups)
     value = float(change.mean())
     alone = float(change.var()) / len(change)
-    spread = max(jackknife_variance(value, _means_without(sums, sizes)), alone, least)
-    reach = _reach(sizes) * math.sqrt(spread) if change.any() else 0.0
+    without = jackknife_variance(value, _means_without(sums, sizes))
+    reach = _reach(sizes) * math.sqrt(max(without, alone, _least_variance(sums, sizes)))
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
+
+
+def _least_variance(sums: np.ndarray, sizes: np.ndarray) -> float:
+    """Return Agresti and Min's variance of a paired change, half an item more each way.
+
+    (2005, doi:10.1002/sim.1781.) Few changed items vary little only because they are few; and as
+    items of a group change together, half as many more as change together in a group on average.
+    """
+    gross = np.abs(sums).sum()
+    together = float((sums**2).sum() / gross if gross else sizes.sum() / _worth(sizes))
+    together = max(together, 1.0)
+    n = sizes.sum() / together + 2
+    return float(((sums / together) ** 2).sum() + 1 - (sums.sum() / together) ** 2 / n) / n**2
 
 
 def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarray) -> Interval:

@@ -19,7 +19,10 @@ from quality.services.runs import count_opening, dataset_of, predict_rows, run_v
 
 @dataclass(frozen=True)
 class Judged:
-    """The same items as two runs see them; class numbers are places in `classes`, -1 is none."""
+    """The same items as two runs see them; class numbers are places in `classes`, -1 is none.
+
+    `is_same` where every probability is the same: nothing that either learned differs.
+    """
 
     rows: np.ndarray
     classes: list[str]
@@ -29,6 +32,7 @@ class Judged:
     after: np.ndarray
     groups: np.ndarray
     keys: list[str]
+    is_same: bool
     held_back: int = 0
 
 
@@ -174,6 +178,7 @@ def _judge(
         after=guesses["after"][rows],
         groups=groups_kept(comparison.old, old)[rows],
         keys=[old.keys[row] for row in rows],
+        is_same=bool(np.array_equal(sides["before"][rows], sides["after"][rows])),
         held_back=held_back,
     )
 
@@ -207,7 +212,7 @@ def _result(judged: Judged, comparison: Comparison, *, is_on_test: bool) -> dict
         for side, guess in (("before", judged.before), ("after", judged.after))
     }
     return {
-        **figures.paired(right_before, right_after, judged.groups),
+        **figures.paired(right_before, right_after, judged.groups, is_same=judged.is_same),
         "groups": len(np.unique(judged.groups)),
         "on": "test" if is_on_test else "shared",
         "old": {"version": old.version.number, "run": old.number},
@@ -222,6 +227,7 @@ def _result(judged: Judged, comparison: Comparison, *, is_on_test: bool) -> dict
             judged.groups,
             labels=judged.given,
             classes=judged.classes,
+            is_same=judged.is_same,
         ),
         "later_labels": _under_later_labels(judged),
         "classes": judged.classes,
@@ -244,7 +250,8 @@ def _under_later_labels(judged: Judged) -> dict[str, Any] | None:
     right_before = (judged.before == judged.given_later)[rows]
     right_after = (judged.after == judged.given_later)[rows]
     changed = int((judged.given != judged.given_later)[rows].sum())
-    return {**figures.paired(right_before, right_after, judged.groups[rows]), "changed": changed}
+    change = figures.paired(right_before, right_after, judged.groups[rows], is_same=judged.is_same)
+    return {**change, "changed": changed}
 
 
 @transaction.atomic

@@ -161,7 +161,7 @@ def _part(work: Work, proof: Proof, kind: str, changes: list[Change]) -> dict[st
     arrays.save_comparison(proof.comparison.pk, {f"without_{kind}": whole})
     groups = groups_kept(proof.comparison.old, proof.old)[proof.rows]
     before, after = (arrays.predicted_classes(side) == proof.given for side in (found, proof.after))
-    return figures.paired(before, after, groups)
+    return figures.paired(before, after, groups, is_same=found is proof.after)
 
 
 def _learned(proof: Proof, material: Material) -> list[tuple[str, str, str | None]]:

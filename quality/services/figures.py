@@ -111,8 +111,13 @@ def accuracy(correct: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     return {**found, "n": len(correct), "worth": groups_worth(groups)}
 
 
-def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
-    """Return how much more is right, on the same items, with its interval over groups."""
+def paired(
+    before: np.ndarray, after: np.ndarray, groups: np.ndarray, *, is_same: bool = False
+) -> dict[str, Any]:
+    """Return how much more is right, on the same items, with its interval over groups.
+
+    `is_same` says that both sides are one model: no other items would show a difference either.
+    """
     from mlcore.intervals import groups_worth, paired_difference
 
     change = paired_difference(before, after, groups)
@@ -120,8 +125,8 @@ def paired(before: np.ndarray, after: np.ndarray, groups: np.ndarray) -> dict[st
         "before": float(before.mean()),
         "after": float(after.mean()),
         "difference": change.value,
-        "low": change.low,
-        "high": change.high,
+        "low": 0.0 if is_same else change.low,
+        "high": 0.0 if is_same else change.high,
         "mcnemar": change.p_value,
         "gained": change.gained,
         "lost": change.lost,
@@ -137,6 +142,7 @@ def recalls(
     *,
     labels: np.ndarray,
     classes: list[str],
+    is_same: bool,
 ) -> list[dict[str, Any]]:
     """Return how much more of each class is right, with limits of both shares and the change."""
     found = []
@@ -146,7 +152,7 @@ def recalls(
             f"{side}_limits": accuracy(right[rows], groups[rows])
             for side, right in (("before", before), ("after", after))
         }
-        change = paired(before[rows], after[rows], groups[rows])
+        change = paired(before[rows], after[rows], groups[rows], is_same=is_same)
         found.append({"name": classes[place], **change, **shares})
     return found
 

@@ -109,10 +109,28 @@ def test_every_value_lies_inside_its_limits(rows):
         assert -1 <= found.low <= found.value <= found.high <= 1
 
 
-def test_nothing_changed_gives_exactly_zero():
-    correct = rng().random(50) < 0.7
-    found = paired_difference(correct, correct, np.arange(50))
-    assert (found.value, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+@pytest.mark.parametrize("n", [8, 50, 500])
+def test_where_no_answer_changed_a_small_change_is_still_possible(n):
+    """With no change in n items one in n / 3 may change (the rule of three)."""
+    correct = rng().random(n) < 0.7
+    found = paired_difference(correct, correct, np.arange(n))
+    assert (found.value, found.p_value) == (0.0, 1.0)
+    assert found.low == -found.high
+    assert 1.5 / n < found.high < 3 / n
+
+
+@pytest.mark.parametrize("together", [1, 5])
+def test_few_changes_in_few_items_hold_the_truth(together):
+    """30 % of the wrong items become right, 5 % of the right ones wrong; at times none is."""
+    truth, held = 0.3 * 0.15 - 0.05 * 0.85, 0
+    for seed in range(300):
+        draw = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(14), together)
+        right = draw.random(len(groups)) < 0.85
+        after = np.where(right, draw.random(len(right)) >= 0.05, draw.random(len(right)) < 0.3)
+        found = paired_difference(right, after, groups)
+        held += found.low <= truth <= found.high
+    assert held / 300 > 0.93
 
 
 @given(n=st.integers(1, 30), groups=st.integers(1, 30))
