@@ -32,6 +32,7 @@ CROWD_CANDIDATES = 12
 """Pictures of the most alike shape that are aligned to learn how residuals crowd."""
 
 _WINDOW = SIDE - 2 * MARGIN
+_SHIFTS = slice(MARGIN - REACH, MARGIN + REACH + 1)
 
 
 def unexplained(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -128,11 +129,13 @@ def shapes(pictures: np.ndarray) -> np.ndarray:
     float32 ndarray of shape (n_items, 190)
         Square roots of the lowest Fourier magnitudes of the windowed picture.
     """
+    from scipy.fft import rfft2  # here, since web processes import this module
+
     grey = pictures.reshape(-1, SIDE, SIDE).astype(np.float32)
     grey = grey - grey.mean(axis=(1, 2), keepdims=True)
     grey /= np.maximum(grey.std(axis=(1, 2), keepdims=True), 1e-3)
     taper = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
-    magnitude = np.abs(np.fft.fft2(grey * taper[:, None] * taper))
+    magnitude = np.abs(rfft2(grey * taper[:, None] * taper, axes=(2, 1)))
     lowest = magnitude[:, :10][:, :, np.r_[0:10, -9:0]]
     return np.sqrt(lowest).reshape(len(grey), -1).astype(np.float32)
 
@@ -149,8 +152,7 @@ def _one_way(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     middle = target[:, MARGIN:-MARGIN, MARGIN:-MARGIN].reshape(len(target), -1)
     middle = middle - middle.mean(axis=1, keepdims=True)
     energy = np.maximum((middle**2).sum(axis=1), 1e-6)
-    windows = np.lib.stride_tricks.sliding_window_view(source, (_WINDOW, _WINDOW), axis=(1, 2))
-    down, right = _best_shift(middle, windows)
+    down, right = _best_shift(middle, source)
     pair = np.arange(len(target))
     down_slope, right_slope = np.gradient(source, axis=(1, 2))
     parts = [
@@ -161,25 +163,36 @@ def _one_way(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     ]
     place = np.arange(_WINDOW, dtype=np.float32) - (_WINDOW - 1) / 2
     parts.append(parts[1] * place[:, None] + parts[2] * place)
-    columns = np.stack(parts, axis=-1).reshape(len(target), -1, 4).astype(np.float64)
-    columns -= columns.mean(axis=1, keepdims=True)
-    product = np.einsum("nij,ni->nj", columns, middle)
-    gram = columns.transpose(0, 2, 1) @ columns + 1e-3 * np.eye(4)
+    columns = np.stack(parts, axis=1).reshape(len(target), 4, -1)
+    columns -= columns.mean(axis=2, keepdims=True)
+    product = (columns @ middle[..., None])[..., 0].astype(np.float64)
+    gram = columns @ columns.transpose(0, 2, 1) + 1e-3 * np.eye(4)
     weights = np.linalg.solve(gram, product[..., None])[..., 0]
     left = 1.0 - (weights * product).sum(axis=1) / energy
     return np.where(weights[:, 0] > 0, np.clip(left, 0.0, 1.0), 1.0)
 
 
-def _best_shift(middle: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    best = np.full(len(middle), -np.inf)
-    down = np.full(len(middle), MARGIN)
-    right = np.full(len(middle), MARGIN)
-    for row in range(MARGIN - REACH, MARGIN + REACH + 1):
-        for column in range(MARGIN - REACH, MARGIN + REACH + 1):
-            window = windows[:, row, column].reshape(len(middle), -1)
-            # `middle` has mean 0, so the window's own mean matters only for its length.
-            spread = np.sqrt(np.maximum(window.var(axis=1), 1e-6))
-            match = np.einsum("ij,ij->i", middle, window) / spread
-            better = match > best
-            best[better], down[better], right[better] = match[better], row, column
-    return down, right
+def _best_shift(middle: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where in `source` the window lies that correlates best with `middle` of mean 0."""
+    from scipy.fft import irfft2, rfft2  # here, since web processes import this module
+
+    # A whole picture's transform holds all shifts: no window within it wraps around.
+    spectra = rfft2(source) * rfft2(middle.reshape(-1, _WINDOW, _WINDOW), (SIDE, SIDE)).conj()
+    match = irfft2(spectra, (SIDE, SIDE))[:, _SHIFTS, _SHIFTS]
+    exact = source.astype(np.float64)
+    mean, square = (_BOXES @ values @ _BOXES.T for values in (exact, np.square(exact)))
+    spread = np.sqrt(np.maximum(square - np.square(mean), 1e-6))
+    best = (match / spread).reshape(len(middle), -1).argmax(axis=1)
+    down, right = np.divmod(best, 2 * REACH + 1)
+    return down + _SHIFTS.start, right + _SHIFTS.start
+
+
+def _boxes() -> np.ndarray:
+    """Return what makes the means of all windows of a picture, from both sides of it."""
+    boxes = np.zeros((2 * REACH + 1, SIDE))
+    for shift in range(2 * REACH + 1):
+        boxes[shift, _SHIFTS.start + shift :][:_WINDOW] = 1 / _WINDOW
+    return boxes
+
+
+_BOXES = _boxes()
