@@ -31,8 +31,12 @@ def as_keras(head: Head) -> Any:
     dense = keras.layers.Dense(n_classes, activation="softmax", name="classes")
     variance = np.square(head.spread.astype(np.float64)).astype(np.float32)
     standardise = keras.layers.Normalization(mean=head.centre, variance=variance, name="standard")
-    model = keras.Sequential([keras.Input((n_features,), name="vector"), standardise, dense])
-    dense.set_weights([head.weights, head.bias])
+    doubt = head.calibration.doubt
+    calibrate = keras.layers.Rescaling(1 - doubt, offset=doubt / n_classes, name="calibrate")
+    vector = keras.Input((n_features,), name="vector")
+    model = keras.Sequential([vector, standardise, dense, calibrate])
+    warmth = np.float32(head.calibration.temperature)
+    dense.set_weights([head.weights / warmth, head.bias / warmth])
     return model
 
 

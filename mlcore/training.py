@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
+from mlcore.calibration import Calibration, fit_calibration, softmax
 from mlcore.folds import grouped_folds
 from mlcore.protocols import Division, Protocol, divide
 from mlcore.steps import (
@@ -62,7 +63,9 @@ class CrossValidation:
 
     `probabilities` is float32 (n_items, n_classes), the mean over shuffles, NaN where not asked;
     `folds` int64 (n_items,) of the first shuffle, -1 where not asked. `divisions` are those of
-    the first shuffle. `heads` tells each head's share of right answers and how many it gave.
+    the first shuffle. `heads` tells each head's share of right answers and how many it gave,
+    `calibrations` what was fitted on its inner held-out items;
+    `confidence` how sure an item's first head was before it was calibrated, NaN where not asked.
     """
 
     probabilities: np.ndarray
@@ -70,6 +73,8 @@ class CrossValidation:
     curves: tuple[EpochReport, ...]
     divisions: tuple[Division, ...]
     heads: tuple[tuple[float, int], ...]
+    calibrations: tuple[Calibration, ...]
+    confidence: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,16 @@ class Head:
     centre: np.ndarray
     spread: np.ndarray
     epochs: int
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Return what goes into the softmax, float32 (n_items, n_classes)."""
+        standard = (np.asarray(features, dtype=np.float32) - self.centre) / self.spread
+        return np.asarray(standard @ self.weights + self.bias)
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Return class probabilities, float32 (n_items, n_classes); rows sum to 1."""
-        standard = (np.asarray(features, dtype=np.float32) - self.centre) / self.spread
-        return softmax(standard @ self.weights + self.bias)
+        return self.calibration.probabilities(self.scores(features))
 
     def save(self, path: Path) -> None:
         """Write the head to one .npz file."""
@@ -97,6 +107,7 @@ class Head:
                 centre=self.centre,
                 spread=self.spread,
                 epochs=self.epochs,
+                **asdict(self.calibration),
             )
 
     @classmethod
@@ -104,19 +115,9 @@ class Head:
         """Read a head that `save` wrote."""
         with np.load(path, allow_pickle=False) as held:
             arrays = {name: held[name] for name in ("weights", "bias", "centre", "spread")}
-            return cls(**arrays, epochs=int(held["epochs"]))
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Turn rows of scores into probabilities.
-
-    Examples
-    --------
-    >>> softmax(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+            known = [one.name for one in fields(Calibration) if one.name in held]
+            calibration = Calibration(**{name: float(held[name]) for name in known})
+            return cls(**arrays, epochs=int(held["epochs"]), calibration=calibration)
 
 
 def cross_validate(
@@ -169,7 +170,9 @@ def cross_validate(
     sums = np.zeros((len(labels), n_classes), dtype=np.float32)
     asked = np.zeros(len(labels), dtype=np.float32)
     curves: list[EpochReport] = []
+    confidence = np.full(len(labels), np.nan, dtype=np.float32)
     told: list[tuple[float, int]] = []
+    calibrations: list[Calibration] = []
 
     def record(report: EpochReport) -> None:
         curves.append(report)
@@ -189,11 +192,15 @@ def cross_validate(
             on_epoch=record,
             should_stop=should_stop,
         )
-        found = head.predict(features[unseen])
+        scores = head.scores(features[unseen])
+        found = head.calibration.probabilities(scores)
+        sure = softmax(scores).max(axis=1)
+        confidence[unseen] = np.where(asked[unseen] == 0, sure, confidence[unseen])
         sums[unseen] += found
         asked[unseen] += 1
         accuracy = float((found.argmax(axis=1) == labels[unseen]).mean())
         told.append((accuracy, len(unseen)))
+        calibrations.append(head.calibration)
         if on_fold is not None:
             on_fold(FoldReport(fold, len(heads), unseen, found, accuracy, head.epochs))
     folds = np.full(len(labels), -1, dtype=np.int64)
@@ -201,7 +208,15 @@ def cross_validate(
         folds[division.unseen] = fold
     with np.errstate(invalid="ignore"):  # 0 / 0 where nobody was asked: NaN
         means = sums / asked[:, None]
-    return CrossValidation(means, folds, tuple(curves), tuple(shuffles[0]), tuple(told))
+    return CrossValidation(
+        probabilities=means,
+        folds=folds,
+        curves=tuple(curves),
+        divisions=tuple(shuffles[0]),
+        heads=tuple(told),
+        calibrations=tuple(calibrations),
+        confidence=confidence,
+    )
 
 
 def fit_final(
@@ -284,9 +299,9 @@ def _fit(
     trainer = trainer_for(features.shape[1], n_classes)
     standard, centre, spread = _standardised(features)
     weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
-    epochs = protocol.epochs
+    epochs, calibration = protocol.epochs, Calibration()
     if held_out is not None:
-        epochs = _best_length(
+        epochs, calibration = _best_length(
             trainer,
             (standard, labels, weights),
             kept=np.flatnonzero(np.resize(~held_out, len(labels))),
@@ -310,7 +325,7 @@ def _fit(
         if on_epoch is not None:
             on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
     kernel, bias = trainer.weights()
-    return Head(kernel, bias, centre, spread, epochs)
+    return Head(kernel, bias, centre, spread, epochs, calibration)
 
 
 def _standardised(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -356,14 +371,14 @@ def _best_length(
     rng: np.random.Generator,
     on_epoch: Callable[[EpochReport], None] | None,
     should_stop: Callable[[], bool] | None,
-) -> int:
-    """Return the number of epochs after which the loss on held-out items was lowest."""
+) -> tuple[int, Calibration]:
+    """Return after how many epochs the loss on held-out items was lowest, and what suits them."""
     features, labels, weights = material
     asked, answers, importance = features[unseen], labels[unseen], weights[unseen]
     steps = steps_an_epoch(len(kept), batch=protocol.batch)
     patience = min(protocol.patience, -(-PATIENT_STEPS // steps))
     trainer.restart()
-    lowest, best = np.inf, 1
+    lowest, best, scores_then = np.inf, 1, np.empty(0)
     for epoch in range(protocol.epochs):
         loss, accuracy = trainer.pass_over(
             material,
@@ -373,14 +388,15 @@ def _best_length(
             should_stop=should_stop,
         )
         kernel, bias = trainer.weights()
-        probabilities = softmax(asked @ kernel + bias)
+        scores = asked @ kernel + bias
+        probabilities = softmax(scores)
         surprise = -np.log(probabilities[np.arange(len(answers)), answers] + 1e-12)
         val_loss = float((surprise * importance).sum() / importance.sum())
         val_accuracy = float((probabilities.argmax(axis=1) == answers).mean())
         if on_epoch is not None:
             on_epoch(EpochReport(fold, epoch, loss, accuracy, val_loss, val_accuracy))
         if val_loss < lowest:
-            lowest, best = val_loss, epoch + 1
+            lowest, best, scores_then = val_loss, epoch + 1, scores
         elif epoch + 1 - best >= patience:
             break
-    return best
+    return best, fit_calibration(scores_then, answers)

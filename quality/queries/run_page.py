@@ -5,6 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from labeling.queries.success import choice_of
+from labeling.templatetags.figures import share
 from mlcore.protocols import Protocol
 from quality.models import Run
 from quality.queries.augmentation import augmentation_words, mirror_words
@@ -50,6 +51,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "scores": _scores(run, blind) if metrics else _scores_so_far(detail),
         "folds": _folds(run, metrics, detail),
         "curves": _curves(metrics, detail, fold=fold),
+        "calibration": _calibration(metrics.get("calibration")),
     }
 
 
@@ -191,6 +193,29 @@ def _curves(metrics: dict[str, Any], detail: dict[str, Any], *, fold: int) -> di
         "accuracy_words": _("Accuracy: %(both)s.")
         % {"both": _held_and_own(curves["val_accuracy"], curves["accuracy"])},
     }
+
+
+def _calibration(told: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Whether the model is right as often as it is sure, as a chart and in words."""
+    if not told:
+        return None
+    after, before = told["after"], told.get("before")
+    words = _(
+        "How sure it is differs from how often it is right by %(value)s on average (%(low)s to "
+        "%(high)s)."
+    ) % {name: share(after[name]) for name in ("value", "low", "high")}
+    if before:
+        words += " " + _("Before it was calibrated on inner held-out items: %(value)s.") % {
+            "value": share(before["value"])
+        }
+    series = [
+        {"name": _("right"), "values": told["right"], "tone": "accent"},
+        {"name": _("as often as sure"), "values": told["confidence"], "tone": "grey",
+         "dashed": True},
+    ]  # fmt: skip
+    sure = [round(value, 2) for value in told["confidence"]]
+    chart = {"x": sure, "x_name": _("sure"), "y_min": 0, "y_max": 1, "series": series}
+    return {"words": words, "chart": chart}
 
 
 def _held_and_own(held_out: list[float | None], learned: list[float]) -> str:

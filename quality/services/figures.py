@@ -56,6 +56,7 @@ def metrics_of(
         ],
         "lead": {"over": CENTROID, **paired(centroid, predicted == labels, groups)},
         "signal": signal_of(majority, predicted == labels, labels=labels, groups=groups),
+        "calibration": _calibration(found, predicted == labels, groups=groups),
         "shuffles": shuffles,
         "folds": _folds(found),
         "curves": [curves_of(reports) for reports in _reports_by_fold(found)],
@@ -63,6 +64,21 @@ def metrics_of(
         "order": similar_order(counts),
         "groups": len(np.unique(groups)),
     }
+
+
+def _calibration(
+    found: "CrossValidation", right: np.ndarray, *, groups: np.ndarray
+) -> dict[str, Any]:
+    """Return how far confidence and share right lie apart; before calibrating for one shuffle."""
+    from mlcore.calibration import reliability
+
+    asked = found.folds >= 0
+    now = reliability(found.probabilities[asked].max(axis=1), right, groups)
+    told = {"after": _as_json(now.error), "n": now.n.tolist()}
+    told |= {"confidence": now.confidence.tolist(), "right": now.right.tolist()}
+    if len(found.heads) == len(found.divisions):
+        told["before"] = _as_json(reliability(found.confidence[asked], right, groups).error)
+    return told
 
 
 def _shuffles(found: "CrossValidation") -> list[float]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mlcore.calibration import Calibration
 from mlcore.model_file import save_keras
 from mlcore.training import Head
 
@@ -12,7 +13,9 @@ def test_a_keras_file_loads_and_predicts_what_the_head_predicts(tmp_path):
     spread[0] = 1  # a constant feature is not enlarged
     centre = rng.normal(0, 5, 40).astype(np.float32)
     weights = rng.normal(0, 0.5, (40, 3)).astype(np.float32)
-    head = Head(weights, rng.normal(0, 1, 3).astype(np.float32), centre, spread, epochs=4)
+    calibration = Calibration(temperature=0.7, doubt=0.2)
+    bias = rng.normal(0, 1, 3).astype(np.float32)
+    head = Head(weights, bias, centre, spread, epochs=4, calibration=calibration)
     save_keras(head, tmp_path / "model.keras")
     import keras
 

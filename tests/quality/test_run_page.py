@@ -160,6 +160,20 @@ def test_a_run_counts_how_often_its_kind_of_figure_served_to_choose(client, pets
     assert "served to choose so far: 4 (runs: 2, trials of vectors: 2)" in page_of(client, second)
 
 
+def test_a_run_says_how_far_sure_and_right_lie_apart(client, pets):
+    run = make_run(pets, "cddd")
+    assert "As right as it is sure" not in page_of(client, run)
+    limits = {"value": 0.0625, "low": 0.031, "high": 0.094}
+    run.metrics["calibration"] = {
+        "after": limits, "before": {**limits, "value": 0.125},
+        "confidence": [0.45, 0.95], "right": [0.5, 0.9], "n": [2, 2],
+    }  # fmt: skip
+    run.save()
+    page = page_of(client, run)
+    assert "how often it is right by .062 on average (.031 to .094)" in page
+    assert "inner held-out items: .125" in page
+
+
 def test_the_curves_say_where_over_fitting_starts(client, pets):
     run = make_run(pets, "cddd")
     losses = {"loss": [3.0, 2.0, 1.0], "accuracy": [0.1, 0.2, 0.3], "val_accuracy": [0.1, 0.1, 0.1]}
