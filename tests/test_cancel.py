@@ -20,7 +20,7 @@ from tests.conftest import Winnow, running_winnow
 from tests.quality.words import SPOKEN, sentence
 
 CANCEL_SECONDS = 10.0  # two are promised; the rest is for a busy machine
-START_SECONDS = 90.0
+START_SECONDS = 240.0
 TRAIN_SECONDS = 240.0
 ITEMS = 240
 IMPORTING = "Starting TensorFlow"  # where nothing looks whether the job was cancelled
@@ -50,18 +50,18 @@ class Person:
             return str(answer.read().decode())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def winnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Winnow]:
     """One of its own: a worker that has TensorFlow loaded trains faster than one can cancel."""
     with running_winnow(tmp_path_factory.mktemp("winnow")) as started:
         yield started
 
 
-@pytest.fixture
-def lead(winnow: Any, tmp_path: Path) -> Person:
+@pytest.fixture(scope="module")
+def lead(winnow: Any, tmp_path_factory: pytest.TempPathFactory) -> Person:
     """A lead, logged in, with a set of texts that was imported for them."""
     winnow.manage("shell", "-c", MAKE_LEAD)
-    rng, table = random.Random(1), tmp_path / "words.csv"
+    rng, table = random.Random(1), tmp_path_factory.mktemp("words") / "words.csv"
     with table.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["text", "label", "split"])
@@ -73,21 +73,6 @@ def lead(winnow: Any, tmp_path: Path) -> Person:
     person.get("/login/")
     person.post("/login/", username="canceller", password="correct horse")
     return person
-
-
-def test_cancelling_ends_the_process_and_the_next_training_works(winnow: Any, lead: Person) -> None:
-    lead.post("/d/words/runs/train/")
-    job = until(lambda: running(winnow.data, "train", IMPORTING), seconds=START_SECONDS)
-    trainer = until(lambda: trainer_child(winnow.data), seconds=START_SECONDS)
-    began = time.monotonic()
-    lead.post(f"/jobs/{job}/cancel/")
-    until(lambda: not Path(f"/proc/{trainer}").exists(), seconds=CANCEL_SECONDS)
-    assert time.monotonic() - began < CANCEL_SECONDS
-    assert state(winnow.data, job) == ("cancelled", "")
-    lead.post("/d/words/runs/train/")
-    again = until(lambda: running(winnow.data, "train", IMPORTING), seconds=START_SECONDS)
-    assert again != job
-    until(lambda: state(winnow.data, again)[0] == "done", seconds=TRAIN_SECONDS)
 
 
 def test_cancelled_checks_give_way_to_what_comes_next(
@@ -104,6 +89,22 @@ def test_cancelled_checks_give_way_to_what_comes_next(
         lead.post("/d/words/checks/detect/")
         ended = "select 1 from labeling_job where kind='detect' and state='done'"
         until(lambda: len(rows(winnow.data, ended)) == checked, seconds=START_SECONDS)  # noqa: B023
+
+
+def test_cancelling_ends_the_process_and_the_next_training_works(winnow: Any, lead: Person) -> None:
+    """The last of this file: nothing else may have loaded TensorFlow before."""
+    lead.post("/d/words/runs/train/")
+    job = until(lambda: running(winnow.data, "train", IMPORTING), seconds=START_SECONDS)
+    trainer = until(lambda: trainer_child(winnow.data), seconds=START_SECONDS)
+    began = time.monotonic()
+    lead.post(f"/jobs/{job}/cancel/")
+    until(lambda: not Path(f"/proc/{trainer}").exists(), seconds=CANCEL_SECONDS)
+    assert time.monotonic() - began < CANCEL_SECONDS
+    assert state(winnow.data, job) == ("cancelled", "")
+    lead.post("/d/words/runs/train/")
+    again = until(lambda: running(winnow.data, "train", IMPORTING), seconds=START_SECONDS)
+    assert again != job
+    until(lambda: state(winnow.data, again)[0] == "done", seconds=TRAIN_SECONDS)
 
 
 def until(asked: Callable[[], Any], *, seconds: float) -> Any:
