@@ -18,6 +18,7 @@ from labeling.services import jobs
 from labeling.services.jobs import Refused, Work
 from quality import arrays
 from quality.models import Run
+from quality.queries.augmentation import augmentation_words
 from quality.queries.runs import run_numbered
 from quality.queries.verdict import verdict_of
 from quality.services import runs
@@ -145,6 +146,7 @@ def _card(run: Run, backbone: "Backbone") -> str:
         "metrics": run.metrics,
         "backbone": backbone,
         "verdict": verdict_of(run),
+        "augmentation": augmentation_words(run.protocol.get("augmentation", "")),
     }
     return render_to_string("quality/model_card.md", context)
 
