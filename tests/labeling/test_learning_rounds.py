@@ -1,10 +1,8 @@
 """Rounds in a learning order: one answer first, more where it helps, and places that move."""
 
-import threading
 from collections import Counter
 
 import pytest
-from django.db import connections
 from django.urls import reverse
 
 from labeling.models import Annotation, Item, LabelClass, LabelSource, Role, Suggestion
@@ -13,6 +11,7 @@ from labeling.services import labels
 from labeling.services.annotations import withdraw_annotation
 from labeling.services.learning import ask_again, set_order
 from labeling.services.rounds import close_round, extend_round, make_round
+from tests.at_once import at_once
 from tests.factories import make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator
 
@@ -189,45 +188,23 @@ def test_the_form_offers_the_order_for_rounds_that_ask_for_a_class(client):
 def test_people_answer_while_the_order_changes_and_nobody_is_asked_in_vain():
     asking = make_learning(40, wanted=2)
     people = [make_annotator(asking) for _ in range(4)]
-    start, done, errors = threading.Barrier(5), threading.Event(), []
-
-    def guarded(act):
-        def run():
-            try:
-                start.wait(timeout=60)
-                act()
-            except Exception as error:
-                errors.append(error)
-                raise
-            finally:
-                connections.close_all()
-
-        return run
+    ended = []
 
     def work(person):
         while items := claim(asking, person, 3):
             for item in items:
                 answer(asking, item, person)
+        ended.append(person)
 
     def change():
         rows = list(asking.round_items.values_list("pk", flat=True))
         for turn in range(30):
-            if done.is_set():
+            if len(ended) == len(people):
                 return
             ask_again(asking=asking, places=rows[turn % 2 :: 2])
             set_order(asking=asking, places=rows[::-1] if turn % 2 else rows)
 
-    threads = [
-        threading.Thread(target=guarded(lambda person=person: work(person))) for person in people
-    ]
-    threads.append(threading.Thread(target=guarded(change)))
-    for thread in threads:
-        thread.start()
-    for thread in threads[:-1]:
-        thread.join(timeout=120)
-    done.set()
-    threads[-1].join(timeout=120)
-    assert errors == []
+    at_once(change, *(lambda p=p: work(p) for p in people))
     for person in people:  # what opened, or was locked, when everybody had seen the end
         work(person)
     assert not Annotation.objects.filter(is_surplus=True).exists()

@@ -1,14 +1,13 @@
 """Rounds when several people answer at the same moment: no place is lost or given twice."""
 
-import threading
 import uuid
 from collections import Counter
 
 import pytest
-from django.db import connections
 
 from labeling.models import Annotation, Annotator, Claim, Item
 from labeling.services.rounds import LEASE, free_expired_claims, release_items
+from tests.at_once import at_once
 from tests.labeling.test_gold import make_mixed
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
 
@@ -22,36 +21,20 @@ BUSY_ITEMS = 60
 def test_eight_people_at_once_waste_no_answer(wanted):
     asking = make_asking(BUSY_ITEMS, wanted=wanted)
     people = [make_annotator(asking) for _ in range(CLIENTS)]
-    start, errors = threading.Barrier(CLIENTS), []
     outcomes: Counter[str] = Counter()
 
     def work(annotator: Annotator, number: int) -> None:
-        start.wait()
-        try:
-            while items := claim(asking, annotator, 1 + number % 3):
-                for place, item in enumerate(items):
-                    if number == 0 and place == 1:  # an impatient one gives some back
-                        release_items(round=asking, annotator=annotator, items=[item.pk])
-                        continue
-                    client_id = uuid.uuid4()
-                    for _ in range(1 + number % 2):  # and some send everything twice
-                        given = answer(asking, item, annotator, client_id=client_id)
-                    outcomes[given.outcome] += 1
-        except Exception as error:
-            errors.append(error)
-            raise
-        finally:
-            connections.close_all()
+        while items := claim(asking, annotator, 1 + number % 3):
+            for place, item in enumerate(items):
+                if number == 0 and place == 1:  # an impatient one gives some back
+                    release_items(round=asking, annotator=annotator, items=[item.pk])
+                    continue
+                client_id = uuid.uuid4()
+                for _ in range(1 + number % 2):  # and some send everything twice
+                    given = answer(asking, item, annotator, client_id=client_id)
+                outcomes[given.outcome] += 1
 
-    threads = [
-        threading.Thread(target=work, args=(annotator, number))
-        for number, annotator in enumerate(people)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert errors == []
+    at_once(*(lambda p=p, n=n: work(p, n) for n, p in enumerate(people)))
     left = [row for row in asking.round_items.all() if row.taken < row.wanted]
     for row in left:  # given back after everybody else had seen the end
         for annotator in people:
@@ -71,26 +54,13 @@ def test_eight_people_at_once_waste_no_answer(wanted):
 def test_gold_mixed_in_for_everybody_at_once_wastes_no_answer_and_is_asked_once_each():
     asking = make_mixed(40, golds=8, every=3, wanted=2)
     people = [make_annotator(asking) for _ in range(CLIENTS)]
-    start, errors = threading.Barrier(CLIENTS), []
 
     def work(annotator: Annotator) -> None:
-        start.wait()
-        try:
-            while items := claim(asking, annotator, 3):
-                for item in items:
-                    answer(asking, item, annotator)
-        except Exception as error:
-            errors.append(error)
-            raise
-        finally:
-            connections.close_all()
+        while items := claim(asking, annotator, 3):
+            for item in items:
+                answer(asking, item, annotator)
 
-    threads = [threading.Thread(target=work, args=(annotator,)) for annotator in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert errors == []
+    at_once(*(lambda p=p: work(p) for p in people))
     assert not Annotation.objects.filter(is_surplus=True).exists()
     ordinary = Annotation.objects.filter(is_gold=False)
     assert set(Counter(ordinary.values_list("item_id", flat=True)).values()) == {2}
@@ -106,34 +76,18 @@ def test_answers_expiry_and_release_at_once_give_a_place_back_once():
     one, two = make_annotator(asking), make_annotator(asking)
     mine = [claim(asking, person, 20) for person in (one, two)]
     late = NOW + LEASE * 2
-    errors = []
-
-    def run(act) -> None:
-        try:
-            act()
-        except Exception as error:
-            errors.append(error)
-            raise
-        finally:
-            connections.close_all()
 
     def answer_all(person: Annotator, items: list[Item]) -> None:
         for item in items:
             answer(asking, item, person)
 
-    acts = [
+    at_once(
         lambda: answer_all(one, mine[0]),
         lambda: answer_all(two, mine[1]),
         lambda: free_expired_claims(now=late),
         lambda: free_expired_claims(now=late),
         lambda: release_items(round=asking, annotator=one, items=[item.pk for item in mine[0]]),
-    ]
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert errors == []
+    )
     assert Claim.objects.count() == 0
     counts = Counter(Annotation.objects.values_list("item_id", flat=True))
     for row in asking.round_items.all():
@@ -144,25 +98,12 @@ def test_answers_expiry_and_release_at_once_give_a_place_back_once():
 def test_one_person_who_asks_from_many_programs_at_once_holds_each_item_once():
     asking = make_mixed(30, golds=8, every=2, wanted=3)
     annotator = make_annotator(asking)
-    start, errors = threading.Barrier(CLIENTS), []
 
     def work() -> None:
-        start.wait()
-        try:
-            for _ in range(4):
-                claim(asking, annotator, 1)
-        except Exception as error:
-            errors.append(error)
-            raise
-        finally:
-            connections.close_all()
+        for _ in range(4):
+            claim(asking, annotator, 1)
 
-    threads = [threading.Thread(target=work) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert errors == []
+    at_once(*[work] * CLIENTS)
     assert Claim.objects.count() == 4 * CLIENTS
     for place in asking.round_items.all():
         assert place.taken == place.claims.count()

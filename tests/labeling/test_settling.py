@@ -1,11 +1,9 @@
 """What the crowd's consensus makes of items that have their answers; what people decided stands."""
 
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from labeling.models import (
@@ -24,6 +22,7 @@ from labeling.queries.gold import known_labels
 from labeling.services import crowd, jobs, labels, settling
 from labeling.services.annotations import withdraw_annotation
 from quality.services import disputes
+from tests.at_once import at_once
 from tests.factories import make_dataset, make_member
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking, row_of
 
@@ -207,24 +206,7 @@ def test_an_answer_given_while_the_crowd_was_measured_is_not_passed_over(db: Non
 @pytest.mark.both_databases
 def test_two_workers_who_settle_at_once_change_each_label_once():
     dataset, truth = make_crowd()
-    start, errors = threading.Barrier(2, timeout=60), []
-
-    def work() -> None:
-        try:
-            start.wait()
-            settle(dataset)
-        except Exception as error:
-            errors.append(error)
-            raise
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert errors == []
+    at_once(*[lambda: settle(dataset)] * 2)
     settle(dataset)  # what one of them left to the other
     assert right(dataset, truth) > 0.95 * ITEMS
     for item in Item.objects.all():

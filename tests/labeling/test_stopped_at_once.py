@@ -3,10 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import F
 
 from labeling.models import Annotation, Annotator, Claim, Round
@@ -24,6 +23,7 @@ from labeling.services.rounds import (
     renew_claims,
     reopen_round,
 )
+from tests.at_once import at_once
 from tests.factories import make_member
 from tests.labeling.test_qualifications import make_person, make_test
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
@@ -31,27 +31,6 @@ from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 PEOPLE = 6
 AT_ONCE_SECONDS = 0.3  # long enough for another thread to reach the lock
-
-
-def at_once(*acts: Callable[[], object]) -> None:
-    """Do these at the same moment, each with a connection of its own; none may fail."""
-    errors: list[Exception] = []
-
-    def run(act: Callable[[], object]) -> None:
-        try:
-            act()
-        except Exception as error:
-            errors.append(error)
-            raise
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    assert errors == []
 
 
 def places_add_up(asking: Round) -> None:
