@@ -14,8 +14,10 @@ from labeling.api.callers import Refusal, speaker
 from labeling.api.datasets import ClassOut
 from labeling.forms.ids import MOST_ID
 from labeling.forms.rounds import MOST_CLAIMS, AnswerForm
-from labeling.models import Annotator, Dataset, Round, RoundItem, RoundKind, User
+from labeling.models import Annotation, Annotator, Dataset, Round, RoundItem, RoundKind, User
+from labeling.queries import feedback
 from labeling.queries import rounds as queries
+from labeling.queries.qualifications import standing_in
 from labeling.queries.waiting import waiting_in
 from labeling.services import annotations, qualifications, rounds
 
@@ -146,14 +148,41 @@ class NewAnnotation(Schema):
     seconds: float | None = Field(None, ge=0)
 
 
+class ExampleOut(Schema):
+    text: str
+    media_url: str
+    note: str
+
+
+class FeedbackOut(Schema):
+    is_right: bool | None = Field(description="none where the known answer was retired meanwhile")
+    known: str = Field(description="name of the right class; empty where it was retired")
+    why: str
+    examples: list[ExampleOut] = Field(description="right ones of the class, after a wrong answer")
+    state: str = Field(description="of the attempt: begun, passed, failed or waived")
+    left: int = Field(description="items that wait in this attempt")
+    words: str = Field(description="where you stand and what comes next")
+
+
 class AnnotationOut(Schema):
     client_id: uuid.UUID
     outcome: str = Field(description="counted, surplus, repeated or skipped")
+    feedback: FeedbackOut | None = Field(
+        None, description="only in a round of kind “qualify”, about an answer that counts"
+    )
 
 
-@router.post("/annotations", response={200: AnnotationOut, 409: Refusal}, summary="Answer")
+@router.post(
+    "/annotations",
+    response={200: AnnotationOut, 409: Refusal},
+    summary="Answer",
+    exclude_unset=True,
+)
 def annotate(request: HttpRequest, given: NewAnnotation) -> Any:
-    """Keep one answer. The same client_id is one answer, however often it is sent."""
+    """Keep one answer. The same client_id is one answer, however often it is sent.
+
+    In a qualification the reply tells whether it was right, and where you stand.
+    """
     user = speaker(request)
     asking = access.round_for(user, given.round)
     form = AnswerForm(_as_form(asking.dataset, given), dataset=asking.dataset)
@@ -173,7 +202,24 @@ def annotate(request: HttpRequest, given: NewAnnotation) -> Any:
         return Status(
             409, {"detail": "This client_id belongs to another answer. Make a new one for each."}
         )
-    return Status(200, {"client_id": given.client_id, "outcome": recorded.outcome})
+    reply = {"client_id": given.client_id, "outcome": recorded.outcome}
+    if asking.kind == RoundKind.QUALIFY and recorded.outcome == "counted":
+        reply["feedback"] = _feedback(asking, recorded.annotation)
+    return Status(200, reply)
+
+
+def _feedback(asking: Round, given: Annotation) -> dict[str, Any]:
+    told = feedback.feedback_on(given)
+    standing = standing_in(asking, given.annotator)
+    return {
+        "is_right": told.is_right if told.is_known else None,
+        "known": told.known,
+        "why": told.why,
+        "examples": told.examples,
+        "state": standing.state,
+        "left": standing.left,
+        "words": f"{standing.words} {standing.next_step}".strip(),
+    }
 
 
 def _as_form(dataset: Dataset, given: NewAnnotation) -> dict[str, Any]:

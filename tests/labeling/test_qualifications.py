@@ -25,6 +25,7 @@ from labeling.services.rounds import (
     release_all,
 )
 from tests.factories import make_dataset, make_item, make_member
+from tests.labeling.test_api import make_program
 from tests.labeling.test_rounds import NOW, answer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -345,3 +346,28 @@ def test_a_qualification_stays_the_same_for_everybody():
     more = make_item(asking.dataset).pk
     assert extend_round(asking=asking, items=[more], answers_wanted=1) == []
     assert asking.round_items.count() == 4
+
+
+def test_a_program_is_told_the_same_after_each_answer():
+    asking = make_test(items=3, pass_mark=100)
+    gold_queries.known(asking.dataset).update(why="Look at the ears")
+    program = make_program(asking.dataset, Role.ANNOTATOR)
+    claimed = program.post(f"datasets/{asking.dataset.slug}/claims", {"round": asking.pk}).json()
+    items = [row["item"] for row in claimed["items"]]
+    known = {row.item_id: row.label.name for row in gold_queries.known(asking.dataset)}
+    other = {"cat": "dog", "dog": "cat"}
+
+    def send_by(item: int, label: str, **more: str) -> dict[str, Any]:
+        sent = {"client_id": str(uuid.uuid4()), "round": asking.pk, "item": item}
+        return program.post("annotations", sent | {"answer": "class", "label": label} | more).json()
+
+    told = send_by(items[0], known[items[0]])["feedback"]
+    assert (told["is_right"], told["why"], told["left"]) == (True, "Look at the ears", 2)
+    assert told["state"] == "begun"
+    told = send_by(items[1], other[known[items[1]]])["feedback"]
+    assert (told["is_right"], told["known"]) == (False, known[items[1]])
+    assert "feedback" not in send_by(items[1], known[items[1]])  # a second answer tells nothing
+    gold_queries.known(asking.dataset).filter(item=items[2]).update(retired_at=NOW)
+    told = send_by(items[2], known[items[2]])["feedback"]
+    assert (told["is_right"], told["known"], told["state"]) == (None, "", "failed")
+    assert told["words"].startswith("Not passed: 1 of 2 right")
