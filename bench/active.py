@@ -32,11 +32,11 @@ from scipy.stats import t as student  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from mlcore.active import METHOD, RANDOM_EVERY, doubted, learning_order, with_random, worth  # noqa: E402
+from mlcore.calibration import softmax  # noqa: E402
 from mlcore.consensus import aggregate  # noqa: E402
 from mlcore.features import choose_backbones, extract  # noqa: E402
 from mlcore.neighbours import NeighbourGraph, nearest  # noqa: E402
 from mlcore.protocols import Protocol  # noqa: E402
-from mlcore.training import softmax  # noqa: E402
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", ROOT.parent / "shared"))
 KEPT = Path("/tmp/winnow-active")

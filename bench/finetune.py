@@ -25,8 +25,9 @@ from mlcore.features import choose_backbones, extract
 from mlcore.features.pixels import decode_square
 from mlcore.files import sha256_of
 from mlcore.folds import grouped_folds, join_groups
+from mlcore.head import Head
 from mlcore.protocols import CHANGES, Protocol
-from mlcore.training import Head, fit_final
+from mlcore.training import fit_final
 
 CUTS = ("block_15_add", "block_12_add")
 """Layers above which all is fine-tuned: 1 or 4 of 16 blocks, and the last convolution."""

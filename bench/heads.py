@@ -22,8 +22,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from bench.features import NOWHERE, SHARED, WEIGHTS, contents_of, numbers, rows_of
 from mlcore.features import choose_backbones, extract
+from mlcore.head import Head
 from mlcore.protocols import Protocol
-from mlcore.training import Head, fit_final
+from mlcore.training import fit_final
 
 CLASSES = 10
 REACH = 0.09  # of class centres, in standard deviations of an item: two thirds can be told

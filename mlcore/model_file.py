@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlcore.backend import load_tensorflow
-from mlcore.training import Head
+from mlcore.head import Head
 
 
 def as_keras(head: Head) -> Any:

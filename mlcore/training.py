@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlcore.calibration import Calibration, fit_calibration, softmax
 from mlcore.folds import grouped_folds
+from mlcore.head import Head, standardised
 from mlcore.protocols import Division, Protocol, divide
 from mlcore.steps import (
-    ROWS_A_CALL,
     Cancelled,
     Material,
     Trainer,
@@ -26,8 +25,6 @@ INNER_PARTS = 6
 """One in so many training items is held out to decide when to stop."""
 PATIENT_STEPS = 400
 """Steps without a lower held-out loss that are enough; large sets take hundreds an epoch."""
-SMALLEST_SPREAD = 1e-6
-"""Standard deviation below which a feature counts as constant and is not enlarged."""
 
 
 @dataclass(frozen=True)
@@ -75,49 +72,6 @@ class CrossValidation:
     heads: tuple[tuple[float, int], ...]
     calibrations: tuple[Calibration, ...]
     confidence: np.ndarray
-
-
-@dataclass(frozen=True)
-class Head:
-    """A trained softmax layer over standardised features; needs no TensorFlow to predict."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-    centre: np.ndarray
-    spread: np.ndarray
-    epochs: int
-    calibration: Calibration = field(default_factory=Calibration)
-
-    def scores(self, features: np.ndarray) -> np.ndarray:
-        """Return what goes into the softmax, float32 (n_items, n_classes)."""
-        standard = (np.asarray(features, dtype=np.float32) - self.centre) / self.spread
-        return np.asarray(standard @ self.weights + self.bias)
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return class probabilities, float32 (n_items, n_classes); rows sum to 1."""
-        return self.calibration.probabilities(self.scores(features))
-
-    def save(self, path: Path) -> None:
-        """Write the head to one .npz file."""
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                weights=self.weights,
-                bias=self.bias,
-                centre=self.centre,
-                spread=self.spread,
-                epochs=self.epochs,
-                **asdict(self.calibration),
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> Head:
-        """Read a head that `save` wrote."""
-        with np.load(path, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in ("weights", "bias", "centre", "spread")}
-            known = [one.name for one in fields(Calibration) if one.name in held]
-            calibration = Calibration(**{name: float(held[name]) for name in known})
-            return cls(**arrays, epochs=int(held["epochs"]), calibration=calibration)
 
 
 def cross_validate(
@@ -297,7 +251,7 @@ def _fit(
     if copies is not None:
         features, labels = np.concatenate([features, copies]), np.tile(labels, 2)
     trainer = trainer_for(features.shape[1], n_classes)
-    standard, centre, spread = _standardised(features)
+    standard, centre, spread = standardised(features)
     weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
     epochs, calibration = protocol.epochs, Calibration()
     if held_out is not None:
@@ -326,19 +280,6 @@ def _fit(
             on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
     kernel, bias = trainer.weights()
     return Head(kernel, bias, centre, spread, epochs, calibration)
-
-
-def _standardised(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return features of mean 0 and deviation 1 with what was their centre and spread."""
-    centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    standard = features - centre
-    squares = np.zeros(features.shape[1])
-    for start in range(0, len(standard), ROWS_A_CALL):  # of all at once in float64: 4 times slower
-        squares += np.square(standard[start : start + ROWS_A_CALL], dtype=np.float64).sum(axis=0)
-    spread = np.sqrt(squares / len(standard)).astype(np.float32)
-    spread = np.where(spread < SMALLEST_SPREAD, np.float32(1), spread)
-    standard /= spread
-    return standard, centre, spread
 
 
 def _item_weights(labels: np.ndarray, *, n_classes: int, balanced: bool) -> np.ndarray:

@@ -27,7 +27,7 @@ from quality.services.material import read_material
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
-    from mlcore.training import Head
+    from mlcore.head import Head
 
 PACKAGE, TRYING = "package_model", "try_model"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)

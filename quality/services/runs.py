@@ -24,8 +24,9 @@ from quality.services.material import Material, check_material, read_material
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
+    from mlcore.head import Head
     from mlcore.protocols import Protocol
-    from mlcore.training import CrossValidation, Head
+    from mlcore.training import CrossValidation
 
 OPENED_ON_REQUEST = "asked for with --open-test"
 
@@ -152,7 +153,7 @@ def final_head(
     without: np.ndarray | None = None,
 ) -> "Head":
     """Return a head that learned all that a run may see; that of the run's version is kept."""
-    from mlcore.training import Head
+    from mlcore.head import Head
 
     path = arrays.run_folder(run) / "head.npz"
     is_own = without is None and learned.version == run.version

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mlcore.calibration import Calibration
+from mlcore.head import Head
 from mlcore.model_file import save_keras
-from mlcore.training import Head
 
 
 def test_a_keras_file_loads_and_predicts_what_the_head_predicts(tmp_path):

@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from mlcore.head import Head
 from mlcore.protocols import Protocol
-from mlcore.training import Cancelled, Head, cross_validate, fit_final
+from mlcore.training import Cancelled, cross_validate, fit_final
 
 QUICK = Protocol(epochs=20, learning_rate=0.01)
 
