@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, LabelClass, User
 from labeling.queries.people import reviewers_of
-from quality.models import Action, Bulk, Flag, Proposal, ProposalState
+from quality.models import Action, Bulk, Decision, Flag, Proposal, ProposalState
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,13 @@ def last_of_first(dataset: Dataset, user: User, kind: str) -> Proposal | None:
 
 
 def last_answer(dataset: Dataset, user: User) -> Proposal | None:
-    """Return what a person answered last as the second one."""
+    """Return what a person answered last as the second one and nobody has undone."""
     rows = Proposal.objects.filter(dataset=dataset, second=user)
-    rows = rows.filter(state__in=(ProposalState.AGREED, ProposalState.DISAGREED))
+    standing = Decision.objects.filter(proposal=OuterRef("pk"), undoes=None, undone_by=None)
+    rows = rows.filter(
+        Q(state=ProposalState.DISAGREED)
+        | Q(Exists(standing) | Q(bulk__is_undone=False), state=ProposalState.AGREED)
+    )
     return rows.select_related("flag", "bulk", "dataset").order_by("-answered_at", "-pk").first()
 
 

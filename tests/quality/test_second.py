@@ -252,6 +252,16 @@ def test_the_pages_lead_from_the_decision_to_its_second_reviewer_and_back(client
     assert (state_of(flag), label_of(flag)) == ("open", "cat")
 
 
+def test_z_after_z_takes_back_what_was_answered_before(client, dataset, flag, ann, bob):
+    other = make_flag(make_item(dataset, "b", "cat", split="test"))
+    for one in (flag, other):
+        second.agree(proposal=propose(one, ann), by=bob)
+    client.force_login(bob)
+    for states in (("decided", "open"), ("open", "open")):
+        client.post("/d/pets/second/undo/")
+        assert (state_of(flag), state_of(other)) == states
+
+
 def test_z_in_the_queue_takes_back_what_waits(client, flag, ann):
     propose(flag, ann)
     client.force_login(ann)
