@@ -293,7 +293,7 @@ def _take_back(
     ids = [before["item"] for before, _after in pairs]
     if decision.action == Action.TAG and "untagged" in decision.after[0]:
         word = decision.after[0]["untagged"]
-        insert_rows([ItemTag(item_id=pk, name=word) for pk in ids])
+        insert_rows([ItemTag(item_id=pk, name=word) for pk in ids], ignore_conflicts=True)
     elif decision.action == Action.TAG:
         word = decision.after[0]["tag"]
         ItemTag.objects.filter(item__in=ids, name=word).delete()

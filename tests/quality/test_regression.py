@@ -82,6 +82,7 @@ def test_pinning_and_unpinning_are_undone_like_any_decision(pets):
     chosen = selection.Selection(pets, [item.pk for item in pets.items.all()], by=None)
     away = selection.unpin(chosen)
     assert not pinned_items(pets).exists()
+    pin(pets, "1")  # by a colleague, before the undo
     selection.undo(away, by=None)
     assert pinned_items(pets).count() == 2
     selection.undo(decision, by=None)
