@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -91,7 +92,12 @@ def blind_score(dataset: Dataset, choice: Choice | None) -> BlindScore | None:
     told = list(
         answers.filter(answer=Answer.CLASS)
         .order_by("pk")
-        .values_list("item__key", "item__source_group", "item__label__name", "label__name")
+        .values_list(
+            "item__key",
+            "item__source_group",
+            "item__label__name",
+            Coalesce("label__merged_into__name", "label__name"),
+        )
     )
     if not told:
         return None

@@ -13,6 +13,7 @@ from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.rounds import close_round
 from quality.queries.blind import askable, blind_score, sizes
 from quality.services.blind import ask_blind
+from quality.services.merging import merge_classes
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_run_page import make_run, page_of
 from tests.quality.test_success import choose, rescore
@@ -67,6 +68,13 @@ def test_blind_answers_give_no_labels_and_are_measured_by_the_labels_of_now(pets
     assert found.accuracy.low < 2 / 3 < found.accuracy.high
     assert found.url.endswith("?keys=2")
     pets.items.filter(key="2").update(label=pets.classes.get(name="cat"))
+    assert blind_score(pets, None).accuracy.value == 1
+
+
+def test_answers_that_name_a_merged_class_are_right_where_the_label_is_what_it_became(pets, asked):
+    old, new = pets.classes.get(name="dog"), pets.classes.get(name="cat")
+    LabelClass.objects.create(dataset=pets, name="bird")
+    merge_classes(dataset=pets, old=old, new=new, text="", by=make_member(pets, Role.LEAD))
     assert blind_score(pets, None).accuracy.value == 1
 
 
