@@ -130,8 +130,9 @@ class Tuner:
     def restart(self, head: Head, *, rate: float) -> None:
         """Start from the trained network and the frozen head."""
         self.above.set_weights(self.first)
-        kernel = head.weights / head.spread[:, None]
-        self.dense.set_weights([kernel, head.bias - head.centre @ kernel])
+        ((weights, bias),) = head.layers
+        kernel = weights / head.spread[:, None]
+        self.dense.set_weights([kernel, bias - head.centre @ kernel])
         for variable, value in zip(self.adam.variables, self.fresh, strict=True):
             variable.assign(value)
         self.adam.learning_rate = rate

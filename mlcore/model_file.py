@@ -27,16 +27,22 @@ def as_keras(head: Head) -> Any:
     load_tensorflow()
     import keras
 
-    n_features, n_classes = head.weights.shape
+    *hidden, (kernel, bias) = head.layers
+    n_classes = len(bias)
+    inner = [
+        keras.layers.Dense(len(shift), activation="relu", name="hidden") for _, shift in hidden
+    ]
     dense = keras.layers.Dense(n_classes, activation="softmax", name="classes")
     variance = np.square(head.spread.astype(np.float64)).astype(np.float32)
     standardise = keras.layers.Normalization(mean=head.centre, variance=variance, name="standard")
     doubt = head.calibration.doubt
     calibrate = keras.layers.Rescaling(1 - doubt, offset=doubt / n_classes, name="calibrate")
-    vector = keras.Input((n_features,), name="vector")
-    model = keras.Sequential([vector, standardise, dense, calibrate])
+    vector = keras.Input((len(head.centre),), name="vector")
+    model = keras.Sequential([vector, standardise, *inner, dense, calibrate])
     warmth = np.float32(head.calibration.temperature)
-    dense.set_weights([head.weights / warmth, head.bias / warmth])
+    for layer, weights in zip(inner, hidden, strict=True):
+        layer.set_weights(weights)
+    dense.set_weights([kernel / warmth, bias / warmth])
     return model
 
 

@@ -51,6 +51,10 @@ class Protocol:
         How often the folds are dealt; an item's probabilities are the mean over all.
     augmentation : str
         Changes of which every learned item has a copy, joined by "+" (`mlcore.augment`).
+    hidden : int
+        Units of a hidden layer between features and classes; 0 is none.
+    dropout : float
+        Share of hidden units that each step of training leaves out.
     """
 
     backbone: str = ""
@@ -65,6 +69,8 @@ class Protocol:
     scheme: str = FOLDS
     shuffles: int = 1
     augmentation: str = ""
+    hidden: int = 0
+    dropout: float = 0.0
 
     @property
     def n_heads(self) -> int:

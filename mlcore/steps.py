@@ -1,4 +1,4 @@
-"""Take the steps of training one softmax layer, fast, repeatably and cancellably."""
+"""Take the steps of training a softmax head, fast, repeatably and cancellably."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlcore.backend import load_tensorflow
+from mlcore.head import Layers
 from mlcore.protocols import Protocol
 
 ROWS_A_CALL = 2048
@@ -52,24 +53,25 @@ def stride(n_items: int, *, batch: int) -> int:
 
 
 @lru_cache(maxsize=4)
-def trainer_for(n_features: int, n_classes: int) -> Trainer:
+def trainer_for(n_features: int, n_classes: int, hidden: int) -> Trainer:
     """Return the trainer for this shape, built once a process."""
-    return Trainer(n_features, n_classes)
+    return Trainer(n_features, n_classes, hidden)
 
 
 class Trainer:
-    """One Keras layer and its compiled step, reused by all folds: tracing costs 0.5 s."""
+    """One or two Keras layers and their compiled step, reused by all folds: tracing costs 0.5 s."""
 
-    def __init__(self, n_features: int, n_classes: int) -> None:
+    def __init__(self, n_features: int, n_classes: int, hidden: int) -> None:
         tf = load_tensorflow()
         import keras
 
-        self._layer = keras.layers.Dense(
-            n_classes, kernel_initializer="zeros", bias_initializer="zeros"
-        )
-        self._layer.build((None, n_features))
+        widths = [n_features, hidden, n_classes] if hidden else [n_features, n_classes]
+        self._layers = [keras.layers.Dense(width) for width in widths[1:]]
+        for layer, width in zip(self._layers, widths, strict=False):
+            layer.build((None, width))
+        self._variables = [one for layer in self._layers for one in layer.trainable_variables]
         self._adam = keras.optimizers.Adam()
-        self._adam.build(self._layer.trainable_variables)
+        self._adam.build(self._variables)
         self._fresh = [variable.numpy() for variable in self._adam.variables]
         self._tf = tf
         self._steps = tf.function(
@@ -82,11 +84,20 @@ class Trainer:
                 tf.TensorSpec((None,), tf.float32),
                 tf.TensorSpec((), tf.int32),
                 tf.TensorSpec((), tf.float32),
+                tf.TensorSpec((), tf.float32),
+                tf.TensorSpec((), tf.int32),
             ],
         ).get_concrete_function()
 
     def _several_steps(
-        self, features: Any, labels: Any, weights: Any, size: Any, penalty: Any
+        self,
+        features: Any,
+        labels: Any,
+        weights: Any,
+        size: Any,
+        penalty: Any,
+        dropout: Any,
+        seed: Any,
     ) -> Any:
         """Take one step per `size` rows in one call: a call costs more than a step."""
         tf = self._tf
@@ -94,7 +105,7 @@ class Trainer:
         def go_on(start: Any, loss: Any, right: Any) -> Any:
             batch = slice(start, start + size)
             parts = features[batch], labels[batch], weights[batch]
-            more_loss, more_right = self._one_step(*parts, penalty)
+            more_loss, more_right = self._one_step(*parts, penalty, dropout, (seed, start))
             return start + size, loss + more_loss, right + more_right
 
         _, loss, right = tf.while_loop(
@@ -104,25 +115,43 @@ class Trainer:
         )
         return loss, right
 
-    def _one_step(self, rows: Any, answers: Any, weights: Any, penalty: Any) -> Any:
+    def _one_step(
+        self, rows: Any, answers: Any, weights: Any, penalty: Any, dropout: Any, seed: Any
+    ) -> Any:
         tf = self._tf
-        kernel, bias = (variable.value for variable in self._layer.trainable_variables)
+        values = [variable.value for variable in self._variables]
         with tf.GradientTape() as tape:
-            # The layer's own product; turned, its gradient reads the rows in their order in
-            # memory and takes a third of the time (bench/heads.py).
-            scores = tf.matmul(rows, tf.transpose(kernel), transpose_b=True) + bias
+            scores = self._forward(rows, values, dropout, seed)
             surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(answers, scores)
             loss = tf.reduce_mean(surprise * weights)
-            total = loss + penalty / 2 * tf.reduce_sum(tf.square(kernel))
-        slopes = tape.gradient(total, [kernel, bias])
-        self._adam.apply(slopes, self._layer.trainable_variables)
+            squares = tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in values[::2]])
+            total = loss + penalty / 2 * squares
+        slopes = tape.gradient(total, values)
+        self._adam.apply(slopes, self._variables)
         right = tf.reduce_sum(tf.cast(tf.argmax(scores, axis=1) == answers, tf.float32))
         return loss, right
 
-    def restart(self) -> None:
-        """Forget everything: zero weights, fresh optimiser."""
-        for variable in self._layer.trainable_variables:
+    def _forward(self, rows: Any, values: list[Any], dropout: Any, seed: Any) -> Any:
+        tf = self._tf
+        *hidden, kernel, bias = values
+        if hidden:
+            rows = tf.nn.relu(self._product(rows, hidden[0]) + hidden[1])
+            is_kept = tf.random.stateless_uniform(tf.shape(rows), seed) >= dropout
+            rows = tf.where(is_kept, rows / (1 - dropout), 0)
+        return self._product(rows, kernel) + bias
+
+    def _product(self, rows: Any, kernel: Any) -> Any:
+        # A layer's own product; turned, its gradient reads the rows in their order in memory and
+        # takes a third of the time (bench/heads.py).
+        return self._tf.matmul(rows, self._tf.transpose(kernel), transpose_b=True)
+
+    def restart(self, rng: np.random.Generator) -> None:
+        """Forget everything: zero weights, of hidden units random ones, and fresh optimiser."""
+        for variable in self._variables:
             variable.assign(np.zeros(variable.shape, dtype=np.float32))
+        for layer in self._layers[:-1]:  # He et al. 2015, arXiv:1502.01852
+            drawn = rng.normal(0, np.sqrt(2 / layer.kernel.shape[0]), layer.kernel.shape)
+            layer.kernel.assign(drawn.astype(np.float32))
         for variable, value in zip(self._adam.variables, self._fresh, strict=True):
             variable.assign(value)
 
@@ -148,6 +177,8 @@ class Trainer:
         order = among[rng.permutation(n_items)[: steps * size]]
         most = min(len(order), max(ROWS_A_CALL // size, 1) * size)
         dealt = np.empty((most, n_features), np.float32)
+        dropout = constant(protocol.dropout, self._tf.float32)
+        has_hidden = len(self._layers) > 1
         loss = right = 0.0
         for start in range(0, len(order), most):
             if should_stop is not None and should_stop():
@@ -156,11 +187,12 @@ class Trainer:
             # Into one place in memory: fresh pages for all items would cost as much as the steps.
             rows = np.take(features, part, axis=0, out=dealt[: len(part)], mode="clip")
             arrays = (constant(array) for array in (rows, labels[part], weights[part]))
-            more_loss, more_right = self._steps(*arrays, constant(size), penalty)
+            seed = constant(int(rng.integers(2**31)) if has_hidden else 0)
+            more_loss, more_right = self._steps(*arrays, constant(size), penalty, dropout, seed)
             loss += float(more_loss)
             right += float(more_right)
         return loss / steps, right / (steps * size)
 
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel (n_features, n_classes) and bias (n_classes,) as they stand."""
-        return self._layer.kernel.numpy(), self._layer.bias.numpy()
+    def layers(self) -> Layers:
+        """Return the kernel and the bias of each layer as they stand."""
+        return tuple((layer.kernel.numpy(), layer.bias.numpy()) for layer in self._layers)

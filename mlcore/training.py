@@ -9,7 +9,7 @@ import numpy as np
 
 from mlcore.calibration import Calibration, fit_calibration, softmax
 from mlcore.folds import grouped_folds
-from mlcore.head import Head, standardised
+from mlcore.head import Head, scores_of, standardised
 from mlcore.protocols import Division, Protocol, divide
 from mlcore.steps import (
     Cancelled,
@@ -250,7 +250,7 @@ def _fit(
     held_out = _held_out(labels, groups, rng=rng)
     if copies is not None:
         features, labels = np.concatenate([features, copies]), np.tile(labels, 2)
-    trainer = trainer_for(features.shape[1], n_classes)
+    trainer = trainer_for(features.shape[1], n_classes, protocol.hidden)
     standard, centre, spread = standardised(features)
     weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
     epochs, calibration = protocol.epochs, Calibration()
@@ -267,7 +267,7 @@ def _fit(
             should_stop=should_stop,
         )
         on_epoch = None  # the curve that shows both losses is the one to look at
-    trainer.restart()
+    trainer.restart(rng)
     for epoch in range(epochs):
         loss, accuracy = trainer.pass_over(
             (standard, labels, weights),
@@ -278,8 +278,7 @@ def _fit(
         )
         if on_epoch is not None:
             on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
-    kernel, bias = trainer.weights()
-    return Head(kernel, bias, centre, spread, epochs, calibration)
+    return Head(trainer.layers(), centre, spread, epochs, calibration)
 
 
 def _item_weights(labels: np.ndarray, *, n_classes: int, balanced: bool) -> np.ndarray:
@@ -318,7 +317,7 @@ def _best_length(
     asked, answers, importance = features[unseen], labels[unseen], weights[unseen]
     steps = steps_an_epoch(len(kept), batch=protocol.batch)
     patience = min(protocol.patience, -(-PATIENT_STEPS // steps))
-    trainer.restart()
+    trainer.restart(rng)
     lowest, best, scores_then = np.inf, 1, np.empty(0)
     for epoch in range(protocol.epochs):
         loss, accuracy = trainer.pass_over(
@@ -328,8 +327,7 @@ def _best_length(
             rng=rng,
             should_stop=should_stop,
         )
-        kernel, bias = trainer.weights()
-        scores = asked @ kernel + bias
+        scores = scores_of(asked, trainer.layers())
         probabilities = softmax(scores)
         surprise = -np.log(probabilities[np.arange(len(answers)), answers] + 1e-12)
         val_loss = float((surprise * importance).sum() / importance.sum())
