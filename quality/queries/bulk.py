@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from labeling.models import Dataset, Split
 from mlcore.intervals import Interval, share_interval
-from quality.models import Action, Bulk, Decision, Flag, FlagItem
+from quality.models import Action, Bulk, Decision, Flag, FlagItem, ProposalState
 from quality.queries.flags import open_flags, settled_decisions
 
 SAMPLE = 20  # flags judged one by one before one decision is made for the others
@@ -54,8 +54,9 @@ def last_bulk(dataset: Dataset, kind: str) -> Bulk | None:
 
 
 def above(dataset: Dataset, kind: str, least_score: float) -> QuerySet[Flag]:
-    """Return the open flags from a score on."""
-    return open_flags(dataset, kind).filter(score__gte=least_score)
+    """Return the open flags from a score on, but for those that a lead has to settle."""
+    flags = open_flags(dataset, kind).filter(score__gte=least_score)
+    return flags.exclude(proposals__state=ProposalState.DISAGREED)
 
 
 def in_test(flags: QuerySet[Flag]) -> int:

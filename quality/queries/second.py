@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, LabelClass, User
 from labeling.queries.people import reviewers_of
-from quality.models import Action, Bulk, Decision, Flag, Proposal, ProposalState
+from quality.models import Action, Bulk, Decision, Flag, FlagState, Proposal, ProposalState
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def last_answer(dataset: Dataset, user: User) -> Proposal | None:
     rows = Proposal.objects.filter(dataset=dataset, second=user)
     standing = Decision.objects.filter(proposal=OuterRef("pk"), undoes=None, undone_by=None)
     rows = rows.filter(
-        Q(state=ProposalState.DISAGREED)
+        Q(Q(flag__state=FlagState.OPEN) | Q(bulk__isnull=False), state=ProposalState.DISAGREED)
         | Q(Exists(standing) | Q(bulk__is_undone=False), state=ProposalState.AGREED)
     )
     return rows.select_related("flag", "bulk", "dataset").order_by("-answered_at", "-pk").first()

@@ -17,7 +17,6 @@ from quality.queries import bulk as queries
 from quality.services import decisions
 
 KIND = "bulk"
-UNSETTLED = (ProposalState.WAITING, ProposalState.DISAGREED)
 
 
 class BulkRefusedError(Exception):
@@ -65,11 +64,15 @@ def draw_more(*, sample: Bulk, rng: random.Random) -> int:
 
 
 @transaction.atomic
-def drop_sample(*, sample: Bulk) -> None:
-    """Let it be; what was judged stays judged."""
+def drop_sample(*, sample: Bulk, leads: bool) -> None:
+    """Let it be; what was judged stays judged. What two disagree about only a lead drops."""
     waiting = Bulk.objects.select_for_update().filter(pk=sample.pk, action="")
-    if list(waiting) and sample.proposals.filter(state__in=UNSETTLED).exists():
+    if list(waiting) and sample.proposals.filter(state=ProposalState.WAITING).exists():
         raise BulkRefusedError(_("A decision about this sample waits; take that back first."))
+    disputed = sample.proposals.filter(state=ProposalState.DISAGREED)
+    if disputed.exists() and not leads:
+        raise BulkRefusedError(_("Two disagree about this sample: a lead settles it."))
+    disputed.update(state=ProposalState.SETTLED)
     waiting.delete()
 
 

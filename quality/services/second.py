@@ -214,7 +214,7 @@ def reconsider(*, proposal: Proposal, by: User) -> None:
     is_there = proposal.flag_id is None or open_again.update(state=FlagState.WAITING)
     again = {"state": ProposalState.WAITING, "second": None, "words": "", "answered_at": None}
     if not is_there or not mine.update(**again):
-        raise SecondRefusedError(_("A lead has settled this already."))
+        raise SecondRefusedError(_("A lead has settled this already, or no check doubts it now."))
 
 
 def undo_agreed(*, proposal: Proposal, by: User) -> None:

@@ -66,6 +66,7 @@ def _step(
     request: access.MemberRequest, dataset: Dataset, row: Kind, sent: dict[str, Any]
 ) -> Job | Proposal | None:
     step, rng = sent["step"], random.SystemRandom()
+    leads = dataset.viewer_role in access.LEADS
     if step == "draw":
         line = sent["least_score"] or 0.0
         services.draw_sample(
@@ -80,7 +81,7 @@ def _step(
         services.draw_more(sample=sample, rng=rng)
         return None
     if step == "drop":
-        services.drop_sample(sample=sample)
+        services.drop_sample(sample=sample, leads=leads)
         messages.info(request, _("The sample is dropped; what you judged stays decided."))
         return None
     return second.decide_many(
@@ -88,7 +89,7 @@ def _step(
         action=Action.KEEP if step == "keep" else row.bulk or Action.KEEP,
         test_confirmed=sent["test_confirmed"],
         by=request.user,
-        leads=dataset.viewer_role in access.LEADS,
+        leads=leads,
         rng=rng,
     )
 

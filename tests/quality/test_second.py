@@ -190,11 +190,11 @@ def judged_sample(dataset: Dataset, by: User) -> bulk.Bulk:
     return sample
 
 
-def decide_many(sample: bulk.Bulk, by: User, *, leads: bool = False):
+def decide_many(sample: bulk.Bulk, by: User, *, leads: bool = False, test_confirmed: bool = False):
     return second.decide_many(
         sample=sample,
         action=Action.RELABEL,
-        test_confirmed=False,
+        test_confirmed=test_confirmed,
         by=by,
         leads=leads,
         rng=random.Random(2),
@@ -211,7 +211,7 @@ def test_a_decision_about_many_waits_with_a_sample_and_is_carried_out_once_agree
     with pytest.raises(BulkRefusedError, match="already"):
         decide_many(sample, bob)
     with pytest.raises(BulkRefusedError, match="waits"):
-        bulk.drop_sample(sample=sample)
+        bulk.drop_sample(sample=sample, leads=True)
     assert Flag.objects.filter(state=FlagState.OPEN).count() == 4
     job = second.agree(proposal=made, by=bob).job
     done = jobs.carry_out(job.pk, bulk.carry_out)
@@ -229,6 +229,32 @@ def test_many_that_two_disagree_about_stay_open_until_a_lead_decides(dataset, an
         decide_many(sample, bob)
     assert isinstance(decide_many(sample, lea, leads=True), jobs.Job)
     assert Proposal.objects.get().state == ProposalState.SETTLED
+
+
+def test_a_lead_drops_a_sample_that_two_disagree_about_where_nothing_else_is_open(
+    client, dataset, ann, bob, lea
+):
+    sample = judged_sample(dataset, ann)
+    second.disagree(proposal=decide_many(sample, ann), by=bob)
+    Flag.objects.filter(state=FlagState.OPEN).update(state=FlagState.GONE)
+    with pytest.raises(BulkRefusedError, match="a lead settles it"):
+        bulk.drop_sample(sample=sample, leads=False)
+    client.force_login(lea)
+    address = reverse("quality:bulk", args=["pets", "label_error"])
+    assert "Drop the sample" in client.get(address).text
+    client.post(address, {"step": "drop"})
+    assert not bulk.Bulk.objects.exists()
+    assert queries.last_answer(dataset, bob) is None
+
+
+def test_a_decision_about_many_leaves_to_a_lead_what_two_disagree_about(dataset, ann, bob):
+    sample = judged_sample(dataset, ann)
+    disputed = Flag.objects.filter(state=FlagState.OPEN).first()
+    Item.objects.filter(flags=disputed).update(split="test")
+    second.disagree(proposal=propose(disputed, ann), by=bob)
+    job = second.agree(proposal=decide_many(sample, ann, test_confirmed=True), by=bob).job
+    assert jobs.carry_out(job.pk, bulk.carry_out).state == JobState.DONE
+    assert Flag.objects.get(state=FlagState.OPEN) == disputed
 
 
 def test_the_pages_lead_from_the_decision_to_its_second_reviewer_and_back(client, flag, ann, bob):
