@@ -5,11 +5,22 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from labeling.models import Annotation, Dataset, Example, GoldItem, LabelClass, Role, User
+from labeling.models import (
+    Annotation,
+    Dataset,
+    Example,
+    GoldItem,
+    Job,
+    LabelClass,
+    Role,
+    Upload,
+    User,
+)
 from labeling.queries.crowd import said_in
 from labeling.services import crowd, guidelines, jobs
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.datasets import choose_success
+from labeling.services.intake.recording import classes_by_name
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version, read_manifest
 from quality.models import Action, Decision, Flag, FlagState
@@ -18,6 +29,7 @@ from quality.services.merging import merge_classes
 from quality.services.selection import NothingToChangeError, TestItemsError
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_decisions import make_flag
+from tests.quality.test_run_page import make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -169,6 +181,29 @@ def test_a_class_merged_twice_counts_for_the_last_one_until_that_is_undone(datas
     assert dataset.classes.get(name="kitten").meant == dog
     selection.undo(again, by=lea)
     assert dataset.classes.get(name="kitten").meant == cat
+
+
+def test_an_import_that_names_the_merged_class_means_the_other(dataset, lea):
+    upload = Upload.objects.create(dataset=dataset, name="more", path="")
+    made = merge(dataset, lea)
+    cat = dataset.classes.get(name="cat")
+    assert classes_by_name(upload, ["kitten", "Kitten"]) == {"kitten": cat, "Kitten": cat}
+    selection.undo(made, by=lea)
+    assert classes_by_name(upload, ["kitten"])["kitten"].name == "kitten"
+
+
+def test_runs_are_measured_again_where_success_named_the_class(client):
+    pets = make_dataset("pets", classes=("cat", "dog", "bird"))
+    for number, label in enumerate(("cat", "dog")):
+        make_item(pets, f"{number}", label)
+    make_run(pets, "cd")
+    client.force_login(make_member(pets, Role.LEAD))
+    ids = {row.name: row.pk for row in pets.classes.all()}
+    choose_success(dataset=pets, chosen={"metric": "accuracy", "shares": {ids["dog"]: 1.0}})
+    for old, new, is_measured in (("cat", "bird", False), ("dog", "bird", True)):
+        sent = {"old": ids[old], "new": ids[new], "text": ""}
+        assert client.post("/d/pets/settings/merge/", sent).status_code == 302
+        assert Job.objects.filter(kind="score").exists() == is_measured
 
 
 def test_test_items_change_only_when_that_was_confirmed_and_no_reviewer_is_passed_over(

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
 from labeling.models import (
@@ -44,18 +45,20 @@ class Ledger:
 
 def classes_by_name(upload: Upload, names: Sequence[str]) -> dict[str, LabelClass]:
     """Return the class that each name means: the same name, else the only one that differs
-    in case alone."""
-    exact = {c.name: c for c in upload.dataset.classes.filter(retired_at__isnull=True)}
-    folded: dict[str, list[LabelClass]] = {}
-    for label in exact.values():
-        folded.setdefault(label.name.casefold(), []).append(label)
+    in case alone. A merged class means what it became."""
+    in_use = Q(retired_at=None) | Q(merged_into__isnull=False, merged_into__retired_at=None)
+    rows = upload.dataset.classes.filter(in_use).select_related("merged_into")
+    exact = {row.name: row.meant for row in rows}
+    folded: dict[str, set[LabelClass]] = {}
+    for name, label in exact.items():
+        folded.setdefault(name.casefold(), set()).add(label)
     meant = {}
     for name in names:
-        alike = folded.get(name.strip().casefold(), [])
+        alike = folded.get(name.strip().casefold(), set())
         if name in exact:
             meant[name] = exact[name]
         elif len(alike) == 1:
-            meant[name] = alike[0]
+            (meant[name],) = alike
     return meant
 
 
