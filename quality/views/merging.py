@@ -13,6 +13,7 @@ from quality.forms import MergeForm
 from quality.queries import merging as queries
 from quality.services import merging as services
 from quality.services import selection
+from quality.views.success import measure_again
 
 
 @login_required
@@ -33,6 +34,8 @@ def merge(request: access.MemberRequest, slug: str) -> HttpResponse:
             names = {"old": made.before[0]["label"], "new": made.after[0]["label"]}
             told = _("“%(old)s” is part of “%(new)s” now: %(n)s items. Train and check again.")
             messages.success(request, told % {**names, "n": len(made.after)})
+            if "success" in made.after[0]["merge"]:
+                measure_again(request, dataset)
             return redirect("quality:merge_classes", slug)
     context = _context(dataset, form) | {"refusal": refusal, "in_test": in_test}
     is_refused = bool(refusal or in_test or form.errors)
@@ -66,4 +69,6 @@ def undo(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         if undone.left:
             words += " " + _("%(n)s were changed since and stay as they are.") % {"n": undone.left}
         messages.success(request, words)
+        if "success" in decision.after[0]["merge"]:
+            measure_again(request, dataset)
     return redirect("quality:merge_classes", slug)

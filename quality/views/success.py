@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from labeling import access, tasks
 from labeling.forms.success import SuccessForm
+from labeling.models import Dataset
 from labeling.services import datasets, jobs
 
 
@@ -21,11 +22,17 @@ def success(request: access.MemberRequest, slug: str) -> HttpResponse:
         return render(request, "quality/success.html", context, status=422 if form.errors else 200)
     datasets.choose_success(dataset=dataset, chosen=form.chosen())
     messages.success(request, _("Saved."))
-    if dataset.runs.exists():
-        try:
-            tasks.send(jobs.open_job(kind="score", dataset=dataset, by=request.user))
-        except jobs.JobOpenError:
-            pass  # it reads the choice again before it ends
-        except jobs.Refused as refusal:
-            messages.warning(request, str(refusal))
+    measure_again(request, dataset)
     return redirect("labeling:settings", slug)
+
+
+def measure_again(request: access.MemberRequest, dataset: Dataset) -> None:
+    """Let a job measure the runs that exist by what success means now."""
+    if not dataset.runs.exists():
+        return
+    try:
+        tasks.send(jobs.open_job(kind="score", dataset=dataset, by=request.user))
+    except jobs.JobOpenError:
+        pass  # it reads the choice again before it ends
+    except jobs.Refused as refusal:
+        messages.warning(request, str(refusal))
