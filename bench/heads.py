@@ -119,7 +119,7 @@ def cifar10() -> dict[str, Learned]:
             vectors[: len(rows)], numbers([row[column] for row in rows]),
             vectors[len(rows) :], answers,
         )
-        for column in ("truth", "aggregated", "worst")
+        for column in ("truth", "aggregated", "annotator1", "worst")
     }  # fmt: skip
 
 

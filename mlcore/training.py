@@ -61,8 +61,8 @@ class CrossValidation:
     `probabilities` is float32 (n_items, n_classes), the mean over shuffles, NaN where not asked;
     `folds` int64 (n_items,) of the first shuffle, -1 where not asked. `divisions` are those of
     the first shuffle. `heads` tells each head's share of right answers and how many it gave,
-    `calibrations` what was fitted on its inner held-out items;
-    `confidence` how sure an item's first head was before it was calibrated, NaN where not asked.
+    `calibrations` what was fitted on its inner held-out items; `uncalibrated` are the
+    probabilities before that was applied.
     """
 
     probabilities: np.ndarray
@@ -71,7 +71,7 @@ class CrossValidation:
     divisions: tuple[Division, ...]
     heads: tuple[tuple[float, int], ...]
     calibrations: tuple[Calibration, ...]
-    confidence: np.ndarray
+    uncalibrated: np.ndarray
 
 
 def cross_validate(
@@ -122,9 +122,9 @@ def cross_validate(
     shuffles = divide(labels, np.asarray(groups), protocol=protocol, times=times)
     heads = [division for divisions in shuffles for division in divisions]
     sums = np.zeros((len(labels), n_classes), dtype=np.float32)
+    sums_before = np.zeros_like(sums)
     asked = np.zeros(len(labels), dtype=np.float32)
     curves: list[EpochReport] = []
-    confidence = np.full(len(labels), np.nan, dtype=np.float32)
     told: list[tuple[float, int]] = []
     calibrations: list[Calibration] = []
 
@@ -148,9 +148,8 @@ def cross_validate(
         )
         scores = head.scores(features[unseen])
         found = head.calibration.probabilities(scores)
-        sure = softmax(scores).max(axis=1)
-        confidence[unseen] = np.where(asked[unseen] == 0, sure, confidence[unseen])
         sums[unseen] += found
+        sums_before[unseen] += softmax(scores)
         asked[unseen] += 1
         accuracy = float((found.argmax(axis=1) == labels[unseen]).mean())
         told.append((accuracy, len(unseen)))
@@ -161,7 +160,7 @@ def cross_validate(
     for fold, division in enumerate(shuffles[0]):
         folds[division.unseen] = fold
     with np.errstate(invalid="ignore"):  # 0 / 0 where nobody was asked: NaN
-        means = sums / asked[:, None]
+        means, means_before = sums / asked[:, None], sums_before / asked[:, None]
     return CrossValidation(
         probabilities=means,
         folds=folds,
@@ -169,7 +168,7 @@ def cross_validate(
         divisions=tuple(shuffles[0]),
         heads=tuple(told),
         calibrations=tuple(calibrations),
-        confidence=confidence,
+        uncalibrated=means_before,
     )
 
 

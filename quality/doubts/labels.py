@@ -70,10 +70,15 @@ def most_candidates(n_items: int) -> int:
 
 
 def _filled(survey: Survey, labels: np.ndarray) -> np.ndarray | None:
-    """Return probabilities, even ones where the run says nothing: there neighbours decide."""
-    if survey.probabilities is None:
+    """Return probabilities, even ones where the run says nothing: there neighbours decide.
+
+    Before calibrating, where they were kept: that takes some labels as wrong, which the search
+    for label errors does itself, and counted twice it marks fewer and less surely.
+    """
+    told = survey.probabilities if survey.uncalibrated is None else survey.uncalibrated
+    if told is None:
         return None
-    filled = survey.probabilities.copy()
+    filled = told.copy()
     known = np.nansum(filled, axis=0) > 0
     is_new_class = (labels >= 0) & ~known[np.maximum(labels, 0)]
     filled[np.isnan(filled).any(axis=1) | is_new_class] = 1.0 / len(survey.classes)

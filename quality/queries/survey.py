@@ -43,6 +43,7 @@ class Survey:
     metadata: list[dict[str, Any]] = field(default_factory=list)
     run: Run | None = None
     probabilities: np.ndarray | None = None
+    uncalibrated: np.ndarray | None = None
     graph: NeighbourGraph | None = None
     thumbnails: np.ndarray | None = None
     texts: list[str] | None = None
@@ -166,26 +167,40 @@ def newest_run(dataset: Dataset) -> Run | None:
     return done.select_related("version").order_by("-number").first()
 
 
-def run_probabilities(survey: Survey, run: Run) -> np.ndarray | None:
+def run_probabilities(survey: Survey, run: Run) -> dict[str, np.ndarray]:
     """Return a run's out-of-sample probabilities in the survey's rows and classes.
 
-    Rows are NaN where the run says nothing: new items, other bytes, items without a label
-    then, and all test items. Classes that the run did not know have probability 0.
+    Under the names of the survey's fields; older runs kept none from before calibrating. Rows
+    are NaN where the run says nothing: new items, other bytes, items without a label then, and
+    all test items. Classes that the run did not know have probability 0.
     """
-    known = arrays.run_array(run, "probabilities")
     columns = {name: place for place, name in enumerate(survey.classes)}
-    if known is None or any(name not in columns for name in run.classes):
-        return None
+    kept = {name: arrays.run_array(run, name) for name in ("probabilities", "uncalibrated")}
+    if any(name not in columns for name in run.classes):
+        return {}
     places = {
         (line["key"], line["sha256"]): row for row, line in enumerate(read_manifest(run.version))
     }
-    found = np.full((len(survey), len(survey.classes)), np.nan)
     wanted = [columns[name] for name in run.classes]
     pairs = zip(survey.keys, survey.hashes, strict=True)
     sources = np.array([places.get(pair, -1) for pair in pairs], dtype=np.int64)
-    there = (sources >= 0) & ~survey.is_test
-    values = np.asarray(known)[sources[there]]
-    filled = np.zeros((len(values), len(survey.classes)))
-    filled[:, wanted] = values
-    found[there] = np.where(np.isnan(values).any(axis=1, keepdims=True), np.nan, filled)
+    sources[survey.is_test] = -1
+    shape = (len(survey), len(survey.classes))
+    return {
+        name: _placed(values, sources=sources, columns=wanted, shape=shape)
+        for name, values in kept.items()
+        if values is not None
+    }
+
+
+def _placed(
+    values: np.ndarray, *, sources: np.ndarray, columns: list[int], shape: tuple[int, int]
+) -> np.ndarray:
+    """Return a run's rows where `sources` says, its classes in `columns`; NaN where it is -1."""
+    found = np.full(shape, np.nan)
+    there = sources >= 0
+    taken = np.asarray(values)[sources[there]]
+    filled = np.zeros((len(taken), shape[1]))
+    filled[:, columns] = taken
+    found[there] = np.where(np.isnan(taken).any(axis=1, keepdims=True), np.nan, filled)
     return found

@@ -77,7 +77,8 @@ def _calibration(
     told = {"after": _as_json(now.error), "n": now.n.tolist()}
     told |= {"confidence": now.confidence.tolist(), "right": now.right.tolist()}
     if len(found.heads) == len(found.divisions):
-        told["before"] = _as_json(reliability(found.confidence[asked], right, groups).error)
+        before = found.uncalibrated[asked].max(axis=1)
+        told["before"] = _as_json(reliability(before, right, groups).error)
     return told
 
 

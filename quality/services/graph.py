@@ -40,8 +40,14 @@ def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
             "Run %(number)s found no signal, so its probabilities doubt no label: neighbours alone "
             "were asked."
         ) % {"number": run.number}
-    told = run_probabilities(survey, run) if run and run.has_signal else None
-    return replace(survey, run=run, probabilities=told, missing=missing)
+    told = run_probabilities(survey, run) if run and run.has_signal else {}
+    return replace(
+        survey,
+        run=run,
+        probabilities=told.get("probabilities"),
+        uncalibrated=told.get("uncalibrated"),
+        missing=missing,
+    )
 
 
 def compared(work: Work, survey: Survey, *, backbone: "Backbone") -> Survey:

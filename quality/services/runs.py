@@ -312,7 +312,8 @@ def _train(
     baselines = figures.baselines_of(
         found, features=features[is_readable], labels=material.labels[seen], n_classes=n_classes
     )
-    whole = {"probabilities": found.probabilities, "folds": found.folds}
+    whole = {"probabilities": found.probabilities, "uncalibrated": found.uncalibrated}
+    whole |= {"folds": found.folds}
     whole |= {name: baselines[title] for title, name in scoring.BASELINES.items()}
     arrays.save_run(run, _spread(whole, seen=seen, n_lines=len(material.keys)))
     work.check()

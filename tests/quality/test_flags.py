@@ -127,6 +127,19 @@ def test_planted_wrong_labels_are_found_by_neighbours_alone_before_any_run():
     assert (best.given, best.suggested, best.is_likely) == ("cat", "dog", True)
 
 
+def test_labels_are_doubted_before_calibrating_and_the_reason_tells_what_pages_show():
+    dataset = make_dataset()
+    for number in range(60):
+        make_item(dataset, f"{number:02}.png", "dog" if number % 2 else "cat")
+    survey = survey_of(dataset)
+    sure = np.eye(2)[survey.labels] * 0.98 + 0.01
+    survey.labels[7] = survey.classes.index("cat")
+    survey = replace(survey, uncalibrated=sure, probabilities=0.1 * sure + 0.45)
+    (found,) = KINDS["label_error"].find(survey)
+    assert (survey.keys[found.rows[0]], found.is_likely) == ("07.png", True)
+    assert "gives “cat” .45 and “dog” .55" in found.reason
+
+
 def test_a_doubt_says_where_model_and_neighbours_name_different_classes():
     """Two photos given "cup": all near them are forks; the model says plate of the first."""
     dataset = make_dataset(classes=("cup", "fork", "plate"))

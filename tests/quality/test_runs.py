@@ -128,7 +128,10 @@ def test_a_run_by_time_learns_nothing_later_and_the_next_one_is_by_time_too():
     folds = arrays.run_array(run, "folds")
     assert (run.protocol["scheme"], run.metrics["asked"], run.metrics["n"]) == ("time", 40, 48)
     assert np.array_equal(folds, np.arange(48) // 8 - 1)
-    assert np.array_equal(np.isnan(arrays.run_array(run, "probabilities")[:, 0]), folds < 0)
+    for name in ("probabilities", "uncalibrated"):
+        told = arrays.run_array(run, name)
+        assert np.array_equal(np.isnan(told[:, 0]), folds < 0)
+        assert told[folds >= 0].sum(axis=1) == pytest.approx(1, abs=1e-4)
     assert sum(map(sum, run.metrics["confusion"])) == 40
     words = run_page(run)["facts"]["protocol"]
     assert "By time, in 5 steps" in words

@@ -93,6 +93,7 @@ def test_a_run_that_learned_is_asked_about_labels_and_says_nothing_of_signals(cl
     work = jobs.Work(jobs.claim(jobs.open_job(kind="detect", dataset=dataset).pk))
     survey = complete(work, survey_of(dataset), run=newest_run(dataset))
     assert survey.probabilities is not None
+    assert survey.uncalibrated is not None
 
 
 def test_a_model_that_tells_rare_classes_apart_has_a_signal_though_less_is_right():
