@@ -60,8 +60,12 @@ class BlindScore:
 
 
 def askable(dataset: Dataset) -> QuerySet[Item]:
-    """Labelled items that are no test items: those stay sealed."""
+    """Labelled items that are no test items, which stay sealed, and whose class nobody was shown.
+
+    That of examples stands in the guideline, that of check items was told to who answered.
+    """
     there = Item.objects.filter(dataset=dataset, excluded="", label__isnull=False)
+    there = there.filter(gold=None, examples=None)
     return there.exclude(split=Split.TEST)
 
 

@@ -7,9 +7,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import LabelChange, LabelClass, Role, Round, Split, Suggesting
+from labeling.models import GoldItem, LabelChange, LabelClass, Role, Round, Split, Suggesting
 from labeling.queries.success import choice_of
 from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.guidelines import use_as_example
 from labeling.services.rounds import close_round
 from quality.queries.blind import askable, blind_score, sizes
 from quality.services.blind import ask_blind
@@ -48,9 +49,12 @@ def answer(asking, key, said, *, user):
     )  # fmt: skip
 
 
-def test_a_sample_is_drawn_by_lot_from_labelled_items_that_are_no_test_items(pets):
+def test_a_sample_is_drawn_by_lot_from_labelled_items_whose_class_nobody_was_shown(pets):
     make_item(pets, "sealed", "cat", split=Split.TEST)
     make_item(pets, "bare")
+    cat = pets.classes.get(name="cat")
+    use_as_example(item=make_item(pets, "shown", "cat"), label=cat, is_right=True)
+    GoldItem.objects.create(item=make_item(pets, "told", "cat"), label=cat)
     assert askable(pets).count() == 4
     made = [ask_blind(dataset=pets, size=2, people=[], by=None, chance=random.Random(seed))
             for seed in range(20)]  # fmt: skip
