@@ -173,8 +173,10 @@ def flag_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
     A source in two splits is one row per item, beside the first item of another split; what is
     about a class or a column is one row per item alone: all their pairs would be thousands.
+    Items drawn at random are no doubts: what was said of them stands among the decisions.
     """
-    flags = Flag.objects.filter(dataset=dataset).order_by("kind", "-score", "pk")
+    flags = Flag.objects.filter(dataset=dataset).exclude(kind=UNFLAGGED)
+    flags = flags.order_by("kind", "-score", "pk")
     flags = flags.prefetch_related(Prefetch("flag_items", _with_items()))
     for flag in flags.iterator(chunk_size=FLAGS_A_READ):
         state = "candidate" if flag.state == FlagState.OPEN and not flag.is_likely else flag.state

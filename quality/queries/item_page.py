@@ -23,7 +23,7 @@ from labeling.models import (
 from labeling.services.tombstones import KEY_START
 from labeling.services.versions import read_manifest
 from quality import arrays
-from quality.models import Flag, FlagState, Run
+from quality.models import UNFLAGGED, Flag, FlagState, Run
 from quality.queries.facts import FACTS
 from quality.queries.neighbours import nearest_items
 from quality.queries.tiles import SMALL_ORIGINAL, media_url
@@ -77,9 +77,8 @@ def _flags(item: Item) -> list[Flag]:
     is_closed = Case(
         When(state=FlagState.OPEN, then=Value(0)), default=Value(1), output_field=IntegerField()
     )
-    return list(
-        Flag.objects.filter(items=item).order_by(is_closed, "-score", "-pk")[:HISTORY_SHOWN]
-    )
+    doubts = Flag.objects.filter(items=item).exclude(kind=UNFLAGGED)
+    return list(doubts.order_by(is_closed, "-score", "-pk")[:HISTORY_SHOWN])
 
 
 def _copies(item: Item, flags: list[Flag]) -> list[Item]:

@@ -115,6 +115,10 @@ def test_drawn_items_are_no_doubts_on_any_other_page(dataset, ann, client):
     client.force_login(ann)
     for name in ("review", "checks", "browse"):
         assert "Drawn at random" not in client.get(reverse(f"quality:{name}", args=["pets"])).text
+    item = Item.objects.get(flags__kind=UNFLAGGED)
+    page = client.get(reverse("quality:item", args=["pets", item.pk])).text
+    assert "No check and nobody doubted it." in page
+    assert UNFLAGGED not in {row["kind"] for row in counting.flag_rows(dataset)}
 
 
 def test_the_queue_shows_it_with_a_mark_takes_the_answer_and_undoes_it(dataset, ann, client):
