@@ -104,7 +104,7 @@ def open_decision(
 @transaction.atomic
 def open_undo(*, bulk: Bulk, by: User) -> Job:
     """Open the job that takes all of it back; the caller sends it."""
-    done = Bulk.objects.filter(pk=bulk.pk, is_undone=False).exclude(action="")
+    done = Bulk.objects.filter(pk=bulk.pk).exclude(action="").exclude(result__has_key="undone")
     if not done.update(is_undone=True):
         raise BulkRefusedError(_("This decision was undone already."))
     options = {"bulk": bulk.pk, "undo": True}

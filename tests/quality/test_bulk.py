@@ -81,6 +81,19 @@ def test_after_the_sample_one_decision_settles_the_others_and_one_undo_brings_th
         bulk.open_undo(bulk=done, by=sample.by)
 
 
+def test_taking_back_that_was_cancelled_is_asked_for_again(client, dataset):
+    sample = draw(dataset)
+    judge(sample)
+    done = decide(sample)
+    jobs.cancel_job(job=bulk.open_undo(bulk=done, by=sample.by))
+    client.force_login(sample.by)
+    address = reverse("quality:bulk", args=[dataset.slug, "label_error"])
+    assert "Undo all of it" in client.get(address).text
+    job = bulk.open_undo(bulk=done, by=sample.by)
+    assert carried_out(done, job.pk).result["undone"] == 10
+    assert "Undo all of it" not in client.get(address).text
+
+
 def test_the_sample_says_what_share_was_decided_as_proposed(dataset):
     sample = draw(dataset)
     judge(sample, kept=5)
