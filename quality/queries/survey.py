@@ -172,7 +172,8 @@ def run_probabilities(survey: Survey, run: Run) -> dict[str, np.ndarray]:
 
     Under the names of the survey's fields; older runs kept none from before calibrating. Rows
     are NaN where the run says nothing: new items, other bytes, items without a label then, and
-    all test items. Classes that the run did not know have probability 0.
+    all test items. Classes that the run did not know have probability 0; those that were merged
+    since give theirs to what they became.
     """
     columns = {name: place for place, name in enumerate(survey.classes)}
     kept = {name: arrays.run_array(run, name) for name in ("probabilities", "uncalibrated")}
@@ -186,8 +187,10 @@ def run_probabilities(survey: Survey, run: Run) -> dict[str, np.ndarray]:
     sources = np.array([places.get(pair, -1) for pair in pairs], dtype=np.int64)
     sources[survey.is_test] = -1
     shape = (len(survey), len(survey.classes))
+    merged = survey.dataset.classes.filter(merged_into__isnull=False)
+    became = [(columns[o], columns[n]) for o, n in merged.values_list("name", "merged_into__name")]
     return {
-        name: _placed(values, sources=sources, columns=wanted, shape=shape)
+        name: _moved(_placed(values, sources=sources, columns=wanted, shape=shape), became)
         for name, values in kept.items()
         if values is not None
     }
@@ -203,4 +206,11 @@ def _placed(
     filled = np.zeros((len(taken), shape[1]))
     filled[:, columns] = taken
     found[there] = np.where(np.isnan(taken).any(axis=1, keepdims=True), np.nan, filled)
+    return found
+
+
+def _moved(found: np.ndarray, became: list[tuple[int, int]]) -> np.ndarray:
+    for old, new in became:
+        found[:, new] += found[:, old]
+        found[:, old] *= 0  # NaN stays
     return found

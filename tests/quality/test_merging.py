@@ -2,6 +2,7 @@
 
 import uuid
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
@@ -24,6 +25,7 @@ from labeling.services.intake.recording import classes_by_name
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version, read_manifest
 from quality.models import Action, Decision, Flag, FlagState
+from quality.queries.survey import run_probabilities, survey_of
 from quality.services import selection
 from quality.services.merging import merge_classes
 from quality.services.selection import NothingToChangeError, TestItemsError
@@ -204,6 +206,17 @@ def test_runs_are_measured_again_where_success_named_the_class(client):
         sent = {"old": ids[old], "new": ids[new], "text": ""}
         assert client.post("/d/pets/settings/merge/", sent).status_code == 302
         assert Job.objects.filter(kind="score").exists() == is_measured
+
+
+def test_checks_read_what_an_earlier_run_said_of_the_class_as_the_other():
+    pets = make_dataset("pets", classes=("cat", "dog", "bird"))
+    for number, label in enumerate(("cat", "dog")):
+        make_item(pets, f"{number}", label)
+    run = make_run(pets, "cd")
+    dog, bird = pets.classes.get(name="dog"), pets.classes.get(name="bird")
+    merge_classes(dataset=pets, old=dog, new=bird, text="", by=make_member(pets, Role.LEAD))
+    found = run_probabilities(survey_of(pets), run)["probabilities"]
+    assert found == pytest.approx(np.array([[0.9, 0, 0.1], [0.1, 0, 0.9]]))
 
 
 def test_test_items_change_only_when_that_was_confirmed_and_no_reviewer_is_passed_over(
