@@ -15,6 +15,8 @@ FLIP, CROP, SHIFT, BRIGHTNESS = "flip", "crop", "shift", "brightness"
 PITCH, STRETCH, NOISE = "pitch", "time", "noise"
 CHANGES = {"image": (FLIP, CROP, SHIFT, BRIGHTNESS), "audio": (PITCH, STRETCH, NOISE), "text": ()}
 """What `mlcore.augment` can do to each kind of media, in the order in which it is done."""
+SEARCHES = (0, 30)
+"""Seconds that a search over heads may be given; 0 is none."""
 FEW_ITEMS = 500
 """Items below which folds are dealt anew several times: one draw is then partly luck."""
 SHUFFLES = 3
@@ -55,6 +57,8 @@ class Protocol:
         Units of a hidden layer between features and classes; 0 is none.
     dropout : float
         Share of hidden units that each step of training leaves out.
+    search : int
+        CPU-seconds in which l2, hidden and dropout were searched (`mlcore.search`); 0 is not.
     """
 
     backbone: str = ""
@@ -71,6 +75,7 @@ class Protocol:
     augmentation: str = ""
     hidden: int = 0
     dropout: float = 0.0
+    search: int = 0
 
     @property
     def n_heads(self) -> int:

@@ -14,7 +14,7 @@ from labeling.forms.ids import MOST_ID, ids_of
 from labeling.models import Answer, Dataset, Media, RoundKind, Split, User
 from labeling.models.datasets import LabelClass
 from labeling.queries import rounds
-from mlcore.protocols import CHANGES, FOLDS, HOLD_OUT, TIME
+from mlcore.protocols import CHANGES, FOLDS, HOLD_OUT, SEARCHES, TIME
 from quality.detectors import KINDS
 from quality.models import Action
 from quality.queries.browse import MOST_AT_ONCE
@@ -122,6 +122,11 @@ class TrialForm(forms.Form):
         return file.name or "", file
 
 
+def _seconds_words(seconds: int) -> str:
+    words = gettext_lazy("about %(n)s s") if seconds else gettext_lazy("off")
+    return words % {"n": seconds}
+
+
 class TrainForm(forms.Form):
     """How the next training is judged; what is not sent stays as it was."""
 
@@ -138,6 +143,14 @@ class TrainForm(forms.Form):
         widget=forms.Select({"class": "form-select form-select-sm"}),
     )
 
+    search = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=None,
+        label=gettext_lazy("Search over heads"),
+        choices=[(n, _seconds_words(n)) for n in SEARCHES],
+        widget=forms.Select({"class": "form-select form-select-sm"}),
+    )
     augment = forms.BooleanField(required=False)  # tells that changes were offered: none is none
     changes = forms.MultipleChoiceField(required=False)
 
@@ -151,11 +164,14 @@ class TrainForm(forms.Form):
         assert isinstance(scheme, forms.ChoiceField)
         scheme.choices = [choice for choice in self.SCHEMES if dated or choice[0] != TIME]
 
-    def asked(self) -> dict[str, str]:
+    def asked(self) -> dict[str, Any]:
         """Return the options of the job."""
-        sent, asked = self.cleaned_data, {}
+        sent = self.cleaned_data
+        asked: dict[str, Any] = {}
         if sent["scheme"]:
             asked["scheme"] = "" if sent["scheme"] == "auto" else sent["scheme"]
+        if sent["search"] is not None:
+            asked["search"] = sent["search"]
         if sent["augment"]:
             asked["augmentation"] = "+".join(one for one in self.offered if one in sent["changes"])
         return asked

@@ -27,9 +27,20 @@ def augmentation_of(dataset: Dataset, options: dict[str, Any]) -> str:
     """Return the changes that a training was asked for, else those of the newest one."""
     if "augmentation" in options:
         return str(options["augmentation"])
+    return str(_newest_protocol(dataset).get("augmentation", ""))
+
+
+def search_of(dataset: Dataset, options: dict[str, Any]) -> int:
+    """Return the seconds of search that a training was asked for, else those of the newest one."""
+    if "search" in options:
+        return int(options["search"])
+    return int(_newest_protocol(dataset).get("search", 0))
+
+
+def _newest_protocol(dataset: Dataset) -> dict[str, Any]:
     done = dataset.runs.filter(finished_at__isnull=False, is_imported=False)
     newest = done.order_by("-number").first()
-    return str(newest.protocol.get("augmentation", "")) if newest else ""
+    return newest.protocol if newest else {}
 
 
 def can_go_by_time(dataset: Dataset) -> bool:
@@ -44,12 +55,21 @@ def validation_uses(run: Run) -> str:
     done = run.dataset.runs.filter(
         finished_at__isnull=False, is_imported=False, number__lte=run.number
     )
-    runs = list(done.values_list("metrics__backbone__chosen_from", flat=True))
-    tried = sum(len(chosen or {}) for chosen in runs)
-    return _(
+    runs = list(done.values_list("metrics__backbone__chosen_from", "metrics__search__heads"))
+    tried = sum(len(chosen or {}) for chosen, _heads in runs)
+    heads = sum(len(heads or []) for _chosen, heads in runs)
+    counted = {"n": len(runs) + tried + heads, "runs": len(runs), "tried": tried, "heads": heads}
+    words = _(
         "Figures out of sample served to choose so far: %(n)s (runs: %(runs)s, trials of vectors: "
         "%(tried)s). Each time makes them look a little better than use will be."
-    ) % {"n": len(runs) + tried, "runs": len(runs), "tried": tried}
+    )
+    if heads:
+        words = _(
+            "Figures out of sample served to choose so far: %(n)s (runs: %(runs)s, trials of "
+            "vectors: %(tried)s, trials of heads: %(heads)s). Each time makes them look a little "
+            "better than use will be."
+        )
+    return words % counted
 
 
 def protocol_words(run: Run, metrics: dict[str, Any]) -> str:

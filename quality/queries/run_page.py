@@ -11,6 +11,7 @@ from quality.models import Run
 from quality.queries.augmentation import augmentation_words, mirror_words
 from quality.queries.blind import BlindScore, blind_score
 from quality.queries.comparisons import are_few
+from quality.queries.heads import head_words, search_card
 from quality.queries.leaked import without_leaks
 from quality.queries.protocols import protocol_words, validation_uses
 from quality.queries.run_difference import earlier_runs
@@ -52,6 +53,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "folds": _folds(run, metrics, detail),
         "curves": _curves(metrics, detail, fold=fold),
         "calibration": _calibration(metrics.get("calibration")),
+        "search": search_card(metrics.get("search"), run.protocol),
     }
 
 
@@ -80,9 +82,10 @@ def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
     if run.is_imported:
         return _facts_of_imported(run, known)
     words = _(
-        "%(scheme)s %(title)s, frozen, with a softmax head, seed %(seed)s. Test items are not "
-        "looked at."
+        "%(scheme)s %(title)s, frozen, with a softmax head (%(head)s), seed %(seed)s. Test items "
+        "are not looked at."
     ) % {
+        "head": head_words(run.protocol),
         "scheme": protocol_words(run, known),
         "title": backbone["title"],
         "seed": run.protocol.get("seed"),

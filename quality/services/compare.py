@@ -13,8 +13,9 @@ from quality.models import Comparison, Run
 from quality.queries.changes import work_between
 from quality.services import figures, scoring
 from quality.services.copies import groups_kept
+from quality.services.heads import predict_rows
 from quality.services.material import Material, read_material
-from quality.services.runs import count_opening, dataset_of, predict_rows, run_version
+from quality.services.runs import count_opening, dataset_of, run_version
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from quality.services import figures
 from quality.services.compare import held_back, spread
 from quality.services.copies import groups_kept
 from quality.services.features import choose_backbone, features_of
+from quality.services.heads import fit_head
 from quality.services.material import Material, check_material, material_of, read_material
-from quality.services.runs import count_opening, dataset_of, fit_head
+from quality.services.runs import count_opening, dataset_of
 from quality.services.scoring import score_comparison
 
 KIND_OF = {

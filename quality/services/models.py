@@ -19,9 +19,10 @@ from labeling.services.jobs import Refused, Work
 from quality import arrays
 from quality.models import Run
 from quality.queries.augmentation import augmentation_words
+from quality.queries.heads import head_words
 from quality.queries.runs import run_numbered
 from quality.queries.verdict import verdict_of
-from quality.services import runs
+from quality.services import heads, runs
 from quality.services.features import choose_backbone
 from quality.services.material import read_material
 
@@ -119,7 +120,7 @@ def _run_of(work: Work) -> Run:
 def _head_of(work: Work, run: Run) -> "tuple[Head, Backbone]":
     material = read_material(run.version)
     backbone, _ = choose_backbone(work, material, named=run.backbone)
-    return runs.final_head(work, run, learned=material, backbone=backbone), backbone
+    return heads.final_head(work, run, learned=material, backbone=backbone), backbone
 
 
 def _keep(file: IO[bytes]) -> str:
@@ -146,6 +147,7 @@ def _card(run: Run, backbone: "Backbone") -> str:
         "metrics": run.metrics,
         "backbone": backbone,
         "verdict": verdict_of(run),
+        "head": head_words(run.protocol),
         "augmentation": augmentation_words(run.protocol.get("augmentation", "")),
     }
     return render_to_string("quality/model_card.md", context)

@@ -15,16 +15,16 @@ from labeling.services.suggestions import set_suggestions
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
-from quality.queries.protocols import augmentation_of, scheme_asked, scheme_of
-from quality.services import augmentation, copies, figures, scoring
+from quality.queries.protocols import augmentation_of, scheme_asked, scheme_of, search_of
+from quality.services import augmentation, copies, figures, scoring, search
 from quality.services.features import backbones_of, choose_backbone, features_of
+from quality.services.heads import predict_rows
 from quality.services.learning import order_round, read_pool
 from quality.services.live import LiveTraining
 from quality.services.material import Material, check_material, read_material
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
-    from mlcore.head import Head
     from mlcore.protocols import Protocol
     from mlcore.training import CrossValidation
 
@@ -56,16 +56,28 @@ def run_version(work: Work, version: Version, *, like: Run | None = None) -> tup
     check_material(material)
     scheme = scheme_asked(like) if like else scheme_of(version.dataset, work.options)
     n_items = int(material.is_learned.sum())
-    asked = Protocol(augmentation=augmentation_of(version.dataset, work.options))
+    asked = Protocol(
+        augmentation=augmentation_of(version.dataset, work.options),
+        search=search_of(version.dataset, work.options),
+    )
     wanted = Protocol(**like.protocol) if like else suited(asked, n_items=n_items, scheme=scheme)
-    there = _finished(material, wanted=wanted)
+    searches = like is None and wanted.search > 0  # another run's head is taken as it is
+    there = _finished(material, wanted=wanted, searches=searches)
     if there:
         return there, False
     work.progress(message="Choosing what turns items into vectors", now=True)
     backbone, trial = choose_backbone(work, material, named=wanted.backbone)
     protocol = replace(wanted, backbone=backbone.name)
     described = {"backbone": figures.described(backbone, trial), "scheme_asked": scheme}
-    return _train(work, material, protocol=protocol, backbone=backbone, described=described), True
+    run = _train(
+        work,
+        material,
+        protocol=protocol,
+        backbone=backbone,
+        described=described,
+        searches=searches,
+    )
+    return run, True
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -124,84 +136,6 @@ def count_opening(run: Run, *, by: User | None, reason: str) -> TestOpening:
     return TestOpening.objects.create(dataset=run.dataset, run=run, by=by, reason=reason[:200])
 
 
-def predict_rows(
-    work: Work,
-    run: Run,
-    *,
-    learned: Material,
-    of: Material,
-    rows: np.ndarray,
-    without: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return probabilities for `rows` of a version, NaN elsewhere, by a run's final head.
-
-    The head is fitted to all items of `learned` that a run may see, less those in `without`.
-    """
-    backbone, _ = choose_backbone(work, learned, named=run.backbone)
-    head = final_head(work, run, learned=learned, backbone=backbone, without=without)
-    probabilities = np.full((len(of.keys), len(learned.classes)), np.nan, dtype=np.float32)
-    probabilities[rows] = head.predict(features_of(work, of, backbone=backbone, rows=rows))
-    return probabilities
-
-
-def final_head(
-    work: Work,
-    run: Run,
-    *,
-    learned: Material,
-    backbone: "Backbone",
-    without: np.ndarray | None = None,
-) -> "Head":
-    """Return a head that learned all that a run may see; that of the run's version is kept."""
-    from mlcore.head import Head
-
-    path = arrays.run_folder(run) / "head.npz"
-    is_own = without is None and learned.version == run.version
-    if is_own and path.exists():
-        return Head.load(path)
-    seen = learned.is_learned if without is None else learned.is_learned & ~without
-    groups = copies.groups_kept(run, learned)
-    head = fit_head(work, run, learned=learned, backbone=backbone, rows=seen, groups=groups)
-    if is_own:
-        arrays.save_file(path, head.save)
-    return head
-
-
-def fit_head(
-    work: Work,
-    run: Run,
-    *,
-    learned: Material,
-    backbone: "Backbone",
-    rows: np.ndarray,
-    groups: np.ndarray,
-) -> "Head":
-    """Return a head that learned these rows under the protocol of a run."""
-    from mlcore.protocols import Protocol
-    from mlcore.training import Cancelled, fit_final
-
-    features = features_of(work, learned, backbone=backbone, rows=rows)
-    is_readable = ~np.isnan(features).any(axis=1)
-    protocol = Protocol(**run.protocol)
-    changed = augmentation.copies_of(
-        work, learned, backbone=backbone, protocol=protocol, rows=rows, vectors=features
-    )
-    work.progress(message=f"Training the final head of run {run.number}", now=True)
-    try:
-        return fit_final(
-            features[is_readable],
-            learned.labels[rows][is_readable],
-            groups[rows][is_readable],
-            n_classes=len(learned.classes),
-            protocol=protocol,
-            copies=None if changed is None else changed[is_readable],
-            should_stop=work.should_stop,
-        )
-    except Cancelled:
-        work.check()
-        raise
-
-
 def refresh_suggestions(work: Work, run: Run) -> int:
     """Push the run's first class of each item, and the order to ask in, if open rounds want it.
 
@@ -245,10 +179,8 @@ def dataset_of(work: Work) -> Dataset:
     return work.job.dataset
 
 
-def _finished(material: Material, *, wanted: "Protocol") -> Run | None:
+def _finished(material: Material, *, wanted: "Protocol", searches: bool) -> Run | None:
     """Return the finished run of the same version that a training now would only repeat."""
-    from mlcore.protocols import Protocol
-
     names = [wanted.backbone] if wanted.backbone else [one.name for one in backbones_of(material)]
     done = Run.objects.filter(
         version=material.version, finished_at__isnull=False, is_imported=False
@@ -258,7 +190,7 @@ def _finished(material: Material, *, wanted: "Protocol") -> Run | None:
             run
             for run in done.select_related("dataset", "version").order_by("-number")
             if run.backbone in names
-            and Protocol(**run.protocol) == replace(wanted, backbone=run.backbone)
+            and search.asked_of(run, searches) == replace(wanted, backbone=run.backbone)
             and run.classes == material.classes
             and arrays.run_array(run, "probabilities") is not None
         ),
@@ -273,6 +205,7 @@ def _train(
     protocol: "Protocol",
     backbone: "Backbone",
     described: dict[str, Any],
+    searches: bool,
 ) -> Run:
     started = time.monotonic()
     run = _begin(work, material, protocol=protocol)
@@ -298,16 +231,16 @@ def _train(
     work.progress(message="Looking for copies, which no two folds may share", now=True)
     groups = copies.groups_of(work, material, backbone=backbone)
     copies.keep_groups(run, groups)
-    found = _cross_validate(
-        work,
-        material.labels[seen],
-        groups[seen],
-        n_classes=len(material.classes),
-        features=features[is_readable],
-        changed=None if changed is None else changed[is_readable],
-        protocol=protocol,
-        times=material.times[seen],
-    )
+    learned = (features[is_readable], material.labels[seen], groups[seen])
+    more: dict[str, Any] = {
+        "n_classes": len(material.classes),
+        "copies": None if changed is None else changed[is_readable],
+        "times": material.times[seen],
+    }
+    if searches:
+        protocol, facts["search"] = search.searched(work, learned, protocol=protocol, **more)
+        run.protocol = asdict(protocol)
+    found = _cross_validate(work, learned, protocol=protocol, **more)
     n_classes = len(material.classes)
     baselines = figures.baselines_of(
         found, features=features[is_readable], labels=material.labels[seen], n_classes=n_classes
@@ -360,35 +293,35 @@ def _begin(work: Work, material: Material, *, protocol: "Protocol") -> Run:
 def _end(work: Work, run: Run, metrics: dict[str, Any]) -> Run:
     work.hold()
     run.metrics, run.finished_at = metrics, timezone.now()
-    run.save(update_fields=["metrics", "finished_at"])
+    run.save(update_fields=["metrics", "finished_at", "protocol"])
     return run
 
 
 def _cross_validate(
     work: Work,
-    labels: np.ndarray,
-    groups: np.ndarray,
+    learned: tuple[np.ndarray, np.ndarray, np.ndarray],
     *,
     n_classes: int,
-    features: np.ndarray,
-    changed: np.ndarray | None,
+    copies: np.ndarray | None,
     protocol: "Protocol",
     times: np.ndarray,
 ) -> "CrossValidation":
     from mlcore.training import Cancelled, cross_validate
 
     live = LiveTraining(
-        work, labels=labels, n_classes=n_classes, n_folds=protocol.n_heads, epochs=protocol.epochs
+        work,
+        labels=learned[1],
+        n_classes=n_classes,
+        n_folds=protocol.n_heads,
+        epochs=protocol.epochs,
     )
     work.progress(0, 0, message="Starting TensorFlow", now=True)
     try:
         return cross_validate(
-            features,
-            labels,
-            groups,
+            *learned,
             n_classes=n_classes,
             protocol=protocol,
-            copies=changed,
+            copies=copies,
             times=times,
             on_epoch=live.on_epoch,
             on_fold=live.on_fold,

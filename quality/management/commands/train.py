@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management import CommandError
 
 from labeling.management.job_command import JobCommand
-from mlcore.protocols import CHANGES, SCHEMES
+from mlcore.protocols import CHANGES, SCHEMES, SEARCHES
 from quality.services import runs
 
 
@@ -32,6 +32,12 @@ class Command(JobCommand):
             help="changes of which each learned item has a copy, e.g. crop+shift, or off; "
             "without it as in the training before",
         )
+        parser.add_argument(
+            "--search",
+            choices=[str(seconds or "off") for seconds in SEARCHES],
+            help="seconds in which other heads and penalties are tried first; without it as in "
+            "the training before",
+        )
         parser.add_argument("--reason", default="", help="why the test items are opened")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,6 +47,8 @@ class Command(JobCommand):
             asked["scheme"] = "" if scheme == "auto" else scheme
         if changes := options["augment"]:
             asked["augmentation"] = _changes(changes, dataset.media)
+        if seconds := options["search"]:
+            asked["search"] = 0 if seconds == "off" else int(seconds)
         job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
         self.report(options, result, _in_words(result))

@@ -1,0 +1,190 @@
+"""Try a few heads within a budget of seconds; the usual one stays if none is clearly better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from mlcore.intervals import Interval, paired_difference, recall_difference
+from mlcore.protocols import FOLDS, Protocol, divide
+from mlcore.training import cross_validate
+
+USUAL_L2 = Protocol.l2
+GRID: tuple[dict[str, Any], ...] = (
+    {},
+    {"l2": USUAL_L2 * 10},
+    {"hidden": 128, "dropout": 0.3, "l2": USUAL_L2 / 10},
+    {"l2": USUAL_L2 / 10},
+    {"hidden": 64, "dropout": 0.3},
+    {"hidden": 128, "dropout": 0.3},
+    {"hidden": 64},
+)
+"""What each head has other than the usual one; where time is short the last are left out."""
+PARTS = 3
+"""Each head is asked about each item of the search once, by parts of whole groups."""
+FEWEST_ITEMS = 4_000
+"""Rather fewer heads than fewer items: where 8 % of answers change, 1.2 points can be told."""
+START_SECONDS = 1.0
+SECONDS_A_CELL = 3.5e-7
+SECONDS_A_UNIT = 1.5e-8
+"""CPU-seconds that a head costs: to begin, an item and feature, and each of these and hidden unit
+(`bench/heads.py --search`)."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One head of the search: its accuracy on held-out items, and how far above the usual one's.
+
+    The limits of `lead` hold for all heads of a search together; None for the usual head.
+    """
+
+    changes: dict[str, Any]
+    accuracy: float
+    lead: Interval | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """The protocol with the head to use, what was tried on how many items, and whose turn it is."""
+
+    protocol: Protocol
+    tried: tuple[Tried, ...]
+    n_items: int
+    kept: int
+
+
+def plan(n_items: int, n_features: int, *, seconds: float) -> tuple[int, int]:
+    """Return how many heads are tried on how many items: by size alone, the same on any machine.
+
+    Examples
+    --------
+    >>> [plan(n, 1280, seconds=30) for n in (500, 5_000, 50_000)]
+    [(7, 500), (5, 4218), (5, 4218)]
+    """
+    for n_heads in range(len(GRID), 1, -1):
+        left = seconds - START_SECONDS * n_heads
+        most = int(left / sum(_seconds_an_item(n_features, one) for one in GRID[:n_heads]))
+        if most >= min(n_items, FEWEST_ITEMS):
+            return n_heads, min(n_items, most)
+    return 1, 0
+
+
+def _seconds_an_item(n_features: int, changes: dict[str, Any]) -> float:
+    return n_features * (SECONDS_A_CELL + SECONDS_A_UNIT * changes.get("hidden", 0))
+
+
+def unsearched(protocol: Protocol) -> Protocol:
+    """Return the protocol as it was before a search chose the head."""
+    return replace(protocol, l2=Protocol.l2, hidden=Protocol.hidden, dropout=Protocol.dropout)
+
+
+def search_head(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    n_classes: int,
+    protocol: Protocol,
+    copies: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    on_head: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Search:
+    """Return the protocol with the head that suits these items, and what was tried.
+
+    Each head predicts the items of the search by parts, as it would in a run. The best is kept if
+    its lead over the usual head is clear (paired, limits for so many rivals by Bonferroni) and the
+    mean recall of classes is no lower. Where one part or later ones judge the run, none of those
+    items is used; folds ask about every item, so there the choice has seen what it is judged by.
+
+    Parameters
+    ----------
+    features, labels, groups, n_classes, copies, times, should_stop
+        As for `mlcore.training.cross_validate`.
+    protocol : Protocol
+        Of the run; `search` is the budget in CPU-seconds of one core.
+    on_head : callable, optional
+        Called with the number of the head at hand, from 0, and how many there are.
+
+    Returns
+    -------
+    Search
+        The same for the same input.
+
+    Raises
+    ------
+    ValueError, Cancelled
+        As `mlcore.training.cross_validate`.
+    """
+    groups = np.asarray(groups)
+    rows = _unjudged(labels, groups, protocol=protocol, times=times)
+    vectors = features.shape[1] * (1 if copies is None else 2)
+    n_heads, n_items = plan(len(rows), vectors, seconds=protocol.search)
+    rng = np.random.default_rng(protocol.seed)
+    rows = rows[_whole_groups(groups[rows], n_items, rng=rng)]
+    if len(np.unique(groups[rows])) < PARTS or len(np.unique(labels[rows])) < 2:
+        return Search(protocol, (), 0, 0)
+    alike = replace(protocol, scheme=FOLDS, n_folds=PARTS, shuffles=1)
+    right = []
+    for number, changes in enumerate(GRID[:n_heads]):
+        if on_head is not None:
+            on_head(number, n_heads)
+        found = cross_validate(
+            features[rows],
+            labels[rows],
+            groups[rows],
+            n_classes=n_classes,
+            protocol=replace(alike, **changes),
+            copies=None if copies is None else copies[rows],
+            should_stop=should_stop,
+        )
+        right.append(found.probabilities.argmax(axis=1) == labels[rows])
+    return _chosen(right, labels[rows], groups[rows], protocol=protocol)
+
+
+def _chosen(
+    right: list[np.ndarray], labels: np.ndarray, groups: np.ndarray, *, protocol: Protocol
+) -> Search:
+    usual, *rivals = right
+    tried = [Tried(GRID[0], float(usual.mean()), None)]
+    for changes, one in zip(GRID[1:], rivals, strict=False):
+        gain = _lead(usual, one, groups, n_rivals=len(rivals))
+        tried.append(Tried(changes, float(one.mean()), gain))
+    best = int(np.argmax([one.accuracy for one in tried]))  # of equal ones the first
+    lead = tried[best].lead
+    is_clear = lead is not None and lead.low > 0
+    if not is_clear or recall_difference(usual, right[best], labels, groups).value < 0:
+        best = 0
+    return Search(replace(protocol, **GRID[best]), tuple(tried), len(labels), best)
+
+
+def _lead(usual: np.ndarray, rival: np.ndarray, groups: np.ndarray, *, n_rivals: int) -> Interval:
+    """Return the paired gain with limits that hold for all rivals together (Bonferroni)."""
+    found = paired_difference(usual, rival, groups)
+    normal = NormalDist()
+    wider = normal.inv_cdf(1 - 0.025 / n_rivals) / normal.inv_cdf(0.975)
+    low = found.value - wider * (found.value - found.low)
+    return Interval(found.value, max(-1.0, low), min(1.0, 2 * found.value - low))
+
+
+def _unjudged(
+    labels: np.ndarray, groups: np.ndarray, *, protocol: Protocol, times: np.ndarray | None
+) -> np.ndarray:
+    """Return the items that no head of the run is asked about; under FOLDS there is none: all."""
+    if protocol.scheme == FOLDS:
+        return np.arange(len(labels))
+    seen = [one.seen for one in divide(labels, groups, protocol=protocol, times=times)[0]]
+    return seen[0]  # by time, the first step learns from the oldest part alone
+
+
+def _whole_groups(groups: np.ndarray, most: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Return places of randomly drawn whole groups with at most so many items."""
+    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    order = rng.permutation(group_of.max(initial=-1) + 1)
+    is_drawn = np.zeros(len(order), dtype=bool)
+    is_drawn[order] = np.cumsum(np.bincount(group_of, minlength=len(order))[order]) <= most
+    return np.flatnonzero(is_drawn[group_of])

@@ -1,0 +1,85 @@
+"""A search over heads is off until asked for, and remembered by its run."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from labeling.models import Job, Role
+from labeling.services.versions import freeze_version
+from quality.models import Run
+from quality.services.search import asked_of
+from tests.factories import make_member
+from tests.quality.test_run_page import make_run, page_of, pets  # noqa: F401
+from tests.quality.words import make_words
+
+pytestmark = pytest.mark.django_db
+
+
+def train(dataset, **options):
+    out = io.StringIO()
+    call_command("train", dataset.slug, "--json", stdout=out, **options)
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_a_run_remembers_its_search_and_another_takes_its_head_without_one(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    dataset = make_words(items=40)
+    assert train(dataset, search="30")["unchanged"] is False
+    assert train(dataset)["unchanged"] is True  # it stays chosen
+    searched = Run.objects.get()
+    assert searched.protocol["search"] == 30
+    tried = searched.metrics["search"]
+    assert (len(tried["heads"]), tried["n"]) == (7, 40)
+    kept = tried["heads"][tried["kept"]]["changes"]
+    assert kept.items() <= searched.protocol.items()
+    searched.protocol |= {"hidden": 8}  # as if the search had found it
+    searched.save()
+    dataset.items.order_by("key").last().delete()
+    later, _ = freeze_version(dataset=dataset)
+    call_command("prove", dataset.slug, str(searched.version.number), str(later.number))
+    run = Run.objects.get(version=later)
+    assert run.protocol == searched.protocol
+    assert "search" not in run.metrics
+    assert asked_of(run, True) is None  # a training would search for the new version first
+    assert asked_of(searched, True) == replace(asked_of(searched, False), hidden=0)
+
+
+def test_the_search_is_chosen_beside_the_other_settings(client, pets):  # noqa: F811
+    make_run(pets, "cddd")
+    client.force_login(make_member(pets, Role.LEAD))
+    page = client.get(reverse("quality:runs", args=[pets.slug])).content.decode()
+    assert '<option value="0" selected>off</option>' in page
+    assert "about 30 s" in page
+    address = reverse("quality:train", args=[pets.slug])
+    reply = client.post(address, {"search": "31"}, follow=True)
+    assert "takes no such time" in reply.content.decode()
+    assert not Job.objects.exists()
+    client.post(address, {"search": "30"})
+    assert Job.objects.get().options == {"search": 30}
+
+
+def test_a_run_shows_what_was_tried_and_counts_it(client, pets):  # noqa: F811
+    run = make_run(pets, "cddd")
+    assert "Heads that were tried" not in page_of(client, run)
+    heads = [
+        {"changes": {}, "accuracy": 0.5, "lead": None},
+        {"changes": {"hidden": 64, "dropout": 0.3, "l2": 0.008}, "accuracy": 0.75,
+         "lead": {"value": 0.25, "low": 0.125, "high": 0.375}},
+    ]  # fmt: skip
+    for kept, words in ((0, "which stays"), (1, "+25.0 points above the usual linear head")):
+        run.protocol |= {"search": 30, **heads[kept]["changes"]}
+        run.metrics["search"] = {"heads": heads, "n": 4, "kept": kept}
+        run.save()
+        page = page_of(client, run)
+        assert words in page
+        assert "(+12.5 to +37.5)" in page
+        assert "trials of heads: 2)" in page
+    assert "64 hidden units, dropout .300, penalty x 0.1), seed 0" in page
+    run.metrics["search"] = {"heads": [], "n": 0, "kept": 0}
+    run.save()
+    assert "Too few items or groups to try heads on" in page_of(client, run)
