@@ -6,13 +6,16 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from labeling.models import Job, JobState
 
 WORKER_KEY = "winnow:worker:"  # + name of the worker; written at each of its heartbeats
 WORKER_SILENT_SECONDS = 20
 _ALIVE_FOR_SECONDS = 3  # one look in Redis serves the pages of this long
+AHEAD_SHOWN = 3  # jobs that a waiting one names as before it
 
 _seen: tuple[float, list[str] | None] = (-1000.0, None)
 
@@ -46,9 +49,21 @@ def place_in_line(job: Job) -> int:
     return Job.objects.filter(state=JobState.QUEUED, queue=job.queue, pk__lt=job.pk).count()
 
 
+def ahead_of(job: Job) -> str:
+    """Say what its queue runs or will run before a waiting job; of whose dataset is not told."""
+    before = Q(state=JobState.RUNNING) | Q(state=JobState.QUEUED, pk__lt=job.pk)
+    rows = list(Job.objects.filter(before, queue=job.queue).order_by("pk")[: AHEAD_SHOWN + 1])
+    told = [
+        gettext("%s (running)") % row.title if row.state == JobState.RUNNING else str(row.title)
+        for row in rows[:AHEAD_SHOWN]
+    ]
+    return ", ".join([*told, "…"] if len(rows) > AHEAD_SHOWN else told)
+
+
 def job_outlook(job: Job) -> dict[str, Any]:
     """Return what a page says beside a job: place in line, time left, what it waits for."""
     return {
+        "ahead": ahead_of(job) if job.state == JobState.QUEUED else "",
         "place": place_in_line(job) + 1 if job.state == JobState.QUEUED else None,
         "seconds_left": _seconds_left(job),
         "waits_for": _waits_for(job),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
 
 from labeling.models import Dataset, LabelClass, Media, Outcome, Upload, UploadEntry
@@ -142,6 +142,18 @@ def report_rows(upload: Upload, shown: Shown) -> Iterator[list[object]]:
         line = entry.line or ""
         odd = "yes" if entry.is_odd else ""
         yield [entry.name, line, entry.outcome, odd, entry.code, entry.reason, key]
+
+
+def uploads_that_wait(dataset: Dataset) -> QuerySet[Upload]:
+    """Return the imports with changes (`n`) to apply or with a question, newest first.
+
+    Files that were read again by other columns are told once, as they were read last.
+    """
+    later = Upload.objects.filter(dataset=dataset, path=OuterRef("path"), pk__gt=OuterRef("pk"))
+    different = Q(entries__outcome=Outcome.DIFFERENT)
+    has_some = Exists(UploadEntry.objects.filter(upload=OuterRef("pk"), outcome=Outcome.DIFFERENT))
+    waiting = dataset.uploads.filter(has_some | Q(options__has_key="question"), ~Exists(later))
+    return waiting.annotate(n=Count("entries", filter=different)).order_by("-pk")
 
 
 def uploads_of(dataset: Dataset) -> QuerySet[Upload]:

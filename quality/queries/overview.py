@@ -21,11 +21,13 @@ from labeling.models import (
     RoundItem,
     RoundItemState,
     Split,
+    Upload,
     User,
 )
 from labeling.queries import job_outlook
 from labeling.queries.rounds import rounds_of
 from labeling.queries.success import choice_of
+from labeling.queries.uploads import uploads_that_wait
 from quality.models import Flag
 from quality.queries.comparisons import comparison_of
 from quality.queries.flags import (
@@ -75,7 +77,9 @@ class Step:
     is_running: bool = False
 
 
-def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> dict[str, Any]:
+def overview_of(
+    dataset: Dataset, user: User, *, kinds: Mapping[str, str], may_lead: bool = False
+) -> dict[str, Any]:
     """Return everything on the front page; the number of items costs no query."""
     spread = _spread(dataset)
     queues = _queues(dataset, user, kinds)
@@ -95,8 +99,8 @@ def overview_of(dataset: Dataset, user: User, *, kinds: Mapping[str, str]) -> di
         "verdict": verdict_of(run) if run else None,
         "may_train": run is None and len({label for label, *_rest in spread if label}) > 1,
         "jobs": jobs,
-        "rounds": list(rounds_of(dataset).filter(closed_at=None)[:ROUNDS_SHOWN]),
-        "waiting": _waiting(dataset, queues),
+        "rounds": list(rounds_of(dataset).filter(closed_at=None, total__gt=0)[:ROUNDS_SHOWN]),
+        "waiting": _waiting(dataset, queues, uploads_that_wait(dataset) if may_lead else ()),
         "steps": _steps(
             dataset,
             spread,
@@ -180,8 +184,10 @@ def _jobs(dataset: Dataset) -> list[dict[str, Any]]:
     return [{"job": job, **job_outlook(job)} for job in open_jobs]
 
 
-def _waiting(dataset: Dataset, queues: Iterable[Queue]) -> list[dict[str, Any]]:
-    """What only a person can settle: disputes, and what colleagues flagged."""
+def _waiting(
+    dataset: Dataset, queues: Iterable[Queue], uploads: Iterable[Upload]
+) -> list[dict[str, Any]]:
+    """What only a person can settle: disputes, what colleagues flagged, changes of imports."""
     disputed = RoundItem.objects.filter(
         round__dataset=dataset,
         round__counts=True,
@@ -196,11 +202,20 @@ def _waiting(dataset: Dataset, queues: Iterable[Queue]) -> list[dict[str, Any]]:
             told.append(
                 (queue.open, words, reverse("quality:queue", args=[dataset.slug, "manual"]))
             )
+    told += [_import_that_waits(dataset, upload) for upload in uploads]
     return [{"n": n, "words": words, "url": url} for n, words, url in told if n]
 
 
+def _import_that_waits(dataset: Dataset, upload: Any) -> tuple[int, str, str]:
+    url = reverse("labeling:upload", args=[dataset.slug, upload.pk])
+    if not upload.n:
+        return 1, _("import that asks which columns are meant"), url
+    words = ngettext("change of an import to confirm", "changes of an import to confirm", upload.n)
+    return upload.n, words, url
+
+
 def _class_bars(dataset: Dataset, spread: Spread) -> dict[str, Any]:
-    """Train and test items of each class, largest first."""
+    """Items of each class outside test and in it, largest first."""
     known = list(LabelClass.objects.filter(dataset=dataset).values_list("pk", "name", "retired_at"))
     names = {pk: name for pk, name, _retired in known}
     in_use = {pk: name for pk, name, retired in known if retired is None}

@@ -94,7 +94,8 @@ def _what_to_check(run: Run) -> list[str]:
 
 def _not_better(lead: dict[str, Any]) -> str:
     return _(
-        "Training is not clearly better than the simplest rule, which gives each item the class "
-        "whose average is nearest: %(points)s points, paired %(low)s to %(high)s. Doubts and "
-        "queues still work. More items or cleaner labels will help more than another training."
+        "By accuracy, training is not clearly better than the simplest rule, which gives each "
+        "item the class whose average is nearest: %(points)s points, paired %(low)s to %(high)s. "
+        "Doubts and queues still work. More items or cleaner labels will help more than another "
+        "training."
     ) % {name: points(lead[key]) for name, key in _ENDS.items()}

@@ -16,9 +16,9 @@ def overview(request: access.MemberRequest, slug: str) -> HttpResponse:
     """What is wrong, what was gained, what runs, and what to do next."""
     dataset = access.dataset_for(request.user, slug)
     kinds = titles()
-    found = overview_of(dataset, request.user, kinds=kinds)
-    next_step = next((step for step in found["steps"] if not step.is_done), None)
     may_lead = dataset.viewer_role in access.LEADS
+    found = overview_of(dataset, request.user, kinds=kinds, may_lead=may_lead)
+    next_step = next((step for step in found["steps"] if not step.is_done), None)
     context = {
         "dataset": dataset,
         "section": "overview",

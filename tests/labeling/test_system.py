@@ -124,7 +124,9 @@ def page_of_waiting(client, monkeypatch):
 
 def test_a_job_says_its_place_in_line(page_of_waiting, broker):
     broker.set(shared.WORKER_KEY + "train@host", "train", ex=20)
-    assert "number 2 in line" in page_of_waiting()
+    page = page_of_waiting()
+    assert "number 2 in line" in page
+    assert "Before it: Training." in page
 
 
 def test_a_job_says_that_nobody_works_on_its_queue(page_of_waiting, broker):

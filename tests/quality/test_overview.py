@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from labeling.models import Dataset, Item, Job, JobState, Role
+from labeling.models import Dataset, Item, Job, JobState, Outcome, Role
 from labeling.services import jobs
 from quality.models import Action, Flag, FlagItem
 from quality.queries.overview import overview_of
@@ -59,7 +59,7 @@ def test_queues_stand_in_the_order_of_flags_expected_right(pets: Dataset) -> Non
     assert found["seconds"] is None
 
 
-def test_classes_are_counted_by_train_and_test_without_excluded_items(pets: Dataset) -> None:
+def test_classes_are_counted_outside_test_and_in_it_without_excluded_items(pets: Dataset) -> None:
     Item.objects.filter(key="cat-5.png").update(excluded="dark")
     bars = overview_of(pets, factories.make_member(pets), kinds=KINDS)["bars"]
     assert [(row["label"], row["value"], row["second"]) for row in bars] == [("cat", 3, 2)]
@@ -127,6 +127,29 @@ def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Datase
 @pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 403), (Role.REVIEWER, 200)])
 def test_annotators_have_no_overview(pets: Dataset, role: str, status: int) -> None:
     assert client_of(pets, role).get(url(pets)).status_code == status
+
+
+def test_changes_of_an_import_that_nobody_applied_wait_for_the_lead(pets: Dataset) -> None:
+    for options in ({}, {"question": {"reason": "no column names the files"}}):
+        pets.uploads.create(name="labels.csv", path=f"/{len(options)}", options=options)
+    for again in range(2):  # read once more by another column: told once
+        upload = pets.uploads.create(name="labels.csv", path="/kept")
+        for n in range(2 + again):
+            upload.entries.create(name=f"cat-{n}.png", outcome=Outcome.DIFFERENT)
+    shown = client_of(pets).get(url(pets)).context["waiting"]
+    assert [(row["n"], row["words"]) for row in shown] == [
+        (3, "changes of an import to confirm"),
+        (1, "import that asks which columns are meant"),
+    ]
+    assert shown[0]["url"].endswith(f"/uploads/{upload.pk}/")
+    assert client_of(pets, Role.REVIEWER).get(url(pets)).context["waiting"] == []
+
+
+def test_a_round_without_items_is_not_shown(pets: Dataset) -> None:
+    asked, _empty = (pets.rounds.create(name=name) for name in ("Six to answer", "All taken back"))
+    asked.round_items.create(item=pets.items.first(), position=0, wanted=1)
+    shown = client_of(pets).get(url(pets)).context["rounds"]
+    assert [row.name for row in shown] == ["Six to answer"]
 
 
 def test_what_runs_just_now_is_said_and_where_to_watch_it(pets: Dataset) -> None:
