@@ -226,7 +226,9 @@ def propose_split(
         reason = "By time: the latest items are for testing, as new ones will come later."
     else:
         parts = _shared_out(labels, groups, shares=np.array(shares), rng=rng)
-        reason = "Shuffled, with every class in the same proportion in each split."
+        has_labels = bool((labels >= 0).any())
+        alike = ", with every class in the same proportion in each split" if has_labels else ""
+        reason = f"Shuffled{alike}."
     return np.array(SPLIT_NAMES)[parts], reason + kept
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
+from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Dataset, LabelClass, Media, Outcome, Upload, UploadEntry
 from mlcore.files import IMAGE_TYPES, SOUND_TYPES, expected_types
@@ -16,6 +17,15 @@ PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
 TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
 IS_ELSEWHERE = Q(proposed__has_key="new")
 UNREAD = ("zero_bytes", "truncated", "unreadable")
+ROLE_WORDS = {
+    "key": _("key"),
+    "file": _("file name"),
+    "label": _("label"),
+    "split": _("split"),
+    "group": _("source"),
+    "captured_at": _("time"),
+    "text": _("text"),
+}
 FIELDS = ("label", "split", "group", "captured_at")
 
 
@@ -98,6 +108,16 @@ def alike_classes(dataset: Dataset) -> list[dict[str, Any]]:
         groups.setdefault(folded, []).append(row)
     alike = [(rest, rows[0]) for rows in groups.values() for rest in rows[1:]]
     return [{"old": old, "new": new, "n": getattr(old, "n", 0)} for old, new in alike]
+
+
+def columns_of(upload: Upload) -> dict[str, Any]:
+    """Return what each column of the table was read as, and those kept as metadata."""
+    result = upload.options.get("result", {})
+    roles = result.get("roles", {})
+    words = {name: ROLE_WORDS[role] for role, name in reversed(roles.items())}
+    rest = [name for name in result.get("columns", []) if name not in words]
+    read = [(name, words[name]) for name in result.get("columns", []) if name in words]
+    return {"columns_read": read, "columns_kept": rest if read else []}
 
 
 def other_media(upload: Upload) -> tuple[str, int]:

@@ -150,6 +150,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "unknown": reads.unknown_classes(row),
         "alike": reads.alike_classes(row.dataset),
         "other": _other_media(row),
+        **reads.columns_of(row),
     }
     if not request.GET:
         context |= _folded(context["entries"], context["totals"])

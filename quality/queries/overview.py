@@ -99,7 +99,7 @@ def overview_of(
         "verdict": verdict_of(run) if run else None,
         "may_train": run is None and len({label for label, *_rest in spread if label}) > 1,
         "jobs": jobs,
-        "rounds": list(rounds_of(dataset).filter(closed_at=None, total__gt=0)[:ROUNDS_SHOWN]),
+        "rounds": _rounds(dataset),
         "waiting": _waiting(dataset, queues, uploads_that_wait(dataset) if may_lead else ()),
         "steps": _steps(
             dataset,
@@ -182,6 +182,12 @@ def _jobs(dataset: Dataset) -> list[dict[str, Any]]:
     states = (JobState.QUEUED, JobState.RUNNING)
     open_jobs = Job.objects.filter(dataset=dataset, state__in=states).order_by("pk")
     return [{"job": job, **job_outlook(job)} for job in open_jobs]
+
+
+def _rounds(dataset: Dataset) -> list[Round]:
+    """Return the newest open rounds; one whose items were all taken back asks nothing."""
+    asking = rounds_of(dataset).filter(closed_at=None)
+    return list(asking.filter(round_items__isnull=False).distinct()[:ROUNDS_SHOWN])
 
 
 def _waiting(

@@ -278,6 +278,33 @@ def test_labels_come_later_from_a_table_alone(tmp_path: Path, capsys: Any):
     assert run(table, capsys)["unchanged"] == 2
 
 
+def test_a_proposed_split_is_made_anew_by_the_first_labels(tmp_path: Path, capsys: Any):
+    lines = [f"m{n},words {n},{'late' if n < 40 else 'early'}" for n in range(80)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,message,topic", *lines]) + "\n")
+    result = run(tmp_path / "t.csv", capsys, name="mails")
+    assert result["split"]["reason"] == "Shuffled."
+    assert run(tmp_path / "t.csv", capsys, "--column", "label=topic", name="mails")["different"]
+    upload = Upload.objects.latest("pk")
+    differences.apply_differences(upload=upload)
+    upload.refresh_from_db()
+    assert upload.options["split_again"] == "by_labels"
+    tested = Counter(Item.objects.filter(split="test").values_list("label__name", flat=True))
+    assert tested == {"late": 6, "early": 6}
+
+
+def test_columns_tell_by_their_cells_that_they_hold_splits_and_labels(tmp_path: Path, capsys: Any):
+    make_dataset("pets", classes=("cat", "dog"))
+    files = {f"clips/{n}.png": png(n) for n in range(1, 7)}
+    rows = [
+        f"{n}.png,{'Cat' if n % 2 else 'dog'},{'test' if n > 4 else 'train'}," for n in range(1, 7)
+    ]
+    table = "\n".join(["picture,animal,part,note", *rows, "7.png,horse,train,"]) + "\n"
+    result = run(folder(tmp_path / "a", files | {"t.csv": table.encode()}), capsys)
+    assert result["roles"] == {"key": "picture", "split": "part", "label": "animal"}
+    assert str(Item.objects.get(key="5.png").label) == "cat"
+    assert Item.objects.get(key="5.png").split == "test"
+
+
 def test_texts_get_labels_from_a_table_without_texts(tmp_path: Path, capsys: Any):
     (tmp_path / "t.csv").write_text(
         "id,message,topic,customer\n"

@@ -28,16 +28,20 @@ def apply_differences(*, upload: Upload, by: User | None = None) -> int:
     """Take over what the upload says otherwise about items that are there; returns how many.
 
     A label that people gave stays; a class that is not there is not made. Splits that the
-    upload names end a proposal: it follows new sources only where nothing names a split.
+    upload names end a proposal: it follows new sources, and the first labels, only where nothing
+    names a split.
     """
     waiting = upload.entries.filter(outcome=Outcome.DIFFERENT, item__isnull=False)
     names_splits = waiting.filter(proposed__has_key="split").exists()
     names_sources = waiting.filter(proposed__has_key="group").exists()
+    had_labels = upload.dataset.items.filter(label__isnull=False).exists()
     count = sum(_apply(upload, batch, by) for batch in _batches(waiting))
     if names_splits:
         splitting.give_way(upload=upload)
     elif names_sources:
         splitting.follow_sources(upload=upload)
+    elif not had_labels and count:
+        splitting.follow_labels(upload=upload)
     return count
 
 

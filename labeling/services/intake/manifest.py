@@ -1,12 +1,13 @@
 """The table that names the files of an upload: which one, by which column, or what to ask."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from labeling.services.intake.members import Listing, Member, MemberError, is_table
-from labeling.services.intake.placing import plain_name
+from labeling.services.intake.placing import plain_name, split_named
 from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.jobs import Refused
 
@@ -106,6 +107,7 @@ def find_manifest(
     labels: Path | None = None,
     columns: Mapping[str, str],
     may_ask: bool = True,
+    classes: Iterable[str] = (),
 ) -> Manifest:
     """Return the table asked for, else the one that names most; ask when none names anything."""
     read, unused = _tables(listing, top, labels, columns)
@@ -125,7 +127,8 @@ def find_manifest(
     samples = [sample(o.table, names) for o in fitted if o.table and o.table.name in unused]
     if not best.targets:
         return Manifest(unused=unused, samples=samples)
-    return Manifest(best.table, best.targets, best.by_content, unused, samples)
+    table = told_by_contents(best.table, classes)
+    return Manifest(table, best.targets, best.by_content, unused, samples)
 
 
 def _tables(
@@ -197,6 +200,33 @@ def _named_by(table: Table, names: Names) -> dict[str, int]:
             if target is not None and column in found:
                 found[column].add(target if isinstance(target, str) else target.name)
     return {column: len(targets) for column, targets in found.items()}
+
+
+def told_by_contents(table: Table, classes: Iterable[str]) -> Table:
+    """Give the role of split or label to the one column whose cells tell it, if no name does.
+
+    Every cell of it names a split, of two or more; or most of them name classes of the dataset.
+    """
+    known = {name.casefold() for name in classes}
+    roles = dict(table.roles)
+    for role in ("split", "label"):
+        free = [c for c in table.columns if c not in roles.values()] if role not in roles else []
+        cells = {c: [cell for row in table.rows if (cell := row.cells.get(c))] for c in free}
+        tells = _tells_splits if role == "split" else lambda found: _tells_classes(found, known)
+        told = [column for column, found in cells.items() if tells(found)]
+        if len(told) == 1:
+            roles[role] = told[0]
+    return replace(table, roles=roles)
+
+
+def _tells_splits(cells: Sequence[str]) -> bool:
+    named = {split_named(cell) for cell in set(cells)}
+    return len(named) > 1 and "" not in named
+
+
+def _tells_classes(cells: Sequence[str], known: Collection[str]) -> bool:
+    n = Counter(cell.casefold() for cell in cells)
+    return 2 * sum(n[name] for name in known) > len(cells) and len(n.keys() & known) > 1
 
 
 def label_choices(table: Table) -> list[str]:

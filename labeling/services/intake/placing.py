@@ -69,6 +69,12 @@ def split_named(word: str) -> str:
     return SPLIT_OF_WORD.get(word.strip().casefold(), "")
 
 
+def natural(name: str) -> tuple[int, int, str, str]:
+    """Return the key by which names are sorted: numbers first, as numbers."""
+    number = int(name) if name.isascii() and name.isdigit() else None
+    return (number is None, number or 0, name.casefold(), name)
+
+
 def top_folder(names: Iterable[str], *, classes: Iterable[str] = ()) -> str:
     """Return the one folder that everything lies in, with its slash, if it says nothing itself.
 

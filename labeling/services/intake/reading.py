@@ -17,11 +17,13 @@ from labeling.services.intake.manifest import (
     bytes_of,
     find_manifest,
     label_choices,
+    told_by_contents,
 )
 from labeling.services.intake.members import Listing, Member, Problem, is_table, list_members
 from labeling.services.intake.placing import (
     NO_SPLIT_WORDS,
     UNLABELLED,
+    natural,
     place,
     plain_name,
     split_named,
@@ -71,7 +73,7 @@ class Reading:
     def classes(self) -> list[str]:
         """The classes that labels name, digits in the order of numbers."""
         named = {c.label for c in self.candidates if c.label and not c.problem}
-        return sorted(named, key=_natural)
+        return sorted(named, key=natural)
 
     @property
     def says_splits(self) -> bool:
@@ -141,7 +143,7 @@ def _of_members(asked: Asked, listing: Listing, top: str) -> Reading:
         top,
         listing.ignored,
         list(table.columns if table else []),
-        notes,
+        {**notes, "roles": dict(table.roles if table else {})},
     )
 
 
@@ -164,12 +166,8 @@ def _manifest(asked: Asked, listing: Listing, top: str) -> Manifest:
         labels=asked.labels,
         columns=asked.columns,
         may_ask=not asked.without_table,
+        classes=asked.known_classes,
     )
-
-
-def _natural(name: str) -> tuple[int, int, str, str]:
-    number = int(name) if name.isascii() and name.isdigit() else None
-    return (number is None, number or 0, name.casefold(), name)
 
 
 def _distinct(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
@@ -339,9 +337,10 @@ def _of_texts(asked: Asked, listing: Listing, top: str) -> Reading:
     found = [_text_table(asked, m, names) for m in listing.members if is_table(m.name)]
     candidates = list(_of_text_tables(asked, listing, found, names))
     columns = list(dict.fromkeys(c for table in found for c in table.columns))
-    notes: dict[str, Any] = {}
+    longest = max(found, key=lambda table: len(table.rows))
+    notes: dict[str, Any] = {"roles": dict(longest.roles)}
     if not any(c.label for c in candidates):
-        notes["label_choices"] = label_choices(max(found, key=lambda table: len(table.rows)))
+        notes["label_choices"] = label_choices(longest)
     return Reading(candidates, "", top, listing.ignored, columns, notes)
 
 
@@ -393,6 +392,7 @@ def _text_table(asked: Asked, member: Member, names: Names) -> Table:
         if len(rest) != 1:
             raise ask_columns(table, "no column is known to hold the texts", role="text")
         table = read_table(member.name, content, columns={**asked.columns, "text": rest[0]})
+    table = told_by_contents(table, asked.known_classes)
     if asked.split_from == "column" and not table.has("split"):
         raise Refused(f"{member.name} has no split column.")
     return table

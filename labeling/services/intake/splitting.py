@@ -53,9 +53,7 @@ def follow_sources(*, upload: Upload) -> bool:
     Otherwise the upload notes that the split ignores its sources; a lead decides.
     """
     dataset = upload.dataset
-    proposing = _proposing(upload)
-    untouched = not dataset.versions.exists() and all(_is_as_proposed(row) for row in proposing)
-    if proposing and untouched and propose_again(upload=upload):
+    if _is_untouched(upload) and propose_again(upload=upload):
         return True
     has_splits = dataset.items.exclude(split=Split.NONE).exists()
     _note(upload, "ignores" if has_splits else "")
@@ -63,7 +61,19 @@ def follow_sources(*, upload: Upload) -> bool:
 
 
 @transaction.atomic
-def propose_again(*, upload: Upload) -> int:
+def follow_labels(*, upload: Upload) -> bool:
+    """Propose the split again by the first labels of a dataset, if nobody has built on it yet."""
+    return _is_untouched(upload) and propose_again(upload=upload, note="by_labels") > 0
+
+
+def _is_untouched(upload: Upload) -> bool:
+    proposing = _proposing(upload)
+    is_built_on = upload.dataset.versions.exists()
+    return bool(proposing) and not is_built_on and all(map(_is_as_proposed, proposing))
+
+
+@transaction.atomic
+def propose_again(*, upload: Upload, note: str = "done") -> int:
     """Make all proposed splits of a dataset anew, from the sources as they are; returns how many.
 
     Nothing is done where some items have a split that was not proposed.
@@ -85,7 +95,7 @@ def propose_again(*, upload: Upload) -> int:
         row.options[WAITING] = []
         row.save(update_fields=["options"])
     upload.refresh_from_db(fields=["options"])
-    _note(upload, "done")
+    _note(upload, note)
     return len(names)
 
 
