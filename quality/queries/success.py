@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from labeling.models import Dataset
 from labeling.queries.success import Choice, choice_of
 from labeling.templatetags.figures import decimals, points, share, signed
 from mlcore.success import COST
@@ -230,12 +229,6 @@ def _change(told: Mapping[str, Any], choice: Choice | None) -> Change:
     names = ("difference", "low", "high", "before", "after")
     values = {name: told.get(name, 0.0) for name in names}  # old comparisons lack some
     return Change(choice=choice, **values)
-
-
-def success_sentence(dataset: Dataset) -> str:
-    """Say how success is measured; empty where nothing was chosen."""
-    choice = choice_of(dataset)
-    return f"{choice.title}. {choice.note}".strip() if choice else ""
 
 
 def _beside(figure: Figure) -> Figure:
