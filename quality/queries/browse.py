@@ -349,6 +349,9 @@ def _summed(shown: Shown, groups: list[tuple[int | None, str, bool, str, int]]) 
 
 
 def last_selection_decision(dataset: Dataset, user: User) -> Decision | None:
-    """The newest thing a person did to a selection that is not undone."""
+    """The newest thing a person did to a selection that is not undone.
+
+    Merged classes are parted again where they were merged: guideline and rounds go with them.
+    """
     mine = Decision.objects.filter(dataset=dataset, by=user, flag=None, undone_by=None)
-    return mine.exclude(action=Action.UNDO).order_by("-pk").first()
+    return mine.exclude(action__in=(Action.UNDO, Action.CLASSES)).order_by("-pk").first()

@@ -229,12 +229,11 @@ def done_words(decision: Decision) -> str:
         Action.TAG: ngettext("%(n)s item tagged %(to)s.", "%(n)s items tagged %(to)s.", n),
         Action.FLAG: ngettext("%(n)s item flagged.", "%(n)s items flagged.", n),
         Action.CUT: ngettext("%(n)s clip cut to a second.", "%(n)s clips cut to a second.", n),
-        Action.CLASSES: ngettext("%(n)s item is %(to)s now.", "%(n)s items are %(to)s now.", n),
         Action.ROUND: ngettext("%(n)s item sent to a round.", "%(n)s items sent to a round.", n),
     }
     if PINNED in (state.get("tag"), state.get("untagged")):
         return _pinned_words(n, state)
-    to = {Action.RELABEL: "label", Action.CLASSES: "label", Action.MOVE: "split", Action.TAG: "tag"}
+    to = {Action.RELABEL: "label", Action.MOVE: "split", Action.TAG: "tag"}
     action = Action(decision.action)
     if action == Action.MOVE and len({state["split"] for state in decision.after}) > 1:
         words = ngettext("%(n)s item moved to its split.", "%(n)s items moved to other splits.", n)

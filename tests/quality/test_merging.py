@@ -4,6 +4,7 @@ import uuid
 
 import numpy as np
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import (
@@ -31,6 +32,7 @@ from quality.services.merging import merge_classes
 from quality.services.selection import NothingToChangeError, TestItemsError
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_decisions import make_flag
+from tests.quality.test_review_pages import FETCH
 from tests.quality.test_run_page import make_run
 
 pytestmark = pytest.mark.django_db
@@ -250,6 +252,8 @@ def test_the_page_merges_in_one_step_and_takes_it_back(client, dataset, lea):
     page = client.post("/d/pets/settings/merge/", sent, follow=True).text
     assert "“kitten” is part of “cat” now: 3 items." in page
     assert "kitten → cat" in page
+    nothing = client.post(reverse("quality:selection_undo", args=["pets"]), {}, **FETCH)
+    assert "nothing of yours" in nothing.json()["text"]
     assert "Merge classes" in client.get("/d/pets/decisions/").text
     page = client.post(
         f"/d/pets/settings/merge/{Decision.objects.get().pk}/undo/", follow=True
