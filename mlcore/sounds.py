@@ -397,7 +397,8 @@ def peaks(clips: np.ndarray) -> list[bytes]:
         low = _scaled(np.minimum.reduceat(mono, starts, axis=1))
         high = _scaled(np.maximum.reduceat(mono, starts, axis=1))
     if clips.shape[2] > 1:
-        peak = _scaled(np.abs(clips).max(axis=(1, 2)))
+        # Not the greatest of np.abs: in 16 bits -32,768 has no positive counterpart.
+        peak = np.maximum(_scaled(clips.max(axis=(1, 2))), -_scaled(clips.min(axis=(1, 2))))
     else:
         peak = np.maximum(high.max(axis=1), -low.min(axis=1))
     stretch = (127 / np.maximum(peak, np.float32(LEAST_PEAK)))[:, None]

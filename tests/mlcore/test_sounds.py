@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlcore.files import Measured, UnusableFile
 from mlcore.flat_tops import runs_of
 from mlcore.riff import pcm16_wav
-from mlcore.sounds import PEAK_PAIRS, decode_sound, measure_sound, measure_sounds
+from mlcore.sounds import PEAK_PAIRS, decode_sound, measure_sound, measure_sounds, peaks
 from tests.shared import shared_path
 
 RATE = 16_000
@@ -272,6 +272,14 @@ def test_peaks_are_scaled_by_the_clips_own_peak() -> None:
     soft, loud = (measure_sound(saved(word() * g, subtype="FLOAT"), "x.wav") for g in (0.02, 1))
     assert soft.preview == loud.preview
     assert 255 in loud.preview or 1 in loud.preview
+
+
+def test_the_lowest_16_bit_step_is_drawn_as_full_scale_in_every_channel() -> None:
+    for channels in (1, 2):
+        steps = np.full((1, 4, channels), 1000, np.int16)
+        steps[0, 0] = -32_768
+        assert list(peaks(steps)[0]) == [1, 1, 132, 132, 132, 132, 132, 132]
+        assert peaks(steps) == peaks(steps.astype(np.float32) / 32_768)
 
 
 # --- odd and unusable files
