@@ -300,9 +300,9 @@ def _counted(row: RoundItem) -> list[Annotation]:
         is_surplus=False,
         is_gold=False,
     )
-    return list(
-        rows.exclude(answer=Answer.SKIP).select_related("label__merged_into").order_by("pk")
-    )
+    named = rows.exclude(answer=Answer.SKIP).select_related("label__merged_into").order_by()
+    # Sorted here: SQLite would walk all answers of the round to have them in the order of ids.
+    return sorted(named, key=lambda given: given.pk)
 
 
 def _give_label(row: RoundItem, label: LabelClass, confidence: float) -> None:
