@@ -62,6 +62,11 @@ class Round(models.Model):
         default=RoundOrder.FIXED,
         db_column="asked_in",  # "order" is a word of SQL, and statements are written by hand
     )
+    ordered_at = models.DateTimeField(
+        null=True, blank=True, help_text="when a run put what is free in order last"
+    )
+    ordered_by = models.PositiveIntegerField(null=True, blank=True, help_text="number of that run")
+    ordered_items = models.PositiveIntegerField(default=0, help_text="how many it put in order")
     gold_every = models.PositiveSmallIntegerField(
         default=0, help_text="one item in so many is a gold one; 0: none"
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import F, Max
@@ -23,27 +24,30 @@ WHERE place.id = line.id::bigint AND state = 'open' AND taken < wanted
 }
 
 
-def set_order(*, asking: Round, places: Sequence[int]) -> None:
-    """Hand out these places (by id) in this order, from now on.
+def set_order(*, asking: Round, places: Sequence[int], run: int, now: datetime) -> None:
+    """Hand out these places (by id) in this order, which a run (by number) found, from now on.
 
     They move behind all positions so far: people are given what comes after their last answer.
     What somebody holds stays where it is, or its answer would carry them past the best ones.
     """
     last = RoundItem.objects.filter(round=asking).aggregate(last=Max("position"))["last"]
-    start = 0 if last is None else last + 1
+    start, moved = 0 if last is None else last + 1, 0
     for first in range(0, len(places), ROWS_A_STATEMENT):
         part = list(places[first : first + ROWS_A_STATEMENT])
-        _move(asking, part, start=start + first)
+        moved += _move(asking, part, start=start + first)
+    made = {"ordered_at": now, "ordered_by": run, "ordered_items": moved}
+    Round.objects.filter(pk=asking.pk).update(**made)
 
 
 @transaction.atomic
-def _move(asking: Round, places: list[int], *, start: int) -> None:
+def _move(asking: Round, places: list[int], *, start: int) -> int:
     rows = RoundItem.objects.filter(round=asking, pk__in=places).order_by("pk")
     # Whoever gives back several places locks them in this order too.
     locked = set(rows.select_for_update(of=("self",)).values_list("pk", flat=True))
     ours = json.dumps([place for place in places if place in locked])
     with connection.cursor() as cursor:
         cursor.execute(IN_ORDER[connection.vendor], [start, ours])
+        return int(cursor.rowcount)
 
 
 def ask_again(*, asking: Round, places: Sequence[int]) -> list[int]:

@@ -1,6 +1,7 @@
 """Which items of an open round teach the model most, by its newest run."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def read_pool(run: Run, *, keys: list[str], probabilities: np.ndarray) -> Pool:
     )
 
 
-def order_round(asking: Round, pool: Pool) -> None:
+def order_round(asking: Round, pool: Pool, *, run: Run, now: datetime) -> None:
     """Ask what teaches most first: new items, and labels that a further answer may change."""
     places = list(
         RoundItem.objects.filter(round=asking, item__excluded="")
@@ -83,7 +84,8 @@ def order_round(asking: Round, pool: Pool) -> None:
     others = [place for place in waiting if place[0] not in chance]
     ordered = _ordered(pool, [place[1] for place in others], [not place[3] for place in others])
     by_worth = [others[position][0] for position in ordered]
-    set_order(asking=asking, places=active.with_random(by_worth, drawn))
+    places_in_order = active.with_random(by_worth, drawn)
+    set_order(asking=asking, places=places_in_order, run=run.number, now=now)
 
 
 def _ordered(pool: Pool, items: list[int], is_new: list[bool]) -> list[int]:

@@ -168,7 +168,7 @@ def refresh_suggestions(work: Work, run: Run) -> int:
         work.progress(message="Putting the open rounds in order", now=True)
         pool = read_pool(run, keys=material.keys, probabilities=probabilities)
         for asking in learning:
-            order_round(asking, pool)
+            order_round(asking, pool, run=run, now=timezone.now())
     return kept
 
 

@@ -59,13 +59,18 @@ def test_a_round_made_by_its_form_hands_out_in_the_order_of_the_last_training(cl
     sent = {"kind": "classify", "name": "r", "which": "all", "order": "learning"}
     client.post(form, {**sent, "answers_wanted": 2})
     asking = dataset.rounds.get()
+    round_page = reverse("labeling:round", args=[dataset.slug, asking.pk])
+    assert "In random order so far: the" in client.get(round_page).text
     by_worth = [asking.round_items.get(item=pk).pk for pk in reversed(items)]
-    set_order(asking=asking, places=by_worth)
+    set_order(asking=asking, places=by_worth, run=3, now=NOW)
     address = reverse("labeling:annotate_claims", args=[asking.pk])
     told = client.post(address, '{"count": 5}', content_type="application/json").json()
     assert [row["item"] for row in told["items"]] == items[:0:-1]
-    page = client.get(reverse("labeling:round", args=[dataset.slug, asking.pk])).text
+    page = client.get(round_page).text
     assert "at most 2, what teaches the model most first" in page
+    assert "Run 3</a> put 6 items in order" in page
+    close_round(asking=asking, now=NOW)
+    assert "puts in order anew" not in client.get(round_page).text
 
 
 def test_browse_asks_what_it_shows_in_a_learning_order(client):
@@ -131,7 +136,7 @@ def test_people_are_given_the_new_order_from_its_start_wherever_they_were():
     held = claim(asking, late, 1)
     free = [row.pk for row in places(asking) if row.taken < row.wanted]
     wanted = free[::-1]
-    set_order(asking=asking, places=wanted)
+    set_order(asking=asking, places=wanted, run=1, now=NOW)
     items = dict(asking.round_items.values_list("pk", "item_id"))
     answer(asking, held[0], late)  # it stayed where it was
     assert [item.pk for item in claim(asking, late, 2)] == [items[pk] for pk in wanted[:2]]
@@ -202,7 +207,8 @@ def test_people_answer_while_the_order_changes_and_nobody_is_asked_in_vain():
             if len(ended) == len(people):
                 return
             ask_again(asking=asking, places=rows[turn % 2 :: 2])
-            set_order(asking=asking, places=rows[::-1] if turn % 2 else rows)
+            wanted = rows[::-1] if turn % 2 else rows
+            set_order(asking=asking, places=wanted, run=turn, now=NOW)
 
     at_once(change, *(lambda p=p: work(p) for p in people))
     for person in people:  # what opened, or was locked, when everybody had seen the end

@@ -44,6 +44,8 @@ def test_what_the_model_cannot_tell_comes_before_what_it_knows_and_test_items_co
     call_command("train", dataset.slug)
     ordered = free(asking, is_random=False)
     assert len(ordered) == 36
+    asking.refresh_from_db()
+    assert (asking.ordered_by, asking.ordered_items) == (dataset.runs.get().number, 41)
     places = [ordered.index(key) for key in ordered if key.startswith("unclear")]
     others = [ordered.index(key) for key in ordered if key.startswith("00")]
     assert sum(places) / len(places) < sum(others) / len(others)
