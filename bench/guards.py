@@ -45,7 +45,9 @@ one; for somebody whom they do not vouch for yet, every second, the easiest of f
 
 Items are all alike, each person erring as often on any of them, or easy and hard, as real ones
 are: in seven real crowds people who are right in 60 to 70 of 100 were right in 66 to 100 of 100 on
-items that nine in ten of the others got right.
+items that nine in ten of the others got right. How good honest people are on these items is
+learned from everybody's answers at each look: where others are nearly always right on clear items,
+somebody who is not is told from them sooner.
 
 {keys}
 

@@ -52,10 +52,16 @@ of the time, and sixty answers do not always tell it from a weak but honest anno
 
 AS_GOOD = (0.5, 1.5)
 """How much an honest annotator agrees beyond chance, as shares of what the others do: from half
-as good to half again as good, all equally probable."""
+as good to half again as good. How probable each is, the others tell."""
 
 STEPS = 11
 """Points between them at which the likelihood is summed."""
+
+EVEN = 10.0
+"""Weight of all of these being equally probable, in people."""
+
+TURNS = 30
+"""Rounds of learning how probable they are; the shares move by less than .01 after 20."""
 
 LIKELIER = 50.0
 """Times that answers must be likelier under chance than under honest work: strong evidence (20 to
@@ -186,8 +192,8 @@ def at_chance(
     -------
     list of Warning
         Those whose answers, agreeing or not with what most others say of the item (their own
-        left out), are far likelier under chance than under work half as good as the others' or
-        better. An item that all others agree on tells more than one they are divided about.
+        left out), are far likelier under chance than under work like that of the others. An item
+        that all of these agree on tells more than one they are divided about.
     """
     agreed, lead = _agreement(items, answers, known)
     rows = np.flatnonzero(lead)
@@ -198,16 +204,18 @@ def at_chance(
     usual[order] = _usual_agreement(
         *(each[order] for each in (items, annotators, agreed, lead, options))
     )
-    found = []
-    for given in np.split(order, np.flatnonzero(np.diff(annotators[order])) + 1):
-        latest = given[-window:]
-        if len(latest) >= LEAST_ANSWERS and _is_chance(
-            agreed[latest], usual=usual[latest], chance=1.0 / options[latest]
-        ):
-            person, count = int(annotators[latest[0]]), float(agreed[latest].sum())
-            expected = float(usual[latest].sum())
-            found.append(Warning(person, "by chance", count, expected, len(latest)))
-    return found
+    latest = order[_from_the_end(annotators[order]) < window]
+    people, who, counts = np.unique(annotators[latest], return_inverse=True, return_counts=True)
+    told = _likelihoods(
+        agreed[latest], who.ravel(), usual=usual[latest], chance=1.0 / options[latest]
+    )
+    honest = np.logaddexp.reduce(told[:, 1:] + np.log(_as_others_are(told)), axis=1)
+    is_found = (counts >= LEAST_ANSWERS) & (told[:, 0] - honest >= np.log(LIKELIER))
+    count, expected = (np.bincount(who.ravel(), each[latest]) for each in (agreed, usual))
+    return [
+        Warning(int(people[row]), "by chance", count[row], expected[row], int(counts[row]))
+        for row in np.flatnonzero(is_found)
+    ]
 
 
 def is_vouched_for(right: int, answered: int, *, options: int) -> bool:
@@ -269,13 +277,42 @@ def _share_of_others(
     return share
 
 
-def _is_chance(agreed: np.ndarray, *, usual: np.ndarray, chance: np.ndarray) -> bool:
-    """Return whether agreements are far likelier under chance than under honest work."""
-    good = np.linspace(*AS_GOOD, STEPS)[:, None]
-    honest = np.minimum(chance + good * np.maximum(usual - chance, 0.0), np.maximum(chance, SURELY))
-    told = np.where(agreed, np.log(honest), np.log1p(-honest)).sum(axis=1)
-    by_chance = np.where(agreed, np.log(chance), np.log1p(-chance)).sum()
-    return bool(by_chance - np.logaddexp.reduce(told) + np.log(STEPS) >= np.log(LIKELIER))
+def _from_the_end(groups: np.ndarray) -> np.ndarray:
+    """Return the place of each row from the end of its group; groups lie together."""
+    ends = np.flatnonzero(np.diff(groups, append=groups[-1] + 1))
+    place: np.ndarray = np.repeat(ends, np.diff(ends, prepend=-1)) - np.arange(len(groups))
+    return place
+
+
+def _likelihoods(
+    agreed: np.ndarray, who: np.ndarray, *, usual: np.ndarray, chance: np.ndarray
+) -> np.ndarray:
+    """Return log P(agreements of each person) under chance, then under each honest skill."""
+    told = []
+    for good in (0.0, *np.linspace(*AS_GOOD, STEPS)):
+        likely = chance + good * np.maximum(usual - chance, 0.0)
+        likely = np.minimum(likely, np.maximum(chance, SURELY))
+        told.append(np.bincount(who, np.where(agreed, np.log(likely), np.log1p(-likely))))
+    return np.transpose(told)
+
+
+def _as_others_are(told: np.ndarray) -> np.ndarray:
+    """Return how probable each honest skill is for each person, as the others have them.
+
+    By expectation and maximisation (Laird 1978): shares of chance and of each skill under which
+    everybody's answers are likeliest. Where few people answered, all skills stay as probable.
+    """
+    likely = np.exp(told - told.max(axis=1, keepdims=True))
+    even = np.array([0.0, *np.full(STEPS, 1.0 / STEPS)])
+    shares = np.full(STEPS + 1, 1.0 / (STEPS + 1))
+    for _turn in range(TURNS):
+        each = likely * shares
+        each /= each.sum(axis=1, keepdims=True)
+        shares = each.sum(axis=0) + EVEN * even
+        shares /= shares.sum()
+    others = (each.sum(axis=0) - each + EVEN * even)[:, 1:]  # nobody vouches for themselves
+    skills: np.ndarray = others / others.sum(axis=1, keepdims=True)
+    return skills
 
 
 def _usual_answers(

@@ -26,7 +26,7 @@ STOPS = (GuardAct.PAUSE, GuardAct.END)
 TURNS = (GuardAct.PAUSE, GuardAct.END, GuardAct.RESUME)
 WARNED_FOR = timedelta(minutes=10)  # so long the sentence stays on the screen
 LATEST = 300  # answers of a person that are judged: guards look at no more
-USUAL = 1_000  # answers of others that tell what is usual where an item has no others
+USUAL = 4_000  # answers of others that tell what is usual, and how good others are
 GOLD_LATEST = 60  # gold answers of a person that are judged
 GOLD_SHARE = 0.5  # of the others' accuracy; whose upper limit is below it does not look
 EVENTS = Statement(
