@@ -47,6 +47,18 @@ def test_answers_become_annotations_and_what_they_agree_on_the_label(tmp_path: P
     assert set(Annotator.objects.values_list("name", flat=True)) == {"ann", "bob", "eve"}
 
 
+def test_an_item_is_found_by_its_file_name_where_only_one_can_be_meant(tmp_path: Path, capsys: Any):
+    dataset = make_dataset("birds")
+    for key in ("img_1.png", "img_2.png", "a/img_3.png", "b/img_3.png"):
+        make_item(dataset, key)
+    lines = ("pics/img_1.png", "one/img_2.png", "two/img_2.png", "pics/img_3.png", "a/img_3.png")
+    result = run(table(tmp_path / "a.csv", *(f"{line},ann,cat" for line in lines)), capsys)
+    assert (result["answers"], result["by_name"]) == (2, 1)
+    assert [problem["line"] for problem in result["problems"]] == [3, 4, 5]
+    found = Annotation.objects.order_by("item__key").values_list("item__key", flat=True)
+    assert list(found) == ["a/img_3.png", "img_1.png"]
+
+
 def test_importing_answers_again_doubles_nothing(tmp_path: Path, capsys: Any):
     make_item(make_dataset("birds"), "1")
     path = table(tmp_path / "a.csv", "1,ann,cat", "1,bob,cat")

@@ -18,4 +18,6 @@ class Command(TableCommand):
             f"{options['name']}: {result['answers']} answers imported, {result['unchanged']} were "
             f"there, {result['rejected']} lines rejected; {result['settled']} items labelled."
         )
+        if result["by_name"]:
+            words += f" {result['by_name']} lines named their item by its file name alone."
         self.report(options, result, words)

@@ -1,6 +1,7 @@
 """Answers that people gave elsewhere: outside annotators, one round, and what they agree on."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from labeling.models import (
 )
 from labeling.queries.settling import IMPORTED
 from labeling.services import jobs, labels
+from labeling.services.intake.manifest import ByName
 from labeling.services.intake.placing import plain_name
 from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.settling import LEAST_SURE, consensus_of, reason_for
@@ -60,6 +62,7 @@ class Heard:
 
     said: dict[tuple[int, str], Said] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    by_name: int = 0  # lines whose item was told by its file name alone
 
 
 def import_answers(work: jobs.Work) -> dict[str, Any]:
@@ -80,6 +83,7 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
         "unchanged": len(heard.said) - added,
         "rejected": len(heard.problems),
         "settled": settled,
+        "by_name": heard.by_name,
         "round": asking.pk,
         "problems": heard.problems[:MOST_PROBLEMS_KEPT],
     }
@@ -108,7 +112,7 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
     heard = Heard()
     for line, (code, reason) in table.problems:
         heard.problems.append({"line": line, "code": code, "reason": reason})
-    items = _items_by_name(dataset)
+    items = _named(dataset, table, columns["item"])
     classes = {c.name: c for c in dataset.classes.all()}
     classes = {c.name.casefold(): c for c in classes.values()} | classes
     for row in table.rows:
@@ -116,6 +120,7 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
         problem = said if isinstance(said, tuple) else None
         if isinstance(said, Said):
             first = heard.said.setdefault((said.item_id, said.annotator), said)
+            heard.by_name += plain_name(row.cells[columns["item"]]) not in items.by_path
             if first != said:
                 problem = ("answered_twice", "An earlier line has another answer; it counts.")
         if problem:
@@ -127,14 +132,14 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
 def _said(
     row: Row,
     columns: Mapping[str, str],
-    items: Mapping[str, int],
+    items: ByName[int],
     classes: Mapping[str, LabelClass],
 ) -> Said | tuple[str, str]:
     cells = {role: row.cells.get(column, "") for role, column in columns.items()}
     if not all(cells.values()):
         missing = ", ".join(role for role, cell in cells.items() if not cell)
         return ("bad_row", f"There is no {missing} here.")
-    item_id = items.get(plain_name(cells["item"]))
+    item_id = items.find(plain_name(cells["item"]))
     if item_id is None:
         return ("unknown_item", f"There is no item {cells['item']!r}.")
     label = classes.get(cells["answer"]) or classes.get(cells["answer"].casefold())
@@ -145,14 +150,18 @@ def _said(
     return Said(item_id, cells["annotator"][:150], str(answer), label)
 
 
-def _items_by_name(dataset: Dataset) -> dict[str, int]:
-    """Return items by key, and by file name or its stem where these are unique."""
-    keys = dict(Item.objects.filter(dataset=dataset).values_list("key", "pk"))
-    short: dict[str, list[int]] = {}
-    for key, pk in keys.items():
-        for name in {PurePosixPath(key).name, PurePosixPath(key).stem}:
-            short.setdefault(name, []).append(pk)
-    return {name: pks[0] for name, pks in short.items() if len(pks) == 1} | keys
+def _named(dataset: Dataset, table: Table, column: str) -> ByName[int]:
+    """Return items by what the table calls them: by key, else by a file name without its folder.
+
+    A file name that the table has in two folders, or that two items share, names none.
+    """
+    found = ByName(Item.objects.filter(dataset=dataset).values_list("key", "pk"))
+    called = {plain_name(row.cells.get(column, "")) for row in table.rows}
+    folders = Counter(PurePosixPath(name).name for name in called if "/" in name)
+    for name, n in folders.items():
+        if n > 1:
+            found.by_name.pop(name, None)
+    return found
 
 
 @transaction.atomic
