@@ -115,6 +115,12 @@ class Evidence:
         return self.is_set and all(shown.is_same for shown in self.items[1:])
 
     @property
+    def tells_of_withdrawn(self) -> bool:
+        """Whether what is shown would be shown of a withdrawn item, too: they are copies."""
+        is_copies = self.is_set and not self.flag.evidence.get("group")
+        return is_copies and any(item.withdrawn_at for item in self.every)
+
+    @property
     def splits(self) -> list[str]:
         return list(dict.fromkeys(shown.item.get_split_display() for shown in self.items))
 

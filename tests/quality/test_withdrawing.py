@@ -157,6 +157,9 @@ def test_pages_of_a_tombstone_answer_in_words(people: Dataset, client: Client):
     page = client.get(reverse("quality:item", args=["pets", item.pk])).content.decode()
     assert "Consent for this item was withdrawn" in page
     assert "anna" not in page
+    closed = client.get(reverse("quality:flag", args=["pets", "near_duplicate", flag.pk])).text
+    assert "a copy of what was withdrawn" in closed
+    assert reverse("quality:item", args=["pets", other.pk]) not in closed
     files = client.get(reverse("quality:item_in_files", args=["pets", item.pk]))
     assert "v1" in files.content.decode()
     shown = client.get(reverse("quality:browse", args=["pets"]) + "?excluded=1").content.decode()
