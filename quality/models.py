@@ -132,7 +132,7 @@ class Action(models.TextChoices):
     RELABEL = "relabel", "Relabel"
     EXCLUDE = "exclude", "Exclude"
     MERGE = "merge", "Merge copies"
-    MOVE = "move", "Move out of this split"
+    MOVE = "move", "Change the split"
     ROUND = "round", "Send to a round"
     INCLUDE = "include", "Include again"
     TAG = "tag", "Tag"

@@ -60,7 +60,7 @@ def test_two_versions_are_told_apart_with_who_when_and_why(lead):
         "added": ("", ""),
         "relabelled": ("lea", told["relabelled"][1]),
         "left_out": ("lea", "blurred"),
-        "moved": ("lea", "Move out of this split"),
+        "moved": ("lea", "Change the split"),
     }
     only = changes(lead, old=2, new=1, kind="moved")  # in whichever order
     assert [row.change.kinds for row in only.context["rows"]] == [["moved"]]
