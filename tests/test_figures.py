@@ -62,3 +62,4 @@ def test_a_person_is_marked_by_two_letters(name: str, mark: str) -> None:
 def test_long_class_names_break_after_their_joints_and_stay_escaped() -> None:
     assert figures.breakable("card_delivery<b>") == "card_<wbr>delivery&lt;b&gt;"
     assert figures.breakable("Shirt") == "Shirt"
+    assert figures.breakable("as noise_, it says") == "as noise_, it says"

@@ -70,7 +70,7 @@ def points(number: Number) -> str:
 @register.filter
 def breakable(name: str) -> str:
     """A class name that may break after `_`, `-`, `/` and `.`, so that no letter stands alone."""
-    parts = re.split(r"(?<=[_\-/.])", str(name))
+    parts = re.split(r"(?<=[_\-/.])(?=\w)", str(name))
     return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))
 
 

@@ -25,6 +25,14 @@ function series(entry, { kind, x }) {
     lineStyle: { color: paint, width: 2, type: entry.dashed ? "dashed" : "solid" } };
 }
 
+/* Steps that end on 1: the library's own, of 0.3, would write 0.9 and 1 on one another. */
+function stepsToOne(facts) {
+  if (facts.y_max !== 1) return {};
+  const low = facts.y_min ?? Math.min(1, ...facts.series.flatMap((entry) => entry.values).filter(Number.isFinite));
+  const interval = low < 0.5 ? 0.25 : 0.1;
+  return { interval, min: Number((Math.floor(low / interval + 1e-9) * interval).toFixed(2)) };
+}
+
 function options(facts, kind) {
   const isCategory = kind === "bars" || facts.x?.some((value) => typeof value === "string");
   const x = { name: facts.x_name, type: isCategory ? "category" : "value", splitLine: { show: false }, min: isCategory ? null : "dataMin", max: facts.x_max ?? (isCategory ? null : "dataMax") };
@@ -34,7 +42,7 @@ function options(facts, kind) {
     grid: { left: 8, right: 16, top: 12, bottom: facts.x_name ? 28 : 8, containLabel: true },
     tooltip: { trigger: kind === "scatter" ? "item" : "axis", renderMode: "richText", confine: true, // html tooltips need inline styles
       backgroundColor: colour("surface"), borderColor: colour("control"), textStyle: { color: colour("ink"), fontSize: 12 } },
-    xAxis: axis(x), yAxis: axis({ type: "value", min: facts.y_min ?? null, max: facts.y_max ?? null, scale: true, splitNumber: 3 }),
+    xAxis: axis(x), yAxis: axis({ type: "value", min: facts.y_min ?? null, max: facts.y_max ?? null, scale: true, splitNumber: 3, ...stepsToOne(facts) }),
     series: facts.series.map((entry) => series(entry, { kind, x: facts.x ?? [] })),
   };
 }
