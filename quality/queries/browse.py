@@ -298,7 +298,7 @@ def facets_of(shown: Shown) -> Facets:
     doubted = _among(shown, shown.doubted(), without=("flags",))
     kinds = {(doubt.kind, doubt.item) for doubt in shown.doubts if doubt.item in doubted}
     disputed = RoundItem.objects.filter(
-        round__dataset=shown.dataset, state=RoundItemState.DISPUTED
+        round__dataset=shown.dataset, round__counts=True, state=RoundItemState.DISPUTED
     ).values_list("item", flat=True)
     named = ItemTag.objects.filter(item__dataset=shown.dataset).values_list("item", "name")
     tagged = _among(shown, [item for item, _name in named], without=("tags",))

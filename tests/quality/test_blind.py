@@ -13,9 +13,11 @@ from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.guidelines import use_as_example
 from labeling.services.rounds import close_round
 from quality.queries.blind import askable, blind_score, sizes
+from quality.queries.browse import facets_of
 from quality.services.blind import ask_blind
 from quality.services.merging import merge_classes
 from tests.factories import make_dataset, make_item, make_member
+from tests.quality.test_browse import shown
 from tests.quality.test_run_page import make_run, page_of
 from tests.quality.test_success import choose, rescore
 
@@ -80,6 +82,11 @@ def test_answers_that_name_a_merged_class_are_right_where_the_label_is_what_it_b
     LabelClass.objects.create(dataset=pets, name="bird")
     merge_classes(dataset=pets, old=old, new=new, text="", by=make_member(pets, Role.LEAD))
     assert blind_score(pets, None).accuracy.value == 1
+
+
+def test_what_nobody_could_tell_blind_is_no_dispute_in_browse(pets, asked):
+    assert asked.round_items.filter(state="disputed").count() == 1
+    assert facets_of(shown(pets)).disputed == len(list(shown(pets, "disputed=1").items())) == 0
 
 
 def test_a_round_that_still_waits_for_answers_tells_nothing_until_it_is_closed(pets):
