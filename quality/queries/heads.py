@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from labeling.templatetags.figures import points, share
+from labeling.templatetags.figures import points
 from mlcore.protocols import Protocol
 
 
@@ -14,7 +14,7 @@ def head_words(changes: dict[str, Any]) -> str:
     if hidden := changes.get("hidden"):
         words = [_("%(n)s hidden units") % {"n": hidden}]
     if hidden and changes.get("dropout"):
-        words.append(_("dropout %(share)s") % {"share": share(changes["dropout"])})
+        words.append(_("dropout %(n)s") % {"n": f"{changes['dropout']:g}"})
     times = changes.get("l2", Protocol.l2) / Protocol.l2
     if times != 1:
         words.append(_("penalty x %(n)s") % {"n": f"{times:g}"})

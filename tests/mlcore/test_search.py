@@ -11,7 +11,7 @@ from mlcore.protocols import HOLD_OUT, TIME, Protocol, divide
 from mlcore.search import GRID, plan, search_head, unsearched
 from mlcore.training import Cancelled
 
-QUICK = Protocol(epochs=12, learning_rate=0.03, search=4)
+QUICK = Protocol(epochs=12, learning_rate=0.03, search=16)
 
 
 def crossed(n_items=500):
@@ -36,7 +36,7 @@ def test_a_head_that_is_clearly_better_is_kept():
 def test_the_usual_head_stays_where_nothing_can_be_learned_and_the_search_repeats_itself():
     features, labels = crossed(200)
     labels = np.random.default_rng(1).permutation(labels)
-    two = replace(QUICK, search=3)  # seconds for two heads
+    two = replace(QUICK, search=11)  # seconds for two heads
     once, again = (searched(features, labels, protocol=two) for _time in range(2))
     assert once == again
     assert once.kept == 0
@@ -48,7 +48,7 @@ def test_items_that_judge_the_run_have_no_say_where_some_do_not():
     features, labels = crossed(200)
     times = np.arange(200.0)
     for scheme in (HOLD_OUT, TIME):
-        protocol = replace(QUICK, scheme=scheme, epochs=2, search=3)
+        protocol = replace(QUICK, scheme=scheme, epochs=2, search=11)
         divisions = divide(labels, np.arange(200), protocol=protocol, times=times)[0]
         asked = np.concatenate([one.unseen for one in divisions])
         absurd = features.copy()

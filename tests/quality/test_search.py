@@ -34,7 +34,7 @@ def test_a_run_remembers_its_search_and_another_takes_its_head_without_one(setti
     searched = Run.objects.get()
     assert searched.protocol["search"] == 30
     tried = searched.metrics["search"]
-    assert (len(tried["heads"]), tried["n"]) == (7, 40)
+    assert (len(tried["heads"]), tried["n"]) == (5, 40)
     kept = tried["heads"][tried["kept"]]["changes"]
     assert kept.items() <= searched.protocol.items()
     searched.protocol |= {"hidden": 8}  # as if the search had found it
@@ -79,7 +79,7 @@ def test_a_run_shows_what_was_tried_and_counts_it(client, pets):  # noqa: F811
         assert words in page
         assert "(+12.5 to +37.5)" in page
         assert "trials of heads: 2)" in page
-    assert "64 hidden units, dropout .300, penalty x 0.1), seed 0" in page
+    assert "64 hidden units, dropout 0.3, penalty x 0.1), seed 0" in page
     run.metrics["search"] = {"heads": [], "n": 0, "kept": 0}
     run.save()
     assert "Too few items or groups to try heads on" in page_of(client, run)
