@@ -7,6 +7,8 @@ from mlcore.cohorts import attribute_effect, cohorts
 from tests.mlcore.crowds import Crowd, coins, crowd_of, mixed_crowd
 
 PEOPLE, ITEMS = 40, 300
+#: Six hold every mixture once; what one crowd in twenty may do is seen in forty alone.
+few_and_many = pytest.mark.parametrize("crowds", [6, pytest.param(40, marks=pytest.mark.slow)])
 
 
 def crowd_with_two_readings(
@@ -41,23 +43,25 @@ def test_three_people_in_ten_who_read_a_property_differently_are_found(n_classes
     assert found.answers[0].tolist() == [truth, (truth + 1) % n_classes]
 
 
-def test_nobody_is_found_in_nineteen_homogeneous_crowds_of_twenty() -> None:
+@few_and_many
+def test_nobody_is_found_in_nineteen_homogeneous_crowds_of_twenty(crowds: int) -> None:
     found = 0
-    for seed in range(40):
+    for seed in range(crowds):
         rng = np.random.default_rng(seed)
         n_classes, hard = (2, 3, 4)[seed % 3], (0.0, 0.3)[seed % 2]
         crowd, _, _ = crowd_with_two_readings(share=0.0, n_classes=n_classes, rng=rng, hard=hard)
         found += cohorts(*crowd[1:4], n_classes=n_classes, rng=rng) is not None
-    assert found <= 2
+    assert found <= max(1, crowds // 20)
 
 
-def test_careless_and_biased_people_are_no_cohort() -> None:
+@few_and_many
+def test_careless_and_biased_people_are_no_cohort(crowds: int) -> None:
     found = 0
-    for seed in range(20):
+    for seed in range(crowds):
         rng = np.random.default_rng(seed)
         crowd = mixed_crowd(n_items=ITEMS, answers_an_item=8, n_classes=2 + seed % 3, rng=rng)
         found += cohorts(*crowd[1:4], n_classes=crowd.n_classes, rng=rng) is not None
-    assert found <= 1
+    assert found <= max(1, crowds // 20)
 
 
 def test_too_few_people_are_no_crowd() -> None:
