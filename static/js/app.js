@@ -3,7 +3,7 @@ import { startKeys } from "./keys.js";
 import { csrfToken } from "./http.js";
 import { isLoginPage, loginNeeded, toast } from "./toast.js";
 
-const MINUTE = 60, HOUR = 3600, DAY = 86400, REFRESH_MS = 30_000;
+const MINUTE = 60, HOUR = 3600, DAY = 86400, REFRESH_MS = 30_000, LEAVING_MS = 20_000;
 
 function relative(date, now = Date.now()) {
   const seconds = (date.getTime() - now) / 1000;
@@ -39,11 +39,18 @@ function closeMenus(except = null) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
 }
 
-/* A page that shows a job shows its outcome when it has ended; nobody is interrupted while typing. */
-document.body.addEventListener("job-ended", () => {
+/* A page that shows a job shows its outcome when it has ended. Nobody is interrupted while typing,
+   nor on the way to another page: a reload would cancel that way. A page that was only left for a
+   download is reloaded later. */
+let leftAt = -Infinity;
+window.addEventListener("beforeunload", () => { leftAt = performance.now(); });
+function showOutcome() {
+  const wait = leftAt + LEAVING_MS - performance.now();
   const isTyping = document.activeElement?.matches("input, textarea, select") || document.querySelector("dialog[open]");
-  if (!isTyping) location.reload();
-});
+  if (wait > 0) setTimeout(showOutcome, wait);
+  else if (!isTyping) location.reload();
+}
+document.body.addEventListener("job-ended", showOutcome);
 
 document.addEventListener("click", (event) => {
   const target = event.target;

@@ -177,3 +177,23 @@ def test_the_pages_before_logging_in_and_of_operators_can_be_used(
     for page in STAFF_PAGES:
         faults += faults_of(sized, live_server.url + page)
     assert not faults, "\n".join(faults)
+
+
+HELD_MS = 500  # for a reload to get ahead, if there were one
+JOB_ENDED = "document.activeElement.blur(); document.body.dispatchEvent(new Event('job-ended'))"
+
+
+def test_a_job_that_ends_takes_nobody_back_from_where_they_are_going(
+    page: Any, live_server: Any
+) -> None:
+    def hold(route: Any) -> None:
+        page.wait_for_timeout(HELD_MS)
+        route.continue_()
+
+    page.goto(f"{live_server.url}/login/")
+    page.route("**/login/?next=*", hold)
+    page.evaluate(f"addEventListener('beforeunload', () => setTimeout(() => {{ {JOB_ENDED} }}, 1))")
+    page.goto(f"{live_server.url}/login/?next=/work/")
+    with page.expect_navigation():
+        page.evaluate(JOB_ENDED)
+    assert page.url.endswith("?next=/work/")
