@@ -168,8 +168,9 @@ def find_ties(pairs: Sequence[Pair], splits: Sequence[str]) -> list[Tie]:
     closest: dict[tuple[int, str, str], Tie] = {}
     alike = [pair for pair in pairs if pair.evidence not in EXACT]
     for pair in alike:
-        for item, other in ((pair.first, pair.second), (pair.second, pair.first)):
-            _tie(closest, Tie(item, other, pair.evidence, pair.score), splits)
+        what, score = pair.evidence, pair.score
+        _tie(closest, pair.first, pair.second, evidence=what, score=score, splits=splits)
+        _tie(closest, pair.second, pair.first, evidence=what, score=score, splits=splits)
     for evidence in EXACT:
         equal = [pair for pair in pairs if pair.evidence == evidence]
         for items in copy_sets(len(splits), equal) if equal else ():
@@ -177,12 +178,21 @@ def find_ties(pairs: Sequence[Pair], splits: Sequence[str]) -> list[Tie]:
     return sorted(closest.values())
 
 
-def _tie(closest: dict[tuple[int, str, str], Tie], tie: Tie, splits: Sequence[str]) -> None:
-    if splits[tie.item] in NO_SPLIT or splits[tie.other] in NO_SPLIT:
+def _tie(
+    closest: dict[tuple[int, str, str], Tie],
+    item: int,
+    other: int,
+    *,
+    evidence: str,
+    score: float,
+    splits: Sequence[str],
+) -> None:
+    there = splits[other]
+    if splits[item] in NO_SPLIT or there in NO_SPLIT:
         return
-    place = (tie.item, splits[tie.other], tie.evidence)
-    if place not in closest or closest[place].score < tie.score:
-        closest[place] = tie
+    known = closest.get((item, there, evidence))
+    if known is None or known.score < score:
+        closest[item, there, evidence] = Tie(item, other, evidence, score)
 
 
 def _tie_equal(
@@ -203,4 +213,4 @@ def _tie_equal(
         for known in firsts.values():
             other = next((one for one in known if one != item), None)
             if other is not None:
-                _tie(closest, Tie(item, other, evidence, score), splits)
+                _tie(closest, item, other, evidence=evidence, score=score, splits=splits)

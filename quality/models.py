@@ -99,6 +99,10 @@ class Flag(models.Model):
             models.Index(
                 F("dataset"), F("kind"), F("state"), F("score").desc(), F("id"), name="flag_queue"
             ),
+            # Flags are counted from it alone (bench/pages.py).
+            models.Index(
+                fields=["dataset", "state", "kind", "given", "is_likely"], name="flag_counts"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,12 +1,13 @@
 """Reads about flags and decisions: queues, counts, the rows of exports."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 from typing import Any
 
-from django.db.models import Case, Count, Exists, OuterRef, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, When
 
 from labeling.models import Dataset, Job, JobState, Split, User
 from mlcore.intervals import Interval, share_interval
@@ -26,6 +27,10 @@ CHECKS_READ = 30  # newest jobs looked through for the last check of each kind
 STATE_SHOWN = ("label", "label_source", "split", "excluded")
 GROUP_ROLES = ("part", "example")  # of flags about a class, a column, a slice
 DOUBTED = "label_error"  # the queue that items drawn at random are mixed into
+#: Of an item of a flag: it is no longer as it was when it was doubted.
+MOVED_ON = ~Q(role__in=GROUP_ROLES) & (
+    ~Q(item__excluded="") | (~Q(flag__given="") & ~Q(item__label__name=F("flag__given")))
+)
 CLOSED = (FlagState.DECIDED, FlagState.DISMISSED)
 
 
@@ -48,11 +53,12 @@ def open_flags(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
 
     A group outlives single items of it; what was settled of them meanwhile is left alone.
     """
-    doubted = FlagItem.objects.filter(flag=OuterRef("pk")).exclude(role__in=GROUP_ROLES)
-    moved_on = doubted.filter(
-        ~Q(item__excluded="") | (~Q(flag__given="") & ~Q(item__label__name=OuterRef("given")))
-    )
-    flags = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN).exclude(Exists(moved_on))
+    moved_on = FlagItem.objects.filter(MOVED_ON, flag=OuterRef("pk"))
+    return _still_open(dataset, kind).exclude(Exists(moved_on))
+
+
+def _still_open(dataset: Dataset, kind: str) -> QuerySet[Flag]:
+    flags = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN)
     return flags.filter(kind=kind) if kind else flags.exclude(kind=UNFLAGGED)
 
 
@@ -65,28 +71,61 @@ def review_queue(dataset: Dataset, kind: str, *, first: Collection[int] = ()) ->
     return waiting.order_by(is_later, "-score", "pk")
 
 
-def counts_by_kind(dataset: Dataset, kind: str = "") -> dict[str, QueueCounts]:
-    """Count every kind's flags, or one kind's, in two queries."""
-    in_test = FlagItem.objects.filter(flag=OuterRef("pk"), item__split=Split.TEST)
-    waiting = (
-        open_flags(dataset, kind)
-        .values("kind")
-        .annotate(
-            n=Count("pk"),
-            likely=Count("pk", filter=Q(is_likely=True)),
-            test=Count("pk", filter=Exists(in_test)),
-        )
+@dataclass(frozen=True)
+class Tally:
+    """How many flags stand open by kind, doubted label and likelihood, and by kind in test."""
+
+    open: Counter[tuple[str, str, bool]]
+    in_test: Counter[str]
+
+    def most_doubted(self, kind: str) -> str:
+        """Return the label that flags of a kind doubt most often; empty if none."""
+        labels: Counter[str] = Counter()
+        for (of, given, _likely), n in self.open.items():
+            labels[given] += n if of == kind and given else 0
+        return min(labels, key=lambda label: (-labels[label], label), default="")
+
+
+def tally_of(dataset: Dataset, kind: str = "") -> Tally:
+    """Count `open_flags` in two queries: all of them, and those that moved on or are in test.
+
+    To ask of each flag whether its items moved on takes three times as long.
+    """
+    flags = _still_open(dataset, kind).order_by()
+    groups = flags.values_list("kind", "given", "is_likely").annotate(n=Count("pk"))
+    counts = Counter({(of, given, is_likely): n for of, given, is_likely, n in groups})
+    rows = FlagItem.objects.filter(
+        MOVED_ON | Q(item__split=Split.TEST), flag__dataset=dataset, flag__state=FlagState.OPEN
     )
+    rows = rows.filter(flag__kind=kind) if kind else rows.exclude(flag__kind=UNFLAGGED)
+    has_moved = Case(When(MOVED_ON, then=True), default=False)
+    moved: dict[int, tuple[str, str, bool]] = {}
+    in_test: dict[int, tuple[str, str, bool]] = {}
+    told = rows.annotate(moved=has_moved).values_list(
+        "flag", "moved", "flag__kind", "flag__given", "flag__is_likely"
+    )
+    for pk, is_moved, of, given, is_likely in told:
+        (moved if is_moved else in_test)[pk] = (of, given, is_likely)
+    counts.subtract(moved.values())
+    return Tally(+counts, Counter(what[0] for pk, what in in_test.items() if pk not in moved))
+
+
+def counts_by_kind(
+    dataset: Dataset, kind: str = "", *, tally: Tally | None = None
+) -> dict[str, QueueCounts]:
+    """Count every kind's flags, or one kind's, in three queries; in one beside a tally."""
+    tally = tally or tally_of(dataset, kind)
     done = Flag.objects.filter(dataset=dataset, state__in=CLOSED)
     done = done.filter(kind=kind) if kind else done.exclude(kind=UNFLAGGED)
-    closed = dict(done.values_list("kind").annotate(n=Count("pk")))
-    counts = {
-        row["kind"]: QueueCounts(
-            row["n"], row["likely"], closed.pop(row["kind"], 0), touches_test=row["test"]
-        )
-        for row in waiting
+    closed = dict(done.values_list("kind").annotate(n=Count("pk")).order_by())
+    waiting, likely = Counter[str](), Counter[str]()
+    for (of, _given, is_likely), n in tally.open.items():
+        waiting[of] += n
+        likely[of] += n if is_likely else 0
+    return {
+        of: QueueCounts(waiting[of], likely[of], closed.get(of, 0), tally.in_test[of])
+        for of in sorted({*waiting, *closed})
     }
-    return counts | {kind: QueueCounts(decided=n) for kind, n in closed.items()}
 
 
 @dataclass(frozen=True)
@@ -122,15 +161,6 @@ def confirmed_so_far(dataset: Dataset) -> dict[str, Confirmed]:
         )
         for row in rows
     }
-
-
-def commonest_labels(dataset: Dataset) -> dict[str, str]:
-    """Return, by kind, the label that its open flags doubt most often."""
-    doubted = open_flags(dataset).exclude(given="").values_list("kind", "given")
-    found: dict[str, str] = {}
-    for kind, given, _n in doubted.annotate(n=Count("pk")).order_by("-n", "given"):
-        found.setdefault(kind, given)
-    return found
 
 
 def reviewed(dataset: Dataset) -> QuerySet[Decision]:

@@ -32,12 +32,12 @@ from quality.models import Flag
 from quality.queries.comparisons import comparison_of
 from quality.queries.flags import (
     Confirmed,
-    commonest_labels,
     confirmed_so_far,
     counts_by_kind,
     open_flags,
     reviewed,
     seconds_each,
+    tally_of,
 )
 from quality.queries.imbalance import imbalance_of
 from quality.queries.runs import newest_done
@@ -141,8 +141,9 @@ def _counted(dataset: Dataset, spread: Spread) -> str:
 
 def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queue]:
     """Return kinds with open flags, most expected right first; no gain is claimed for them."""
-    counts = {kind: n for kind, n in counts_by_kind(dataset).items() if n.open and kind in kinds}
-    confirmed, doubted = confirmed_so_far(dataset), commonest_labels(dataset)
+    tally, confirmed = tally_of(dataset), confirmed_so_far(dataset)
+    found = counts_by_kind(dataset, tally=tally)
+    counts = {kind: n for kind, n in found.items() if n.open and kind in kinds}
     queues = [
         Queue(
             kind,
@@ -152,7 +153,7 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
             touches_test=n.touches_test,
             seconds=seconds_each(dataset, user, kind),
             confirmed=confirmed.get(kind),
-            most_doubted=doubted.get(kind, ""),
+            most_doubted=tally.most_doubted(kind),
             examples=_examples(dataset, kind),
         )
         for kind, n in counts.items()

@@ -155,7 +155,7 @@ def ties_of(dataset: Dataset, pairs: list[Pair]) -> tuple[list[Tie], dict[int, s
         Pair(row[pair.first], row[pair.second], pair.score, pair.evidence, "") for pair in sure
     ]
     found = find_ties(placed, [split_of.get(pk, "") for pk in ids])
-    return [tie._replace(item=ids[tie.item], other=ids[tie.other]) for tie in found], split_of
+    return [Tie(ids[one], ids[two], what, score) for one, two, what, score in found], split_of
 
 
 def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
