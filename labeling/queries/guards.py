@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 
 from labeling.models import (
@@ -167,7 +168,8 @@ def _rows() -> QuerySet[Annotation]:
 
 
 def _columns(rows: QuerySet[Annotation]) -> list[Row]:
-    found = rows.values_list("item", "annotator", "label", "seconds", "answer", "asked")
+    meant = Coalesce("label__merged_into", "label")  # as it counts: nobody is odd for a merge
+    found = rows.values_list("item", "annotator", meant, "seconds", "answer", "asked")
     return [
         (
             item,

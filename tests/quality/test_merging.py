@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from labeling.models import (
     Annotation,
+    Annotator,
     Dataset,
     Example,
     GoldItem,
@@ -22,6 +23,7 @@ from labeling.queries.crowd import said_in
 from labeling.services import crowd, guidelines, jobs
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.datasets import choose_success
+from labeling.services.guards import odd_about
 from labeling.services.intake.recording import classes_by_name
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version, read_manifest
@@ -219,6 +221,32 @@ def test_checks_read_what_an_earlier_run_said_of_the_class_as_the_other():
     merge_classes(dataset=pets, old=dog, new=bird, text="", by=make_member(pets, Role.LEAD))
     found = run_probabilities(survey_of(pets), run)["probabilities"]
     assert found == pytest.approx(np.array([[0.9, 0, 0.1], [0.1, 0, 0.9]]))
+
+
+def test_who_answers_by_the_merged_classes_is_not_warned_for_what_others_said_before(dataset, lea):
+    items = [make_item(dataset, f"new{number:03}") for number in range(120)]
+    asking = make_round(
+        dataset=dataset, name="x", kind="classify", items=[item.pk for item in items],
+        answers_wanted=3, by=lea,
+    )  # fmt: skip
+    users = [make_member(dataset, Role.ANNOTATOR, name) for name in ("ann", "bob", "eve")]
+    people = [annotator_for(dataset=dataset, user=user) for user in users]
+    labels = {row.name: row for row in dataset.classes.all()}
+
+    def say(annotator: Annotator, name: str) -> None:
+        Annotation.objects.bulk_create(
+            Annotation(
+                client_id=uuid.uuid4(), round=asking, item=item, annotator=annotator,
+                answer="class", label=labels[name if number % 3 else "dog"], seconds=3,
+            )
+            for number, item in enumerate(items)
+        )  # fmt: skip
+
+    say(people[0], "kitten")
+    say(people[1], "kitten")
+    merge(dataset, lea)
+    say(people[2], "cat")
+    assert odd_about(people[2]) == []
 
 
 def test_test_items_change_only_when_that_was_confirmed_and_no_reviewer_is_passed_over(
