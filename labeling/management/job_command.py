@@ -88,4 +88,7 @@ class TableCommand(JobCommand):
         result = {**self.carry_out(job, work).result, "job": job.pk}
         for problem in result["problems"][: self.problems_shown]:
             self.stderr.write(f"line {problem['line']}: {problem['reason']}")
+        more = len(result["problems"]) - self.problems_shown
+        if more > 0:
+            self.stderr.write(f"… and {more} more: --json lists them.")
         return result

@@ -40,6 +40,7 @@ def test_answers_become_annotations_and_what_they_agree_on_the_label(tmp_path: P
     )
     result = run(path, capsys)
     assert (result["answers"], result["rejected"], result["settled"]) == (5, 0, 1)
+    assert result["disputed"] == 1  # nobody named a class of it
     assert dataset.items.get(key="1").label.name == "cat"
     assert dataset.items.get(key="1").label_source == "consensus"
     assert dataset.items.get(key="2").label is None
@@ -97,6 +98,19 @@ def test_lines_that_fit_nothing_are_reported_with_their_numbers(tmp_path: Path, 
         (4, "bad_row"),
         (6, "answered_twice"),
     ]
+    item, owl, bare, twice = (problem["reason"] for problem in result["problems"])
+    assert "no item '9': import it first" in item
+    assert "no class 'owl': add it in Settings, or name one that is there (cat, dog)" in owl
+    assert "no answer here: fill the cell" in bare
+    assert "bob gave another answer to this item in line 5" in twice
+
+
+def test_a_table_of_which_nothing_fits_is_refused_and_leaves_no_round(tmp_path: Path):
+    make_item(make_dataset("birds"), "1")
+    path = table(tmp_path / "a.csv", "8,ann,cat", "9,ann,cat")
+    with pytest.raises(CommandError, match=r"none of its 2 answers .* Line 2: There is no item"):
+        call_command("import_annotations", "birds", str(path))
+    assert not Round.objects.exists()
 
 
 def test_consensus_on_real_birds_beats_the_majority(capsys: Any):

@@ -16,7 +16,8 @@ class Command(TableCommand):
         result = self.read(options, answers.import_answers)
         words = (
             f"{options['name']}: {result['answers']} answers imported, {result['unchanged']} were "
-            f"there, {result['rejected']} lines rejected; {result['settled']} items labelled."
+            f"there, {result['rejected']} lines rejected; {result['settled']} items labelled, "
+            f"{result['disputed']} tied or not sure enough: their answers stand under Disputes."
         )
         if result["by_name"]:
             words += f" {result['by_name']} lines named their item by its file name alone."

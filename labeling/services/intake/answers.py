@@ -37,6 +37,7 @@ COLUMN_NAMES = {
     "answer": "answer label class category response value judgement",
 }
 ANSWERS_A_TRANSACTION = 200
+CLASSES_NAMED = 10  # where an answer names none of them
 MOST_PROBLEMS_KEPT = 1_000  # in the job's result; all are counted
 WITHOUT_CLASS = {
     "unsure": Answer.UNSURE,
@@ -75,6 +76,12 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
     except OSError as error:
         raise jobs.Refused(f"{path} cannot be read ({error.strerror}).") from error
     heard = _hear(dataset, table, _columns(table, work.options.get("columns") or {}))
+    if heard.problems and not heard.said:
+        line, reason = heard.problems[0]["line"], heard.problems[0]["reason"]
+        raise jobs.Refused(
+            f"{table.name}: none of its {len(heard.problems)} answers can be used. Line {line}:"
+            f" {reason} Is another column meant? Name it with --column ROLE=COLUMN."
+        )
     asking = _round_of(dataset)
     added = _keep(heard, asking, work)
     settled = _settle(asking, work)
@@ -84,6 +91,7 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
         "rejected": len(heard.problems),
         "settled": settled,
         "by_name": heard.by_name,
+        "disputed": asking.round_items.filter(state=RoundItemState.DISPUTED).count(),
         "round": asking.pk,
         "problems": heard.problems[:MOST_PROBLEMS_KEPT],
     }
@@ -92,7 +100,10 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
 def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
     unknown = set(wanted) - set(COLUMN_NAMES)
     if unknown:
-        raise jobs.Refused(f"{', '.join(unknown)}: a column is for item, annotator or answer.")
+        raise jobs.Refused(
+            f"{', '.join(unknown)}: a column is for item, annotator or answer, as in"
+            " --column annotator=worker."
+        )
     plain = {name.casefold().replace(" ", "_"): name for name in reversed(table.columns)}
     found = {}
     for role, names in COLUMN_NAMES.items():
@@ -110,6 +121,7 @@ def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
 
 def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
     heard = Heard()
+    lines: dict[tuple[int, str], int] = {}
     for line, (code, reason) in table.problems:
         heard.problems.append({"line": line, "code": code, "reason": reason})
     items = _named(dataset, table, columns["item"])
@@ -119,10 +131,15 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
         said = _said(row, columns, items, classes)
         problem = said if isinstance(said, tuple) else None
         if isinstance(said, Said):
-            first = heard.said.setdefault((said.item_id, said.annotator), said)
+            place = (said.item_id, said.annotator)
             heard.by_name += plain_name(row.cells[columns["item"]]) not in items.by_path
-            if first != said:
-                problem = ("answered_twice", "An earlier line has another answer; it counts.")
+            line = lines.setdefault(place, row.line)
+            if heard.said.setdefault(place, said) != said:
+                problem = (
+                    "answered_twice",
+                    f"{said.annotator} gave another answer to this item in line {line}: that one"
+                    " counts. Keep the line that is meant.",
+                )
         if problem:
             code, reason = problem
             heard.problems.append({"line": row.line, "code": code, "reason": reason})
@@ -138,16 +155,28 @@ def _said(
     cells = {role: row.cells.get(column, "") for role, column in columns.items()}
     if not all(cells.values()):
         missing = ", ".join(role for role, cell in cells.items() if not cell)
-        return ("bad_row", f"There is no {missing} here.")
+        return ("bad_row", f"There is no {missing} here: fill the cell, or leave the line out.")
     item_id = items.find(plain_name(cells["item"]))
     if item_id is None:
-        return ("unknown_item", f"There is no item {cells['item']!r}.")
+        return (
+            "unknown_item",
+            f"There is no item {cells['item'][:200]!r}: import it first, or write its key as Browse"
+            " shows it.",
+        )
     label = classes.get(cells["answer"]) or classes.get(cells["answer"].casefold())
     without = WITHOUT_CLASS.get(cells["answer"].casefold())
     if label is None and without is None:
-        return ("unknown_class", f"There is no class {cells['answer']!r}.")
+        return ("unknown_class", _no_class(cells["answer"], [c.name for c in classes.values()]))
     answer = Answer.CLASS if label else without
     return Said(item_id, cells["annotator"][:150], str(answer), label)
+
+
+def _no_class(answer: str, names: Sequence[str]) -> str:
+    known = ", ".join(list(dict.fromkeys(names))[:CLASSES_NAMED]) or "none so far"
+    return (
+        f"There is no class {answer[:200]!r}: add it in Settings, or name one that is there"
+        f" ({known}). Without a class: {', '.join(WITHOUT_CLASS)}."
+    )
 
 
 def _named(dataset: Dataset, table: Table, column: str) -> ByName[int]:
