@@ -66,7 +66,7 @@ TURNS = 30
 LIKELIER = 50.0
 """Times that answers must be likelier under chance than under honest work: strong evidence (20 to
 150, Kass and Raftery 1995). However often one looks, at most one honest annotator in so many is
-ever warned (Ville 1939); with 20, more than one in a hundred were, with 50 none to six in a
+ever warned (Ville 1939); with 20, more than one in a hundred were, with 50 none to seven in a
 thousand (bench/guards.py)."""
 
 SURELY = 0.98
