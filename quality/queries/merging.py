@@ -1,6 +1,6 @@
 """Reads for merging classes: what names each class, and what was merged."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,3 +48,16 @@ def merge_in(dataset: Dataset, pk: int) -> Decision | None:
     """Return one merge."""
     rows = Decision.objects.filter(dataset=dataset, action=Action.CLASSES, pk=pk)
     return rows.select_related("dataset").first()
+
+
+def became(dataset: Dataset, *, known: Collection[str]) -> dict[str, str]:
+    """Return what each merged class became in the end; names in `known` still stand."""
+    rows = dataset.classes.filter(merged_into__isnull=False).exclude(name__in=known)
+    steps = dict(rows.values_list("name", "merged_into__name"))
+    ends = {}
+    for name in steps:
+        end = name
+        while end in steps:
+            end = steps[end]
+        ends[name] = end
+    return ends

@@ -11,6 +11,7 @@ from labeling.services.jobs import Refused, Work
 from quality import arrays
 from quality.models import Comparison, Run
 from quality.queries.changes import work_between
+from quality.queries.merging import became
 from quality.services import figures, scoring
 from quality.services.copies import groups_kept
 from quality.services.heads import predict_rows
@@ -155,16 +156,20 @@ def _judge(
     after: np.ndarray,
     held_back: int = 0,
 ) -> Judged:
-    """Bring both sides to one list of classes, keep their predictions and pick the rows."""
+    """Bring both sides to one list of classes, keep their predictions and pick the rows.
+
+    Classes that were merged in between are one on both sides: which of them it is, is not asked
+    any more.
+    """
     old, new = material
     later = dict(zip(new.keys, new.names, strict=True))
     names_later = [later.get(key) for key in old.keys]
-    classes = _all_classes(material, names_later)
-    sides = {
-        "before": spread(before, old.classes, classes),
-        "after": spread(after, new.classes, classes),
-    }
-    given, given_later = _numbers(old.names, classes), _numbers(names_later, classes)
+    ends = became(comparison.dataset, known=[*new.classes, *filter(None, new.names)])
+    names = [ends.get(name or "", name) for name in old.names]
+    own = [ends.get(name, name) for name in old.classes]
+    classes = _all_classes([*own, *new.classes], [*names, *names_later])
+    sides = {"before": spread(before, own, classes), "after": spread(after, new.classes, classes)}
+    given, given_later = _numbers(names, classes), _numbers(names_later, classes)
     arrays.save_comparison(
         comparison.pk, {**sides, "before_given": given, "after_given": given_later}
     )
@@ -184,16 +189,15 @@ def _judge(
     )
 
 
-def _all_classes(material: tuple[Material, Material], names_later: list[str | None]) -> list[str]:
-    old, new = material
-    named = [name for name in [*old.names, *names_later] if name]
-    return list(dict.fromkeys([*old.classes, *new.classes, *sorted(set(named))]))
+def _all_classes(learned: list[str], names: list[str | None]) -> list[str]:
+    return list(dict.fromkeys([*learned, *sorted({name for name in names if name})]))
 
 
 def spread(values: np.ndarray, own: list[str], classes: list[str]) -> np.ndarray:
-    """Put a run's columns at the places that its classes have in the common list."""
+    """Put a run's columns at the places of their classes in the common list; same names add up."""
     found = np.zeros((len(values), len(classes)), dtype=np.float32)
-    found[:, [classes.index(name) for name in own]] = values
+    for column, name in enumerate(own):
+        found[:, classes.index(name)] += values[:, column]
     found[np.isnan(values).any(axis=1)] = np.nan
     return found
 

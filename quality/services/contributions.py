@@ -14,6 +14,7 @@ from labeling.services.versions import read_manifest
 from mlcore.folds import join_groups
 from quality import arrays
 from quality.models import Comparison
+from quality.queries.merging import became
 from quality.services import figures
 from quality.services.compare import held_back, spread
 from quality.services.copies import groups_kept
@@ -185,7 +186,9 @@ def _predicted(work: Work, proof: Proof, without: Material) -> np.ndarray:
     judged = np.zeros(len(old.keys), dtype=bool)
     judged[proof.rows] = True
     found = head.predict(features_of(work, old, backbone=backbone, rows=judged))
-    return spread(found, without.classes, proof.comparison.result["classes"])
+    classes = proof.comparison.result["classes"]
+    ends = became(proof.comparison.dataset, known=classes)
+    return spread(found, [ends.get(name, name) for name in without.classes], classes)
 
 
 def _groups(proof: Proof, without: Material) -> np.ndarray:

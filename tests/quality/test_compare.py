@@ -13,8 +13,10 @@ from django.urls import reverse
 from labeling.models import Annotation, Annotator, LabelSource, Role, Round, Split
 from labeling.services import labels
 from labeling.services.versions import freeze_version
+from quality import arrays
 from quality.models import Action, Comparison, Decision, Run, TestOpening
 from quality.queries import changes, comparisons
+from quality.services.merging import merge_classes
 from tests.factories import make_member
 from tests.quality.words import add_text, make_words
 
@@ -113,6 +115,26 @@ def test_changed_test_labels_are_judged_both_ways():
     assert found["later_labels"]["changed"] == 4
     assert found["later_labels"]["before"] < found["before"]
     assert Comparison.objects.get().result["changes"]["test_labels"] == 4
+
+
+def test_classes_that_were_merged_in_between_are_one_on_both_sides():
+    dataset = make_words(items=48, test_items=24)
+    freeze_version(dataset=dataset)
+    old, new = (dataset.classes.get(name=name) for name in ("sky", "sea"))
+    lead = make_member(dataset, Role.LEAD)
+    merge_classes(dataset=dataset, old=old, new=new, text="", by=lead, test_confirmed=True)
+    freeze_version(dataset=dataset)
+    found = prove(dataset, 1, 2)
+    result = Comparison.objects.get().result
+    assert "sky" not in result["classes"]
+    assert found["later_labels"] is None
+    guesses, given = (
+        arrays.comparison_array(Comparison.objects.get().pk, name)[-24:]
+        for name in ("before", "before_given")
+    )
+    assert guesses.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    right = arrays.predicted_classes(guesses) == given
+    assert found["before"] == pytest.approx(right.mean())
 
 
 def test_test_items_that_moved_into_train_are_held_back():
