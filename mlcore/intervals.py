@@ -119,26 +119,18 @@ def paired_difference(
 
 
 def _difference(change: np.ndarray, groups: np.ndarray) -> Interval:
-    """Return a mean with its limits; its variance is never taken for less than a few items give."""
-    sums, sizes = _sums(change, groups)
-    value = float(change.mean())
-    alone = float(change.var()) / len(change)
-    without = jackknife_variance(value, _means_without(sums, sizes))
-    reach = _reach(sizes) * math.sqrt(max(without, alone, _least_variance(sums, sizes)))
-    return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
+    """Return a mean with its limits.
 
-
-def _least_variance(sums: np.ndarray, sizes: np.ndarray) -> float:
-    """Return Agresti and Min's variance of a paired change, half an item more each way.
-
-    (2005, doi:10.1002/sim.1781.) Few changed items vary little only because they are few; and as
-    items of a group change together, half as many more as change together in a group on average.
+    Few changed items vary little only because they are few: the variance is never less than Agresti
+    and Min's for independent pairs (2005, doi:10.1002/sim.1781), half an item more each way.
     """
-    gross = np.abs(sums).sum()
-    together = float((sums**2).sum() / gross if gross else sizes.sum() / _worth(sizes))
-    together = max(together, 1.0)
-    n = sizes.sum() / together + 2
-    return float(((sums / together) ** 2).sum() + 1 - (sums.sum() / together) ** 2 / n) / n**2
+    sums, sizes = _sums(change, groups)
+    value, n = float(change.mean()), len(change) + 2
+    alone = float(change.var()) / len(change)
+    least = float((change**2).sum() + 1 - change.sum() ** 2 / n) / n**2
+    without = jackknife_variance(value, _means_without(sums, sizes))
+    reach = _reach(sizes) * math.sqrt(max(without, alone, least))
+    return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
 def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarray) -> Interval:
