@@ -100,7 +100,7 @@ def test_the_page_shows_each_change_and_what_it_costs(client, django_assert_max_
     client.force_login(make_member(dataset, Role.LEAD))
     with django_assert_max_num_queries(24):
         page = client.get(reverse("quality:augmentation", args=[dataset.slug])).content.decode()
-    assert "27 items x 1 copy x about 17 ms" in page
+    assert "27 items × 1 copy × about 17 ms" in page
     assert "now: off" in page
     assert 'value="flip" id="change-flip">' in page  # not ticked until it is known to be harmless
     assert 'value="crop" id="change-crop" checked>' in page
