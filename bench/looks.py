@@ -75,7 +75,7 @@ def pages() -> Iterator[tuple[str, str, str]]:
 
 SECTIONS = (
     *("", "browse/", "checks/", "review/", "decisions/", "runs/", "versions/", "before-after/"),
-    "runs/blind/",
+    *("runs/blind/", "augmentation/"),
     *("rounds/", "rounds/new/", "crowd/", "crowd/agreement/", "crowd/answers/", "disputes/"),
     *("gold/", "pauses/", "import/", "members/", "settings/", "settings/delete/", "browse/round/"),
     "second/",
