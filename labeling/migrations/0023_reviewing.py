@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0022_success'),
+        ('labeling', '0001_squashed_0022_success'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('labeling', '0023_reviewing'),
-        ('quality', '0006_bulk_decisions'),
+        ('quality', '0001_squashed_0006_bulk_decisions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
