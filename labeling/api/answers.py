@@ -28,6 +28,9 @@ RowId = Annotated[int, Field(ge=0, le=MOST_ID)]
 class Claiming(Schema):
     round: RowId | None = Field(None, description="else the first open round that waits for you")
     count: int = Field(5, ge=1, le=MOST_CLAIMS)
+    client_id: uuid.UUID | None = Field(
+        None, description="made by you; sent again after a lost reply, it gets the same items"
+    )
 
 
 class ClaimedItem(Schema):
@@ -70,7 +73,13 @@ def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
         return Status(409, {"detail": "No open round of this dataset waits for you."})
     dataset = asking.dataset
     annotator = annotations.annotator_for(dataset=dataset, user=user)
-    rows = rounds.claim_items(round=asking, annotator=annotator, count=asked.count, now=now)
+    rows = rounds.claim_items(
+        round=asking,
+        annotator=annotator,
+        count=asked.count,
+        now=now,
+        client_id=asked.client_id,
+    )
     if not rows:
         qualifications.end_attempt(asking=asking, annotator=annotator, now=now)
     return Status(

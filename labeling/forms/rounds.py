@@ -98,9 +98,10 @@ class ItemsForm(forms.Form):
 
 
 class ClaimForm(forms.Form):
-    """How many items the screen would like to hold."""
+    """How many items the screen would like to hold; sent again, it is the same request."""
 
     count = forms.IntegerField(min_value=1, max_value=MOST_CLAIMS)
+    client_id = forms.UUIDField(required=False)
 
 
 class WithdrawForm(forms.Form):

@@ -206,6 +206,9 @@ class Claim(models.Model):
     annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="claims")
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
+    client_id = models.UUIDField(
+        null=True, blank=True, help_text="of the request that got it, which may be repeated"
+    )
 
     class Meta:
         constraints = [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache, cached_property
 from typing import Any
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model
@@ -105,3 +106,8 @@ def can_lock() -> bool:
 def moment(at: datetime) -> Any:
     """Return a moment as the database compares it."""
     return connection.ops.adapt_datetimefield_value(at)
+
+
+def identity(of: UUID | None) -> Any:
+    """Return an id that a client made as the database compares it."""
+    return of if of is None or connection.features.has_native_uuid_field else of.hex

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
@@ -23,7 +24,7 @@ from labeling.models import (
     RoundKind,
 )
 from labeling.queries import gold
-from labeling.queries.by_hand import Statement, execute, listed, moment
+from labeling.queries.by_hand import Statement, execute, identity, listed, moment
 
 GOLD = RoundItemState.GOLD
 FREE = """
@@ -60,14 +61,16 @@ SELECT
       WHERE annotator_id = %(annotator)s AND round_id = %(round)s AND NOT is_gold
       ORDER BY id DESC LIMIT 1)),
   EXISTS (SELECT 1 FROM labeling_claim
-    WHERE annotator_id = %(annotator)s AND expires_at < %(gone)s)
+    WHERE annotator_id = %(annotator)s
+      AND (expires_at < %(gone)s OR client_id = %(client_id)s))
 """
 LEFT_BEHIND = """
 SELECT place.id
 FROM labeling_claim held JOIN labeling_rounditem place ON place.id = held.round_item_id
 WHERE held.annotator_id = %(annotator)s AND place.round_id = %(round)s
   AND place.state IN ('open', 'gold')
-  AND held.expires_at > %(now)s AND held.expires_at < %(gone)s
+  AND held.expires_at > %(now)s
+  AND (held.expires_at < %(gone)s OR held.client_id = %(client_id)s)
 ORDER BY held.id LIMIT %(count)s
 """
 PLACES = """
@@ -98,17 +101,22 @@ BEFORE_ALL, AFTER_ALL = -1, 2**31 - 1  # positions are 0 and up, in four bytes
 
 @dataclass(frozen=True)
 class Standing:
-    """Where an annotator stands in a round: stopped, last answered, holding what a tab left."""
+    """Where an annotator stands in a round: stopped, last answered, holding what no page has."""
 
     is_stopped: bool
     last: int
     may_have_left: bool
 
 
-def standing_in(round: Round, annotator: Annotator, *, gone: datetime) -> Standing:
-    """Return where an annotator stands; claims that end before `gone` may be left behind."""
+def standing_in(
+    round: Round, annotator: Annotator, *, gone: datetime, client_id: UUID | None
+) -> Standing:
+    """Return where an annotator stands.
+
+    Claims that end before `gone`, or are of this very request, may be left behind.
+    """
     names = {"round": round.pk, "annotator": annotator.pk, "gone": moment(gone)}
-    ((act, last, has_left),) = execute(STANDING, names)
+    ((act, last, has_left),) = execute(STANDING, {**names, "client_id": identity(client_id)})
     is_stopped = act in (GuardAct.PAUSE, GuardAct.END)
     return Standing(is_stopped, BEFORE_ALL if last is None else last, bool(has_left))
 
@@ -139,11 +147,20 @@ def _free(round: Round, annotator: Annotator, *, after: int, until: int, count: 
 
 
 def left_behind(
-    round: Round, annotator: Annotator, *, now: datetime, gone: datetime, count: int
+    round: Round,
+    annotator: Annotator,
+    *,
+    now: datetime,
+    gone: datetime,
+    client_id: UUID | None,
+    count: int,
 ) -> list[int]:
-    """Return places (by id) of live claims that end before `gone`: no page renews them."""
-    moments = {"now": moment(now), "gone": moment(gone)}
-    return _column(LEFT_BEHIND, round, annotator, count=count, **moments)
+    """Return places (by id) of live claims that no page has.
+
+    They end before `gone`, as nobody renews them, or are of a request that is made again.
+    """
+    names = {"now": moment(now), "gone": moment(gone), "client_id": identity(client_id)}
+    return _column(LEFT_BEHIND, round, annotator, count=count, **names)
 
 
 def shown_places(round: Round, places: Sequence[int], annotator: Annotator) -> list[RoundItem]:

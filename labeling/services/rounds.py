@@ -9,6 +9,8 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -31,7 +33,7 @@ from labeling.models import (
 from labeling.queries import gold as gold_queries
 from labeling.queries import guards, guidelines, qualifications
 from labeling.queries import places as queries
-from labeling.queries.by_hand import can_lock, execute, listed, moment, written
+from labeling.queries.by_hand import can_lock, execute, identity, listed, moment, written
 from labeling.services import gold
 from labeling.services.jobs import Refused, refuse_archived
 
@@ -48,7 +50,7 @@ WHERE id IN (<ids>) AND state IN ('open', 'gold') AND taken < wanted
 RETURNING id
 """
 CLAIM = """
-INSERT INTO labeling_claim (round_item_id, annotator_id, expires_at, created_at)
+INSERT INTO labeling_claim (round_item_id, annotator_id, expires_at, created_at, client_id)
 VALUES <rows>
 """
 
@@ -249,28 +251,31 @@ def claim_items(
     annotator: Annotator,
     count: int,
     now: datetime,
+    client_id: UUID | None = None,
     rng: random.Random = CHANCE,
 ) -> list[RoundItem]:
     """Reserve up to `count` items that this annotator has not answered and does not hold.
 
     Gold items are among them by chance, in any place: nothing tells them from the others.
+    Whoever lost the reply asks again with the same `client_id`, and is given the same items.
     """
     lock_annotator(annotator)
-    stands = queries.standing_in(round, annotator, gone=now + LEASE - SILENT)
+    gone = now + LEASE - SILENT
+    stands = queries.standing_in(round, annotator, gone=gone, client_id=client_id)
     if stands.is_stopped or qualifications.bar_of(round, annotator):
         return []
     count, is_qualifying = min(count, MOST_CLAIMS_AT_ONCE), round.kind == RoundKind.QUALIFY
-    claimed = _left_behind(round, annotator, count, now=now) if stands.may_have_left else []
+    left: Any = {"now": now, "gone": gone, "client_id": client_id, "count": count}
+    claimed = _taken_over(round, annotator, **left) if stands.may_have_left else []
     if len(claimed) < count:
         missing = count - len(claimed)
         among = qualifications.drawn_for(round, annotator) if is_qualifying else ()
-        last = stands.last
-        free = queries.free_places(round, annotator, last=last, count=missing, among=among)
+        free = queries.free_places(round, annotator, last=stands.last, count=missing, among=among)
         checks = gold.take_places(round, annotator, of=missing, beside=len(free), rng=rng)
         taken = _take_places(free[: missing - len(checks)])
         for check in checks:
             taken.insert(rng.randrange(len(taken) + 1), check)
-        _claim(taken, annotator, now=now)
+        _claim(taken, annotator, now=now, client_id=client_id)
         claimed += taken
     return queries.shown_places(round, claimed, annotator)
 
@@ -298,24 +303,26 @@ def _take_places(places: Sequence[int]) -> list[int]:
     return [place for place in places if place in taken]
 
 
-def _claim(places: Sequence[int], annotator: Annotator, *, now: datetime) -> None:
+def _claim(
+    places: Sequence[int], annotator: Annotator, *, now: datetime, client_id: UUID | None
+) -> None:
     """Lease taken places (by id) to an annotator."""
     if not places:
         return
-    rows = ", ".join(f"({int(pk)}, %(annotator)s, %(ends)s, %(now)s)" for pk in places)
+    row = "({}, %(annotator)s, %(ends)s, %(now)s, %(client_id)s)"
+    rows = ", ".join(row.format(int(pk)) for pk in places)
     names = {"annotator": annotator.pk, "ends": moment(now + LEASE), "now": moment(now)}
-    written(CLAIM.replace("<rows>", rows), names)
+    written(CLAIM.replace("<rows>", rows), {**names, "client_id": identity(client_id)})
 
 
-def _left_behind(round: Round, annotator: Annotator, count: int, *, now: datetime) -> list[int]:
-    """Take over this annotator's own claims that no page has renewed: a tab that is gone."""
-    gone = now + LEASE - SILENT
-    mine = Claim.objects.filter(annotator=annotator, expires_at__lt=gone)
-    return [
-        place
-        for place in queries.left_behind(round, annotator, now=now, gone=gone, count=count)
-        if mine.filter(round_item=place).update(expires_at=now + LEASE)
-    ]
+def _taken_over(round: Round, annotator: Annotator, *, now: datetime, **left: Any) -> list[int]:
+    """Renew this annotator's own claims that no page has: of a tab that is gone, a lost reply.
+
+    Renewing locks the annotator as claiming does: what is found here is not renewed meanwhile.
+    """
+    places = queries.left_behind(round, annotator, now=now, **left)
+    lease = {"expires_at": now + LEASE, "client_id": left["client_id"]}
+    return [pk for pk in places if annotator.claims.filter(round_item=pk).update(**lease)]
 
 
 @transaction.atomic
@@ -340,7 +347,7 @@ def release_items(*, round: Round, annotator: Annotator, items: Iterable[int]) -
 
 def release_all(*, annotator: Annotator) -> int:
     """Give back all that this annotator holds, in every round; returns how many."""
-    return _free(list(Claim.objects.filter(annotator=annotator).values_list("pk", flat=True)))
+    return _free(list(annotator.claims.values_list("pk", flat=True)))
 
 
 def release_ahead(*, annotator: Annotator) -> int:
@@ -348,9 +355,8 @@ def release_ahead(*, annotator: Annotator) -> int:
 
     The first is what a page has on the screen: its answer may be on its way, and counts.
     """
-    held = Claim.objects.filter(annotator=annotator).order_by("pk")
+    claims = list(annotator.claims.order_by("pk").values_list("pk", "round_item__round"))
     first: dict[int, int] = {}
-    claims = list(held.values_list("pk", "round_item__round"))
     for pk, asking in claims:
         first.setdefault(asking, pk)
     return _free([pk for pk, asking in claims if first[asking] != pk])

@@ -150,14 +150,13 @@ def claims(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
     if not form.is_valid():
         return _refused(form)
     now = timezone.now()
-    count = form.cleaned_data["count"]
-    rows = rounds.claim_items(round=asking, annotator=annotator, count=count, now=now)
+    rows = rounds.claim_items(round=asking, annotator=annotator, now=now, **form.cleaned_data)
     returned = 0
     if not rows:
         qualifying.end_attempt(asking=asking, annotator=annotator, now=now)
         returned = annotations.return_parked(round=asking, annotator=annotator, now=now)
     if returned:
-        rows = rounds.claim_items(round=asking, annotator=annotator, count=count, now=now)
+        rows = rounds.claim_items(round=asking, annotator=annotator, now=now, **form.cleaned_data)
     items = [row.item for row in rows]
     suggested = annotators.suggestions_for(asking, annotator, items)
     shown = [{**_as_shown(asking, item), "suggestion": suggested.get(item.pk)} for item in items]

@@ -12,7 +12,7 @@ const UNDO_MOST = 20, REFILL_AT = 3, LOOK_AGAIN_MS = 10_000, SOON_MS = 500;
 const IDLE_MS = 60_000; // longer than this without a sign of life does not count as looking
 const DOUBLE_TAP_MS = 400; // the second half of a double tap would answer an item that nobody has seen
 const LEFT_ALONE_MS = 10 * 60_000; // after this long the items go back to the others
-const CHECK_MS = 5000;
+const CHECK_MS = 5000, CLAIMED_WITHIN_MS = 20_000;
 const STOPPED = ["paused", "ended"];
 const VERDICTS = ["passed", "failed", "waived"]; // of a qualification, with what comes next
 const LEAVE = ["done", "closed", "busy", "yours", "unqualified", ...STOPPED, ...VERDICTS];
@@ -30,6 +30,7 @@ const lease = () => Date.now() + settings.lease * 1000;
 
 const queue = [], history = [];
 const returned = new Map(); // handed out again before it was known here that their answers had arrived
+const CLAIM = `winnow:claim:${settings.user}:${settings.round}`; // a reload repeats the request, too
 let current = null, claiming = false, isAskedMeanwhile = false, waitTimer = null, lastSign = performance.now(), shownAt = 0, looked = 0;
 
 const outbox = new Outbox(settings);
@@ -51,7 +52,7 @@ async function claimMore() {
   clearTimeout(waitTimer);
   const isAllSaid = !outbox.toSend().length;
   try {
-    const reply = await post(settings.urls.claims, { user: settings.user, count: settings.ahead - queue.length });
+    const reply = await claim(settings.ahead - queue.length);
     if (STOPPED.includes(reply.waiting?.state)) await stopAfterThis();
     take(reply, isAllSaid);
   } catch (error) {
@@ -60,6 +61,16 @@ async function claimMore() {
   } finally {
     claiming = false;
   }
+}
+
+/* A request whose reply is lost is made again under the same id: the server then gives the same items. */
+async function claim(count) {
+  const clientId = sessionStorage.getItem(CLAIM) ?? uuid();
+  sessionStorage.setItem(CLAIM, clientId);
+  const signal = AbortSignal.timeout?.(CLAIMED_WITHIN_MS);
+  const reply = await post(settings.urls.claims, { user: settings.user, count, client_id: clientId }, { signal });
+  sessionStorage.removeItem(CLAIM);
+  return reply;
 }
 
 /* What was held ahead went to others; what is before somebody who is paused they may still answer. */

@@ -52,6 +52,33 @@ def test_a_reply_that_is_lost_makes_no_second_answer(annotating: Any) -> None:
     assert Annotation.objects.count() == 1
 
 
+@pytest.mark.parametrize("then", ["wait", "reload"])
+def test_items_whose_reply_is_lost_are_on_screen_again_at_once(
+    then: str, live_server: Any, page: Any
+) -> None:
+    asking: Round = make_asking(items=3)
+    log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
+    lost: list[int] = []
+
+    def lose_the_first(route: Any) -> None:
+        if lost:
+            return route.continue_()
+        lost.append(route.fetch().status)
+        return route.abort()
+
+    page.route("**/claims/", lose_the_first)
+    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+    holds_claims(page, 3)
+    if then == "reload":
+        page.reload()
+    for _ in range(3):  # all of the round was reserved by the request whose reply was lost
+        page.wait_for_selector("#annotate[data-item]")
+        page.keyboard.press("Digit1")
+    nothing_waits(page)
+    assert lost == [200]
+    assert Annotation.objects.filter(is_surplus=False).count() == 3
+
+
 def test_a_killed_tab_keeps_its_answers_for_the_next_one(annotating: Any) -> None:
     asking = make_asking(items=5)
     page, _ = annotating(asking)
@@ -86,8 +113,7 @@ def test_a_killed_server_loses_nothing_that_was_said(serving: Any, page: Any) ->
             serving.start()
             nothing_waits(page)
             page.wait_for_load_state("networkidle")
-        # Items whose reservation was made but not told come back after 90 s of silence.
-        page.wait_for_selector("#annotate[data-item]", timeout=150_000)
+        page.wait_for_selector("#annotate[data-item]")
     nothing_waits(page)
     rows = Annotation.objects.filter(withdrawn_at__isnull=True)
     assert sorted(rows.values_list("item_id", flat=True)) == sorted(answered)

@@ -1,15 +1,17 @@
 """Claims: who holds which item of a round for a while, and when it comes free again."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.db.models import F
 
-from labeling.models import RoundItem
+from labeling.models import Annotator, Claim, RoundItem
 from labeling.services import labels
 from labeling.services.rounds import (
     LEASE,
+    claim_items,
     close_round,
     free_expired_claims,
     release_items,
@@ -86,6 +88,35 @@ def test_a_renewed_claim_lives_on():
     soon = NOW + LEASE / 2
     assert renew_claims(round=asking, annotator=one, items=[item.pk, 999], now=soon) == [item.pk]
     assert free_expired_claims(now=NOW + LEASE + timedelta(seconds=1)) == 0
+
+
+def test_a_request_made_again_after_a_lost_reply_is_given_the_same_items():
+    asking = make_asking(5)
+    one, two = make_annotator(asking), make_annotator(asking)
+    lost, other_tab = uuid.uuid4(), uuid.uuid4()
+
+    def ask(request: uuid.UUID, person: Annotator = one) -> list[int]:
+        wished = {"count": 2, "now": NOW, "client_id": request}
+        return [row.item_id for row in claim_items(round=asking, annotator=person, **wished)]
+
+    first = ask(lost)
+    in_other_tab = ask(other_tab)
+    assert ask(lost) == first
+    assert not set(first) & set(in_other_tab)
+    assert not set(ask(lost, two)) & {*first, *in_other_tab}
+    assert set(asking.round_items.values_list("taken", flat=True)) == {1}
+    assert Claim.objects.filter(annotator=one).count() == 4
+
+
+def test_a_request_made_again_asks_for_nothing_that_was_answered_meanwhile():
+    asking = make_asking(4)
+    annotator = make_annotator(asking)
+    wished = {"annotator": annotator, "count": 2, "now": NOW, "client_id": uuid.uuid4()}
+    first, second = claim_items(round=asking, **wished)
+    answer(asking, first.item, annotator)
+    again = [row.item_id for row in claim_items(round=asking, **wished)]
+    assert again[0] == second.item_id
+    assert first.item_id not in again
 
 
 def test_releasing_gives_back_only_what_one_holds():

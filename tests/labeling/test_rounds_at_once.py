@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from labeling.models import Annotation, Annotator, Claim, Item
-from labeling.services.rounds import LEASE, free_expired_claims, release_items
+from labeling.services.rounds import LEASE, claim_items, free_expired_claims, release_items
 from tests.at_once import at_once
 from tests.labeling.test_gold import make_mixed
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
@@ -92,6 +92,23 @@ def test_answers_expiry_and_release_at_once_give_a_place_back_once():
     counts = Counter(Annotation.objects.values_list("item_id", flat=True))
     for row in asking.round_items.all():
         assert row.taken == counts[row.item_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_request_made_many_times_at_once_reserves_its_items_once():
+    asking = make_mixed(30, golds=8, every=2, wanted=3)
+    wished = {"annotator": make_annotator(asking), "count": 4, "now": NOW}
+    wished["client_id"] = uuid.uuid4()
+    given: list[list[int]] = []
+
+    def work() -> None:
+        given.append([row.pk for row in claim_items(round=asking, **wished)])
+
+    at_once(*[work] * CLIENTS)
+    assert len({tuple(places) for places in given}) == 1
+    assert Claim.objects.count() == 4
+    for place in asking.round_items.all():
+        assert place.taken == place.claims.count()
 
 
 @pytest.mark.django_db(transaction=True)
