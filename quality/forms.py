@@ -256,9 +256,11 @@ class MergeForm(forms.Form):
 
 
 class SecondForm(forms.Form):
-    """What a second reviewer says of a proposal, or the first one taking it back."""
+    """What a second reviewer says of a proposal, the first one taking it back, or a lead."""
 
-    answer = forms.ChoiceField(choices=[(name, name) for name in ("agree", "disagree", "withdraw")])
+    ANSWERS = ("agree", "disagree", "withdraw", "do", "leave")
+
+    answer = forms.ChoiceField(choices=[(name, name) for name in ANSWERS])
     words = forms.CharField(required=False, max_length=200)
     seconds = forms.FloatField(required=False, min_value=0)
 

@@ -187,7 +187,7 @@ class ProposalState(models.TextChoices):
 
 
 class Proposal(models.Model):
-    """A decision about a flag, or about many, that takes effect once a second person agrees."""
+    """What takes effect once a second person agrees: about a flag, many flags, or items."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="proposals")
     flag = models.ForeignKey(
@@ -203,6 +203,16 @@ class Proposal(models.Model):
     choice = models.JSONField(default=dict, help_text="what the action acts with")
     seconds = models.FloatField(default=0, help_text="from shown to decided")
     sample = models.JSONField(default=list, help_text="ids of flags that the second one looks at")
+    before = models.JSONField(default=list, help_text="per item that was selected; else empty")
+    after = models.JSONField(default=list, help_text="what these items would be")
+    undoes = models.ForeignKey(
+        "quality.Decision",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="undo_proposals",
+        help_text="the decision that would be taken back",
+    )
     state = models.CharField(
         max_length=10, choices=ProposalState, default=ProposalState.WAITING, db_index=True
     )
@@ -223,7 +233,7 @@ class Proposal(models.Model):
             models.UniqueConstraint(
                 fields=[about], condition=Q(state="waiting"), name=f"one_waiting_a_{about}"
             )
-            for about in ("flag", "bulk")
+            for about in ("flag", "bulk", "undoes")
         ]
 
     def __str__(self) -> str:

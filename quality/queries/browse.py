@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 
 from labeling.models import Dataset, Item, ItemTag, Media, RoundItem, RoundItemState, User
-from quality.models import UNFLAGGED, Action, Decision, Flag, FlagState, Run
+from quality.models import UNFLAGGED, Action, Decision, Flag, FlagState, ProposalState, Run
 from quality.queries.filters import Shown, one_of
 from quality.queries.measurements import ids_beside, place_of
 
@@ -354,4 +354,5 @@ def last_selection_decision(dataset: Dataset, user: User) -> Decision | None:
     Merged classes are parted again where they were merged: guideline and rounds go with them.
     """
     mine = Decision.objects.filter(dataset=dataset, by=user, flag=None, undone_by=None)
+    mine = mine.exclude(undo_proposals__state=ProposalState.WAITING)
     return mine.exclude(action__in=(Action.UNDO, Action.CLASSES)).order_by("-pk").first()

@@ -241,6 +241,12 @@ def done_words(decision: Decision) -> str:
     return told[action] % {"n": n, "to": state.get(to.get(action, ""), "")}
 
 
+def left_words(decision: Decision, undone: Decision) -> str:
+    """Say how many items an undo left as they are; nothing if none."""
+    left = len(decision.before) - len(undone.after)
+    return _("%(n)s were changed since and stay as they are.") % {"n": left} if left else ""
+
+
 def _pinned_words(n: int, state: dict[str, Any]) -> str:
     if "untagged" in state:
         return ngettext("%(n)s item unpinned.", "%(n)s items unpinned.", n) % {"n": n}

@@ -185,6 +185,7 @@ def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:
     mine = Decision.objects.filter(
         theirs, dataset=dataset, flag__kind__in=kinds, undoes__isnull=True, bulk__isnull=True
     )
+    mine = mine.exclude(undo_proposals__state=ProposalState.WAITING)
     return mine.filter(undone_by__isnull=True).select_related("flag").order_by("-pk").first()
 
 

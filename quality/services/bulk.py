@@ -102,8 +102,13 @@ def open_decision(
 
 
 @transaction.atomic
-def open_undo(*, bulk: Bulk, by: User) -> Job:
-    """Open the job that takes all of it back; the caller sends it."""
+def open_undo(*, bulk: Bulk, by: User | None, agreed: Proposal | None = None) -> Job:
+    """Open the job that takes all of it back; the caller sends it.
+
+    `agreed` is what a second reviewer answered to, where the dataset asks for one.
+    """
+    if agreed is None and bulk.dataset.has_second_reviewer:
+        raise decisions.SecondNeededError(_("A second reviewer is asked."))
     done = Bulk.objects.filter(pk=bulk.pk).exclude(action="").exclude(result__has_key="undone")
     if not done.update(is_undone=True):
         raise BulkRefusedError(_("This decision was undone already."))
@@ -163,15 +168,17 @@ def _decide(work: jobs.Work, bulk: Bulk, flag: Flag, proposal: Proposal | None) 
 def _undo_all(work: jobs.Work, bulk: Bulk) -> dict[str, Any]:
     """Take back, newest first, what nothing newer has changed."""
     made = bulk.decisions.filter(undoes=None)
-    standing = list(made.filter(undone_by=None).order_by("-pk").select_related("flag"))
+    standing = list(made.filter(undone_by=None).order_by("-pk").select_related("flag", "dataset"))
+    answered = bulk.proposals.filter(state__in=(ProposalState.AGREED, ProposalState.SETTLED))
+    agreed = answered.filter(action=Action.UNDO).last()
     for done, decision in enumerate(standing):
         work.progress(done, len(standing), message="Taking back")
         work.check()
         try:
             with transaction.atomic():
                 work.keep()
-                decisions.undo_decision(decision=decision, reviewer=work.job.by)
-        except decisions.UndoRefusedError:
+                decisions.undo_decision(decision=decision, reviewer=work.job.by, agreed=agreed)
+        except (decisions.UndoRefusedError, decisions.SecondNeededError):
             continue  # counted below: it stays as it is
     stay = made.filter(undone_by=None).count()
     bulk.result = {**bulk.result, "undone": made.count() - stay, "stay": stay}

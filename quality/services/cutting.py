@@ -21,15 +21,15 @@ from labeling.services.intake.recording import swapped
 from labeling.services.rows import insert_rows
 from mlcore.files import UnusableFile
 from mlcore.loudest import Cut, cut_to_loudest
-from quality.models import Action, Decision
+from quality.models import Action, Decision, Proposal
 from quality.queries.filters import one_of
 from quality.queries.loudest import longer_than_a_second
+from quality.services import proposing
 from quality.services.plans import state_with_content
 from quality.services.selection import (
     NothingToChangeError,
     Selection,
     TestItemsError,
-    refuse_one_alone,
 )
 
 KIND = "cut"
@@ -37,8 +37,11 @@ ITEMS_A_BATCH = 50
 
 
 @transaction.atomic
-def open_cut(selection: Selection) -> Job:
-    """Open the job that cuts the clips of a selection which last longer; the caller sends it."""
+def open_cut(selection: Selection) -> Job | Proposal:
+    """Open the job that cuts the clips of a selection which last longer; the caller sends it.
+
+    Where test items are among them and a second reviewer is asked, it waits instead.
+    """
     ids = [item.pk for item in selection.locked()]
     rows = longer_than_a_second(selection.dataset).filter(one_of("pk", ids))
     splits = dict(rows.order_by("pk").values_list("pk", "split"))
@@ -47,12 +50,42 @@ def open_cut(selection: Selection) -> Job:
     in_test = sum(split == Split.TEST for split in splits.values())
     if in_test and not selection.test_confirmed:
         raise TestItemsError(in_test)
-    if in_test:
-        refuse_one_alone(selection.dataset)
+    if in_test and selection.asks_second:
+        return _propose(selection, list(splits))
+    return _open(selection, list(splits))
+
+
+def carry_out(proposal: Proposal) -> Job:
+    """Open the job for what was proposed, of the clips that are still as they were."""
+    ids = [before["item"] for before, _after in proposing.unchanged(proposal)]
+    if not ids:
+        raise NothingToChangeError(_("All of these were changed since."))
+    selection = Selection(
+        proposal.dataset, ids, by=proposal.by, seconds=proposal.seconds, proposal=proposal
+    )
+    return _open(selection, ids)
+
+
+def _propose(selection: Selection, ids: list[int]) -> Proposal:
+    rows = Item.objects.filter(one_of("pk", ids)).select_related("label").order_by("key")
+    before = [state_with_content(item) for item in rows]
+    return proposing.propose(
+        dataset=selection.dataset,
+        by=selection.by,
+        action=Action.CUT,
+        before=before,
+        after=before,
+        seconds=selection.seconds,
+    )
+
+
+def _open(selection: Selection, ids: list[int]) -> Job:
     upload = Upload.objects.create(
         dataset=selection.dataset, name=_("Cut to the loudest second"), path="", by=selection.by
     )
-    options = {"upload": upload.pk, "items": list(splits), "seconds": selection.seconds}
+    options = {"upload": upload.pk, "items": ids, "seconds": selection.seconds}
+    if selection.proposal:
+        options["proposal"] = selection.proposal.pk
     job = jobs.open_job(kind=KIND, dataset=selection.dataset, options=options, by=selection.by)
     upload.job = job
     upload.save(update_fields=["job"])
@@ -187,4 +220,5 @@ def _decide(
         before=before,
         after=after,
         touches_test=any(state["split"] == Split.TEST for state in after),
+        proposal_id=job.options.get("proposal"),
     )

@@ -290,8 +290,15 @@ def _closed_by(flag: Flag, reviewer: User | None) -> str:
 
 
 @transaction.atomic
-def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
-    """Restore what a decision changed and open its flag again: another row, its inverse."""
+def undo_decision(
+    *, decision: Decision, reviewer: User | None, agreed: Proposal | None = None
+) -> Decision:
+    """Restore what a decision changed and open its flag again: another row, its inverse.
+
+    `agreed` is what a second reviewer answered to, where the dataset asks for one.
+    """
+    if decision.touches_test and decision.dataset.has_second_reviewer and agreed is None:
+        raise SecondNeededError(_("This changes test items: a second reviewer is asked."))
     if decision.undoes_id is not None:
         raise UndoRefusedError(_("An undo is not undone: decide the flag again."))
     flag = decision.flag
@@ -317,6 +324,7 @@ def undo_decision(*, decision: Decision, reviewer: User | None) -> Decision:
         after=[state_of(item) for item in _items(flag) if item.pk in touched],
         touches_test=decision.touches_test,
         undoes=decision,
+        proposal=agreed if agreed and agreed.action == Action.UNDO else None,
     )
 
 

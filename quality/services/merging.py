@@ -6,10 +6,11 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, LabelClass, User
 from labeling.services import merging
-from quality.models import Action, Decision, Flag, FlagState
+from quality.models import Action, Decision, Flag, FlagState, Proposal
 from quality.queries.browse import MOST_AT_ONCE
+from quality.services import proposing
 from quality.services.plans import Plan, state_of
-from quality.services.selection import NothingToChangeError, TestItemsError, refuse_one_alone
+from quality.services.selection import NothingToChangeError, TestItemsError
 
 
 @transaction.atomic
@@ -19,11 +20,14 @@ def merge_classes(
     old: LabelClass,
     new: LabelClass,
     text: str,
-    by: User,
+    by: User | None,
     test_confirmed: bool = False,
-) -> Decision:
+    proposal: Proposal | None = None,
+) -> Decision | Proposal:
     """Make one class part of another, and publish the guideline that says so.
 
+    Where test items change and a second reviewer is asked, it waits for them; `proposal` is
+    what they answered to.
     Doubts that name the class are over; the next check raises what is still in doubt.
     """
     found = LabelClass.objects.select_for_update().filter(dataset=dataset, pk__in=(old.pk, new.pk))
@@ -39,9 +43,16 @@ def merge_classes(
     in_test = sum(plan.touches_test([item]) for item in items)
     if in_test and not test_confirmed:
         raise TestItemsError(in_test)
-    if in_test:
-        refuse_one_alone(dataset)
     before = [state_of(item) for item in items]
+    if in_test and dataset.has_second_reviewer and proposal is None:
+        return proposing.propose(
+            dataset=dataset,
+            by=by,
+            action=Action.CLASSES,
+            before=before,
+            after=plan.foretold(items),
+            choice={"old": old.pk, "new": new.pk, "text": text},
+        )
     told = merging.merge(old=old, new=new, items=items, text=text, by=by)
     about = Flag.objects.filter(dataset=dataset, state=FlagState.OPEN)
     about.filter(Q(given=old.name) | Q(suggested=old.name)).update(state=FlagState.GONE)
@@ -55,4 +66,5 @@ def merge_classes(
         before=before,
         after=after,
         touches_test=bool(in_test),
+        proposal=proposal,
     )

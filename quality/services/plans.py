@@ -3,13 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from labeling.models import Item, LabelClass, LabelSource, Split, User
 from labeling.services import labels
 
 ROWS_A_STATEMENT = 200
 STATE = ("label_id", "label_source", "split", "excluded")
+
+
+class NothingToChangeError(Exception):
+    """All of the items are like that already; the words say so."""
 
 
 @dataclass
@@ -20,6 +24,11 @@ class Plan:
     exclude: dict[int, str] = field(default_factory=dict)
     move: dict[int, str] = field(default_factory=dict)
     ask: list[int] = field(default_factory=list)
+
+    @property
+    def items(self) -> set[int]:
+        """The items (ids) that change."""
+        return {*self.relabel, *self.exclude, *self.move}
 
     def touches_test(self, items: Iterable[Item]) -> bool:
         """Whether a test item changes, or one becomes a test item."""
@@ -33,6 +42,36 @@ class Plan:
             ):
                 return True
         return False
+
+    def foretold(self, items: Iterable[Item]) -> list[dict[str, Any]]:
+        """Return the states that items would have; a later `Plan.between` makes it so."""
+        states = []
+        for item in items:
+            label = self.relabel.get(item.pk, item.label)
+            now = {"label": label.name if label else None, "label_id": label and label.pk}
+            now["split"] = self.move.get(item.pk, item.split)
+            now["excluded"] = self.exclude.get(item.pk, item.excluded)
+            states.append(state_of(item) | now)
+        return states
+
+    @classmethod
+    def between(
+        cls,
+        pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        *,
+        classes: Mapping[int, LabelClass],
+    ) -> Self:
+        """Return what leads from one state to another, for items given as (before, after)."""
+        plan = cls()
+        for before, after in pairs:
+            item = before["item"]
+            if after["label_id"] != before["label_id"]:
+                plan.relabel[item] = classes[after["label_id"]]
+            if after["excluded"] != before["excluded"]:
+                plan.exclude[item] = after["excluded"]
+            if after["split"] != before["split"]:
+                plan.move[item] = after["split"]
+        return plan
 
 
 def state_of(item: Item) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 What the first one wanted is kept as a proposal and its flag leaves the queue. Agreed, it takes
 effect as the first one's decision; disagreed, nothing changes, the flag is open again and a lead,
 who is told, settles it. Conditional updates of proposal and flag let exactly one answer count.
+What is done to selected items (`proposing.py`) and every undo of such a decision wait alike.
 """
 
 import random
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -28,21 +28,27 @@ from quality.models import (
 )
 from quality.queries import bulk as sampling
 from quality.queries import second as queries
+from quality.services import agreeing, decisions, proposing
 from quality.services import bulk as many
-from quality.services import decisions
+from quality.services.agreeing import Agreed
 from quality.services.decisions import LONGEST_SECONDS, SecondNeededError
+from quality.services.plans import NothingToChangeError
+
+#: What was proposed no longer can be done: things have changed since.
+OVERTAKEN = (
+    decisions.FlagClosedError,
+    decisions.DecisionRefusedError,
+    decisions.UndoRefusedError,
+    NothingToChangeError,
+)
+
+
+#: Why a decision is not taken back; the words say so.
+UNDO_REFUSED = (decisions.UndoRefusedError, NothingToChangeError)
 
 
 class SecondRefusedError(Exception):
     """This answer cannot be given; the words say why."""
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """What an agreement brought: the decision, or the job that makes many."""
-
-    decision: Decision | None = None
-    job: Job | None = None
 
 
 # ---- the first reviewer ----
@@ -130,6 +136,51 @@ def _propose(flag: Flag, reviewer: User, choice: dict[str, Any]) -> Proposal:
     )
 
 
+def undo(*, decision: Decision, by: User) -> Decision | Proposal:
+    """Take a decision back, or propose that where two have to agree.
+
+    Who agreed to it takes the own word back at once, until a version holds what it changed.
+    """
+    own = {"second": by, "state": ProposalState.AGREED}
+    agreed = Proposal.objects.filter(pk=decision.proposal_id or 0, **own).first()
+    if decision.dataset.versions.filter(created_at__gte=decision.at).exists():
+        agreed = None
+    try:
+        return agreeing.undo(decision, by=by, agreed=agreed)
+    except SecondNeededError:
+        return _propose_undo(decision, by)
+
+
+def _propose_undo(decision: Decision, by: User) -> Proposal:
+    if decision.undoes_id or Decision.objects.filter(undoes=decision).exists():
+        raise decisions.UndoRefusedError(_("This decision was undone already."))
+    try:
+        return proposing.propose(
+            dataset=decision.dataset,
+            by=by,
+            action=Action.UNDO,
+            before=decision.after,
+            after=decision.before,
+            undoes=decision,
+        )
+    except proposing.ProposedAlreadyError as waits:
+        raise decisions.UndoRefusedError(str(waits)) from waits
+
+
+def undo_many(*, bulk: Bulk, by: User) -> Job | Proposal:
+    """Open the job that takes a decision about many back, or propose that."""
+    try:
+        return many.open_undo(bulk=bulk, by=by)
+    except SecondNeededError:
+        pass
+    if bulk.is_undone:
+        raise many.BulkRefusedError(_("This decision was undone already."))
+    try:
+        return proposing.propose_undo_of_many(bulk=bulk, by=by)
+    except proposing.ProposedAlreadyError as waits:
+        raise many.BulkRefusedError(str(waits)) from waits
+
+
 @transaction.atomic
 def withdraw(*, proposal: Proposal, by: User) -> None:
     """Take back what one proposed oneself, before anybody has answered."""
@@ -147,46 +198,17 @@ def agree(*, proposal: Proposal, by: User, seconds: float = 0.0) -> Agreed:
     try:
         with transaction.atomic():
             _answer(proposal, by, ProposalState.AGREED)
-            if proposal.bulk:
-                return Agreed(job=_agree_to_many(proposal, proposal.bulk))
-            if proposal.flag:
-                return Agreed(decision=_agree_to_one(proposal, proposal.flag, seconds))
-            raise SecondRefusedError(_("The flag of this is gone."))
-    except (decisions.FlagClosedError, decisions.DecisionRefusedError) as overtaken:
+            return agreeing.carry_out(proposal, seconds=seconds)
+    except OVERTAKEN as overtaken:
         with transaction.atomic():
             _answer(proposal, by, ProposalState.WITHDRAWN, words=str(overtaken))
             _reopen(proposal)
+        more = _("The flag is open again.") if proposal.flag else ""
         raise SecondRefusedError(
-            _("%(why)s It did not take effect; the flag is open again.") % {"why": overtaken}
+            _("%(why)s It did not take effect.") % {"why": overtaken} + f" {more}".rstrip()
         ) from overtaken
     except many.BulkRefusedError as refusal:
         raise SecondRefusedError(str(refusal)) from refusal
-
-
-def _agree_to_one(proposal: Proposal, flag: Flag, seconds: float) -> Decision:
-    decisions.reopen(flag)
-    kept = dict(proposal.choice)
-    label = kept.pop("label", None)
-    return decisions.decide_flag(
-        flag=flag,
-        reviewer=proposal.by,
-        action=Action(proposal.action),
-        seconds=proposal.seconds + min(LONGEST_SECONDS, max(0.0, seconds)),
-        label=LabelClass.objects.get(pk=label) if label else None,
-        test_confirmed=True,
-        proposal=proposal,
-        **kept,
-    )
-
-
-def _agree_to_many(proposal: Proposal, bulk: Bulk) -> Job:
-    return many.open_decision(
-        sample=bulk,
-        action=Action(proposal.action),
-        test_confirmed=proposal.choice["test_confirmed"],
-        by=proposal.by,
-        proposal=proposal,
-    )
 
 
 @transaction.atomic
@@ -194,8 +216,9 @@ def disagree(*, proposal: Proposal, by: User, words: str = "") -> None:
     """Change nothing, open the flag again and tell the leads."""
     _answer(proposal, by, ProposalState.DISAGREED, words=words)
     _reopen(proposal)
-    kind = proposal.flag.kind if proposal.flag else proposal.bulk.kind if proposal.bulk else ""
-    told = {"first": proposal.by or "–", "second": by, "kind": str(KINDS[kind].title).lower()}
+    about = proposal.flag or proposal.bulk
+    title = str(KINDS[about.kind].title).lower() if about else queries.words_of(proposal)
+    told = {"first": proposal.by or "–", "second": by, "kind": title}
     notices.tell(
         dataset=proposal.dataset,
         kind=NoticeKind.DISAGREED,
@@ -217,17 +240,31 @@ def reconsider(*, proposal: Proposal, by: User) -> None:
         raise SecondRefusedError(_("A lead has settled this already, or no check doubts it now."))
 
 
-def undo_agreed(*, proposal: Proposal, by: User) -> None:
-    """Take back the decision that one agreed to: the flag is open again."""
+@transaction.atomic
+def settle(*, proposal: Proposal, is_done: bool) -> Agreed:
+    """End as a lead what two disagree about and no queue shows: do it, or leave all as it is."""
+    disputed = Proposal.objects.filter(pk=proposal.pk, state=ProposalState.DISAGREED)
+    if not disputed.update(state=ProposalState.SETTLED):
+        raise SecondRefusedError(_("A lead has settled this already."))
+    try:
+        return agreeing.carry_out(proposal) if is_done else Agreed()
+    except (*OVERTAKEN, many.BulkRefusedError) as refusal:
+        raise SecondRefusedError(str(refusal)) from refusal
+
+
+def undo_agreed(*, proposal: Proposal, by: User) -> Decision | Proposal:
+    """Take back the decision that one agreed to."""
     standing = proposal.decisions.filter(undoes=None, undone_by=None).last()
     if standing is None:
         raise SecondRefusedError(_("This was undone already."))
-    decisions.undo_decision(decision=standing, reviewer=by)
+    return undo(decision=standing, by=by)
 
 
 def path_of(proposal: Proposal) -> str:
     """Return the page on which a lead settles what two disagree about."""
     slug = proposal.dataset.slug
+    if queries.is_settled_here(proposal):
+        return f"{reverse('quality:second', args=[slug])}?proposal={proposal.pk}"
     if proposal.flag:
         queue = reverse("quality:queue", args=[slug, proposal.flag.kind])
         return f"{queue}?flag={proposal.flag.pk}"

@@ -1,7 +1,7 @@
 """What people do to items they selected: one decision without a flag, and its undo.
 
-Items of the test split change only when that was confirmed; what has changed since stays
-as it is when a decision is undone.
+Items of the test split change only when that was confirmed, and wait as one proposal where a
+second reviewer is asked; what has changed since stays as it is when a decision is undone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,13 +14,19 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset, Item, ItemTag, LabelClass, Round, Split, User
 from labeling.services import merging, rounds
 from labeling.services.rows import insert_rows
-from quality.models import Action, Decision, Flag, FlagState, TestOpening
+from quality.models import Action, Decision, Flag, FlagState, Proposal, TestOpening
 from quality.queries.filters import one_of
 from quality.queries.mending import MENDED
 from quality.queries.regression import PINNED
-from quality.services import flags, plans
-from quality.services.decisions import LONGEST_SECONDS
-from quality.services.plans import STATE, Plan, state_of, state_with_content
+from quality.services import flags, plans, proposing
+from quality.services.decisions import LONGEST_SECONDS, SecondNeededError
+from quality.services.plans import (
+    STATE,
+    NothingToChangeError,
+    Plan,
+    state_of,
+    state_with_content,
+)
 
 
 class TestItemsError(Exception):
@@ -33,21 +39,6 @@ class TestItemsError(Exception):
         self.count = count
 
 
-class NothingToChangeError(Exception):
-    """All of the items are like that already; the words say so."""
-
-
-def refuse_one_alone(dataset: Dataset) -> None:
-    """Refuse to change test items at once where a second reviewer is wanted."""
-    if dataset.has_second_reviewer:
-        raise NothingToChangeError(
-            _(
-                "Test items change only when a second reviewer agrees: flag them and decide in "
-                "that queue, or let a lead switch the second reviewer off in the settings."
-            )
-        )
-
-
 @dataclass(frozen=True)
 class Selection:
     """Items of one dataset that somebody selected, and how long they looked."""
@@ -58,6 +49,12 @@ class Selection:
     seconds: float = 0.0
     test_confirmed: bool = False
     without_test: bool = False
+    proposal: Proposal | None = None  # what a second reviewer answered to
+
+    @property
+    def asks_second(self) -> bool:
+        """Whether test items change only once somebody else agrees."""
+        return self.dataset.has_second_reviewer and self.proposal is None
 
     def locked(self) -> list[Item]:
         """Return the items, held until the transaction ends."""
@@ -70,7 +67,7 @@ class Selection:
 
 
 @transaction.atomic
-def relabel(selection: Selection, *, label: LabelClass) -> Decision:
+def relabel(selection: Selection, *, label: LabelClass) -> Decision | Proposal:
     """Give the items a label."""
     rows = selection.locked()
     plan = Plan(relabel={item.pk: label for item in rows if item.label_id != label.pk})
@@ -78,7 +75,7 @@ def relabel(selection: Selection, *, label: LabelClass) -> Decision:
 
 
 @transaction.atomic
-def exclude(selection: Selection, *, reason: str) -> Decision:
+def exclude(selection: Selection, *, reason: str) -> Decision | Proposal:
     """Leave the items out of later versions."""
     rows = selection.locked()
     told = reason.strip() or _("no reason given")
@@ -87,7 +84,7 @@ def exclude(selection: Selection, *, reason: str) -> Decision:
 
 
 @transaction.atomic
-def include(selection: Selection) -> Decision:
+def include(selection: Selection) -> Decision | Proposal:
     """Take excluded items back in."""
     rows = selection.locked()
     plan = Plan(exclude={item.pk: "" for item in rows if item.excluded and not item.withdrawn_at})
@@ -95,7 +92,7 @@ def include(selection: Selection) -> Decision:
 
 
 @transaction.atomic
-def move(selection: Selection, *, split: str) -> Decision:
+def move(selection: Selection, *, split: str) -> Decision | Proposal:
     """Put the items into a split."""
     rows = selection.locked()
     plan = Plan(move={item.pk: split for item in rows if item.split != split})
@@ -103,11 +100,32 @@ def move(selection: Selection, *, split: str) -> Decision:
 
 
 @transaction.atomic
-def mend(selection: Selection, *, splits: Mapping[int, str]) -> Decision:
+def mend(selection: Selection, *, splits: Mapping[int, str]) -> Decision | Proposal:
     """Put each item into the split that was proposed for it (by id): one decision, one undo."""
     rows = selection.locked()
     plan = Plan(move={item.pk: splits[item.pk] for item in rows if item.split != splits[item.pk]})
     return _change(selection, rows, plan=plan, action=Action.MOVE, told={MENDED: True})
+
+
+@transaction.atomic
+def carry_out(proposal: Proposal, *, seconds: float = 0.0) -> Decision:
+    """Change what was proposed, of the items that are still as they were, in the first's name."""
+    pairs = proposing.unchanged(proposal)
+    selection = Selection(
+        proposal.dataset,
+        [before["item"] for before, _after in pairs],
+        by=proposal.by,
+        seconds=proposal.seconds + seconds,
+        test_confirmed=True,
+        proposal=proposal,
+    )
+    classes = {label.pk: label for label in proposal.dataset.classes.filter(retired_at=None)}
+    try:
+        plan = Plan.between(pairs, classes=classes)
+    except KeyError as gone:
+        raise NothingToChangeError(_("The class is no longer in use.")) from gone
+    action = Action(proposal.action)
+    return _decide(selection, selection.locked(), plan=plan, action=action, told=proposal.choice)
 
 
 def _change(
@@ -117,19 +135,40 @@ def _change(
     plan: Plan,
     action: Action,
     told: dict[str, Any] | None = None,
+) -> Decision | Proposal:
+    """Decide, or propose it where test items change and a second reviewer is asked."""
+    changed = [item for item in rows if plan.touches_test([item])]
+    if not (changed and selection.test_confirmed and selection.asks_second):
+        return _decide(selection, rows, plan=plan, action=action, told=told)
+    wanted = [item for item in rows if item.pk in plan.items]
+    return proposing.propose(
+        dataset=selection.dataset,
+        by=selection.by,
+        action=action,
+        before=[state_of(item) for item in wanted],
+        after=plan.foretold(wanted),
+        seconds=selection.seconds,
+        choice=told,
+    )
+
+
+def _decide(
+    selection: Selection,
+    rows: Sequence[Item],
+    *,
+    plan: Plan,
+    action: Action,
+    told: dict[str, Any] | None,
 ) -> Decision:
-    wanted = plan.relabel.keys() | plan.exclude.keys() | plan.move.keys()
-    changed = [item for item in rows if item.pk in wanted]
+    changed = [item for item in rows if item.pk in plan.items]
     if not changed:
         raise NothingToChangeError(_("All of these are like that already."))
     in_test = sum(plan.touches_test([item]) for item in changed)
     if in_test and not selection.test_confirmed:
         raise TestItemsError(in_test)
-    if in_test:
-        refuse_one_alone(selection.dataset)
     before = [state_of(item) for item in changed]
     plans.carry_out(plan, by=selection.by, reason="browse")
-    now = Item.objects.filter(one_of("pk", wanted)).select_related("label").order_by("key")
+    now = Item.objects.filter(one_of("pk", plan.items)).select_related("label").order_by("key")
     return _record(
         selection,
         action=action,
@@ -155,6 +194,7 @@ def _record(
         before=before,
         after=after,
         touches_test=touches_test,
+        proposal=selection.proposal,
     )
 
 
@@ -256,8 +296,13 @@ class Undone:
 
 
 @transaction.atomic
-def undo(decision: Decision, *, by: User | None) -> Undone:
-    """Take a decision about a selection back where nothing newer has changed the item."""
+def undo(decision: Decision, *, by: User | None, agreed: Proposal | None = None) -> Undone:
+    """Take a decision about a selection back where nothing newer has changed the item.
+
+    `agreed` is what a second reviewer answered to, where the dataset asks for one.
+    """
+    if decision.touches_test and decision.dataset.has_second_reviewer and agreed is None:
+        raise SecondNeededError(_("This changes test items: a second reviewer is asked."))
     rows = Decision.objects.select_for_update().filter(pk=decision.pk, flag=None, undoes=None)
     if not list(rows) or Decision.objects.filter(undoes=decision).exists():
         raise NothingToChangeError(_("This was undone already."))
@@ -280,6 +325,7 @@ def undo(decision: Decision, *, by: User | None) -> Undone:
         after=[told(item) for item in again.select_related("label").order_by("key")],
         touches_test=decision.touches_test,
         undoes=decision,
+        proposal=agreed if agreed and agreed.action == Action.UNDO else None,
     )
     return Undone(row, len(pairs), len(decision.before) - len(pairs))
 

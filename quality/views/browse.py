@@ -19,13 +19,15 @@ from labeling.queries import rounds
 from quality.detectors import titles
 from quality.forms import SelectionForm
 from quality.graphs import has_graph
-from quality.models import Decision
+from quality.models import Decision, Proposal
 from quality.queries import browse as queries
 from quality.queries import chips
+from quality.queries import second as waiting
 from quality.queries.filters import Filter, Shown, look_up, read_filter
 from quality.queries.histograms import histogram_of
 from quality.queries.regression import PINNED
 from quality.queries.tiles import tiles_of
+from quality.services import second
 from quality.services import selection as selecting
 from quality.services.choices import EXCLUDE_REASONS
 
@@ -109,11 +111,14 @@ def _around(shown: Shown, page: queries.Page) -> dict[str, Any]:
 def for_actions(dataset: Dataset, user: User) -> dict[str, Any]:
     """Return what the bar of actions and its dialogs offer."""
     last = queries.last_selection_decision(dataset, user)
+    proposed = waiting.last_about_items(dataset, user)
+    is_newer = proposed and (last is None or proposed.at > last.at)
+    last_done = chips.done_words(last) if last else ""
     return {
         "choices": rounds.choices(dataset),
         "reasons": EXCLUDE_REASONS[Media(dataset.media)],
         "splits": Split.choices,
-        "last_done": chips.done_words(last) if last else "",
+        "last_done": waiting.words_of(proposed) if proposed and is_newer else last_done,
         "has_neighbours": has_graph(dataset.pk),
         "pinned": PINNED,
         "is_owner": dataset.viewer_role in access.OWNERS,
@@ -153,10 +158,12 @@ def selection(request: access.MemberRequest, slug: str) -> HttpResponse:
         return _answer(request, slug, _test_words(question.count), status=409, test=question.count)
     except selecting.NothingToChangeError as nothing:
         return _answer(request, slug, str(nothing), status=422)
+    if isinstance(decision, Proposal):
+        return _answer(request, slug, _("It waits for a second reviewer."), proposal=decision.pk)
     return _answer(request, slug, chips.done_words(decision), decision=decision.pk)
 
 
-def _carry_out(sent: dict[str, Any], *, dataset: Dataset, by: User) -> Decision:
+def _carry_out(sent: dict[str, Any], *, dataset: Dataset, by: User) -> Decision | Proposal:
     chosen = selecting.Selection(
         dataset,
         sent["items"],
@@ -209,16 +216,20 @@ def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Take back this person's last decision about a selection."""
     dataset = access.dataset_for(request.user, slug)
     last = queries.last_selection_decision(dataset, request.user)
-    if last is None:
-        return _answer(request, slug, _("There is nothing of yours to undo here."), status=422)
+    proposed = waiting.last_about_items(dataset, request.user)
     try:
-        undone = selecting.undo(last, by=request.user)
-    except selecting.NothingToChangeError as refusal:
+        if proposed and (last is None or proposed.at > last.at):
+            second.withdraw(proposal=proposed, by=request.user)
+            return _answer(request, slug, _("Taken back: nobody is asked about it."))
+        if last is None:
+            return _answer(request, slug, _("There is nothing of yours to undo here."), status=422)
+        undone = second.undo(decision=last, by=request.user)
+    except (*second.UNDO_REFUSED, second.SecondRefusedError) as refusal:
         return _answer(request, slug, str(refusal), status=422)
+    if isinstance(undone, Proposal):
+        return _answer(request, slug, _("Taking it back waits for a second reviewer."))
     words = _("Undone: %(what)s.") % {"what": chips.done_words(last).rstrip(".")}
-    if undone.left:
-        words += " " + _("%(n)s were changed since and stay as they are.") % {"n": undone.left}
-    return _answer(request, slug, words)
+    return _answer(request, slug, f"{words} {chips.left_words(last, undone)}".rstrip())
 
 
 def _answer(

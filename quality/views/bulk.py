@@ -75,7 +75,7 @@ def _step(
         return None
     if step == "undo":
         last = queries.last_bulk(dataset, row.name)
-        return services.open_undo(bulk=_there(last), by=request.user)
+        return second.undo_many(bulk=_there(last), by=request.user)
     sample = _there(queries.open_sample(dataset, row.name))
     if step == "more":
         services.draw_more(sample=sample, rng=rng)
@@ -104,6 +104,7 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
     sample, job = queries.open_sample(dataset, row.name), open_job(dataset, services.KIND)
     line = sample.least_score if sample else _line(request, dataset, row)
     flags = queries.above(dataset, row.name, line)
+    last = queries.last_bulk(dataset, row.name)
     n, unclear = flags.count(), queries.without_proposal(flags, proposed=row.bulk)
     return {
         "dataset": dataset,
@@ -119,7 +120,8 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "proposal": waiting.waiting_about(sample) if sample else None,
         "disputed": waiting.disagreement(bulk=sample) if sample else None,
         "said": queries.judged(sample, proposed=row.bulk) if sample else None,
-        "last": queries.last_bulk(dataset, row.name),
+        "last": last,
+        "undo_waits": waiting.waiting_about(last) if last else None,
         "job": job,
         **(job_outlook(job) if job else {}),
     }

@@ -20,9 +20,10 @@ from labeling.queries import annotators, rounds
 from labeling.queries import disputes as queries
 from labeling.services import annotations
 from quality.forms import DisputeForm, DisputesForm, OwnAnswerForm
+from quality.models import Proposal
 from quality.queries import browse, chips
 from quality.services import disputes as services
-from quality.services import selection
+from quality.services import second, selection
 from quality.services.choices import EXCLUDE_REASONS
 
 
@@ -166,9 +167,12 @@ def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
         messages.info(request, _("There is nothing of yours to undo here."))
         return _back(request, slug)
     try:
-        selection.undo(last, by=request.user)
-    except selection.NothingToChangeError as refusal:
+        undone = second.undo(decision=last, by=request.user)
+    except second.UNDO_REFUSED as refusal:
         messages.warning(request, str(refusal))
+        return _back(request, slug)
+    if isinstance(undone, Proposal):
+        messages.info(request, _("Taking it back waits for a second reviewer."))
         return _back(request, slug)
     done = chips.done_words(last).rstrip(".")
     messages.success(request, _("Undone: %(what)s.") % {"what": done})

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -11,6 +12,7 @@ from labeling import access, tasks
 from labeling.forms.ids import ids_of
 from labeling.models import Dataset
 from labeling.services import jobs
+from quality.models import Proposal
 from quality.queries import browse as queries
 from quality.queries.filters import look_up, read_filter
 from quality.queries.loudest import outlook, preview_of
@@ -38,6 +40,9 @@ def loudest(request: access.MemberRequest, slug: str) -> HttpResponse:
         except (selecting.NothingToChangeError, jobs.Refused, jobs.JobOpenError) as error:
             refusal = str(error)
         else:
+            if isinstance(job, Proposal):
+                messages.info(request, _("It waits for a second reviewer."))
+                return redirect("quality:browse", slug)
             tasks.send(job)
             return redirect(job)
     context: dict[str, Any] = {

@@ -10,9 +10,11 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.models import Dataset
 from quality.forms import MergeForm
+from quality.models import Proposal
 from quality.queries import merging as queries
+from quality.queries.chips import left_words
 from quality.services import merging as services
-from quality.services import selection
+from quality.services import second, selection
 from quality.views.success import measure_again
 
 
@@ -31,6 +33,9 @@ def merge(request: access.MemberRequest, slug: str) -> HttpResponse:
         except selection.NothingToChangeError as nothing:
             refusal = str(nothing)
         else:
+            if isinstance(made, Proposal):
+                messages.info(request, _("It waits for a second reviewer."))
+                return redirect("quality:merge_classes", slug)
             names = {"old": made.before[0]["label"], "new": made.after[0]["label"]}
             told = _("“%(old)s” is part of “%(new)s” now: %(n)s items. Train and check again.")
             messages.success(request, told % {**names, "n": len(made.after)})
@@ -61,14 +66,15 @@ def undo(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     if decision is None:
         raise Http404("no such decision")
     try:
-        undone = selection.undo(decision, by=request.user)
-    except selection.NothingToChangeError as refusal:
+        undone = second.undo(decision=decision, by=request.user)
+    except second.UNDO_REFUSED as refusal:
         messages.warning(request, str(refusal))
+        return redirect("quality:merge_classes", slug)
+    if isinstance(undone, Proposal):
+        messages.info(request, _("Taking it back waits for a second reviewer."))
     else:
-        words = _("%(n)s items have their class again.") % {"n": undone.restored}
-        if undone.left:
-            words += " " + _("%(n)s were changed since and stay as they are.") % {"n": undone.left}
-        messages.success(request, words)
+        words = _("%(n)s items have their class again.") % {"n": len(undone.after)}
+        messages.success(request, f"{words} {left_words(decision, undone)}".rstrip())
         if "success" in decision.after[0]["merge"]:
             measure_again(request, dataset)
     return redirect("quality:merge_classes", slug)

@@ -128,9 +128,13 @@ def undo(request: access.MemberRequest, slug: str, kind: str) -> HttpResponse:
             second.withdraw(proposal=proposed, by=request.user)
             return _undone(request, dataset, row, pk=proposed.flag_id or 0)
         if last:
-            decisions.undo_decision(decision=last, reviewer=request.user)
+            undone = second.undo(decision=last, by=request.user)
+            if isinstance(undone, Proposal):
+                return _go_on(
+                    request, dataset, row, told=_("Taking it back waits for a second reviewer.")
+                )
             return _undone(request, dataset, row, pk=last.flag_id or 0)
-    except (decisions.UndoRefusedError, second.SecondRefusedError) as refusal:
+    except (*second.UNDO_REFUSED, second.SecondRefusedError) as refusal:
         words = str(refusal)
     if _is_script(request):
         return JsonResponse({"message": words}, status=409)

@@ -16,12 +16,16 @@ from labeling.models import Dataset
 from labeling.services import jobs
 from quality.detectors import KINDS
 from quality.forms import SecondForm
-from quality.models import Bulk, Flag, Proposal, ProposalState
+from quality.models import Action, Bulk, Decision, Flag, Proposal, ProposalState
 from quality.queries import bulk as sampling
 from quality.queries import review
 from quality.queries import second as queries
-from quality.services import decisions
+from quality.queries.filters import Filter, Shown
+from quality.queries.tiles import tiles_of
+from quality.services import proposing
 from quality.services import second as services
+from quality.services.agreeing import Agreed
+from quality.views.success import measure_again
 
 
 @login_required
@@ -43,6 +47,7 @@ def answer(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     form = SecondForm(request.POST)
     if found is None:
         raise Http404("no such proposal")
+    found.dataset = dataset
     if not form.is_valid():
         messages.error(request, _("Agree or disagree; a reason has at most 200 characters."))
     else:
@@ -54,6 +59,7 @@ def answer(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
 
 def _carry_out(request: access.MemberRequest, found: Proposal, sent: dict[str, Any]) -> None:
     """Do what was answered, and say what became of it."""
+    done = Agreed()
     try:
         if sent["answer"] == "withdraw":
             services.withdraw(proposal=found, by=request.user)
@@ -61,18 +67,30 @@ def _carry_out(request: access.MemberRequest, found: Proposal, sent: dict[str, A
         elif sent["answer"] == "disagree":
             services.disagree(proposal=found, by=request.user, words=sent["words"])
             words = _("Nothing changes; the leads are told.")
+        elif sent["answer"] in ("do", "leave"):
+            access.demand_role(found.dataset, access.LEADS)
+            done = services.settle(proposal=found, is_done=sent["answer"] == "do")
+            words = _("Settled.")
         else:
             done = services.agree(proposal=found, by=request.user, seconds=sent["seconds"] or 0.0)
             words = _("Agreed: it took effect.")
-            if done.job:
-                tasks.send(done.job)
-                words = _("Agreed: it is being carried out.")
     except (services.SecondRefusedError, jobs.Refused) as refusal:
         messages.warning(request, str(refusal))
     except jobs.JobOpenError:
         messages.warning(request, _("Another decision about many is being carried out; wait."))
     else:
+        if done.job:
+            tasks.send(done.job)
+            words = _("Agreed: it is being carried out.")
         messages.success(request, words)
+        _measure_again(request, found.dataset, done.decision)
+
+
+def _measure_again(request: access.MemberRequest, dataset: Dataset, made: Decision | None) -> None:
+    """Measure runs anew where classes that success names were merged, or that was undone."""
+    merged = made.undoes or made if made else None
+    if merged and merged.action == Action.CLASSES and "success" in merged.after[0]["merge"]:
+        measure_again(request, dataset)
 
 
 @login_required
@@ -90,9 +108,13 @@ def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
         elif last.bulk:
             return redirect("quality:bulk", slug, last.bulk.kind)
         else:
-            services.undo_agreed(proposal=last, by=request.user)
-            messages.success(request, _("Undone: the flag is open again."))
-    except (services.SecondRefusedError, decisions.UndoRefusedError) as refusal:
+            undone = services.undo_agreed(proposal=last, by=request.user)
+            if isinstance(undone, Proposal):
+                messages.info(request, _("Taking it back waits for a second reviewer."))
+            else:
+                messages.success(request, _("Undone: it is as before."))
+                _measure_again(request, dataset, undone)
+    except (services.SecondRefusedError, *services.UNDO_REFUSED) as refusal:
         messages.warning(request, str(refusal))
     return redirect("quality:second", slug)
 
@@ -104,16 +126,32 @@ def _page(
     if found:
         found.dataset = dataset
         about = {"wanted": queries.words_of(found)}
-        about |= _about_one(dataset, found.flag) if found.flag else _about_many(found, found.bulk)
+        about |= _about(dataset, found)
     return {
         "dataset": dataset,
         "section": "review",
         "proposal": found,
         "second": queries.standing(dataset, request.user),
+        "may_settle": dataset.viewer_role in access.LEADS,
         "later": ",".join(map(str, later)),
         "put_off": ",".join(map(str, [*later, found.pk])) if found else "",
         **about,
     }
+
+
+def _about(dataset: Dataset, found: Proposal) -> dict[str, Any]:
+    if found.before:
+        return _about_items(dataset, found)
+    if found.flag:
+        return _about_one(dataset, found.flag)
+    return _about_many(found, found.bulk)
+
+
+def _about_items(dataset: Dataset, found: Proposal) -> dict[str, Any]:
+    still = [before["item"] for before, _after in proposing.unchanged(found)]
+    outlook = queries.outlook_of(found, unchanged=still)
+    tiles = tiles_of(Shown(dataset, Filter()), outlook.shown)
+    return {"outlook": outlook, "tiles": tiles, "kind": None}
 
 
 def _about_one(dataset: Dataset, flag: Flag) -> dict[str, Any]:
@@ -124,6 +162,13 @@ def _about_one(dataset: Dataset, flag: Flag) -> dict[str, Any]:
 def _about_many(found: Proposal, bulk: Bulk | None) -> dict[str, Any]:
     assert bulk  # what waits is about a flag or about many
     row, dataset = KINDS[bulk.kind], found.dataset
+    if found.action == Action.UNDO:
+        made = Flag.objects.filter(decisions__in=bulk.decisions.filter(undone_by=None))
+        return {
+            "kind": row,
+            "undo_of": bulk,
+            "sample": review.with_first_items(dataset, made.distinct(), most=sampling.SAMPLE),
+        }
     others = sampling.above(dataset, bulk.kind, bulk.least_score).exclude(pk__in=bulk.sample)
     return {
         "kind": row,

@@ -12,11 +12,14 @@ from django.views.decorators.http import require_POST
 from labeling import access
 from labeling.models import Dataset
 from quality.forms import MendingForm
+from quality.models import Proposal
 from quality.queries import chips, mending
 from quality.queries import splits as queries
 from quality.queries.flags import last_checks
 from quality.queries.runs import open_job
+from quality.services import second
 from quality.services import selection as selecting
+from quality.services.second import UNDO_REFUSED
 
 
 @login_required
@@ -98,6 +101,9 @@ def _accept(request: access.MemberRequest, dataset: Dataset, proposed: mending.M
         return _("This changes test items. Tick that you want it.")
     except selecting.NothingToChangeError as nothing:
         return str(nothing)
+    if isinstance(decision, Proposal):
+        messages.info(request, _("It waits for a second reviewer."))
+        return ""
     words = _("Check again to renew the queues; train again to measure on the new splits.")
     messages.success(request, f"{chips.done_words(decision)} {words}")
     return ""
@@ -113,12 +119,13 @@ def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
         messages.info(request, _("There is no accepted proposal to undo."))
         return redirect("quality:splits", slug)
     try:
-        undone = selecting.undo(accepted, by=request.user)
-    except selecting.NothingToChangeError as refusal:
+        undone = second.undo(decision=accepted, by=request.user)
+    except UNDO_REFUSED as refusal:
         messages.warning(request, str(refusal))
         return redirect("quality:splits", slug)
-    words = _("%(n)s items are in their earlier splits again.") % {"n": undone.restored}
-    if undone.left:
-        words += " " + _("%(n)s were changed since and stay as they are.") % {"n": undone.left}
-    messages.success(request, words)
+    if isinstance(undone, Proposal):
+        messages.info(request, _("Taking it back waits for a second reviewer."))
+        return redirect("quality:splits", slug)
+    words = _("%(n)s items are in their earlier splits again.") % {"n": len(undone.after)}
+    messages.success(request, f"{words} {chips.left_words(accepted, undone)}".rstrip())
     return redirect("quality:splits", slug)

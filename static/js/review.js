@@ -240,6 +240,7 @@ document.getElementById("undo").addEventListener("submit", async (event) => {
   await chain;
   try {
     const reply = await post(event.target.action, new URLSearchParams({ later: [...later].join(",") }));
+    if (!reply.flag) { take(reply); toast(reply.message, "good"); return; } // a second reviewer is asked
     const pk = String(reply.flag);
     decided.delete(pk);
     later.delete(pk);

@@ -16,9 +16,9 @@ from labeling.services import jobs
 from labeling.services.contents import hashes_kept
 from labeling.services.versions import freeze_version
 from mlcore.sounds import decode_sound
-from quality.models import Action, Decision
+from quality.models import Action, Decision, Proposal
 from quality.queries.loudest import longer_than_a_second
-from quality.services import cutting, deleting, selection, taking_back, withdrawing
+from quality.services import cutting, deleting, second, selection, taking_back, withdrawing
 from tests.factories import make_member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -140,6 +140,24 @@ def test_test_clips_are_cut_only_when_that_was_confirmed(clips: Dataset):
     assert (len(decision.after), decision.touches_test) == (2, False)
     with pytest.raises(selection.NothingToChangeError):
         cutting.open_cut(chosen(clips, without_test=True))
+
+
+def test_cutting_test_clips_waits_for_a_second_reviewer_and_so_does_its_undo(clips: Dataset):
+    Dataset.objects.update(has_second_reviewer=True)
+    clips.refresh_from_db()
+    earlier, bob = contents_of(clips), make_member(clips, Role.REVIEWER)
+    made = cutting.open_cut(chosen(clips))
+    assert isinstance(made, Proposal)
+    assert contents_of(clips) == earlier
+    job = second.agree(proposal=made, by=bob).job
+    assert job is not None
+    jobs.carry_out(job.pk, cutting.cut)
+    decision = Decision.objects.get()
+    assert (len(decision.after), decision.proposal) == (3, made)
+    back = second.undo(decision=decision, by=bob)
+    assert isinstance(back, Proposal)
+    second.agree(proposal=back, by=made.by)
+    assert contents_of(clips) == earlier
 
 
 def test_a_frozen_version_keeps_the_originals_also_when_the_cut_is_taken_back(clips: Dataset):

@@ -6,10 +6,10 @@ from django.urls import reverse
 from labeling.models import Dataset, Item, Role
 from mlcore.duplicates import Pair
 from quality import copy_pairs
-from quality.models import Decision
+from quality.models import Decision, Proposal
 from quality.queries.mending import mending_of
 from quality.queries.splits import shared_by_splits
-from quality.services import selection
+from quality.services import second, selection
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +99,18 @@ def test_an_undo_of_browse_says_that_items_moved_to_other_splits():
     wanted = {items[0].pk: "validation", items[1].pk: "test"}
     decision = selection.mend(chosen, splits=wanted)
     assert done_words(decision) == "2 items moved to other splits."
+
+
+def test_under_a_second_reviewer_other_splits_wait_and_come_as_one_decision_that_undo_finds(client):
+    dataset = make_torn()
+    Dataset.objects.update(has_second_reviewer=True)
+    before = splits_of(dataset)
+    client.force_login(make_member(dataset, Role.LEAD, "ann"))
+    sent = {"digest": mending_of(dataset).digest, "test_confirmed": "on"}
+    assert "waits for a second reviewer" in client.post(address(dataset), sent, follow=True).text
+    assert splits_of(dataset) == before
+    second.agree(proposal=Proposal.objects.get(), by=make_member(dataset, Role.REVIEWER, "bob"))
+    assert mending_of(dataset).torn == (0, 0)
+    told = client.post(address(dataset, "mend_undo"), follow=True).text
+    assert "Taking it back waits for a second reviewer" in told
+    assert mending_of(dataset).torn == (0, 0)

@@ -21,7 +21,7 @@ from quality.services.decisions import (
     undo_decision,
 )
 from quality.services.second import SecondRefusedError
-from quality.services.selection import NothingToChangeError, Selection, relabel
+from quality.services.selection import Selection, relabel
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_decisions import make_flag
 from tests.quality.test_review_pages import FETCH, make_flags
@@ -90,8 +90,7 @@ def test_no_door_lets_one_person_alone_change_a_test_item(flag, dataset, ann):
     with pytest.raises(TouchesTestError, match="Confirm"):
         propose(flag, ann, test_confirmed=False)
     chosen = Selection(dataset, [Item.objects.get().pk], by=ann, test_confirmed=True)
-    with pytest.raises(NothingToChangeError, match="second reviewer"):
-        relabel(chosen, label=dataset.classes.get(name="dog"))
+    assert isinstance(relabel(chosen, label=dataset.classes.get(name="dog")), Proposal)
     assert (state_of(flag), label_of(flag)) == ("open", "cat")
 
 
@@ -124,8 +123,13 @@ def test_a_disagreement_changes_nothing_and_a_lead_who_is_told_settles_it(flag, 
 
 def test_what_was_agreed_is_undone_as_one_decision_and_asks_again(flag, ann, bob):
     decision = second.agree(proposal=propose(flag, ann), by=bob).decision
-    undo_decision(decision=decision, reviewer=bob)
+    with pytest.raises(SecondNeededError):
+        undo_decision(decision=decision, reviewer=ann)
+    back = second.undo(decision=decision, by=ann)
+    assert (state_of(flag), label_of(flag)) == ("decided", "dog")
+    undone = second.agree(proposal=back, by=bob).decision
     assert (state_of(flag), label_of(flag)) == ("open", "cat")
+    assert (undone.by, undone.proposal.second, undone.undoes) == (ann, bob, decision)
     assert propose(flag, bob).state == ProposalState.WAITING
 
 

@@ -1,0 +1,78 @@
+"""What one person does to selected items, or takes back, kept until a second one agrees."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset, Item, User
+from quality.models import Action, Bulk, Decision, Proposal, ProposalState
+from quality.queries.filters import one_of
+from quality.services.decisions import LONGEST_SECONDS
+from quality.services.plans import STATE, NothingToChangeError, state_of, state_with_content
+
+State = Mapping[str, Any]
+
+
+class ProposedAlreadyError(NothingToChangeError):
+    """The same waits already; the words say so."""
+
+
+@transaction.atomic
+def propose(
+    *,
+    dataset: Dataset,
+    by: User | None,
+    action: Action,
+    before: Sequence[State],
+    after: Sequence[State],
+    seconds: float = 0.0,
+    choice: Mapping[str, Any] | None = None,
+    undoes: Decision | None = None,
+) -> Proposal:
+    """Keep what would change, item by item and without keys, which consent may take back."""
+    told = [_without_key(state) for state in after]
+    same = Proposal.objects.filter(dataset=dataset, state=ProposalState.WAITING, action=action)
+    if same.filter(after=told, undoes=undoes, choice=dict(choice or {})).exists():
+        raise ProposedAlreadyError(_("This waits for a second reviewer already."))
+    return Proposal.objects.create(
+        dataset=dataset,
+        by=by,
+        action=action,
+        before=[_without_key(state) for state in before],
+        after=told,
+        seconds=min(LONGEST_SECONDS, max(0.0, seconds)),
+        choice=dict(choice or {}),
+        undoes=undoes,
+    )
+
+
+def propose_undo_of_many(*, bulk: Bulk, by: User) -> Proposal:
+    """Propose to take back a decision about many flags."""
+    try:
+        with transaction.atomic():
+            return Proposal.objects.create(
+                dataset=bulk.dataset, bulk=bulk, by=by, action=Action.UNDO
+            )
+    except IntegrityError as taken:
+        raise ProposedAlreadyError(_("This waits for a second reviewer already.")) from taken
+
+
+def unchanged(proposal: Proposal) -> list[tuple[State, State]]:
+    """Return what would change (before, after), of the items that are still as they were."""
+    is_cut = any("content" in state for state in proposal.before)
+    told, names = (state_with_content, (*STATE, "content")) if is_cut else (state_of, STATE)
+    ids = [state["item"] for state in proposal.before]
+    found = Item.objects.filter(one_of("pk", ids), dataset=proposal.dataset_id)
+    now = {item.pk: told(item) for item in found.select_related("label")}
+    return [
+        (before, after)
+        for before, after in zip(proposal.before, proposal.after, strict=True)
+        if before["item"] in now
+        and all(now[before["item"]][name] == before[name] for name in names)
+    ]
+
+
+def _without_key(state: State) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name != "key"}
