@@ -151,7 +151,7 @@ def searching(seconds: int, n_seeds: int) -> None:
             vectors, labels, unseen, answers = parts
             n_classes = int(labels.max()) + 1
             learned, more = (vectors, labels, groups), {"n_classes": n_classes}
-            usual = Protocol(seed=seed, search=seconds)
+            usual = Protocol(seed=seed, search=3 * seconds)  # those for folds take the rest
             started = time.process_time()
             found = search_head(*learned, **more, protocol=usual)
             spent = time.process_time() - started
@@ -164,7 +164,7 @@ def searching(seconds: int, n_seeds: int) -> None:
                   flush=True)  # fmt: skip
             for one in found.tried:
                 lead = one.lead and f"{one.lead.low:+.4f} to {one.lead.high:+.4f}"
-                print(f"    {one.changes}: {one.accuracy:.4f}, {lead}", flush=True)
+                print(f"    {one.changes}: {one.value:.4f}, {lead}", flush=True)
 
 
 def kept_sets() -> dict[str, tuple[Learned, np.ndarray]]:

@@ -15,7 +15,7 @@ FLIP, CROP, SHIFT, BRIGHTNESS = "flip", "crop", "shift", "brightness"
 PITCH, STRETCH, NOISE = "pitch", "time", "noise"
 CHANGES = {"image": (FLIP, CROP, SHIFT, BRIGHTNESS), "audio": (PITCH, STRETCH, NOISE), "text": ()}
 """What `mlcore.augment` can do to each kind of media, in the order in which it is done."""
-SEARCHES = (0, 30)
+SEARCHES = (0, 60, 120, 300)
 """Seconds that a search over heads may be given; 0 is none."""
 FEW_ITEMS = 500
 """Items below which folds are dealt anew several times: one draw is then partly luck."""

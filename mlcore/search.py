@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mlcore.intervals import Interval, paired_difference, recall_difference
+from mlcore.intervals import Interval, recall_difference
 from mlcore.protocols import FOLDS, Protocol, divide
+from mlcore.success import ACCURACY, COST, Success, difference, measure
 from mlcore.training import cross_validate
 
 USUAL_L2 = Protocol.l2
@@ -22,6 +23,9 @@ GRID: tuple[dict[str, Any], ...] = (
     {"hidden": 64, "dropout": 0.3},
 )
 """What each head has other than the usual one; where time is short the last are left out."""
+BY_ACCURACY = Success(ACCURACY)
+SEARCHED = ("l2", "hidden", "dropout")
+"""What of a protocol a search chooses."""
 PARTS = 3
 """Each head is asked about each item of the search once, by parts of whole groups."""
 FEWEST_ITEMS = 4_000
@@ -36,24 +40,29 @@ easy to learn take most of; an item and feature; each of these and hidden unit
 
 @dataclass(frozen=True)
 class Tried:
-    """One head of the search: its accuracy on held-out items, and how far above the usual one's.
+    """One head of the search: its metric on held-out items, and how much better than the usual one.
 
-    The limits of `lead` hold for all heads of a search together; None for the usual head.
+    The limits of `lead` hold for all heads of a search together, positive is for the better, of
+    costs too; None for the usual head.
     """
 
     changes: dict[str, Any]
-    accuracy: float
+    value: float
     lead: Interval | None
 
 
 @dataclass(frozen=True)
 class Search:
-    """The protocol with the head to use, what was tried on how many items, and whose turn it is."""
+    """The protocol with the head to use, what was tried on how many items, and whose turn it is.
+
+    `reason` says in words why nothing could be tried, where the metric is why.
+    """
 
     protocol: Protocol
-    tried: tuple[Tried, ...]
-    n_items: int
-    kept: int
+    tried: tuple[Tried, ...] = ()
+    n_items: int = 0
+    kept: int = 0
+    reason: str = ""
 
 
 def plan(n_items: int, n_features: int, *, seconds: float) -> tuple[int, int]:
@@ -78,7 +87,7 @@ def _seconds_an_item(n_features: int, changes: dict[str, Any]) -> float:
 
 def unsearched(protocol: Protocol) -> Protocol:
     """Return the protocol as it was before a search chose the head."""
-    return replace(protocol, l2=Protocol.l2, hidden=Protocol.hidden, dropout=Protocol.dropout)
+    return replace(protocol, **{name: getattr(Protocol, name) for name in SEARCHED})
 
 
 def search_head(
@@ -88,6 +97,7 @@ def search_head(
     *,
     n_classes: int,
     protocol: Protocol,
+    success: Success = BY_ACCURACY,
     copies: np.ndarray | None = None,
     times: np.ndarray | None = None,
     on_head: Callable[[int, int], None] | None = None,
@@ -95,17 +105,19 @@ def search_head(
 ) -> Search:
     """Return the protocol with the head that suits these items, and what was tried.
 
-    Each head predicts the items of the search by parts, as it would in a run. The best is kept if
-    its lead over the usual head is clear (paired, limits for so many rivals by Bonferroni) and the
-    mean recall of classes is no lower. Where one part or later ones judge the run, none of those
-    items is used; folds ask about every item, so there the choice has seen what it is judged by.
+    Each head predicts the items of the search by parts, as it would in a run. The best by the
+    metric is kept if its lead over the usual head is clear (paired, limits for so many rivals by
+    Bonferroni) and, where accuracy judges, the mean recall of classes is no lower. Where one part
+    or later ones judge the run, none of those items is used; for folds see `heads_of_folds`.
 
     Parameters
     ----------
     features, labels, groups, n_classes, copies, times, should_stop
         As for `mlcore.training.cross_validate`.
     protocol : Protocol
-        Of the run; `search` is the budget in CPU-seconds of one core.
+        Of the run; `search` is the budget in CPU-seconds of one core for all searches of it.
+    success : Success
+        What the heads are judged by.
     on_head : callable, optional
         Called with the number of the head at hand, from 0, and how many there are.
 
@@ -122,13 +134,13 @@ def search_head(
     groups = np.asarray(groups)
     rows = _unjudged(labels, groups, protocol=protocol, times=times)
     vectors = features.shape[1] * (1 if copies is None else 2)
-    n_heads, n_items = plan(len(rows), vectors, seconds=protocol.search)
+    n_heads, n_items = plan(len(rows), vectors, seconds=protocol.search / searches_of(protocol))
     rng = np.random.default_rng(protocol.seed)
     rows = rows[_whole_groups(groups[rows], n_items, rng=rng)]
     if len(np.unique(groups[rows])) < PARTS or len(np.unique(labels[rows])) < 2:
-        return Search(protocol, (), 0, 0)
+        return Search(protocol)
     alike = replace(protocol, scheme=FOLDS, n_folds=PARTS, shuffles=1)
-    right = []
+    told = []
     for number, changes in enumerate(GRID[:n_heads]):
         if on_head is not None:
             on_head(number, n_heads)
@@ -141,33 +153,110 @@ def search_head(
             copies=None if copies is None else copies[rows],
             should_stop=should_stop,
         )
-        right.append(found.probabilities.argmax(axis=1) == labels[rows])
-    return _chosen(right, labels[rows], groups[rows], protocol=protocol)
+        told.append(found.probabilities)
+    return _chosen(told, labels[rows], groups[rows], protocol=protocol, success=success)
+
+
+def searches_of(protocol: Protocol) -> int:
+    """Return among how many searches a run divides its seconds: its own, and those for folds.
+
+    Examples
+    --------
+    >>> [searches_of(Protocol(scheme=one)) for one in ("folds", "hold-out", "time")]
+    [3, 1, 1]
+    """
+    return 1 + 2 * protocol.shuffles if protocol.scheme == FOLDS else 1
+
+
+def heads_of_folds(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    protocol: Protocol,
+    copies: np.ndarray | None = None,
+    **more: Any,
+) -> tuple[dict[str, Any], ...]:
+    """Return the head of each fold, chosen on others' items.
+
+    Folds ask about every item, so one choice for all would have seen what it is judged by. The
+    folds are two halves, and each takes the head that a search inside the other half found: that
+    is part of what its heads learn from, and no item has a say in how it is predicted itself.
+
+    Parameters
+    ----------
+    features, labels, groups, protocol, copies
+        As for `search_head`; so is what else is given.
+
+    Returns
+    -------
+    tuple of dict
+        As `mlcore.training.cross_validate` takes it, with every setting that a search chooses;
+        empty without a search, and under any other scheme than FOLDS.
+    """
+    if protocol.scheme != FOLDS or not protocol.search:
+        return ()
+    usual, chosen = unsearched(protocol), []
+    for divisions in divide(labels, np.asarray(groups), protocol=protocol):
+        asked = [one.unseen for one in divisions]
+        middle = len(asked) // 2
+        for others, n_folds in ((asked[middle:], middle), (asked[:middle], len(asked) - middle)):
+            rows = np.sort(np.concatenate(others))
+            found = search_head(
+                features[rows],
+                labels[rows],
+                np.asarray(groups)[rows],
+                protocol=usual,
+                copies=None if copies is None else copies[rows],
+                **more,
+            )
+            head = {name: getattr(found.protocol, name) for name in SEARCHED}
+            chosen += [head] * n_folds
+    return tuple(chosen)
 
 
 def _chosen(
-    right: list[np.ndarray], labels: np.ndarray, groups: np.ndarray, *, protocol: Protocol
+    told: list[np.ndarray],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    protocol: Protocol,
+    success: Success,
 ) -> Search:
-    usual, *rivals = right
-    tried = [Tried(GRID[0], float(usual.mean()), None)]
+    usual, *rivals = told
+    try:
+        value = measure(success, labels, probabilities=usual, groups=groups).value
+    except ValueError as impossible:  # none of the chosen class, and the like
+        return Search(protocol, reason=str(impossible))
+    for_the_better = -1.0 if success.metric == COST else 1.0
+    tried = [Tried(GRID[0], value, None)]
     for changes, one in zip(GRID[1:], rivals, strict=False):
-        gain = _lead(usual, one, groups, n_rivals=len(rivals))
-        tried.append(Tried(changes, float(one.mean()), gain))
-    best = int(np.argmax([one.accuracy for one in tried]))  # of equal ones the first
+        found = difference(success, labels, before=usual, after=one, groups=groups)
+        gain = _for_all(found.value * for_the_better, found, success, n_rivals=len(rivals))
+        tried.append(Tried(changes, value + found.value, gain))
+    best = int(np.argmax([one.value * for_the_better for one in tried]))  # of equal ones the first
     lead = tried[best].lead
-    is_clear = lead is not None and lead.low > 0
-    if not is_clear or recall_difference(usual, right[best], labels, groups).value < 0:
+    if lead is None or lead.low <= 0 or _costs_recall(success, usual, told[best], labels, groups):
         best = 0
     return Search(replace(protocol, **GRID[best]), tuple(tried), len(labels), best)
 
 
-def _lead(usual: np.ndarray, rival: np.ndarray, groups: np.ndarray, *, n_rivals: int) -> Interval:
+def _for_all(gain: float, found: Interval, success: Success, *, n_rivals: int) -> Interval:
     """Return the paired gain with limits that hold for all rivals together (Bonferroni)."""
-    found = paired_difference(usual, rival, groups)
     normal = NormalDist()
     wider = normal.inv_cdf(1 - 0.025 / n_rivals) / normal.inv_cdf(0.975)
-    low = found.value - wider * (found.value - found.low)
-    return Interval(found.value, max(-1.0, low), min(1.0, 2 * found.value - low))
+    reach = wider * max(found.value - found.low, found.high - found.value)
+    return Interval(gain, max(-success.unit, gain - reach), min(success.unit, gain + reach))
+
+
+def _costs_recall(
+    success: Success, usual: np.ndarray, best: np.ndarray, labels: np.ndarray, groups: np.ndarray
+) -> bool:
+    """Tell whether accuracy is bought with rare classes, which it hardly counts."""
+    if success.metric != ACCURACY or success.shares is not None:
+        return False
+    before, after = (one.argmax(axis=1) == labels for one in (usual, best))
+    return recall_difference(before, after, labels, groups).value < 0
 
 
 def _unjudged(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -83,6 +84,7 @@ def cross_validate(
     protocol: Protocol,
     copies: np.ndarray | None = None,
     times: np.ndarray | None = None,
+    changes: Sequence[Mapping[str, Any]] = (),
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_fold: Callable[[FoldReport], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -103,6 +105,8 @@ def cross_validate(
         and is asked about none; nor do they decide how long it learns.
     times : float ndarray of shape (n_items,), optional
         As for `mlcore.protocols.divide`.
+    changes : sequence of mapping
+        What each head has other than the protocol says, in their order; none where empty.
     on_epoch, on_fold : callable, optional
         Called as training goes on.
     should_stop : callable, optional
@@ -140,7 +144,7 @@ def cross_validate(
             labels[seen],
             np.asarray(groups)[seen],
             n_classes=n_classes,
-            protocol=protocol,
+            protocol=replace(protocol, **changes[fold]) if changes else protocol,
             copies=None if copies is None else copies[seen],
             fold=fold,
             on_epoch=record,

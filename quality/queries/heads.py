@@ -1,10 +1,11 @@
 """Heads in words: the one of a run, and those that a search tried before it."""
 
+from collections import Counter
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from labeling.templatetags.figures import points
+from labeling.templatetags.figures import decimals, points, share, signed
 from mlcore.protocols import Protocol
 
 
@@ -21,23 +22,40 @@ def head_words(changes: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def search_card(search: dict[str, Any] | None, protocol: dict[str, Any]) -> dict[str, Any] | None:
+def search_card(metrics: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any] | None:
     """Return what a search found in a sentence, and each head that it tried."""
+    search = metrics.get("search")
     if search is None:
         return None
+    is_cost = search.get("is_cost", False)
+    write = (lambda value: signed(value, 3)) if is_cost else points
     rows = [
-        {**tried, "title": head_words(tried["changes"]), "is_kept": place == search["kept"]}
+        {
+            "title": head_words(tried["changes"]),
+            "is_kept": place == search["kept"],
+            "value": (decimals(tried["value"], 3) if is_cost else share(tried["value"])),
+            "lead": {name: write(value) for name, value in (tried["lead"] or {}).items()},
+        }
         for place, tried in enumerate(search["heads"])
     ]
-    return {"words": _search_words(rows, search), "rows": rows, "seconds": protocol.get("search")}
+    words = " ".join([_search_words(rows, search), _fold_words(metrics.get("fold_heads"))])
+    metric = search.get("title") or _("Accuracy")
+    return {
+        "words": words,
+        "rows": rows,
+        "seconds": protocol.get("search"),
+        "metric": metric,
+        "unit": _("better than usual") if is_cost else _("points better than usual"),
+    }
 
 
 def _search_words(rows: list[dict[str, Any]], search: dict[str, Any]) -> str:
     if not rows:
-        return _("Too few items or groups to try heads on: the usual linear head is used.")
+        why = search.get("reason") or _("Too few items, groups or seconds to try heads on.")
+        return why + " " + _("The usual linear head is used.")
     counts = {"heads": len(rows), "n": search["n"]}
     kept = rows[search["kept"]]
-    if kept["lead"] is None:
+    if not kept["lead"]:
         return (
             _(
                 "%(heads)s heads predicted %(n)s items by parts that they had not learned: none is "
@@ -47,5 +65,17 @@ def _search_words(rows: list[dict[str, Any]], search: dict[str, Any]) -> str:
         )
     return _(
         "%(heads)s heads predicted %(n)s items by parts that they had not learned: kept is the "
-        "one with %(title)s, %(lead)s points above the usual linear head."
-    ) % {**counts, "title": kept["title"], "lead": points(kept["lead"]["value"])}
+        "one with %(title)s, %(lead)s above the usual linear head."
+    ) % {**counts, "title": kept["title"], "lead": kept["lead"]["value"]}
+
+
+def _fold_words(heads: list[dict[str, Any]] | None) -> str:
+    """Say which heads the folds have, each chosen without the items that it predicts."""
+    if not heads:
+        return _("No item that judges this run had a say.")
+    counts = Counter(head_words(head) for head in heads)
+    listed = "; ".join(f"{title} x {n}" for title, n in counts.most_common())
+    return _(
+        "So that no item has a say in how it is predicted, the folds took heads that other such "
+        "searches found in what they learn from: %(heads)s."
+    ) % {"heads": listed}

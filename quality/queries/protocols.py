@@ -55,21 +55,12 @@ def validation_uses(run: Run) -> str:
     done = run.dataset.runs.filter(
         finished_at__isnull=False, is_imported=False, number__lte=run.number
     )
-    runs = list(done.values_list("metrics__backbone__chosen_from", "metrics__search__heads"))
-    tried = sum(len(chosen or {}) for chosen, _heads in runs)
-    heads = sum(len(heads or []) for _chosen, heads in runs)
-    counted = {"n": len(runs) + tried + heads, "runs": len(runs), "tried": tried, "heads": heads}
-    words = _(
+    chosen = list(done.values_list("metrics__backbone__chosen_from", flat=True))
+    tried = sum(len(of_one or {}) for of_one in chosen)
+    return _(
         "Figures out of sample served to choose so far: %(n)s (runs: %(runs)s, trials of vectors: "
         "%(tried)s). Each time makes them look a little better than use will be."
-    )
-    if heads:
-        words = _(
-            "Figures out of sample served to choose so far: %(n)s (runs: %(runs)s, trials of "
-            "vectors: %(tried)s, trials of heads: %(heads)s). Each time makes them look a little "
-            "better than use will be."
-        )
-    return words % counted
+    ) % {"n": len(chosen) + tried, "runs": len(chosen), "tried": tried}
 
 
 def protocol_words(run: Run, metrics: dict[str, Any]) -> str:

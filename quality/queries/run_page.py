@@ -53,7 +53,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "folds": _folds(run, metrics, detail),
         "curves": _curves(metrics, detail, fold=fold),
         "calibration": _calibration(metrics.get("calibration")),
-        "search": search_card(metrics.get("search"), run.protocol),
+        "search": search_card(metrics, run.protocol),
     }
 
 

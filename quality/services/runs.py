@@ -233,15 +233,23 @@ def _train(
     copies.keep_groups(run, groups)
     learned = (features[is_readable], material.labels[seen], groups[seen])
     more: dict[str, Any] = {
-        "n_classes": len(material.classes),
         "copies": None if changed is None else changed[is_readable],
         "times": material.times[seen],
     }
+    choosing = search.HeadSearch(work, run, **more)
     if searches:
-        protocol, facts["search"] = search.searched(work, learned, protocol=protocol, **more)
+        protocol, facts["search"] = choosing.head(learned, protocol)
         run.protocol = asdict(protocol)
-    found = _cross_validate(work, learned, protocol=protocol, **more)
+    facts["fold_heads"] = choosing.of_folds(learned, protocol)
     n_classes = len(material.classes)
+    found = _cross_validate(
+        work,
+        learned,
+        protocol=protocol,
+        n_classes=n_classes,
+        changes=facts["fold_heads"],
+        **more,
+    )
     baselines = figures.baselines_of(
         found, features=features[is_readable], labels=material.labels[seen], n_classes=n_classes
     )
@@ -302,9 +310,8 @@ def _cross_validate(
     learned: tuple[np.ndarray, np.ndarray, np.ndarray],
     *,
     n_classes: int,
-    copies: np.ndarray | None,
     protocol: "Protocol",
-    times: np.ndarray,
+    **more: Any,
 ) -> "CrossValidation":
     from mlcore.training import Cancelled, cross_validate
 
@@ -321,8 +328,7 @@ def _cross_validate(
             *learned,
             n_classes=n_classes,
             protocol=protocol,
-            copies=copies,
-            times=times,
+            **more,
             on_epoch=live.on_epoch,
             on_fold=live.on_fold,
             should_stop=work.should_stop,

@@ -1,58 +1,102 @@
 """The search over heads before a training: what its job does and its run remembers."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from labeling.models import Dataset
+from labeling.queries.success import choice_of
 from labeling.services.jobs import Refused, Work
+from mlcore.success import ACCURACY, COST, Success
 from quality.models import Run
+from quality.queries.judge import success_for
 
 if TYPE_CHECKING:
     from mlcore.protocols import Protocol
 
 
-def searched(
-    work: Work,
-    learned: tuple[np.ndarray, np.ndarray, np.ndarray],
-    *,
-    protocol: "Protocol",
-    n_classes: int,
-    copies: np.ndarray | None,
-    times: np.ndarray,
-) -> tuple["Protocol", dict[str, Any]]:
-    """Return the protocol with the head to use for these vectors, and what was tried, as JSON."""
-    from mlcore.search import search_head
-    from mlcore.training import Cancelled
+class HeadSearch:
+    """Searches for a run by what its task card calls success, and tells its job so.
 
-    def tell(number: int, n_heads: int) -> None:
-        work.progress(number, n_heads, message=f"Trying head {number + 1} of {n_heads}", now=True)
+    `more` is what `mlcore.search.search_head` takes besides vectors, labels, groups and protocol.
+    """
 
-    try:
-        found = search_head(
-            *learned,
-            n_classes=n_classes,
-            protocol=protocol,
-            copies=copies,
-            times=times,
-            on_head=tell,
-            should_stop=work.should_stop,
-        )
-    except Cancelled:
-        work.check()
-        raise
-    except ValueError as impossible:  # the words are for people
-        raise Refused(str(impossible)) from impossible
-    heads = [asdict(one) for one in found.tried]
-    return found.protocol, {"heads": heads, "n": found.n_items, "kept": found.kept}
+    def __init__(self, work: Work, run: Run, **more: Any) -> None:
+        self.work = work
+        self.choice = choice_of(Dataset.objects.get(pk=run.dataset_id))
+        self.success, self.reason = Success(ACCURACY), ""
+        try:
+            if self.choice:
+                self.success = success_for(self.choice, run.classes)
+        except ValueError as impossible:  # the words are for people
+            self.reason = str(impossible)
+        self.more = {**more, "n_classes": len(run.classes), "success": self.success}
+
+    def head(
+        self, learned: tuple[np.ndarray, ...], protocol: "Protocol"
+    ) -> tuple["Protocol", dict[str, Any]]:
+        """Return the protocol with the head to use, and what was tried, as JSON."""
+        from mlcore.search import Search, search_head
+
+        found = Search(protocol, reason=self.reason)
+        if not self.reason:
+            found = self._told("Trying head", search_head, learned, protocol)
+        heads = [asdict(one) for one in found.tried]
+        told = {"heads": heads, "n": found.n_items, "kept": found.kept, "reason": found.reason}
+        if self.choice:
+            told |= {"by": self.choice.by, "title": self.choice.title}
+        return found.protocol, {**told, "is_cost": self.success.metric == COST}
+
+    def of_folds(
+        self, learned: tuple[np.ndarray, ...], protocol: "Protocol"
+    ) -> tuple[dict[str, Any], ...]:
+        """Return the head of each fold, chosen inside what it learns; none without a search."""
+        from mlcore.search import heads_of_folds
+
+        if self.reason:
+            return ()
+        return self._told("Choosing for the folds, head", heads_of_folds, learned, protocol)
+
+    def _told(
+        self,
+        words: str,
+        search: Callable[..., Any],
+        learned: tuple[np.ndarray, ...],
+        protocol: "Protocol",
+    ) -> Any:
+        from mlcore.training import Cancelled
+
+        def tell(number: int, n: int) -> None:
+            self.work.progress(number, n, message=f"{words} {number + 1} of {n}", now=True)
+
+        try:
+            return search(
+                *learned,
+                protocol=protocol,
+                on_head=tell,
+                should_stop=self.work.should_stop,
+                **self.more,
+            )
+        except Cancelled:
+            self.work.check()
+            raise
+        except ValueError as impossible:  # the words are for people
+            raise Refused(str(impossible)) from impossible
 
 
 def asked_of(run: Run, searches: bool) -> "Protocol | None":
-    """Return the protocol that a run was asked for; None if only one of the two searched."""
+    """Return the protocol that a run was asked for; None if only one of the two searched.
+
+    A search that judged by something else than what success means now does not count either.
+    """
     from mlcore.protocols import Protocol
     from mlcore.search import unsearched
 
     done = Protocol(**run.protocol)
     if not searches:
         return done
-    return unsearched(done) if "search" in run.metrics else None
+    told, choice = run.metrics.get("search"), choice_of(run.dataset)
+    is_alike = told is not None and told.get("by") == (choice.by if choice else None)
+    return unsearched(done) if is_alike else None

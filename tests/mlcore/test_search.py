@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcore.protocols import HOLD_OUT, TIME, Protocol, divide
-from mlcore.search import GRID, plan, search_head, unsearched
+from mlcore.search import GRID, SEARCHED, heads_of_folds, plan, search_head, unsearched
+from mlcore.success import COST, ROC_AUC, Success
 from mlcore.training import Cancelled
 
-QUICK = Protocol(epochs=12, learning_rate=0.03, search=16)
+QUICK = Protocol(epochs=12, learning_rate=0.03, search=48)
 
 
 def crossed(n_items=500):
@@ -29,14 +30,14 @@ def test_a_head_that_is_clearly_better_is_kept():
     found = searched(*crossed())
     assert found.protocol.hidden > 0
     assert found.tried[found.kept].lead.low > 0
-    assert found.tried[found.kept].accuracy > found.tried[0].accuracy + 0.2
+    assert found.tried[found.kept].value > found.tried[0].value + 0.2
     assert unsearched(found.protocol) == QUICK
 
 
 def test_the_usual_head_stays_where_nothing_can_be_learned_and_the_search_repeats_itself():
     features, labels = crossed(200)
     labels = np.random.default_rng(1).permutation(labels)
-    two = replace(QUICK, search=11)  # seconds for two heads
+    two = replace(QUICK, search=33)  # seconds for two heads
     once, again = (searched(features, labels, protocol=two) for _time in range(2))
     assert once == again
     assert once.kept == 0
@@ -58,6 +59,36 @@ def test_items_that_judge_the_run_have_no_say_where_some_do_not():
         ]
         assert found[0] == found[1]
         assert 0 < found[0].n_items <= 200 - len(asked)
+
+
+def test_no_item_has_a_say_in_the_head_of_its_own_fold():
+    features, labels = crossed(300)
+    alone = np.arange(300)
+    divisions = divide(labels, alone, protocol=QUICK)[0]
+    half = np.concatenate([one.unseen for one in divisions[:2]])
+    spoilt = features.copy()
+    spoilt[half] = 1.0
+    found = heads_of_folds(features, labels, alone, n_classes=2, protocol=QUICK)
+    told = heads_of_folds(spoilt, labels, alone, n_classes=2, protocol=QUICK)
+    assert [set(head) for head in found] == [set(SEARCHED)] * 5
+    assert all(head["hidden"] for head in found)
+    assert told[:2] == found[:2]
+    assert not any(head["hidden"] for head in told[2:])
+    held_out = replace(QUICK, scheme=HOLD_OUT)
+    assert heads_of_folds(features, labels, alone, n_classes=2, protocol=held_out) == ()
+
+
+def test_heads_are_judged_by_what_success_means():
+    features, labels = crossed(300)
+    cost = Success(COST, costs=np.array([[0.0, 4.0], [1.0, 0.0]]))
+    found = searched(features, labels, success=cost)
+    best = found.tried[found.kept]
+    assert best.value < found.tried[0].value
+    assert 0 < best.lead.low < best.lead.value < 4
+    assert np.isclose(found.tried[0].value - best.value, best.lead.value)
+    nobody = searched(features, labels, n_classes=3, success=Success(ROC_AUC, positive=2))
+    assert nobody.protocol == QUICK
+    assert "chosen class" in nobody.reason
 
 
 def test_a_search_ends_when_asked_to():

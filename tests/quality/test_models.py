@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from labeling import storage
 from labeling.models import Content, Item, Job, JobState, Role
 from labeling.services import jobs
+from mlcore.features import choose_backbones, extract
 from quality.models import Run
 from quality.services import models
 from tests.factories import make_dataset, make_item, make_member
@@ -70,6 +73,37 @@ def test_the_zip_follows_its_own_card_to_what_the_run_predicts(client, tmp_path,
     assert classes == run.classes
     expected = np.array([float(there[name]) for name in classes])
     assert np.abs(told["probabilities"] - expected).max() < 1e-5
+
+
+LOAD = """
+import json, sys
+import keras, numpy
+assert not any(name.startswith(("mlcore", "quality")) for name in sys.modules)
+print(keras.models.load_model(sys.argv[1]).predict(numpy.load(sys.argv[2]), verbose=0)[0].tolist())
+"""
+
+
+@pytest.mark.slow
+def test_a_head_with_a_hidden_layer_leaves_whole_for_a_python_with_keras_alone(client, tmp_path):
+    dataset = trained()
+    run = Run.objects.get()
+    run.protocol |= {"hidden": 8, "dropout": 0.3, "search": 60}  # as if a search had found it
+    run.save()
+    out = tmp_path / "model.zip"
+    call_command("model", dataset.slug, out=out, stdout=io.StringIO())
+    zipfile.ZipFile(out).extractall(tmp_path)
+    assert "8 hidden units, dropout 0.3" in (tmp_path / "README.md").read_text()
+    text = dataset.items.filter(split="test").first().content.text
+    np.save(tmp_path / "vector.npy", extract(choose_backbones("text", weights_folder=None)[0],
+                                             [text.encode()]))  # fmt: skip
+    command = [sys.executable, "-I", "-c", LOAD, "model.keras", "vector.npy"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    client.force_login(make_member(dataset, Role.REVIEWER))
+    client.post(address("try_model", dataset), {"text": text})
+    told = dict(work_off("try_model", models.try_model).result["probabilities"])
+    classes = json.loads((tmp_path / "classes.json").read_text())
+    there = [told[name] for name in classes]
+    assert json.loads(said.splitlines()[-1]) == pytest.approx(there, abs=1e-5)
 
 
 def test_a_member_tries_a_text_and_reads_what_the_run_would_say(client):

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from labeling.models import Job, Role
 from labeling.services.versions import freeze_version
+from mlcore.search import SEARCHED
 from quality.models import Run
 from quality.services.search import asked_of
 from tests.factories import make_member
@@ -29,14 +30,21 @@ def train(dataset, **options):
 def test_a_run_remembers_its_search_and_another_takes_its_head_without_one(settings, tmp_path):
     settings.DATA_DIR = tmp_path
     dataset = make_words(items=40)
-    assert train(dataset, search="30")["unchanged"] is False
+    assert train(dataset, search="60")["unchanged"] is False
     assert train(dataset)["unchanged"] is True  # it stays chosen
     searched = Run.objects.get()
-    assert searched.protocol["search"] == 30
+    assert searched.protocol["search"] == 60
     tried = searched.metrics["search"]
-    assert (len(tried["heads"]), tried["n"]) == (5, 40)
+    assert (len(tried["heads"]), tried["n"]) == (3, 40)
     kept = tried["heads"][tried["kept"]]["changes"]
     assert kept.items() <= searched.protocol.items()
+    assert [set(head) for head in searched.metrics["fold_heads"]] == [set(SEARCHED)] * 5
+    assert asked_of(searched, True) is not None
+    dataset.success = {"metric": "macro_f1"}
+    dataset.save()
+    assert asked_of(Run.objects.get(), True) is None  # it judged by something else
+    dataset.success = {}
+    dataset.save()
     searched.protocol |= {"hidden": 8}  # as if the search had found it
     searched.save()
     dataset.items.order_by("key").last().delete()
@@ -45,6 +53,7 @@ def test_a_run_remembers_its_search_and_another_takes_its_head_without_one(setti
     run = Run.objects.get(version=later)
     assert run.protocol == searched.protocol
     assert "search" not in run.metrics
+    assert len(run.metrics["fold_heads"]) == 5
     assert asked_of(run, True) is None  # a training would search for the new version first
     assert asked_of(searched, True) == replace(asked_of(searched, False), hidden=0)
 
@@ -54,32 +63,37 @@ def test_the_search_is_chosen_beside_the_other_settings(client, pets):  # noqa: 
     client.force_login(make_member(pets, Role.LEAD))
     page = client.get(reverse("quality:runs", args=[pets.slug])).content.decode()
     assert '<option value="0" selected>off</option>' in page
-    assert "about 30 s" in page
+    assert "about 60 s" in page
     address = reverse("quality:train", args=[pets.slug])
     reply = client.post(address, {"search": "31"}, follow=True)
     assert "takes no such time" in reply.content.decode()
     assert not Job.objects.exists()
-    client.post(address, {"search": "30"})
-    assert Job.objects.get().options == {"search": 30}
+    client.post(address, {"search": "60"})
+    assert Job.objects.get().options == {"search": 60}
 
 
-def test_a_run_shows_what_was_tried_and_counts_it(client, pets):  # noqa: F811
+def test_a_run_shows_what_was_tried_in_the_metric_that_judged(client, pets):  # noqa: F811
     run = make_run(pets, "cddd")
     assert "Heads that were tried" not in page_of(client, run)
     heads = [
-        {"changes": {}, "accuracy": 0.5, "lead": None},
-        {"changes": {"hidden": 64, "dropout": 0.3, "l2": 0.008}, "accuracy": 0.75,
+        {"changes": {}, "value": 0.5, "lead": None},
+        {"changes": {"hidden": 64, "dropout": 0.3, "l2": 0.008}, "value": 0.75,
          "lead": {"value": 0.25, "low": 0.125, "high": 0.375}},
     ]  # fmt: skip
-    for kept, words in ((0, "which stays"), (1, "+25.0 points above the usual linear head")):
-        run.protocol |= {"search": 30, **heads[kept]["changes"]}
-        run.metrics["search"] = {"heads": heads, "n": 4, "kept": kept}
+    run.metrics["fold_heads"] = [{"l2": 0.08, "hidden": 0, "dropout": 0.0}] * 2
+    for kept, words in ((0, "which stays"), (1, "+25.0 above the usual linear head")):
+        run.protocol |= {"search": 60, **heads[kept]["changes"]}
+        run.metrics["search"] = {"heads": heads, "n": 4, "kept": kept, "title": "Macro-F1"}
         run.save()
         page = page_of(client, run)
         assert words in page
-        assert "(+12.5 to +37.5)" in page
-        assert "trials of heads: 2)" in page
+        assert "Macro-F1" in page.split("Heads that were tried")[1].split("</table>")[0]
+        assert "(+12.5 to +37.5)" in page.replace('"ink-2">', "")
+        assert "linear x 2" in page
     assert "64 hidden units, dropout 0.3, penalty x 0.1), seed 0" in page
-    run.metrics["search"] = {"heads": [], "n": 0, "kept": 0}
+    run.metrics["search"] |= {"is_cost": True}
     run.save()
-    assert "Too few items or groups to try heads on" in page_of(client, run)
+    assert "+0.250" in page_of(client, run)
+    run.metrics["search"] = {"heads": [], "n": 0, "kept": 0, "reason": "It needs a cat."}
+    run.save()
+    assert "It needs a cat. The usual linear head is used." in page_of(client, run)
