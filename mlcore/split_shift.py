@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy.linalg
 
 from mlcore.chance import PERMUTATIONS, SURE, p_value
 
@@ -143,8 +144,15 @@ def _points(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     points = np.nan_to_num(np.asarray(vectors, np.float64))
     for label in np.unique(labels).tolist():
         points[labels == label] -= points[labels == label].mean(axis=0)
-    _, directions = np.linalg.eigh(points.T @ points)
-    return np.asarray(points @ directions[:, ::-1][:, :DIRECTIONS])
+    n_items, n_dimensions = points.shape
+    is_wide = n_dimensions > n_items
+    products = points @ points.T if is_wide else points.T @ points
+    last = len(products) - 1
+    leading = [max(0, last - DIRECTIONS + 1), last]
+    squares, directions = scipy.linalg.eigh(products, subset_by_index=leading)
+    if is_wide:  # the same points up to rotation, by which ridge regression does not change
+        return np.asarray(directions * np.sqrt(np.maximum(squares, 0.0)))
+    return np.asarray(points @ directions)
 
 
 def _domain_shift(

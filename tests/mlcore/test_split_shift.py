@@ -85,3 +85,14 @@ def test_few_items_and_single_splits_say_nothing():
     assert not found(labels, ["train"] * N, vectors)
     assert not found(labels, ["train"] * (N - 5) + ["test"] * 5, vectors)
     assert not found(np.full(N, -1), ["train", "test"] * (N // 2), vectors)
+
+
+def test_more_dimensions_than_items_say_the_same_as_those_that_hold_something():
+    rng = np.random.default_rng(0)
+    labels, vectors = items(rng)
+    splits = np.where(rng.random(N) < 0.7, "train", "test")
+    vectors[splits == "test"] += 0.5
+    wide = np.pad(vectors, ((0, 0), (0, N)))
+    (narrow,), (shift,) = sure(found(labels, splits, vectors)), sure(found(labels, splits, wide))
+    assert shift.cause == narrow.cause == "domain"
+    assert shift.size == pytest.approx(narrow.size, abs=0.02)
