@@ -43,9 +43,7 @@ class DescriptionForm(forms.Form):
         label=_("Answers wanted for each item"),
         help_text=_("One is quick; three show where people disagree."),
     )
-    user = forms.CharField(
-        max_length=300, required=False, label=_("Who uses the model?"), help_text=_("Task card")
-    )
+    user = forms.CharField(max_length=300, required=False, label=_("Who uses the model?"))
     purpose = forms.CharField(
         max_length=500,
         required=False,
