@@ -96,6 +96,30 @@ def production_weights(labels: np.ndarray, shares: np.ndarray | None) -> np.ndar
     return np.asarray(weights * len(labels) / total if total > 0 else weights)
 
 
+def value_of(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Return the chosen metric without limits; None where these items cannot tell it.
+
+    Parameters
+    ----------
+    success, labels, probabilities
+        As for `measure`.
+
+    Examples
+    --------
+    >>> sure = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
+    >>> value_of(Success(ROC_AUC, positive=1), np.array([0, 0, 1, 1]), sure)
+    0.75
+    >>> value_of(Success(ROC_AUC, positive=1), np.array([0, 0, 0, 0]), sure) is None
+    True
+    """
+    try:
+        _check(success, labels)
+    except ValueError:
+        return None
+    found = _valued(success, labels, probabilities)(np.ones(len(labels), dtype=bool))
+    return None if math.isnan(found) else found * success.unit
+
+
 def measure(
     success: Success, labels: np.ndarray, *, probabilities: np.ndarray, groups: np.ndarray
 ) -> Interval:
@@ -139,11 +163,11 @@ def measure(
     if success.shares is None and success.metric == MACRO_F1:
         n_classes = probabilities.shape[1]
         return macro_f1_interval(labels, predicted, groups, n_classes=n_classes)
-    value_of = _valued(success, labels, probabilities)
-    value, without = _with_and_without(value_of, parts_of(groups, success.parts))
+    valued = _valued(success, labels, probabilities)
+    value, without = with_and_without(valued, parts_of(groups, success.parts))
     if np.isnan(without).any():
         return Interval(value * success.unit, 0.0, success.unit)
-    found = limits_of_share(value, without, **_evidence(success, labels, groups))
+    found = limits_of_share(value, without, **evidence_of(success, labels, groups))
     return Interval(*(bound * success.unit for bound in (found.value, found.low, found.high)))
 
 
@@ -171,104 +195,14 @@ def difference(
     labels = np.asarray(labels)
     _check(success, labels)
     parts = parts_of(groups, success.parts)
-    old, old_without = _with_and_without(_valued(success, labels, np.asarray(before)), parts)
-    new, new_without = _with_and_without(_valued(success, labels, np.asarray(after)), parts)
+    old, old_without = with_and_without(_valued(success, labels, np.asarray(before)), parts)
+    new, new_without = with_and_without(_valued(success, labels, np.asarray(after)), parts)
     value, without, unit = new - old, new_without - old_without, success.unit
     if np.isnan(without).any():
         return Interval(value * unit, -unit, unit)
-    worth = min(_evidence(success, labels, groups)["worth"], len(without))
+    worth = min(evidence_of(success, labels, groups)["worth"], len(without))
     reach = student_reach(worth) * math.sqrt(jackknife_variance(value, without))
     return Interval(value * unit, max(-1.0, value - reach) * unit, min(1.0, value + reach) * unit)
-
-
-def best_threshold(
-    success: Success, labels: np.ndarray, *, probabilities: np.ndarray
-) -> float | None:
-    """Return the lowest probability of `positive` to act on that keeps the least precision.
-
-    None where no threshold keeps it.
-
-    Examples
-    --------
-    >>> sure = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
-    >>> wanted = Success(RECALL, positive=1, precision=1.0)
-    >>> best_threshold(wanted, np.array([0, 0, 1, 1]), probabilities=sure)
-    0.8
-    """
-    scores, place = np.unique(np.asarray(probabilities)[:, success.positive], return_inverse=True)
-    weights = production_weights(labels, success.shares)
-    recall, precision = _recall_and_precision(place, labels == success.positive, weights)
-    enough = np.flatnonzero(precision >= success.precision - ROUNDING)
-    return float(scores[::-1][enough[recall[enough].argmax()]]) if len(enough) else None
-
-
-@dataclass(frozen=True)
-class Acting:
-    """What acting on a threshold does: shares of the positive items, of the others, of all.
-
-    `positive_share` is that of the class among all cases.
-    """
-
-    caught: Interval
-    false: Interval
-    called: Interval
-    positive_share: float
-
-
-def act(
-    labels: np.ndarray,
-    is_called: np.ndarray,
-    *,
-    groups: np.ndarray,
-    positive: int,
-    shares: np.ndarray | None = None,
-) -> Acting:
-    """Return which share of a class is called out, and of everything else.
-
-    Parameters
-    ----------
-    labels : int ndarray of shape (n_items,)
-    is_called : bool ndarray of shape (n_items,)
-        Whose probability of `positive` reaches the threshold.
-    groups : int ndarray of shape (n_items,)
-    positive : int
-        A class that some items have, and others not.
-    shares : float ndarray of shape (n_classes,), optional
-        Of the classes in production, sum 1.
-
-    Examples
-    --------
-    >>> labels, called = np.array([1, 1, 0, 0]), np.array([True, False, True, False])
-    >>> found = act(labels, called, groups=np.arange(4), positive=1, shares=np.array([0.9, 0.1]))
-    >>> found.caught.value, found.false.value, found.called.value, found.positive_share
-    (0.5, 0.5, 0.5, 0.1)
-    """
-    labels, is_called, groups = np.asarray(labels), np.asarray(is_called), np.asarray(groups)
-    is_positive = labels == positive
-    found = {
-        name: _share_called(labels[rows], is_called[rows], groups[rows], shares)
-        for name, rows in (
-            ("caught", is_positive),
-            ("false", ~is_positive),
-            ("called", np.ones(len(labels), dtype=bool)),
-        )
-    }
-    share = float(is_positive.mean() if shares is None else shares[positive])
-    return Acting(**found, positive_share=share)
-
-
-def _share_called(
-    labels: np.ndarray, is_called: np.ndarray, groups: np.ndarray, shares: np.ndarray | None
-) -> Interval:
-    if shares is None or not shares[labels].any():
-        return accuracy_interval(is_called, groups)
-    value_of = _mean(labels, is_called.astype(float), shares)
-    value, without = _with_and_without(value_of, parts_of(groups))
-    if np.isnan(without).any():
-        return Interval(value, 0.0, 1.0)
-    return limits_of_share(
-        value, without, **_evidence(Success(ACCURACY, shares=shares), labels, groups)
-    )
 
 
 def parts_of(groups: np.ndarray, most: int = PARTS) -> np.ndarray:
@@ -310,11 +244,11 @@ def _valued(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> 
     """Return what finds the metric, 0 to 1, from the items that are kept; NaN where it has none."""
     predicted = probabilities.argmax(axis=1)
     if success.metric == ACCURACY:
-        return _mean(labels, (predicted == labels).astype(float), success.shares)
+        return mean_of(labels, (predicted == labels).astype(float), success.shares)
     if success.metric == COST:
         assert success.costs is not None
         paid = success.costs[labels, predicted] / (success.unit or 1.0)
-        return _mean(labels, paid, success.shares)
+        return mean_of(labels, paid, success.shares)
     if success.metric == MACRO_F1:
         return _macro_f1(labels, predicted, success.shares, n_classes=probabilities.shape[1])
     place = np.unique(probabilities[:, success.positive], return_inverse=True)[1].ravel()
@@ -327,14 +261,14 @@ def _valued(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> 
             return math.nan
         if success.metric == ROC_AUC:
             return _auc(place, is_positive, weights)
-        recall, precision = _recall_and_precision(place, is_positive, weights)
+        recall, precision = recall_and_precision(place, is_positive, weights)
         enough = precision >= success.precision - ROUNDING
         return float(recall[enough].max(initial=0.0))
 
     return value
 
 
-def _mean(labels: np.ndarray, values: np.ndarray, shares: np.ndarray | None) -> Valued:
+def mean_of(labels: np.ndarray, values: np.ndarray, shares: np.ndarray | None) -> Valued:
     def value(kept: np.ndarray) -> float:
         weights = production_weights(labels[kept], shares)
         total = weights.sum()
@@ -367,7 +301,7 @@ def _auc(place: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> flo
     return float(min((below * positive).sum() / (positive.sum() * others.sum()), 1.0))
 
 
-def _recall_and_precision(
+def recall_and_precision(
     place: np.ndarray, is_positive: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return both at each score as the threshold, highest score first."""
@@ -377,13 +311,13 @@ def _recall_and_precision(
     return np.minimum(caught / caught[-1], 1.0), precision
 
 
-def _with_and_without(value_of: Valued, parts: np.ndarray) -> tuple[float, np.ndarray]:
+def with_and_without(valued: Valued, parts: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the value of all items, and without each part."""
-    whole = value_of(np.ones(len(parts), dtype=bool))
-    return whole, np.array([value_of(parts != part) for part in range(parts.max() + 1)])
+    whole = valued(np.ones(len(parts), dtype=bool))
+    return whole, np.array([valued(parts != part) for part in range(parts.max() + 1)])
 
 
-def _evidence(success: Success, labels: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+def evidence_of(success: Success, labels: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """Return how many groups and items the value rests on."""
     groups = np.asarray(groups)
     if success.metric in (RECALL, ROC_AUC):

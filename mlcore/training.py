@@ -32,7 +32,8 @@ PATIENT_STEPS = 400
 class EpochReport:
     """One pass over the training part of a fold; losses in nats, accuracies 0 to 1.
 
-    `val_loss` and `val_accuracy` are of inner held-out items, None where there were too few.
+    `val_loss`, `val_accuracy` and `val_success` (what `success_of` found) are of inner held-out
+    items, None where there were too few.
     """
 
     fold: int
@@ -41,6 +42,11 @@ class EpochReport:
     accuracy: float
     val_loss: float | None
     val_accuracy: float | None
+    val_success: float | None = None
+
+
+#: From labels and probabilities of held-out items to what success is measured by.
+SuccessOf = Callable[[np.ndarray, np.ndarray], float | None]
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ def cross_validate(
     copies: np.ndarray | None = None,
     times: np.ndarray | None = None,
     changes: Sequence[Mapping[str, Any]] = (),
+    success_of: SuccessOf | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_fold: Callable[[FoldReport], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -107,6 +114,8 @@ def cross_validate(
         As for `mlcore.protocols.divide`.
     changes : sequence of mapping
         What each head has other than the protocol says, in their order; none where empty.
+    success_of : callable, optional
+        Measures held-out items after each epoch, from their labels and probabilities.
     on_epoch, on_fold : callable, optional
         Called as training goes on.
     should_stop : callable, optional
@@ -147,6 +156,7 @@ def cross_validate(
             protocol=replace(protocol, **changes[fold]) if changes else protocol,
             copies=None if copies is None else copies[seen],
             fold=fold,
+            success_of=success_of,
             on_epoch=record,
             should_stop=should_stop,
         )
@@ -245,6 +255,7 @@ def _fit(
     fold: int,
     on_epoch: Callable[[EpochReport], None] | None,
     should_stop: Callable[[], bool] | None,
+    success_of: SuccessOf | None = None,
 ) -> Head:
     """Find on held-out groups how long to train, then train on everything for so long."""
     if should_stop is not None and should_stop():
@@ -266,6 +277,7 @@ def _fit(
             protocol=protocol,
             fold=fold,
             rng=rng,
+            success_of=success_of,
             on_epoch=on_epoch,
             should_stop=should_stop,
         )
@@ -312,6 +324,7 @@ def _best_length(
     protocol: Protocol,
     fold: int,
     rng: np.random.Generator,
+    success_of: SuccessOf | None,
     on_epoch: Callable[[EpochReport], None] | None,
     should_stop: Callable[[], bool] | None,
 ) -> tuple[int, Calibration]:
@@ -336,7 +349,8 @@ def _best_length(
         val_loss = float((surprise * importance).sum() / importance.sum())
         val_accuracy = float((probabilities.argmax(axis=1) == answers).mean())
         if on_epoch is not None:
-            on_epoch(EpochReport(fold, epoch, loss, accuracy, val_loss, val_accuracy))
+            chosen = None if success_of is None else success_of(answers, probabilities)
+            on_epoch(EpochReport(fold, epoch, loss, accuracy, val_loss, val_accuracy, chosen))
         if val_loss < lowest:
             lowest, best, scores_then = val_loss, epoch + 1, scores
         elif epoch + 1 - best >= patience:

@@ -1,12 +1,14 @@
 """The one place where predictions meet the metric that the task card chose."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from labeling.queries.success import EVERY_OTHER, Choice
-from mlcore.success import Success, difference, measure
+from mlcore.success import Success, difference, measure, value_of
 
 GONE = {"reason": "Its predictions are gone from the disk."}
 
@@ -69,6 +71,16 @@ class Judge:
         return np.flatnonzero(is_known)
 
 
+def epoch_judge(choice: Choice | None, classes: list[str]) -> Callable[..., float | None] | None:
+    """Return what measures labels and probabilities by the choice; None where none can."""
+    if choice is None:
+        return None
+    try:
+        return partial(value_of, success_for(choice, classes))
+    except ValueError:  # a class that success names was not learned: the run's page says so
+        return None
+
+
 def success_for(choice: Choice, classes: list[str]) -> Success:
     """Return the choice in the numbers of a run's classes; ValueError says what is missing."""
     unknown = [name for name, value in choice.shares.items() if value and name not in classes]
@@ -95,3 +107,12 @@ def _cost_matrix(choice: Choice, classes: list[str]) -> np.ndarray:
             costs[row, column] = told.get(said, told.get(EVERY_OTHER, 1.0))
     np.fill_diagonal(costs, 0.0)
     return costs
+
+
+def spread(values: np.ndarray, own: list[str], classes: list[str]) -> np.ndarray:
+    """Put a run's columns at the places of their classes in the common list; same names add up."""
+    found = np.zeros((len(values), len(classes)), dtype=np.float32)
+    for column, name in enumerate(own):
+        found[:, classes.index(name)] += values[:, column]
+    found[np.isnan(values).any(axis=1)] = np.nan
+    return found

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from labeling.models import Item
 from labeling.queries.success import Choice, choice_of
 from labeling.templatetags.figures import minutes, share
+from mlcore.acting import act, best_threshold
 from mlcore.intervals import Interval
-from mlcore.success import RECALL, Success, act, best_threshold
+from mlcore.success import RECALL, Success
 from quality.models import Run
 from quality.queries.judged import Judged
 from quality.queries.regression import pinned_items

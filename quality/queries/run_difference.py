@@ -6,19 +6,26 @@ from typing import Any
 
 import numpy as np
 
+from labeling.queries.success import choice_of
 from labeling.services.versions import read_manifest
 from mlcore.intervals import Interval, difference_interval
 from quality import arrays
 from quality.models import Run
 from quality.queries.comparisons import difference_rows
+from quality.queries.judge import Judge, spread
+from quality.queries.merging import became
 from quality.queries.runs import items_url
+from quality.queries.success import Change, change_from
 
 EARLIER_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class RunDifference:
-    """A run beside an earlier one, each judged by the labels of its own version."""
+    """A run beside an earlier one, each judged by the labels of its own version.
+
+    `chosen`, by the metric of the task card, takes the later labels for both; None: not chosen.
+    """
 
     other: Run
     n: int
@@ -27,6 +34,8 @@ class RunDifference:
     after: float
     change: Interval
     matrix: dict[str, Any]
+    chosen: Change | None = None
+    missing: str = ""
 
     @property
     def is_clear(self) -> bool:
@@ -40,6 +49,7 @@ class Prediction:
     given: str
     predicted: str
     group: int
+    probabilities: np.ndarray
 
     @property
     def is_right(self) -> bool:
@@ -61,6 +71,7 @@ def difference_to(run: Run, other: Run) -> RunDifference | None:
     before = np.array([then[key].is_right for key in shared], dtype=float)
     after = np.array([now[key].is_right for key in shared], dtype=float)
     groups = np.array([now[key].group for key in shared])
+    chosen = _by_choice(run, other, now=[now[k] for k in shared], then=[then[k] for k in shared])
     return RunDifference(
         other=other,
         n=len(shared),
@@ -69,17 +80,42 @@ def difference_to(run: Run, other: Run) -> RunDifference | None:
         after=float(after.mean()),
         change=difference_interval(after - before, groups),
         matrix=_matrix(run, other, now=[now[k] for k in shared], then=[then[k] for k in shared]),
+        chosen=change_from(chosen, choice_of(run.dataset)),
+        missing=chosen.get("reason", ""),
     )
 
 
+def _by_choice(
+    run: Run, other: Run, *, now: list[Prediction], then: list[Prediction]
+) -> dict[str, Any]:
+    """Measure both by what success means, on the same items and by the labels of now."""
+    choice = choice_of(run.dataset)
+    if choice is None:
+        return {}
+    ends = became(run.dataset, known=run.classes)
+    own = [ends.get(name, name) for name in other.classes]
+    classes = list(dict.fromkeys([*run.classes, *own]))
+    place = {name: number for number, name in enumerate(classes)}
+    judge = Judge(
+        choice,
+        classes,
+        np.array([place.get(one.given, -1) for one in now]),
+        np.array([one.group for one in now]),
+    )
+    before = spread(np.array([one.probabilities for one in then]), own, classes)
+    after = spread(np.array([one.probabilities for one in now]), run.classes, classes)
+    return judge.changed(before, after)
+
+
 def _predictions(run: Run) -> dict[str, Prediction]:
-    _keys, guesses, _probabilities = arrays.run_predictions(run)
+    _keys, guesses, probabilities = arrays.run_predictions(run)
     groups = arrays.run_array(run, "groups")
     return {
         line["key"]: Prediction(
             line["label"] or "",
             run.classes[guess],
             row if groups is None else int(groups[row]),
+            probabilities[row],
         )
         for row, (line, guess) in enumerate(zip(read_manifest(run.version), guesses, strict=True))
         if guess >= 0

@@ -4,9 +4,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from labeling.queries.success import choice_of
+from labeling.queries.success import Choice, choice_of
 from labeling.templatetags.figures import share
 from mlcore.protocols import Protocol
+from mlcore.success import ACCURACY
 from quality.models import Run
 from quality.queries.augmentation import augmentation_words, mirror_words
 from quality.queries.blind import BlindScore, blind_score
@@ -23,7 +24,7 @@ from quality.queries.runs import (
     newest_imported,
     state_of,
 )
-from quality.queries.success import SuccessCard, success_card
+from quality.queries.success import SuccessCard, costs, success_card, written
 from quality.queries.verdict import verdict_of
 
 
@@ -51,7 +52,7 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "confused": matrix.most_confused() if matrix else [],
         "scores": _scores(run, blind) if metrics else _scores_so_far(detail),
         "folds": _folds(run, metrics, detail),
-        "curves": _curves(metrics, detail, fold=fold),
+        "curves": _curves(metrics, detail, choice_of(run.dataset), fold=fold),
         "calibration": _calibration(metrics.get("calibration")),
         "search": search_card(metrics, run.protocol),
     }
@@ -172,7 +173,9 @@ def _folds(run: Run, metrics: dict[str, Any], detail: dict[str, Any]) -> list[di
     return rows + [{"accuracy": None, "share": 0.0} for _place in range(missing)]
 
 
-def _curves(metrics: dict[str, Any], detail: dict[str, Any], *, fold: int) -> dict[str, Any] | None:
+def _curves(
+    metrics: dict[str, Any], detail: dict[str, Any], choice: Choice | None, *, fold: int
+) -> dict[str, Any] | None:
     """The curves of the fold at hand, or of the chosen one, as charts and as words."""
     if metrics:
         known = metrics["curves"]
@@ -183,8 +186,12 @@ def _curves(metrics: dict[str, Any], detail: dict[str, Any], *, fold: int) -> di
     if not curves or not curves.get("loss"):
         return None
     epochs, lowest = len(curves["loss"]), _lowest(curves["val_loss"])
+    by = (metrics or detail).get("curves_by")
     return {
         "fold": fold,
+        "success": _success_curve(curves, choice, lowest=lowest)
+        if choice and by == choice.by
+        else None,
         "losses": _chart(curves["val_loss"], curves["loss"], lowest=lowest),
         "accuracies": {
             **_chart(curves["val_accuracy"], curves["accuracy"], lowest=lowest),
@@ -195,6 +202,25 @@ def _curves(metrics: dict[str, Any], detail: dict[str, Any], *, fold: int) -> di
         % {"n": epochs, "both": _held_and_own(curves["val_loss"], curves["loss"])},
         "accuracy_words": _("Accuracy: %(both)s.")
         % {"both": _held_and_own(curves["val_accuracy"], curves["accuracy"])},
+    }
+
+
+def _success_curve(
+    curves: dict[str, Any], choice: Choice, *, lowest: int | None
+) -> dict[str, Any] | None:
+    """Return the chosen metric of held-out items after each epoch; accuracy has its own chart."""
+    values = curves.get("val_success") or [None]
+    if None in values or (choice.metric == ACCURACY and not choice.shares):
+        return None
+    series = [{"name": _("held out"), "values": values, "tone": "accent", "mark": lowest}]
+    chart = {"x": list(range(1, len(values) + 1)), "series": series}
+    note = _("Lower is better.") if costs(choice) else ""
+    words = _("%(title)s after %(n)s epochs: %(value)s held out.")
+    facts = {"title": choice.title, "n": len(values), "value": written(choice)(values[-1])}
+    return {
+        "title": choice.title,
+        "chart": chart if costs(choice) else {**chart, "y_max": 1},
+        "words": f"{words % facts} {note}".strip(),
     }
 
 

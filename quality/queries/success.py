@@ -82,6 +82,11 @@ class Change:
         return self.low > 0 or self.high < 0
 
     @property
+    def is_better(self) -> bool:
+        """Whether it is clearly for the better."""
+        return self.is_clear and self.gain > 0
+
+    @property
     def tone(self) -> str:
         """better, worse, or grey where nothing was shown."""
         return ("better" if self.gain > 0 else "worse") if self.is_clear else "grey"
@@ -200,11 +205,48 @@ def success_card(run: Run, *, others: list[tuple[str, Run]]) -> SuccessCard | No
     for title, other in others:
         found = figure_of(other, choice, title=title)
         figures.append(found and _beside(found))
-    lead = (run.metrics.get("success") or {}).get("lead", {})
+    over = (run.metrics.get("success") or {}).get("lead", {}).get("over", "")
     known = [figure for figure in figures if figure]
-    is_measured = not known[0].missing and "difference" in lead
-    change = _change(lead, choice) if is_measured else None
-    return SuccessCard(choice, known, over=_(lead.get("over", "")), lead=change)
+    return SuccessCard(choice, known, over=_(over), lead=lead_of(run, choice, "lead"))
+
+
+def as_plain(kept: Mapping[str, Any] | None, choice: Choice | None) -> dict[str, Any] | None:
+    """Return what was measured by the chosen metric as commands print it; None: not chosen."""
+    if choice is None:
+        return None
+    told = {"metric": choice.metric, "title": choice.title, "lower_is_better": costs(choice)}
+    if not kept or kept.get("by") != choice.by:
+        return {**told, "reason": not_yet()}
+    return {**told, **{name: value for name, value in kept.items() if name != "by"}}
+
+
+def in_words(told: Mapping[str, Any], choice: Choice) -> str:
+    """Say a value that was measured, or a change, with its limits; or why there is none."""
+    if "difference" in told:
+        change = _change(told, choice)
+        facts = {"told": change.told, **change.words}
+        return _("%(before)s -> %(after)s: %(told)s (%(low)s to %(high)s)") % facts
+    if "value" not in told:
+        return str(told.get("reason") or not_yet())
+    write = written(choice)
+    facts = {name: write(told[name]) for name in ("value", "low", "high")}
+    return _("%(value)s (%(low)s to %(high)s)") % facts
+
+
+def change_from(told: Mapping[str, Any], choice: Choice | None) -> Change | None:
+    """Return what a `Judge` found changed; None where it could not tell, or nothing was chosen."""
+    return _change(told, choice) if choice and "difference" in told else None
+
+
+def lead_of(run: Run, choice: Choice | None, name: str) -> Change | None:
+    """Return how far a run is ahead by the chosen metric; None where that was not measured.
+
+    `name` says of what: `lead` of the nearest centroid, `signal` of the commonest class.
+    """
+    kept = run.metrics.get("success") or {}
+    if choice is None or kept.get("by") != choice.by or "difference" not in kept.get(name, {}):
+        return None
+    return _change(kept[name], choice)
 
 
 def change_of(told: Mapping[str, Any], choice: Choice | None, *, part: str = "") -> Change:

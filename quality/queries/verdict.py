@@ -5,9 +5,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from labeling.queries.success import Choice, choice_of
 from labeling.templatetags.figures import points, share
 from mlcore.intervals import Interval, separate_difference
 from quality.models import Run
+from quality.queries.success import Change, lead_of
 
 
 @dataclass(frozen=True)
@@ -21,30 +23,35 @@ class Verdict:
 
 
 def verdict_of(run: Run) -> Verdict:
-    """Say whether a finished training clearly beats what needs no learning."""
-    metrics = run.metrics
-    below = _test_below(metrics)
-    if not run.has_signal:
-        no_signal = _no_signal(metrics["signal"])
+    """Say whether a finished training clearly beats what needs no learning.
+
+    By the metric that was chosen; by accuracy where none was, or it cannot be measured.
+    """
+    choice = choice_of(run.dataset)
+    below = _test_below(run, choice)
+    no_signal = _no_signal(run, lead_of(run, choice, "signal"))
+    if no_signal:
         return Verdict(no_signal=no_signal, checks=_what_to_check(run), test_below=below)
-    lead = metrics.get("lead")
-    not_better = _not_better(lead) if lead and lead["low"] <= 0 else ""
+    not_better = _not_better(run.metrics.get("lead"), lead_of(run, choice, "lead"))
     return Verdict(not_better=not_better, test_below=below)
 
 
-def _test_below(metrics: dict[str, Any]) -> str:
+def _test_below(run: Run, choice: Choice | None) -> str:
     """Say when opened test items show clearly less than the figures that choices were made by."""
+    metrics = run.metrics
     if "test" not in metrics:
         return ""
+    kept = metrics.get("success") or {}
+    is_measured = "value" in kept and "value" in kept.get("test", {})
+    if choice and kept.get("by") == choice.by and is_measured:
+        return _chosen_below(kept, choice)
     test, shown = (_interval(metrics[name]) for name in ("test", "accuracy"))
     found = separate_difference(test, shown)
     if found.high >= 0:
         return ""
-    return _(
+    words = _(
         "On the opened test items it is right on %(test)s, not on %(shown)s as out of sample: "
-        "%(points)s points, %(low)s to %(high)s. Expect the test score in use. Test items may be "
-        "of other sources or a later time, or the figures out of sample may have been chosen by "
-        "too often; the checks of splits tell more."
+        "%(points)s points, %(low)s to %(high)s."
     ) % {
         "test": share(test.value),
         "shown": share(shown.value),
@@ -52,13 +59,58 @@ def _test_below(metrics: dict[str, Any]) -> str:
         "low": points(found.low),
         "high": points(found.high),
     }
+    return f"{words} {_expect()}"
+
+
+def _chosen_below(kept: dict[str, Any], choice: Choice) -> str:
+    test, shown = _interval(kept["test"]), _interval(kept)
+    found = separate_difference(test, shown)
+    change = Change(found.value, found.low, found.high, shown.value, test.value, choice)
+    if not change.is_clear or change.is_better:
+        return ""
+    words = _(
+        "%(title)s is %(after)s on the opened test items, not %(before)s as out of sample: "
+        "%(told)s, %(low)s to %(high)s."
+    )
+    return f"{words % _facts(change)} {_expect()}"
+
+
+def _expect() -> str:
+    return _(
+        "Expect the test score in use. Test items may be of other sources or a later time, or the "
+        "figures out of sample may have been chosen by too often; the checks of splits tell more."
+    )
 
 
 def _interval(told: dict[str, Any]) -> Interval:
     return Interval(told["value"], told["low"], told["high"])
 
 
-def _no_signal(signal: dict[str, Any]) -> str:
+def _no_signal(run: Run, lead: Change | None) -> str:
+    """Say that it is not clearly better than always saying the commonest class; nothing if so."""
+    if lead is None:
+        return "" if run.has_signal else _no_signal_by_accuracy(run.metrics["signal"])
+    if lead.is_better:
+        return ""
+    words = _(
+        "%(title)s: %(after)s, by always saying the commonest class %(before)s: %(told)s, paired "
+        "%(low)s to %(high)s."
+    )
+    if run.has_signal:
+        more = _(
+            "By accuracy, or by the mean recall of the classes, it is clearly better, so its "
+            "probabilities still doubt labels."
+        )
+    else:
+        more = _("Its probabilities doubt no label and suggest none; neighbours still speak.")
+    return f"{words % _facts(lead)} {more}"
+
+
+def _facts(change: Change) -> dict[str, str]:
+    return {"title": change.title, "told": change.told, **change.words}
+
+
+def _no_signal_by_accuracy(signal: dict[str, Any]) -> str:
     accuracy, recall = signal["accuracy"], signal["recall"]
     return _(
         "It is right on %(after)s, always saying the commonest class on %(before)s: %(points)s "
@@ -92,10 +144,18 @@ def _what_to_check(run: Run) -> list[str]:
     ]
 
 
-def _not_better(lead: dict[str, Any]) -> str:
-    return _(
-        "By accuracy, training is not clearly better than the simplest rule, which gives each "
-        "item the class whose average is nearest: %(points)s points, paired %(low)s to %(high)s. "
+def _not_better(accuracy: dict[str, Any] | None, chosen: Change | None) -> str:
+    """Say that the nearest centroid is as good; nothing where it is not."""
+    if chosen is None and accuracy:
+        names = ("difference", "low", "high", "before", "after")
+        chosen = Change(**{name: accuracy[name] for name in names})
+    if chosen is None or chosen.is_better:
+        return ""
+    words = _(
+        "By %(title)s, training is not clearly better than the simplest rule, which gives each "
+        "item the class whose average is nearest: %(told)s, paired %(low)s to %(high)s. "
         "Doubts and queues still work. More items or cleaner labels will help more than another "
         "training."
-    ) % {name: points(lead[key]) for name, key in _ENDS.items()}
+    )
+    title = chosen.title if chosen.is_chosen else _("accuracy")
+    return words % {**_facts(chosen), "title": title}

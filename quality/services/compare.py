@@ -7,11 +7,14 @@ import numpy as np
 from django.db import transaction
 
 from labeling.models import Dataset, Version
+from labeling.queries.success import choice_of
 from labeling.services.jobs import Refused, Work
 from quality import arrays
 from quality.models import Comparison, Run
 from quality.queries.changes import work_between
+from quality.queries.judge import spread
 from quality.queries.merging import became
+from quality.queries.success import as_plain
 from quality.services import figures, scoring
 from quality.services.copies import groups_kept
 from quality.services.heads import predict_rows
@@ -50,7 +53,7 @@ def prove(work: Work) -> dict[str, Any]:
     new_run, _ = run_version(work, new, like=old_run)
     there = Comparison.objects.filter(old=old_run, new=new_run).exclude(result={}).first()
     if there:
-        return {**headline(there.result), "comparison": there.pk, "unchanged": True}
+        return {**headline(there), "comparison": there.pk, "unchanged": True}
     comparison = _begin(work, dataset, old_run, new_run)
     material = read_material(old), read_material(new)
     is_on_test = bool(material[0].is_judged.any())
@@ -60,11 +63,12 @@ def prove(work: Work) -> dict[str, Any]:
     result = _result(judged, comparison, is_on_test=is_on_test)
     _finish(work, comparison, result, opened=is_on_test)
     scoring.score_comparison(comparison)
-    return {**headline(result), "comparison": comparison.pk, "unchanged": False}
+    return {**headline(comparison), "comparison": comparison.pk, "unchanged": False}
 
 
-def headline(result: dict[str, Any]) -> dict[str, Any]:
+def headline(comparison: Comparison) -> dict[str, Any]:
     """Return what `prove --json` prints."""
+    result = comparison.result
     names = (
         "before",
         "after",
@@ -77,7 +81,10 @@ def headline(result: dict[str, Any]) -> dict[str, Any]:
         "new",
         "later_labels",
     )
-    return {name: result[name] for name in names}
+    told = {name: result[name] for name in names}
+    choice = choice_of(Dataset.objects.get(pk=comparison.dataset_id))
+    chosen = as_plain(result.get("success"), choice)
+    return {**told, "success": chosen} if chosen else told
 
 
 def _version(dataset: Dataset, number: int) -> Version:
@@ -191,15 +198,6 @@ def _judge(
 
 def _all_classes(learned: list[str], names: list[str | None]) -> list[str]:
     return list(dict.fromkeys([*learned, *sorted({name for name in names if name})]))
-
-
-def spread(values: np.ndarray, own: list[str], classes: list[str]) -> np.ndarray:
-    """Put a run's columns at the places of their classes in the common list; same names add up."""
-    found = np.zeros((len(values), len(classes)), dtype=np.float32)
-    for column, name in enumerate(own):
-        found[:, classes.index(name)] += values[:, column]
-    found[np.isnan(values).any(axis=1)] = np.nan
-    return found
 
 
 def _numbers(names: list[str | None], classes: list[str]) -> np.ndarray:

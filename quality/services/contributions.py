@@ -14,9 +14,10 @@ from labeling.services.versions import read_manifest
 from mlcore.folds import join_groups
 from quality import arrays
 from quality.models import Comparison
+from quality.queries.judge import spread
 from quality.queries.merging import became
 from quality.services import figures
-from quality.services.compare import held_back, spread
+from quality.services.compare import held_back
 from quality.services.copies import groups_kept
 from quality.services.features import choose_backbone, features_of
 from quality.services.heads import fit_head

@@ -78,7 +78,7 @@ class LiveTraining:
 
 def curves_of(reports: "Sequence[EpochReport]") -> dict[str, list[float | None]]:
     """Return the curves of one fold as lists."""
-    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    names = ("loss", "accuracy", "val_loss", "val_accuracy", "val_success")
     return {name: [_rounded(getattr(report, name)) for report in reports] for name in names}
 
 

@@ -10,12 +10,15 @@ from django.db.models import Max
 from django.utils import timezone
 
 from labeling.models import Dataset, Media, Round, RoundOrder, Suggesting, User, Version
+from labeling.queries.success import choice_of
 from labeling.services.jobs import Refused, Work
 from labeling.services.suggestions import set_suggestions
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
+from quality.queries.judge import epoch_judge
 from quality.queries.protocols import augmentation_of, scheme_asked, scheme_of, search_of
+from quality.queries.success import as_plain
 from quality.services import augmentation, copies, figures, scoring, search
 from quality.services.features import backbones_of, choose_backbone, features_of
 from quality.services.heads import predict_rows
@@ -96,6 +99,9 @@ def summary(run: Run) -> dict[str, Any]:
         "seconds": metrics["seconds"],
         "n": metrics["n"],
     }
+    choice = choice_of(Dataset.objects.get(pk=run.dataset_id))
+    if chosen := as_plain(metrics.get("success"), choice):
+        found["success"] = chosen
     if "test" in metrics:
         test = metrics["test"]
         found |= {
@@ -209,10 +215,12 @@ def _train(
 ) -> Run:
     started = time.monotonic()
     run = _begin(work, material, protocol=protocol)
+    choice = choice_of(Dataset.objects.get(pk=run.dataset_id))
     facts: dict[str, Any] = {
         "n": int(material.is_learned.sum()),
         "sealed": int(material.is_test.sum()),
         "left_out": int(material.is_left_out.sum()),
+        "curves_by": choice.by if choice else {},
         **described,
     }
     fresh = {"fold": 0, "folds": 0, "fold_scores": [], "confusion": None, "curves": None}
@@ -248,6 +256,7 @@ def _train(
         protocol=protocol,
         n_classes=n_classes,
         changes=facts["fold_heads"],
+        success_of=epoch_judge(choice, material.classes),
         **more,
     )
     baselines = figures.baselines_of(

@@ -9,6 +9,7 @@ from django.db import transaction
 from labeling.models import Dataset
 from labeling.queries.success import Choice, choice_of
 from labeling.services.jobs import Refused, Work
+from mlcore.success import COST
 from quality import arrays
 from quality.models import Comparison, Run
 from quality.queries.judge import GONE, Judge
@@ -58,11 +59,20 @@ def _success(run: Run, material: Material, choice: Choice) -> dict[str, Any]:
     found["baselines"] = [
         {"title": title, **judge.measured(values)} for title, values in baselines.items()
     ]
-    if CENTROID in baselines:
-        found["lead"] = {"over": CENTROID, **judge.changed(baselines[CENTROID], own)}
+    leads = {"lead": CENTROID, "signal": MAJORITY}
+    for name, title in leads.items():
+        if title in baselines:
+            found[name] = {"over": title, **judge.changed(baselines[title], own)}
+            found[name]["found"] = is_better(found[name], choice)
     if "test" in run.metrics:
         found["test"] = judge.measured(arrays.run_array(run, "test_probabilities"))
     return found
+
+
+def is_better(change: dict[str, Any], choice: Choice) -> bool:
+    """Whether the limits of a change lie on the better side of zero."""
+    end, sign = ("high", -1) if choice.metric == COST else ("low", 1)
+    return bool(end in change and sign * change[end] > 0)
 
 
 def _baselines(run: Run, judge: Judge, own: np.ndarray) -> dict[str, np.ndarray | None]:

@@ -12,6 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from mlcore.acting import act, best_threshold
 from mlcore.intervals import accuracy_interval
 from mlcore.success import (
     ACCURACY,
@@ -20,8 +21,6 @@ from mlcore.success import (
     RECALL,
     ROC_AUC,
     Success,
-    act,
-    best_threshold,
     difference,
     measure,
     parts_of,

@@ -76,6 +76,19 @@ def test_fold_reports_fill_the_whole_matrix_while_training_goes_on():
     assert all(report.val_loss is not None for report in epochs)
 
 
+def test_each_epoch_is_measured_by_what_success_means_where_that_is_said():
+    features, labels = blobs()
+
+    def right(given, probabilities):
+        return float((probabilities.argmax(axis=1) == given).mean())
+
+    found = validated(features, labels, success_of=right)
+    assert [report.val_success for report in found.curves] == [
+        report.val_accuracy for report in found.curves
+    ]
+    assert all(report.val_success is None for report in validated(features, labels).curves)
+
+
 def test_cancelling_ends_training_at_once():
     features, labels = blobs()
     asked = []

@@ -13,10 +13,13 @@ from quality.models import Comparison, Run
 from quality.queries import comparisons, judge
 from quality.queries.changes import work_between
 from quality.queries.history import history
-from quality.queries.success import Change, change_of
-from quality.services import figures, scoring
+from quality.queries.run_difference import difference_to
+from quality.queries.success import Change, change_of, in_words
+from quality.queries.verdict import Verdict, verdict_of
+from quality.services import figures, runs, scoring
+from quality.services.compare import headline
 from tests.factories import make_dataset, make_item, make_member
-from tests.quality.test_run_page import make_run, page_of
+from tests.quality.test_run_page import INTERVAL, make_run, page_of
 from tests.quality.test_run_page import pets as _pets
 
 pytestmark = pytest.mark.django_db
@@ -284,3 +287,92 @@ def test_a_list_of_runs_asks_as_often_for_many_as_for_few(
         )  # fmt: skip
     with django_assert_max_num_queries(len(few)):
         client.get("/d/pets/runs/")
+
+
+def test_verdicts_are_given_by_the_chosen_metric_and_a_cost_must_fall(client, pets):
+    run = make_run(pets, "cddd")
+    near = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]], dtype=np.float32)
+    arrays.save_run(run, {"majority": np.array([1, 1, 0, 0]), "centroid": near})
+    choose(pets, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    rescore(pets)
+    run.refresh_from_db()
+    kept = run.metrics["success"]
+    said = verdict_of(run)
+    assert (kept["signal"]["found"], kept["lead"]["found"]) == (False, False)  # four items
+    assert "Cost an item: 0.250, by always saying the commonest class 4.500" in said.no_signal
+    assert "still doubt labels" in said.no_signal  # by accuracy it has a signal
+    kept["signal"] |= {"low": -7.0, "high": -2.0}
+    assert "By Cost an item, training is not clearly better" in verdict_of(run).not_better
+    kept["lead"] |= {"difference": -0.5, "low": -0.9, "high": -0.1}
+    assert verdict_of(run) == Verdict()
+    kept["lead"] |= {"difference": 0.5, "low": 0.1, "high": 0.9}
+    assert verdict_of(run).not_better
+
+
+def test_opened_test_items_are_called_below_by_the_chosen_metric(pets):
+    run = make_run(pets, "cddd")
+    choose(pets, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    by = choice_of(pets).by
+    shown, worse = {"value": 0.2, "low": 0.1, "high": 0.3}, {"value": 2.0, "low": 1.5, "high": 2.5}
+    run.metrics |= {"test": INTERVAL, "success": {"by": by, **shown, "test": worse}}
+    assert "Cost an item is 2.000 on the opened test items, not 0.200" in verdict_of(run).test_below
+    run.metrics["success"] |= {**worse, "test": shown}
+    assert not verdict_of(run).test_below
+
+
+def test_a_run_has_a_signal_where_the_chosen_metric_shows_one(pets):
+    run = make_run(pets, "cddd")
+    run.metrics["signal"] = {"found": False}
+    assert not run.has_signal
+    run.metrics["success"] = {"signal": {"found": True}}
+    assert run.has_signal
+
+
+def test_an_earlier_run_differs_by_the_chosen_metric_judged_by_the_labels_of_now(client, pets):
+    old = make_run(pets, "cddc")
+    new = make_run(pets, "ccdc")
+    choose(pets, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    rescore(pets)
+    found = difference_to(new, old)
+    assert (found.chosen.before, found.chosen.after) == pytest.approx((2.25, 2.0))
+    assert (found.chosen.gain, found.change.value) == pytest.approx((0.25, 0.25))
+    page = page_of(client, new, show="difference", against=1)
+    told = "by the labels of this run: 2.250 → 2.000, −0.250, paired"
+    assert page.index(told) < page.index('id="accuracy-title"')
+
+
+def test_curves_show_the_metric_that_they_were_learned_under(client, pets):
+    run = make_run(pets, "cddd")
+    choose(pets, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    curve = {"loss": [1.0, 0.5], "accuracy": [0.5, 0.6], "val_loss": [1.1, 0.9]}
+    curve |= {"val_accuracy": [0.4, 0.5], "val_success": [3.0, 2.5]}
+    run.metrics |= {"curves": [curve], "curves_by": choice_of(pets).by}
+    run.save()
+    shown = page_of(client, run)
+    assert "Cost an item after 2 epochs: 2.500 held out. Lower is better." in shown
+    assert 'id="successes"' in shown
+    choose(pets, metric="macro_f1")
+    assert 'id="accuracies"' in page_of(client, run)
+
+
+def test_commands_print_the_chosen_metric_beside_the_accuracy(pets):
+    run = make_run(pets, "cddd")
+    run.metrics |= {"seconds": 1.0}
+    choose(pets, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    assert runs.summary(run)["success"]["reason"] == "not measured yet"
+    rescore(pets)
+    run.refresh_from_db()
+    run.metrics |= {"seconds": 1.0}
+    told = runs.summary(run)["success"]
+    assert (told["metric"], told["lower_is_better"], told["value"]) == ("cost", True, 0.25)
+    assert in_words(told, choice_of(pets)).startswith("0.250 (0.0")
+
+
+def test_before_after_prints_the_change_of_the_chosen_metric(compared):
+    comparison = Comparison.objects.get()
+    assert "success" not in headline(comparison)
+    choose(compared, metric="cost", cost_cat_dog=1, cost_dog_cat=8)
+    rescore(compared)
+    comparison.refresh_from_db()
+    told = headline(comparison)["success"]
+    assert in_words(told, choice_of(compared)).startswith("2.250 -> 0.250: −2.000 (")

@@ -4,7 +4,9 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from labeling.management.job_command import JobCommand
+from labeling.queries.success import Choice, choice_of
 from quality.models import Comparison
+from quality.queries.success import in_words
 from quality.services import compare, contributions
 
 
@@ -25,14 +27,16 @@ class Command(JobCommand):
         asked = {"old": options["old"], "new": options["new"]}
         job = self.open_job("prove", dataset, options=asked, queue="train")
         result = self.carry_out(job, compare.prove).result
-        words = [_in_words(result)]
+        choice = choice_of(dataset)
+        words = [_in_words(result, choice)]
         if options["parts"]:
             asked = {"comparison": result["comparison"]}
             job = self.open_job("contributions", dataset, options=asked, queue="train")
             self.carry_out(job, contributions.contribute)
-            parts = Comparison.objects.get(pk=result["comparison"]).result["contributions"]
-            result = {**result, "parts": parts}
-            words += [_part_in_words(part) for part in parts]
+            kept = Comparison.objects.get(pk=result["comparison"])
+            result = {**result, **compare.headline(kept), "parts": kept.result["contributions"]}
+            chosen = result.get("success", {}).get("parts", {})
+            words += [_part_in_words(row, chosen, choice) for row in result["parts"]]
         self.report(options, result, "\n".join(words))
 
 
@@ -43,16 +47,21 @@ def _version_number(text: str) -> int:
         raise ArgumentTypeError(f"{text!r} is no version number such as 3 or v3") from None
 
 
-def _in_words(result: dict[str, Any]) -> str:
+def _in_words(result: dict[str, Any], choice: Choice | None) -> str:
+    chosen = result.get("success")
+    by = f"{chosen['title']} {in_words(chosen, choice)}; accuracy " if chosen and choice else ""
     items = "test items" if result["on"] == "test" else "shared items, out of fold"
     return (
-        f"v{result['old']['version']} {result['before']:.3f} -> v{result['new']['version']} "
+        f"{by}v{result['old']['version']} {result['before']:.3f} -> v{result['new']['version']} "
         f"{result['after']:.3f}: {100 * result['difference']:+.1f} points "
         f"({100 * result['low']:+.1f} to {100 * result['high']:+.1f}) on {result['n']} {items}"
     )
 
 
-def _part_in_words(part: dict[str, Any]) -> str:
+def _part_in_words(part: dict[str, Any], chosen: dict[str, Any], choice: Choice | None) -> str:
+    if choice and "difference" in chosen.get(part["kind"], {}):
+        told = in_words(chosen[part["kind"]], choice)
+        return f"  {part['kind']}, {part['items']} items: {told}"
     told = part.get("refused") or (
         f"{100 * part['difference']:+.1f} points "
         f"({100 * part['low']:+.1f} to {100 * part['high']:+.1f})"

@@ -6,7 +6,9 @@ from typing import Any
 from django.core.management import CommandError
 
 from labeling.management.job_command import JobCommand
+from labeling.queries.success import Choice, choice_of
 from mlcore.protocols import CHANGES, SCHEMES, SEARCHES
+from quality.queries.success import in_words
 from quality.services import runs
 
 
@@ -51,7 +53,7 @@ class Command(JobCommand):
             asked["search"] = 0 if seconds == "off" else int(seconds)
         job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
-        self.report(options, result, _in_words(result))
+        self.report(options, result, _in_words(result, choice_of(dataset)))
 
 
 def _changes(text: str, media: str) -> str:
@@ -64,13 +66,17 @@ def _changes(text: str, media: str) -> str:
     return "+".join(change for change in known if change in asked)
 
 
-def _in_words(result: dict[str, Any]) -> str:
+def _in_words(result: dict[str, Any], choice: Choice | None) -> str:
+    chosen = result.get("success")
+    by = f"{chosen['title']} {in_words(chosen, choice)}, " if chosen and choice else ""
     score = (
-        f"run {result['run']} of version v{result['version']}: accuracy {result['accuracy']:.3f} "
+        f"run {result['run']} of version v{result['version']}: {by}accuracy "
+        f"{result['accuracy']:.3f} "
         f"({result['low']:.3f} to {result['high']:.3f}), majority class {result['baseline']:.3f}, "
         f"{result['n']} items, {result['backbone']}, {result['seconds']:.0f} s"
     )
-    if not result["signal"]:
+    lead = chosen["signal"]["found"] if chosen and "signal" in chosen else result["signal"]
+    if not lead:
         score += "; no signal found: not clearly better than always saying the commonest class"
     if "test_accuracy" in result:
         score += (
