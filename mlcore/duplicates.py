@@ -10,6 +10,7 @@ import numpy as np
 from mlcore.alignment import (
     BACKGROUND_RANK,
     BACKGROUND_SAMPLE,
+    BATCH,
     SIDE,
     crowd_exponent,
     mirrored,
@@ -309,7 +310,7 @@ def _join_aligned(
     *,
     evidence: str,
 ) -> None:
-    share = _relative_share(pairs, pictures, others, yardstick.level)
+    share = _relative_share(pairs, pictures, others, yardstick.level, most=2 * yardstick.limit)
     close = share < 2 * yardstick.limit
     for (i, j), value in zip(pairs[close], share[close], strict=True):
         words = (
@@ -328,10 +329,21 @@ def _how_alike(share: float) -> str:
 
 
 def _relative_share(
-    pairs: np.ndarray, pictures: np.ndarray, others: np.ndarray, level: np.ndarray
+    pairs: np.ndarray,
+    pictures: np.ndarray,
+    others: np.ndarray,
+    level: np.ndarray,
+    *,
+    most: float,
 ) -> np.ndarray:
-    left = unexplained(pictures[pairs[:, 0]], others[pairs[:, 1]])
-    relative: np.ndarray = left / np.minimum(level[pairs[:, 0]], level[pairs[:, 1]])
+    """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
+    levels = np.minimum(level[pairs[:, 0]], level[pairs[:, 1]])
+    left = np.empty(len(pairs))
+    for start in range(0, len(pairs), BATCH):
+        part = slice(start, start + BATCH)
+        first, second = pictures[pairs[part, 0]], others[pairs[part, 1]]
+        left[part] = unexplained(first, second, most=most * levels[part])
+    relative: np.ndarray = left / levels
     return relative
 
 
@@ -352,7 +364,8 @@ def _join_embedded(
     promising = margin + 0.5 > EMBEDDING_COPY - 4 * EMBEDDING_SCALE
     pairs, places = np.unique(pairs[promising], axis=0, return_index=True)
     margin = margin[promising][places]
-    relative = _relative_share(pairs, pictures, pictures, yardstick.level)
+    most = yardstick.limit / COPY_SHARE  # from here on it is 1 below
+    relative = _relative_share(pairs, pictures, pictures, yardstick.level, most=most)
     share = np.minimum(relative * COPY_SHARE / yardstick.limit, 1.0)
     strength = margin + 0.5 * (1.0 - share)
     scores = 0.97 / (1.0 + np.exp((EMBEDDING_COPY - strength) / EMBEDDING_SCALE))

@@ -7,7 +7,7 @@ import numpy as np
 BRUTE_FORCE_ITEMS = 12_000
 """Up to this many hashes, comparing all with all is faster than looking up buckets."""
 
-BLOCK = 512
+BLOCK = 64
 """Hashes compared with all others at once."""
 
 CHUNK_BITS = 16
@@ -55,7 +55,8 @@ def _compare_all(first: np.ndarray, second: np.ndarray, most_bits: int) -> np.nd
     found = [np.zeros((0, 2), np.int64)]
     for start in range(0, len(first), BLOCK):
         close = np.bitwise_count(first[start : start + BLOCK, None] ^ second) <= most_bits
-        rows, columns = np.nonzero(close)
+        # In one dimension: numpy looks for few in many 20 times as fast there.
+        rows, columns = np.divmod(np.flatnonzero(close), len(second))
         found.append(np.stack([rows + start, columns], axis=1))
     return np.concatenate(found)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
-from mlcore.alignment import SIDE
+from mlcore.alignment import SIDE, unexplained
 from mlcore.copy_sets import Proposal, copy_sets, keep_one, propose
 from mlcore.duplicates import EXACT, Pair, find_copies
 from mlcore.features.waves import read_wave, spectrogram_picture
@@ -133,6 +133,18 @@ def test_simple_drawings_that_chance_makes_alike_are_not_copies() -> None:
     found = {(pair.first, pair.second) for pair in copies_among(contents)}
     assert len(planted & found) >= 17
     assert len(found - planted) <= 10
+
+
+def test_what_is_less_than_matters_is_told_as_if_all_were_looked_for() -> None:
+    rng = np.random.default_rng(4)
+    first = rng.normal(size=(60, SIDE * SIDE)).cumsum(axis=1)
+    nearer = np.roll(first, 2, axis=1) + rng.normal(size=first.shape) * rng.uniform(0, 9, (60, 1))
+    most = rng.uniform(0, 0.6, len(first))
+    full, told = unexplained(first, nearer), unexplained(first, nearer, most=most)
+    assert 10 < (full < most).sum() < 50
+    np.testing.assert_allclose(told[full < most], full[full < most], atol=1e-4)
+    assert (told[full >= most] >= most[full >= most]).all()
+    assert unexplained(first[:0], nearer[:0], most=most[:0]).shape == (0,)
 
 
 def test_blank_pages_do_not_match_each_other_unless_they_are_equal() -> None:
