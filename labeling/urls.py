@@ -74,6 +74,7 @@ urlpatterns = [
     path("annotate/<int:pk>/guideline/", annotate.guideline, name="annotate_guideline"),
     path("annotate/<int:pk>/mine/", work.mine, name="annotate_mine"),
     path("annotate/<int:pk>/status/", annotate.status, name="annotate_status"),
+    path("annotate/<int:pk>/standing/", annotate.standing, name="annotate_standing"),
     path("d/<slug:slug>/crowd/", crowd.crowd, name="crowd"),
     path("d/<slug:slug>/crowd/measure/", crowd.measure, name="measure_crowd"),
     path("d/<slug:slug>/crowd/readings/", crowd.readings, name="readings"),

@@ -122,6 +122,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:annotate_renew": (MEMBERS, "post"),
     "labeling:annotate_skipped": (MEMBERS, "post"),
     "labeling:annotate_status": (MEMBERS, "get"),
+    "labeling:annotate_standing": (MEMBERS, "post"),
     "labeling:annotate_question": (MEMBERS, "post"),
     "labeling:annotate_seen": (MEMBERS, "post"),
     "labeling:annotate_guideline": (MEMBERS, "get"),

@@ -16,7 +16,6 @@ from labeling.models import (
     Annotation,
     Annotator,
     Answer,
-    Claim,
     Dataset,
     LabelClass,
     Media,
@@ -243,8 +242,10 @@ def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
 
 
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
-    """Return what an annotator did in a round and what is left for them."""
-    mine = answers_given().filter(round=asking, annotator=annotator)
+    """Return what an annotator did in a round and what is left for them.
+
+    What is left takes a while to count for somebody who answered much that is still open.
+    """
     if asking.kind == RoundKind.QUALIFY:
         left = qualifications.standing_in(asking, annotator).left
     else:
@@ -252,17 +253,23 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
         left += _held_and_full(asking, annotator)
     if left and asking.gold_every:
         left += gold.still_to_come(asking, annotator, left=left)
-    parked = asking.annotations.filter(
-        annotator=annotator, is_parked=True, withdrawn_at__isnull=True
+    return {**given_in(asking, annotator), "left": left}
+
+
+def given_in(asking: Round, annotator: Annotator) -> dict[str, int]:
+    """Count what an annotator answered in a round, and what they parked."""
+    mine = asking.annotations.filter(annotator=annotator, withdrawn_at__isnull=True)
+    return mine.aggregate(
+        answered=Count("pk", filter=~Q(answer=Answer.SKIP)),
+        parked=Count("pk", filter=Q(is_parked=True)),
     )
-    return {"answered": mine.count(), "left": left, "parked": parked.count()}
 
 
 def _held_and_full(asking: Round, annotator: Annotator) -> int:
     """Count what an annotator holds where nobody else fits: a free place is counted as such."""
-    held = Claim.objects.filter(annotator=annotator, round_item__round=asking)
-    free = Q(round_item__state=RoundItemState.OPEN, round_item__taken__lt=F("round_item__wanted"))
-    return held.exclude(free).count()
+    held = list(annotator.claims.values_list("round_item", flat=True))  # few; joined, it is a walk
+    free = Q(state=RoundItemState.OPEN, taken__lt=F("wanted"))
+    return RoundItem.objects.filter(pk__in=held, round=asking).exclude(free).count()
 
 
 def start_of_day(now: datetime) -> datetime:

@@ -48,7 +48,7 @@ def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
     asking = access.round_for(request.user, pk)
     annotator = annotations.annotator_for(dataset=asking.dataset, user=request.user)
     choices = queries.choices(asking.dataset)
-    standing = queries.standing(asking, annotator)
+    given = queries.given_in(asking, annotator)
     context: dict[str, Any] = {
         "dataset": asking.dataset,
         "section": "my_work",
@@ -66,7 +66,7 @@ def annotate(request: access.MemberRequest, pk: int) -> HttpResponse:
     changing = annotators.answer_to_change(asking, annotator, id_of(request.GET.get("item", "")))
     context["settings"] = {
         **_settings(asking, annotator),
-        **standing,
+        **given,
         "user": request.user.pk,
         "recent": [_as_given(asking, row) for row in annotators.last_answers(asking, annotator)],
         "change": changing and _as_given(asking, changing),
@@ -107,7 +107,7 @@ def _as_given(asking: Round, row: Annotation) -> dict[str, Any]:
 
 ENDPOINTS = (
     *("claims", "answers", "withdraw", "release", "renew", "skipped", "status"),
-    *("question", "seen", "guideline"),
+    *("question", "seen", "guideline", "standing"),
 )
 
 
@@ -314,7 +314,11 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a page whose log-in was renewed elsewhere its new CSRF token."""
     if not request.user.is_authenticated:
         return JsonResponse({"error": "login"}, status=401)
-    asking = access.round_for(request.user, pk)
-    annotator = annotations.annotator_for(dataset=asking.dataset, user=request.user)
-    standing = queries.standing(asking, annotator)
-    return JsonResponse({"user": request.user.pk, "csrf": get_token(request), **standing})
+    access.round_for(request.user, pk)
+    return JsonResponse({"user": request.user.pk, "csrf": get_token(request)})
+
+
+@endpoint
+def standing(asking: Round, annotator: Annotator, sent: Sent) -> JsonResponse:
+    """Count what is left, which the screen asks for when its first item is on its way."""
+    return JsonResponse(queries.standing(asking, annotator))

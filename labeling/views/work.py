@@ -73,7 +73,7 @@ def mine(request: access.MemberRequest, pk: int) -> HttpResponse:
             )
             for row in rows
         ],
-        "standing": queries.standing(asking, annotator),
+        "given": queries.given_in(asking, annotator),
         "next_url": f"?before={following}" if following else "",
         "is_later_page": before is not None,
     }

@@ -392,3 +392,4 @@ if (settings.change) {
   find("changing").textContent = say(words.textChanging, said);
   next();
 } else claimMore();
+post(settings.urls.standing, { user: settings.user }).then((standing) => strip.counted(standing), (error) => outbox.noticed(error));

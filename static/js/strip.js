@@ -11,7 +11,13 @@ export class Strip {
 
   constructor({ words, history, standing }) {
     Object.assign(this, { words, history, answered: standing.answered, parked: standing.parked });
-    this.total = standing.answered + standing.left + standing.parked;
+    this.total = Infinity; // not known yet
+  }
+
+  /* What is left was counted: answers given meanwhile went from one part of the sum to another. */
+  counted({ answered, left, parked }) {
+    this.total = Math.max(answered + left + parked, this.answered + this.parked);
+    this.show();
   }
 
   /* An answer was given (1) or taken back (-1). */
@@ -33,22 +39,22 @@ export class Strip {
   }
 
   show() {
-    const { words, history } = this, undo = find("undo");
+    const { words, history } = this, undo = find("undo"), isKnown = Number.isFinite(this.total);
     undo.disabled = !history.length;
     undo.querySelector("[data-words]").textContent = history.length ? say(words.textUndo, history[0].said) : words.textUndoPlain;
     find("recent").replaceChildren(...history.slice(0, RECENT_SHOWN).map((row) => this.#row(row)));
     find("answered").textContent = this.answered;
-    find("total").textContent = this.total;
+    find("total").textContent = isKnown ? this.total : "…";
     find("parked").textContent = this.parked ? say(words.textParkedCount, this.parked) : "";
-    find("progress").max = Math.max(1, this.total);
-    find("progress").value = this.answered;
+    find("progress").max = isKnown ? Math.max(1, this.total) : 1;
+    find("progress").value = isKnown ? this.answered : 0;
     this.#pace();
   }
 
   #pace() {
     const mean = this.#times.reduce((sum, one) => sum + one, 0) / this.#times.length;
     const left = (this.total - this.answered) * mean;
-    find("pace").textContent = this.#times.length < PACE_FROM || left < PACE_LEAST_S ? "" : say(this.words.textPace, duration(this.words, left));
+    find("pace").textContent = !Number.isFinite(left) || this.#times.length < PACE_FROM || left < PACE_LEAST_S ? "" : say(this.words.textPace, duration(this.words, left));
   }
 
   #row({ said, state, entry }) {

@@ -36,6 +36,8 @@ def test_each_key_gives_the_answer_on_its_button(annotating: Any) -> None:
     nothing_waits(page)
     said = list(Annotation.objects.order_by("pk").values_list("label__name", flat=True))
     assert said == ["Dress", "Hat", "T-shirt", "Long sleeve"]
+    expect(page.locator("#answered")).to_have_text("4")
+    expect(page.locator("#total")).to_have_text("12")
 
 
 def test_nothing_on_the_page_hints_at_the_answer(annotating: Any) -> None:
