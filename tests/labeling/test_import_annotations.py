@@ -60,6 +60,25 @@ def test_an_item_is_found_by_its_file_name_where_only_one_can_be_meant(tmp_path:
     assert list(found) == ["a/img_3.png", "img_1.png"]
 
 
+def test_the_seconds_of_answers_are_kept_where_they_are_numbers(tmp_path: Path, capsys: Any):
+    dataset = make_dataset("birds")
+    for key in "1234":
+        make_item(dataset, key)
+    path = tmp_path / "a.csv"
+    told = ("2.5", "", "soon", "-1", "nan", "90000")
+    lines = [f"{1 + n % 4},{'ab'[n // 4]},cat,{cell}" for n, cell in enumerate(told)]
+    path.write_text("\n".join(["item,annotator,answer,lead_time", *lines]) + "\n")
+    result = run(path, capsys)
+    assert (result["answers"], result["timed"], result["untimed"]) == (6, 2, 3)
+    kept = Annotation.objects.order_by("pk").values_list("seconds", flat=True)
+    assert list(kept) == [2.5, None, None, None, None, 3600.0]
+    assert progress(Round.objects.get(), now=timezone.now()).seconds_an_answer == pytest.approx(
+        3602.5 / 2
+    )
+    with pytest.raises(CommandError, match="--column seconds=COLUMN"):
+        call_command("import_annotations", "birds", str(path), "--column", "seconds=took")
+
+
 def test_importing_answers_again_doubles_nothing(tmp_path: Path, capsys: Any):
     make_item(make_dataset("birds"), "1")
     path = table(tmp_path / "a.csv", "1,ann,cat", "1,bob,cat")

@@ -7,9 +7,12 @@ from labeling.services.intake import answers
 
 
 class Command(TableCommand):
-    """Import answers (item, annotator, answer); importing them again changes nothing."""
+    """Import answers (item, annotator, answer, seconds); importing them again changes nothing."""
 
-    help = "Import answers that people gave elsewhere: a CSV of item, annotator, answer."
+    help = (
+        "Import answers that people gave elsewhere: a CSV of item, annotator, answer and, where it"
+        " is known, the seconds that each took."
+    )
     kind = "import_annotations"
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -21,4 +24,11 @@ class Command(TableCommand):
         )
         if result["by_name"]:
             words += f" {result['by_name']} lines named their item by its file name alone."
+        if result["timed"]:
+            words += f" {result['timed']} answers tell how many seconds they took."
+        if result["untimed"]:
+            words += (
+                f" The time of {result['untimed']} is no number of seconds and was left out:"
+                " pace and cost are told from the others."
+            )
         self.report(options, result, words)

@@ -26,6 +26,7 @@ from labeling.models import (
 )
 from labeling.queries.settling import IMPORTED
 from labeling.services import jobs, labels
+from labeling.services.annotations import LONGEST_SECONDS
 from labeling.services.intake.manifest import ByName
 from labeling.services.intake.placing import plain_name
 from labeling.services.intake.tables import Row, Table, read_table
@@ -35,7 +36,9 @@ COLUMN_NAMES = {
     "item": "item item_id key file file_name filename path image audio clip task task_id id",
     "annotator": "annotator annotator_id worker worker_id user user_id rater rater_id performer",
     "answer": "answer label class category response value judgement",
+    "seconds": "seconds seconds_taken time_seconds duration_seconds worktimeinseconds lead_time",
 }
+MAY_LACK = ("seconds",)  # of the roles: the answers count without
 ANSWERS_A_TRANSACTION = 200
 CLASSES_NAMED = 10  # where an answer names none of them
 MOST_PROBLEMS_KEPT = 1_000  # in the job's result; all are counted
@@ -55,6 +58,7 @@ class Said:
     annotator: str
     answer: str
     label: LabelClass | None
+    seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -64,6 +68,7 @@ class Heard:
     said: dict[tuple[int, str], Said] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
     by_name: int = 0  # lines whose item was told by its file name alone
+    untimed: int = 0  # lines whose time is no number of seconds
 
 
 def import_answers(work: jobs.Work) -> dict[str, Any]:
@@ -91,6 +96,8 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
         "rejected": len(heard.problems),
         "settled": settled,
         "by_name": heard.by_name,
+        "timed": sum(said.seconds is not None for said in heard.said.values()),
+        "untimed": heard.untimed,
         "disputed": asking.round_items.filter(state=RoundItemState.DISPUTED).count(),
         "round": asking.pk,
         "problems": heard.problems[:MOST_PROBLEMS_KEPT],
@@ -101,7 +108,7 @@ def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
     unknown = set(wanted) - set(COLUMN_NAMES)
     if unknown:
         raise jobs.Refused(
-            f"{', '.join(unknown)}: a column is for item, annotator or answer, as in"
+            f"{', '.join(unknown)}: a column is for {', '.join(COLUMN_NAMES)}, as in"
             " --column annotator=worker."
         )
     plain = {name.casefold().replace(" ", "_"): name for name in reversed(table.columns)}
@@ -109,6 +116,8 @@ def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
     for role, names in COLUMN_NAMES.items():
         choices = [wanted[role].casefold().replace(" ", "_")] if role in wanted else names.split()
         column = next((plain[name] for name in choices if name in plain), None)
+        if column is None and role in MAY_LACK and role not in wanted:
+            continue
         if column is None:
             there = ", ".join(table.columns[:30])
             raise jobs.Refused(
@@ -132,6 +141,9 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
         problem = said if isinstance(said, tuple) else None
         if isinstance(said, Said):
             place = (said.item_id, said.annotator)
+            heard.untimed += said.seconds is None and bool(
+                row.cells.get(columns.get("seconds", ""))
+            )
             heard.by_name += plain_name(row.cells[columns["item"]]) not in items.by_path
             line = lines.setdefault(place, row.line)
             if heard.said.setdefault(place, said) != said:
@@ -153,8 +165,8 @@ def _said(
     classes: Mapping[str, LabelClass],
 ) -> Said | tuple[str, str]:
     cells = {role: row.cells.get(column, "") for role, column in columns.items()}
-    if not all(cells.values()):
-        missing = ", ".join(role for role, cell in cells.items() if not cell)
+    missing = ", ".join(r for r, cell in cells.items() if not cell and r not in MAY_LACK)
+    if missing:
         return ("bad_row", f"There is no {missing} here: fill the cell, or leave the line out.")
     item_id = items.find(plain_name(cells["item"]))
     if item_id is None:
@@ -168,7 +180,17 @@ def _said(
     if label is None and without is None:
         return ("unknown_class", _no_class(cells["answer"], [c.name for c in classes.values()]))
     answer = Answer.CLASS if label else without
-    return Said(item_id, cells["annotator"][:150], str(answer), label)
+    seconds = _seconds(cells.get("seconds", ""))
+    return Said(item_id, cells["annotator"][:150], str(answer), label, seconds)
+
+
+def _seconds(cell: str) -> float | None:
+    """Return the time that an answer took; None where the cell holds no such number."""
+    try:
+        seconds = float(cell)
+    except ValueError:
+        return None
+    return min(seconds, LONGEST_SECONDS) if 0 <= seconds < float("inf") else None
 
 
 def _no_class(answer: str, names: Sequence[str]) -> str:
@@ -244,6 +266,7 @@ def _keep_batch(batch: Sequence[Said], asking: Round, annotators: Mapping[str, A
                 annotator=annotators[said.annotator],
                 answer=said.answer,
                 label=said.label,
+                seconds=said.seconds,
             )
             for said in batch
         ],
