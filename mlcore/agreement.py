@@ -31,7 +31,9 @@ class Agreement:
     Attributes
     ----------
     alpha : Interval
-        Of all answers; 95 % limits from resampling items. nan where nothing can be compared.
+        Of all answers; 95 % limits from resampling items, and never narrower than what so
+        many items leave unseen: where all agree, resampling finds nothing but agreement. nan
+        where nothing can be compared.
     by_class : list of Interval
         Of "this class or another one", per class.
     by_annotator : list of Interval
@@ -48,7 +50,18 @@ class Agreement:
     @property
     def meaning(self) -> str:
         """One word for `alpha`: unknown, none, poor, tentative or reliable."""
-        return meaning_of(self.alpha.value)
+        return meaning_of(self.alpha.value) if tells(self.alpha.low, self.alpha.high) else "unknown"
+
+
+def tells(low: float, high: float) -> bool:
+    """Return whether limits leave anything out: no agreement at all, or one to rely on.
+
+    Examples
+    --------
+    >>> [tells(low, high) for low, high in ((-0.1, 0.9), (0.1, 0.9), (-0.1, 0.7))]
+    [False, True, True]
+    """
+    return bool(low > 0 or high < RELIABLE)
 
 
 def meaning_of(alpha: float) -> str:
@@ -126,14 +139,19 @@ def agreement(
     ]
     found, found_by_class = (np.concatenate(each) for each in zip(*drawn))
     distances = _disagreements(votes, items, answers, level)
+    worst, worst_by_class = _worst(how_many @ patterns, level)
+    n_items = int(compared.sum())
     return Agreement(
-        _bounds(float(value[0]), found),
-        [_bounds(float(v), each) for v, each in zip(by_class[0], found_by_class.T)],
+        _bounds(float(value[0]), found, n=n_items, worst=worst),
         [
-            _of_one(distances[(annotators == person) & compared[items]], rng, resamples)
+            _bounds(float(v), each, n=n_items, worst=float(of_class))
+            for v, each, of_class in zip(by_class[0], found_by_class.T, worst_by_class)
+        ],
+        [
+            _of_one(distances[(annotators == person) & compared[items]], rng, resamples, worst)
             for person in range(n_annotators)
         ],
-        int(compared.sum()),
+        n_items,
     )
 
 
@@ -184,6 +202,18 @@ def _distances(counts: np.ndarray, level: Level) -> np.ndarray:
     return (middle[:, :, None] - middle[:, None, :]) ** 2
 
 
+def _worst(counts: np.ndarray, level: Level) -> tuple[float, np.ndarray]:
+    """Return the most that an item can disagree, chance being 1: in all, and by class."""
+    distance = _distances(counts[None].astype(np.float64), level)[0]
+    total = counts.sum()
+    paired = counts / total * counts[:, None] / (total - 1)
+    expected = np.append((distance * paired).sum(), 2 * counts * (total - counts))
+    expected[1:] /= total * (total - 1)
+    most = np.append(distance.max(), np.ones(len(counts)))
+    found = np.divide(most, expected, out=np.full(len(most), np.nan), where=expected > 0)
+    return float(found[0]), found[1:]
+
+
 def _beyond_chance(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Return 1 - observed / expected disagreement; nan where only one class was ever named."""
     ratio = np.divide(observed, expected, out=np.full(observed.shape, np.nan), where=expected > 0)
@@ -205,12 +235,15 @@ def _disagreements(
     return observed / expected if expected > 0 else np.full(len(items), np.nan)
 
 
-def _of_one(distances: np.ndarray, rng: np.random.Generator, resamples: int) -> Interval:
+def _of_one(
+    distances: np.ndarray, rng: np.random.Generator, resamples: int, worst: float
+) -> Interval:
     if not len(distances) or np.isnan(distances).any():
         return NOTHING
     kinds, how_many = np.unique(distances, return_counts=True)
     drawn = [draws @ kinds for draws in _draws_of(how_many, rng=rng, resamples=resamples)]
-    return _bounds(1.0 - float(distances.mean()), 1.0 - np.concatenate(drawn) / len(distances))
+    found = 1.0 - np.concatenate(drawn) / len(distances)
+    return _bounds(1.0 - float(distances.mean()), found, n=len(distances), worst=worst)
 
 
 def _draws_of(
@@ -223,12 +256,19 @@ def _draws_of(
         yield rng.multinomial(n_items, how_many / n_items, size=min(block, resamples - start))
 
 
-def _bounds(value: float, found: np.ndarray) -> Interval:
-    """Return the value with the limits that hold most of what resampling found.
+def _bounds(value: float, found: np.ndarray, *, n: int, worst: float) -> Interval:
+    """Return the value with the limits that hold most of what resampling `n` items found.
 
-    Resamples in which it is not defined (nan) are left out.
+    Resamples in which it is not defined (nan) are left out. A kind of item that none of the n
+    showed may have a share of up to `unseen` (Clopper and Pearson 1934, of 0 in n), and
+    disagree by `worst` or not at all: what resampling cannot know.
     """
     defined = found[~np.isnan(found)]
+    if not len(defined) or np.isnan(value):
+        return Interval(value, np.nan, np.nan)
     tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail]) if len(defined) else (np.nan, np.nan)
-    return Interval(value, float(low), float(high))
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    unseen = 1 - tail ** (1 / n)
+    seen = (1 - unseen) * (1 - value)
+    lowest = max(1 - seen - unseen * worst, min(-1.0, low))
+    return Interval(value, float(min(low, lowest)), float(max(high, 1 - seen)))

@@ -305,9 +305,16 @@ class Shared:
     alpha: Limits | None
     url: str
 
+    @property
+    def tells(self) -> bool:
+        """Whether the limits tell anything."""
+        from mlcore.agreement import tells
+
+        return self.alpha is not None and tells(self.alpha.low, self.alpha.high)
+
 
 def agreement_of(dataset: Dataset, found: Findings) -> tuple[list[Shared], list[Shared]]:
-    """Return the agreement by class and by annotator, the lowest first."""
+    """Return the agreement by class and by annotator: the lowest first, too few to tell last."""
     classes = {c.pk: c.name for c in classes_of(dataset)}
     by_class = [
         Shared(
@@ -331,8 +338,8 @@ def agreement_of(dataset: Dataset, found: Findings) -> tuple[list[Shared], list[
     return sorted(by_class, key=_lowest), sorted(by_person, key=_lowest)
 
 
-def _lowest(row: Shared) -> tuple[float, str]:
-    return (row.alpha.value if row.alpha else 2.0, row.name)
+def _lowest(row: Shared) -> tuple[bool, float, str]:
+    return (not row.tells, row.alpha.value if row.alpha else 2.0, row.name)
 
 
 def last_measuring(dataset: Dataset) -> Job | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlcore.agreement import Agreement, Level, agreement
+from mlcore.agreement import Agreement, Level, agreement, tells
 from tests.mlcore.crowds import coins, crowd_of
 
 
@@ -71,6 +71,34 @@ def test_the_limits_hold_what_very_many_items_would_give() -> None:
     for _ in range(60):
         few = crowd_of(matrices, n_items=150, answers_an_item=3, rng=rng)
         alpha = agreement(*few[1:4], n_classes=3, rng=rng, resamples=200).alpha
+        held += alpha.low <= truth <= alpha.high
+    assert held >= 53
+
+
+@pytest.mark.parametrize(("n_items", "meaning"), [(4, "unknown"), (40, "reliable")])
+def test_full_agreement_on_few_items_is_not_taken_for_certain(n_items: int, meaning: str) -> None:
+    classes = np.repeat(np.arange(n_items) % 2, 2)
+    said = np.repeat(np.arange(n_items), 2), np.tile([0, 1], n_items), classes
+    found = agreement(*said, n_classes=2, rng=np.random.default_rng(0))
+    for alpha in (found.alpha, *found.by_class, *found.by_annotator):
+        assert alpha.value == alpha.high == 1
+        assert alpha.low < 0.9
+        assert tells(alpha.low, alpha.high) == (meaning != "unknown")
+    assert found.meaning == meaning
+
+
+@pytest.mark.parametrize("disagreeing", [0.02, 0.3])
+def test_the_limits_of_somebody_with_few_answers_hold_what_many_would_give(
+    disagreeing: float,
+) -> None:
+    rng = np.random.default_rng(3)
+    matrices = coins([0.97, 0.97, 1 - disagreeing], n_classes=3)
+    many = crowd_of(matrices, n_items=40_000, answers_an_item=3, rng=rng)
+    truth = agreement(*many[1:4], n_classes=3, rng=rng, resamples=10).by_annotator[2].value
+    held = 0
+    for _ in range(60):
+        few = crowd_of(matrices, n_items=12, answers_an_item=3, rng=rng)
+        alpha = agreement(*few[1:4], n_classes=3, rng=rng, resamples=100).by_annotator[2]
         held += alpha.low <= truth <= alpha.high
     assert held >= 53
 
