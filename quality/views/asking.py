@@ -12,7 +12,7 @@ from labeling.services.asking import start_round
 from labeling.services.rounds import NothingToAskError
 from labeling.views.rounds import tell_left_out
 from quality.detectors import KINDS
-from quality.forms import ShownRoundForm
+from quality.forms.asking import ShownRoundForm
 from quality.queries import browse as queries
 from quality.queries import chips
 from quality.views.browse import shown_for

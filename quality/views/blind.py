@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from labeling import access
 from labeling.services.rounds import NothingToAskError
-from quality.forms import BlindForm
+from quality.forms.asking import BlindForm
 from quality.queries import blind as queries
 from quality.services.blind import ask_blind
 

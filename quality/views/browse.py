@@ -17,7 +17,7 @@ from labeling import access
 from labeling.models import Dataset, Media, RoundKind, Split, User
 from labeling.queries import rounds
 from quality.detectors import titles
-from quality.forms import SelectionForm
+from quality.forms.decisions import SelectionForm
 from quality.graphs import has_graph
 from quality.models import Decision, Proposal
 from quality.queries import browse as queries

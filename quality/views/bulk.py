@@ -14,7 +14,7 @@ from labeling.models import Dataset, Job
 from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality.detectors import KINDS, Kind
-from quality.forms import BulkForm
+from quality.forms.decisions import BulkForm
 from quality.models import Action, Bulk, Proposal
 from quality.queries import bulk as queries
 from quality.queries import second as waiting

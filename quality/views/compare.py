@@ -14,7 +14,7 @@ from labeling import access, tasks
 from labeling.models import Dataset, User
 from labeling.queries import job_outlook
 from labeling.services import jobs
-from quality.forms import VersionsForm
+from quality.forms.versions import VersionsForm
 from quality.queries import comparisons as queries
 from quality.queries.history import history
 from quality.queries.runs import items_by_key, last_ended_job, open_job, openings_of

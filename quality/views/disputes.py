@@ -19,7 +19,7 @@ from labeling.models import Dataset, Media, RoundItem
 from labeling.queries import annotators, rounds
 from labeling.queries import disputes as queries
 from labeling.services import annotations
-from quality.forms import DisputeForm, DisputesForm, OwnAnswerForm
+from quality.forms.decisions import DisputeForm, DisputesForm, OwnAnswerForm
 from quality.models import Proposal
 from quality.queries import browse, chips
 from quality.services import disputes as services

@@ -8,7 +8,7 @@ from labeling import access
 from labeling.export import Rows
 from labeling.forms.ids import id_of
 from quality.detectors import KINDS
-from quality.forms import LogForm
+from quality.forms.versions import LogForm
 from quality.queries import flags
 from quality.queries import log as queries
 from quality.queries.exports import DECISION_COLUMNS

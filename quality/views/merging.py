@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import access
 from labeling.models import Dataset
-from quality.forms import MergeForm
+from quality.forms.decisions import MergeForm
 from quality.models import Proposal
 from quality.queries import merging as queries
 from quality.queries.chips import left_words

@@ -16,7 +16,7 @@ from labeling.queries import job_outlook
 from labeling.services import jobs
 from labeling.storage import DiskFullError
 from labeling.views.downloads import file_response
-from quality.forms import TrialForm
+from quality.forms.runs import TrialForm
 from quality.models import Run
 from quality.queries import runs as queries
 from quality.queries.trials import newest_trial

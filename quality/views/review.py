@@ -17,7 +17,7 @@ from labeling.forms.ids import id_of, ids_of
 from labeling.models import Dataset
 from labeling.queries import job_outlook
 from quality.detectors import KINDS, Kind
-from quality.forms import DecideForm
+from quality.forms.decisions import DecideForm
 from quality.models import Flag, FlagState, Proposal
 from quality.queries import bulk, unflagged
 from quality.queries import flags as counting

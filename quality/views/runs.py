@@ -17,7 +17,7 @@ from labeling.queries.success import choice_of
 from labeling.services import jobs
 from labeling.views.downloads import file_response
 from quality import frozen
-from quality.forms import PracticeForm, RunPageForm, TrainForm
+from quality.forms.runs import PracticeForm, RunPageForm, TrainForm
 from quality.models import Run
 from quality.queries import runs as queries
 from quality.queries.augmentation import augmentation_words

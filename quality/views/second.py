@@ -15,7 +15,7 @@ from labeling.forms.ids import id_of, ids_of
 from labeling.models import Dataset
 from labeling.services import jobs
 from quality.detectors import KINDS
-from quality.forms import SecondForm
+from quality.forms.decisions import SecondForm
 from quality.models import Action, Bulk, Decision, Flag, Proposal, ProposalState
 from quality.queries import bulk as sampling
 from quality.queries import review

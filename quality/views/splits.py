@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import access
 from labeling.models import Dataset
-from quality.forms import MendingForm
+from quality.forms.decisions import MendingForm
 from quality.models import Proposal
 from quality.queries import chips, mending
 from quality.queries import splits as queries

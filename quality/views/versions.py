@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from labeling import access
 from labeling.models import Split, Version
 from labeling.queries.versions import KINDS, Change, changes_of
-from quality.forms import VersionsForm
+from quality.forms.versions import VersionsForm
 from quality.queries import changes as queries
 from quality.queries.comparisons import versions_of
 
