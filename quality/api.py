@@ -16,6 +16,7 @@ from labeling.views.downloads import file_response
 from quality.models import Decision, Flag, Proposal
 from quality.queries import api as queries
 from quality.queries import exports
+from quality.queries.protocols import asked_by_name
 from quality.services import decisions, second
 
 router = Router()
@@ -26,19 +27,47 @@ MOST_FLAGS_A_PAGE = 500
 
 
 class RunOptions(Schema):
+    """As `train` names them; what is left out stays as in the training before."""
+
     open_test: bool = Field(False, description="also predict the sealed test items; it is counted")
     reason: str = Field("", max_length=200, description="why the test items are opened")
+    judged_by: Literal["auto", "folds", "hold-out", "time"] | None = Field(
+        None, description="how predictions are made out of sample; time needs items with dates"
+    )
+    augment: str | None = Field(
+        None,
+        max_length=100,
+        description="changes of which each learned item has a copy, joined by +, or off; images: "
+        "flip, crop, shift, brightness; sounds: pitch, time, noise",
+    )
+    search: int | Literal["off"] | None = Field(
+        None, description="seconds in which other heads are tried first: 60, 120, 300, or off"
+    )
 
 
-@router.post("/datasets/{slug}/runs", response={202: JobOut, 409: Refusal}, summary="Train")
+@router.post(
+    "/datasets/{slug}/runs",
+    response={202: JobOut, 409: Refusal, 422: Refusal},
+    summary="Train",
+)
 def train(request: HttpRequest, slug: str, options: RunOptions | None = None) -> Any:
-    """Freeze a version and train on it; the checks follow by themselves."""
+    """Freeze a version and train on it; the checks follow by themselves.
+
+    422 for what this dataset does not offer: a change of another kind of item, a scheme by time
+    without dates, a search of another length. 409 while a training is on its way.
+    """
     dataset = access.dataset_for(speaker(request), slug, roles=access.LEADS)
+    sent = options.dict() if options else {}
+    named = {name: sent.pop(name, None) for name in ("judged_by", "augment", "search")}
+    try:
+        asked = asked_by_name(dataset, **named)
+    except ValueError as unknown:
+        return Status(422, {"detail": str(unknown)})
     try:
         job = jobs.open_job(
             kind="train",
             dataset=dataset,
-            options=options.dict() if options else {},
+            options={**sent, **asked},
             by=speaker(request),
             queue="train",
         )

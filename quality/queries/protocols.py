@@ -6,7 +6,18 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
 from labeling.templatetags.figures import share
-from mlcore.protocols import FEW_ITEMS, FOLDS, HOLD_OUT, LEAST_MOMENTS, MANY_ITEMS, TIME, Protocol
+from mlcore.protocols import (
+    CHANGES,
+    FEW_ITEMS,
+    FOLDS,
+    HOLD_OUT,
+    LEAST_MOMENTS,
+    MANY_ITEMS,
+    SCHEMES,
+    SEARCHES,
+    TIME,
+    Protocol,
+)
 from quality.models import Run
 
 
@@ -35,6 +46,49 @@ def search_of(dataset: Dataset, options: dict[str, Any]) -> int:
     if "search" in options:
         return int(options["search"])
     return int(_newest_protocol(dataset).get("search", 0))
+
+
+def asked_by_name(
+    dataset: Dataset,
+    *,
+    judged_by: str | None = None,
+    augment: str | None = None,
+    search: str | int | None = None,
+) -> dict[str, Any]:
+    """Return a training job's options from what `train` and the API name them; None: as before.
+
+    ValueError says in words what is not offered here.
+    """
+    asked: dict[str, Any] = {}
+    if judged_by is not None:
+        asked["scheme"] = _scheme_named(dataset, judged_by)
+    if augment is not None:
+        asked["augmentation"] = _changes_named(augment, media=dataset.media)
+    if search is not None:
+        seconds = 0 if search == "off" else int(search)
+        if seconds not in SEARCHES:
+            offered = ", ".join(str(one) for one in SEARCHES[1:])
+            raise ValueError(f"A search takes {offered} seconds, or is off.")
+        asked["search"] = seconds
+    return asked
+
+
+def _scheme_named(dataset: Dataset, name: str) -> str:
+    if name not in ("auto", *SCHEMES):
+        raise ValueError(f"Runs are judged by auto, {', '.join(SCHEMES)}; not by {name}.")
+    if name == TIME and not can_go_by_time(dataset):
+        raise ValueError("Items with different dates are too few to go by time.")
+    return "" if name == "auto" else name
+
+
+def _changes_named(text: str, *, media: str) -> str:
+    """Return what the protocol calls changes such as crop+shift, or off."""
+    asked = set() if text in ("off", "") else set(text.split("+"))
+    known = CHANGES[media]
+    if unknown := sorted(asked - set(known)):
+        offered = "+".join(known) or "none"
+        raise ValueError(f"There is no {'+'.join(unknown)} here. Known: {offered}.")
+    return "+".join(change for change in known if change in asked)
 
 
 def _newest_protocol(dataset: Dataset) -> dict[str, Any]:

@@ -249,6 +249,31 @@ def test_a_training_is_opened_once():
     assert (again.status_code, str(first.json()["id"]) in again.json()["detail"]) == (409, True)
 
 
+def test_a_training_takes_the_options_that_the_command_takes():
+    dataset = make_dataset()
+    program = make_program(dataset, "lead")
+    sent = {"judged_by": "hold-out", "augment": "shift+crop", "search": 60}
+    job = program.post(f"datasets/{dataset.slug}/runs", sent).json()
+    asked = Job.objects.get(pk=job["id"]).options
+    assert asked | {"scheme": "hold-out", "augmentation": "crop+shift", "search": 60} == asked
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"judged_by": "time"}, "too few to go by time"),
+        ({"judged_by": "luck"}, "judged_by"),
+        ({"augment": "pitch"}, "There is no pitch here. Known: flip+crop+shift+brightness."),
+        ({"search": 7}, "A search takes 60, 120, 300 seconds, or is off."),
+    ],
+)
+def test_a_training_that_is_not_offered_is_refused_in_words(sent, words):
+    dataset = make_dataset()
+    refused = make_program(dataset, "lead").post(f"datasets/{dataset.slug}/runs", sent)
+    assert (refused.status_code, words in refused.json()["detail"]) == (422, True)
+    assert not Job.objects.exists()
+
+
 def make_flag(dataset: Dataset, split: str = "train") -> Flag:
     item = make_item(dataset, label="cat", split=split)
     flag = Flag.objects.create(

@@ -7,7 +7,8 @@ from django.core.management import CommandError
 
 from labeling.management.job_command import JobCommand
 from labeling.queries.success import Choice, choice_of
-from mlcore.protocols import CHANGES, SCHEMES, SEARCHES
+from mlcore.protocols import SCHEMES, SEARCHES
+from quality.queries.protocols import asked_by_name
 from quality.queries.success import in_words
 from quality.services import runs
 
@@ -44,26 +45,15 @@ class Command(JobCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
-        asked = {"open_test": options["open_test"], "reason": options["reason"]}
-        if scheme := options["judged_by"]:
-            asked["scheme"] = "" if scheme == "auto" else scheme
-        if changes := options["augment"]:
-            asked["augmentation"] = _changes(changes, dataset.media)
-        if seconds := options["search"]:
-            asked["search"] = 0 if seconds == "off" else int(seconds)
+        named = {name: options[name] for name in ("judged_by", "augment", "search")}
+        try:
+            asked = asked_by_name(dataset, **named)
+        except ValueError as unknown:
+            raise CommandError(str(unknown)) from unknown
+        asked |= {"open_test": options["open_test"], "reason": options["reason"]}
         job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
         self.report(options, result, _in_words(result, choice_of(dataset)))
-
-
-def _changes(text: str, media: str) -> str:
-    """Return what the protocol calls these changes, or refuse what there is not."""
-    asked = set() if text == "off" else set(text.split("+"))
-    known = CHANGES[media]
-    if asked - set(known):
-        offered = "+".join(known) or "none"
-        raise CommandError(f"There is no {'+'.join(asked - set(known))} here. Known: {offered}.")
-    return "+".join(change for change in known if change in asked)
 
 
 def _in_words(result: dict[str, Any], choice: Choice | None) -> str:
