@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from labeling.models import Dataset, Item, Split
+from labeling.models import Dataset, Item, RoundItem, RoundItemState, Split
 from mlcore.intervals import Interval, share_interval
 from quality.models import UNFLAGGED, Action, Decision, Flag, FlagItem, FlagState
 from quality.queries.flags import DOUBTED, open_flags, settled_decisions
+from quality.queries.merging import became
 
 EVERY = 20  # items of the queue, of which one is drawn at random
 
@@ -69,17 +70,44 @@ def drawable(dataset: Dataset) -> QuerySet[Item]:
 
 
 def missed(dataset: Dataset) -> Missed | None:
-    """Estimate what the queue misses; items that it came to hold since count no longer."""
+    """Estimate what the queue misses; items that it came to hold since count no longer.
+
+    What was sent to a round counts once that has settled it.
+    """
     now_held = FlagItem.objects.filter(
         item=OuterRef("flag__items"), flag__kind=DOUBTED, flag__state=FlagState.OPEN
     )
     said = settled_decisions(dataset).filter(flag__kind=UNFLAGGED).exclude(Exists(now_held))
-    rows = list(said.order_by("pk").select_related("flag"))
-    if not rows:
+    found = {row: _was_wrong(row) for row in said.select_related("flag")}
+    found |= _settled_by_rounds(dataset, sent_on(dataset).exclude(Exists(now_held)))
+    if not found:
         return None
-    wrong = sum(_was_wrong(decision) for decision in rows)
-    of = rows[-1].flag.evidence["of"] if rows[-1].flag else 0
-    return Missed(of, len(rows), wrong, share_interval(wrong, len(rows)))
+    newest = max(found, key=lambda decision: decision.pk).flag
+    of, wrong = newest.evidence["of"] if newest else 0, sum(found.values())
+    return Missed(of, len(found), wrong, share_interval(wrong, len(found)))
+
+
+def sent_on(dataset: Dataset) -> QuerySet[Decision]:
+    """Return the decisions that sent drawn items to a round."""
+    rows = Decision.objects.filter(dataset=dataset, flag__kind=UNFLAGGED, action=Action.ROUND)
+    return rows.filter(undoes=None, undone_by=None).select_related("flag")
+
+
+def _settled_by_rounds(dataset: Dataset, sent: QuerySet[Decision]) -> dict[Decision, bool]:
+    """Return whether each item was wrong that a round, or a lead after it, has settled."""
+    asked = {(row.after[0]["round"], row.after[0]["item"]): row for row in sent}
+    if not asked:
+        return {}
+    places = RoundItem.objects.filter(round__dataset=dataset, item__in={item for _, item in asked})
+    over = places.filter(Q(state=RoundItemState.SETTLED) | ~Q(item__excluded=""))
+    named = over.values_list("round", "item", "item__excluded", "item__label__name")
+    ends = became(dataset, known=())
+    found = {}
+    for asking, item, excluded, name in named:
+        if decision := asked.get((asking, item)):
+            given = decision.flag.given if decision.flag else ""
+            found[decision] = bool(excluded) or name != ends.get(given, given)
+    return found
 
 
 def _was_wrong(decision: Decision) -> bool:

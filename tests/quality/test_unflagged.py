@@ -6,7 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Dataset, Item, Role, User
+from labeling.models import Dataset, Item, Role, RoundItem, RoundItemState, User
+from labeling.services import labels
 from quality.models import UNFLAGGED, Action, Decision, Flag, FlagState
 from quality.queries import flags as counting
 from quality.queries import review, unflagged
@@ -159,3 +160,23 @@ def test_one_waits_at_a_time(dataset, ann):
     review_some(dataset, ann, 12)
     assert draw(dataset=dataset, rng=random.Random(1)) is None
     assert Flag.objects.filter(kind=UNFLAGGED).count() == 1
+
+
+def test_a_drawn_item_that_was_sent_to_a_round_counts_once_the_round_has_settled_it(dataset, ann):
+    plain = plain_items(dataset, 3)
+    cat, dog = (dataset.classes.get(name=name) for name in ("cat", "dog"))
+    for item in plain:
+        flag = Flag.objects.create(
+            dataset=dataset, kind=UNFLAGGED, subject=item.key, given="cat", score=0.0,
+            evidence={"of": 30},
+        )  # fmt: skip
+        flag.items.add(item)
+        decide_flag(flag=flag, reviewer=ann, action=Action.ROUND)
+        assert unflagged.missed(dataset) is None
+    places = RoundItem.objects.filter(item__in=plain)
+    places.exclude(item=plain[2]).update(state=RoundItemState.SETTLED)
+    labels.set_labels(labels={plain[0].pk: dog, plain[1].pk: cat}, source="consensus")
+    found = unflagged.missed(dataset)
+    assert (found.looked, found.wrong, found.of) == (2, 1, 30)
+    Item.objects.filter(pk=plain[2].pk).update(excluded="broken")
+    assert (unflagged.missed(dataset).looked, unflagged.missed(dataset).wrong) == (3, 2)
