@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.fields import BooleanField
+from django.db.models.functions import Coalesce
 
 from labeling.models import (
     Annotation,
@@ -151,7 +152,9 @@ def _labels_of(items: Iterable[int]) -> QuerySet[GoldItem]:
 def answers(dataset: Dataset) -> QuerySet[Any]:
     """Return the answers that measure, each with the known class and whether it is right.
 
-    Those to a gold item that was corrected are measured anew; to a retired one, no longer.
+    Those to a gold item that was corrected are measured anew; to a retired one, no longer. Answers
+    that name a class merged since count for what it became; that something is not the merged
+    class says nothing about the whole, and is left out.
     """
     label = GoldItem.objects.filter(item=OuterRef("item"), retired_at__isnull=True)
     rows = Annotation.objects.filter(
@@ -159,8 +162,14 @@ def answers(dataset: Dataset) -> QuerySet[Any]:
     )
     rows = rows.filter(round__counts=True)
     rows = rows.annotate(known=Subquery(label.values("label")[:1])).filter(known__isnull=False)
-    refused = Q(answer=Answer.NO) & ~Q(asked=F("known"))
-    right = When(Q(label=F("known")) | refused, then=Value(True))
+    rows = rows.annotate(
+        meant=Coalesce("label__merged_into", "label"),
+        refused=Coalesce("asked__merged_into", "asked"),
+    )
+    half = Q(answer=Answer.NO, refused=F("known"), asked__merged_into__isnull=False)
+    rows = rows.exclude(half)
+    refused = Q(answer=Answer.NO) & ~Q(refused=F("known"))
+    right = When(Q(meant=F("known")) | refused, then=Value(True))
     return rows.annotate(is_right=Case(right, default=False, output_field=BooleanField()))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 
 from labeling.models import (
@@ -333,7 +334,9 @@ def measured(asking: Round, annotator: Annotator) -> tuple[int, int, int]:
     gold = GoldItem.objects.filter(item__in=asked, retired_at__isnull=True)
     known = dict(gold.values_list("item", "label"))
     said = dict(
-        answers_of(asking).filter(annotator=annotator, item__in=known).values_list("item", "label")
+        answers_of(asking)
+        .filter(annotator=annotator, item__in=known)
+        .values_list("item", Coalesce("label__merged_into", "label"))
     )
     return len(known), len(said), sum(known[item] == label for item, label in said.items())
 

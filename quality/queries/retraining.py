@@ -59,9 +59,16 @@ def _is_due(dataset: Dataset, *, now: datetime) -> bool:
 
 
 def news_since(dataset: Dataset, since: datetime) -> tuple[int, datetime | None]:
-    """Count the answers and decisions that came since, and when the last one came."""
+    """Count the answers and decisions that came since, and when the last one came.
+
+    Answers of rounds that do not count, such as a blind score, label nothing.
+    """
     answers = Annotation.objects.filter(
-        round__dataset=dataset, created_at__gt=since, withdrawn_at__isnull=True, is_gold=False
+        round__dataset=dataset,
+        round__counts=True,
+        created_at__gt=since,
+        withdrawn_at__isnull=True,
+        is_gold=False,
     ).aggregate(n=Count("pk"), last=Max("created_at"))
     decided = Decision.objects.filter(dataset=dataset, at__gt=since)
     decisions = decided.aggregate(n=Count("pk"), last=Max("at"))

@@ -340,3 +340,20 @@ def test_an_answer_to_a_check_item_settles_no_item_that_opened_again():
     assert (place.taken, ordinary.taken) == (1, 2)
     history = item.label_changes.order_by("-pk").values_list("confidence", flat=True)
     assert history[0] == 1.0
+
+
+def test_answers_from_before_two_classes_were_merged_count_for_what_they_became():
+    asking = make_mixed(1, golds=3)
+    one, other = make_annotator(asking), make_annotator(asking)
+    give_gold(asking, one, "cat", n=3)
+    assert queries.by_annotator(asking.dataset) == {one.pk: queries.Checked(3, 0)}
+    cat, dog = (
+        LabelClass.objects.get(dataset=asking.dataset, name=name) for name in ("cat", "dog")
+    )
+    LabelClass.objects.filter(pk=cat.pk).update(merged_into=dog, retired_at=NOW)
+    give_gold(asking, other, "dog", n=1)
+    checked = {one.pk: queries.Checked(3, 3), other.pk: queries.Checked(1, 1)}
+    assert queries.by_annotator(asking.dataset) == checked
+    # That it is no cat was right or wrong then; of the class as a whole it says nothing.
+    Annotation.objects.filter(annotator=one).update(answer="no", label=None, asked=cat)
+    assert queries.by_annotator(asking.dataset) == {other.pk: queries.Checked(1, 1)}

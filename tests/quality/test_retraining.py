@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Role
+from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Role, Round
 from labeling.services import jobs, labels
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.datasets import set_retraining
@@ -78,6 +78,14 @@ def test_too_few_answers_and_a_policy_of_never_train_nothing():
     dataset = trained("after", after=4)
     answer(dataset, 3)
     assert datasets_with_news(now=timezone.now() + LATER) == []
+    answer(dataset, 2)
+    blind = Round.objects.order_by("pk").last()
+    blind.counts = False
+    blind.save()
+    assert datasets_with_news(now=timezone.now() + LATER) == []  # three still: two do not count
+    blind.counts = True
+    blind.save()
+    assert datasets_with_news(now=timezone.now() + LATER) == [dataset]
     move(Selection(dataset=dataset, items=[dataset.items.last().pk], by=None), split="none")
     assert datasets_with_news(now=timezone.now() + LATER) == [dataset]
     set_retraining(dataset=dataset, retrain="never", retrain_after=1)
