@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -105,7 +106,8 @@ def overview_of(
             dataset,
             spread,
             has_run=run is not None,
-            has_proof=comparison is not None,
+            proved_at=comparison.created_at if comparison else None,
+            likely=sum(queue.likely for queue in queues),
             running={row["job"].kind for row in jobs},
         ),
         **_class_bars(dataset, spread),
@@ -246,15 +248,27 @@ def _class_bars(dataset: Dataset, spread: Spread) -> dict[str, Any]:
 
 
 def _steps(
-    dataset: Dataset, spread: Spread, *, has_run: bool, has_proof: bool, running: set[str]
+    dataset: Dataset,
+    spread: Spread,
+    *,
+    has_run: bool,
+    proved_at: datetime | None,
+    likely: int,
+    running: set[str],
 ) -> list[Step]:
-    """The way around the loop, with what was done already and what runs just now."""
+    """The way around the loop, with what was done already and what runs just now.
+
+    Review is done when nothing waits that is expected to be right (`likely`), or somebody found
+    it enough and proved what the decisions bought.
+    """
     slug = [dataset.slug]
     has_checks = (
         Job.objects.filter(dataset=dataset, kind="detect", state=JobState.DONE).exists()
         or Flag.objects.filter(dataset=dataset).exclude(kind="manual").exists()
     )
-    has_decision = reviewed(dataset).exists()
+    decisions = reviewed(dataset).filter(undone_by=None)
+    decided = decisions.count()
+    is_proved = bool(proved_at) and decisions.filter(at__lt=proved_at).exists()
     n = sum(count for *_rest, count in spread)
     labelled = sum(count for label, _split, count in spread if label is not None)
     rounds = Round.objects.filter(dataset=dataset).exists()
@@ -288,15 +302,24 @@ def _steps(
         ),
         Step(
             _("Review"),
-            _("You decide, worst first, one key each."),
+            _review_words(decided, likely),
             reverse("quality:review", args=slug),
-            has_decision,
+            decided > 0 and (not likely or is_proved),
         ),
         Step(
             _("Prove"),
             _("Same model, same test items, before and after: what did it buy?"),
             reverse("quality:before_after", args=slug),
-            has_proof,
+            proved_at is not None,
             "prove" in running,
         ),
     ]
+
+
+def _review_words(decided: int, likely: int) -> str:
+    if not decided:
+        return _("You decide, worst first, one key each.")
+    if not likely:
+        return _("%(n)s decided; nothing waits that is expected to be right.") % {"n": decided}
+    words = _("%(n)s decided; %(left)s that are expected to be right wait.")
+    return words % {"n": decided, "left": likely}

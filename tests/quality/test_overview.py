@@ -1,5 +1,7 @@
 """The front page of a dataset: what is wrong in order, what was gained, what to do next."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -8,7 +10,8 @@ from django.urls import reverse
 
 from labeling.models import Dataset, Item, Job, JobState, Outcome, Role
 from labeling.services import jobs
-from quality.models import Action, Flag, FlagItem
+from labeling.services.versions import freeze_version
+from quality.models import Action, Comparison, Decision, Flag, FlagItem, Run
 from quality.queries.overview import overview_of
 from quality.services import decisions, selection
 from tests import factories
@@ -202,3 +205,33 @@ def test_classes_of_like_size_without_a_test_split_are_not_talked_about(pets: Da
     for n in range(4):
         factories.make_item(pets, f"dog-{n}.png", "dog", split="train")
     assert not overview_of(pets, factories.make_member(pets), kinds=KINDS)["imbalance"]
+
+
+def test_review_is_done_when_nothing_likely_waits_or_what_it_bought_was_proved(
+    pets: Dataset,
+) -> None:
+    lead = factories.make_member(pets)
+
+    def step() -> Any:
+        found = overview_of(pets, lead, kinds=KINDS)["steps"]
+        return next(one for one in found if one.title == "Review")
+
+    for item in pets.items.filter(split="train")[:3]:
+        doubt(item, "label_error")
+    first, last = Flag.objects.order_by("pk").first(), Flag.objects.order_by("pk").last()
+    Flag.objects.filter(pk=last.pk).update(is_likely=False)
+    assert not step().is_done
+    decisions.decide_flag(flag=first, reviewer=lead, action="keep")
+    assert not step().is_done
+    assert "1 decided; 1 that are expected to be right wait" in step().why
+    version, _ = freeze_version(dataset=pets)
+    run = Run.objects.create(
+        dataset=pets, number=1, version=version, protocol={}, backbone="b", metrics={}
+    )
+    proof = Comparison.objects.create(dataset=pets, old=run, new=run, result={"difference": 0.0})
+    assert step().is_done
+    proof.delete()
+    Flag.objects.filter(state="open").update(is_likely=False)
+    assert step().is_done
+    decisions.undo_decision(decision=Decision.objects.get(), reviewer=lead)
+    assert not step().is_done
