@@ -1,7 +1,7 @@
 """What the splits of a dataset share: copies, sources and time, as a matrix and as lists."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -20,6 +20,7 @@ from quality import copy_pairs
 from quality.models import FlagItem, FlagState
 from quality.queries.filters import Filter, Shown, one_of
 from quality.queries.tiles import Tile, tiles_of
+from quality.queries.together import Group, groups_of, leaked
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -75,6 +76,7 @@ class Shared:
     sources: Mapping[str, Mapping[str, int]]
     last: Mapping[str, datetime] = field(default_factory=dict)
     early: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
 
     @cached_property
     def splits(self) -> list[str]:
@@ -102,14 +104,11 @@ class Shared:
             (tie.evidence, self.split_of[tie.item], self.split_of[tie.other]) for tie in self.ties
         )
 
-    def tied(self, split: str, others: Iterable[str]) -> set[int]:
-        """Items of a split that have a copy in one of others."""
-        wanted = set(others)
-        return {
-            tie.item
-            for tie in self.ties
-            if self.split_of[tie.item] == split and self.split_of[tie.other] in wanted
-        }
+    @cached_property
+    def is_everywhere(self) -> bool:
+        """Whether every source stands in every split that has sources."""
+        places = {split for counts in self.sources.values() for split in counts}
+        return bool(self.torn) and all(len(held) == len(places) for held in self.sources.values())
 
 
 def shared_by_splits(dataset: Dataset) -> Shared:
@@ -133,6 +132,7 @@ def shared_by_splits(dataset: Dataset) -> Shared:
         sources=dict(sources),
         last=last,
         early=_early(items, last),
+        groups=groups_of(dataset, copies_of(dataset, pairs or []), sources=sources),
     )
 
 
@@ -206,7 +206,7 @@ def _cells(shared: Shared, split: str, other: str) -> list[Cell]:
 
 def sentences_of(shared: Shared) -> list[str]:
     """Say in words what a lead must know before a score is believed."""
-    told = [_about_sources(shared), *_about_copies(shared), *_about_time(shared)]
+    told = [_about_sources(shared), *_about_leaks(shared), *_about_time(shared)]
     return [words for words in told if words]
 
 
@@ -215,8 +215,9 @@ def _about_sources(shared: Shared) -> str:
     torn, known = len(shared.torn), len(shared.sources)
     if not torn:
         return ""
-    places = [split for split in shared.splits if any(split in s for s in shared.sources.values())]
-    if all(len(counts) == len(places) for counts in shared.sources.values()):
+    if shared.is_everywhere:
+        held = shared.sources.values()
+        places = [split for split in shared.splits if any(split in counts for counts in held)]
         words = _(
             "Every source (%(n)s) stands in %(splits)s: a score says how well the model knows "
             "these sources, not how well it does on new ones."
@@ -230,12 +231,16 @@ def _about_sources(shared: Shared) -> str:
     return words % {"torn": torn, "n": known}
 
 
-def _about_copies(shared: Shared) -> Iterable[str]:
+def _about_leaks(shared: Shared) -> Iterable[str]:
+    """Count what shares a copy or a source, as the pages of runs count it."""
     for split, learned in ((Split.TEST, DIVIDED[:2]), (Split.VALIDATION, DIVIDED[:1])):
-        if n := len(shared.tied(split, learned)):
+        n = leaked(shared.groups, split, learned=learned)
+        if n and not (shared.is_everywhere and n == shared.sizes[split]):
             words = ngettext(
-                "%(n)s of %(all)s %(split)s items has a copy that is learned from.",
-                "%(n)s of %(all)s %(split)s items have a copy that is learned from.",
+                "%(n)s of %(all)s %(split)s items shares a copy or a source with what is learned "
+                "from.",
+                "%(n)s of %(all)s %(split)s items share a copy or a source with what is learned "
+                "from.",
                 n,
             )
             yield words % {"n": n, "all": shared.sizes[split], "split": split}

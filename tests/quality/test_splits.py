@@ -2,13 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, Role, Split
+from labeling.services.versions import freeze_version
 from mlcore.duplicates import Pair
-from quality import copy_pairs
-from quality.models import Flag, FlagState
+from mlcore.folds import join_groups
+from quality import arrays, copy_pairs
+from quality.models import Flag, FlagState, Run
+from quality.queries.leaked import without_leaks
 from quality.queries.splits import PAIRS_A_PAGE, TITLES, sentences_of, shared_by_splits
 from quality.services.flags import raise_flags
 from tests.factories import make_dataset, make_item, make_member
@@ -141,3 +145,26 @@ def test_a_check_fills_the_matrix():
     add_text(dataset, "y", text="rain came over the bay today", label="sea", split="test")
     raise_flags(make_work(dataset, kinds=["leakage"]))
     assert shared_by_splits(dataset).count("letters", "test", "train") == 1
+
+
+def test_splits_and_the_page_of_a_run_count_leaked_items_alike():
+    """A copy through a third item, one of a source, and one through a source and a copy."""
+    dataset = make_dataset()
+    placed = (
+        ("a", "train", ""), ("b", "test", ""), ("c", "test", ""),
+        ("d", "train", "s"), ("e", "test", "s"), ("f", "test", ""), ("g", "test", ""),
+    )  # fmt: skip
+    items = [make_item(dataset, k, "cat", split=s, source_group=g) for k, s, g in placed]
+    pairs = [Pair(0, 1, 0.9, "hash", ""), Pair(1, 2, 0.9, "hash", ""), Pair(4, 5, 0.9, "hash", "")]
+    copy_pairs.save_pairs(dataset.pk, pairs, ids=[item.pk for item in items])
+    told = sentences_of(shared_by_splits(dataset))
+    assert "4 of 5 test items share a copy or a source with what is learned from." in told
+    version, _ = freeze_version(dataset=dataset)
+    run = Run.objects.create(
+        dataset=dataset, number=1, version=version, protocol={}, backbone="b", classes=["cat"],
+        metrics={}, finished_at=version.created_at,
+    )  # fmt: skip
+    together = join_groups([1, 1, 1, 2, 2, 2, 3])
+    learned = np.where([s == "train" for _k, s, _g in placed], 1.0, np.nan)[:, None]
+    arrays.save_run(run, {"groups": together, "probabilities": learned})
+    assert without_leaks(run).sealed_leaked == 4
