@@ -1,9 +1,10 @@
 """Fixtures shared by all tests; the real services are started once a session."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_MS = 60_000  # for what a page will show; says only how busy a machine may be
 # Files that wait for servers begin first, the longest foremost: of two processes, one would else
 # wait at the end for the other. They leave no trace in the tests' database.
-LONGEST = ("test_loop.py", "test_chaos.py", "test_cancel.py", "test_up.py")
+LONGEST = ("test_loop.py", "test_chaos.py", "test_cancel.py", "test_up.py", "test_intake_kill.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -123,6 +124,12 @@ def page(browser: Any) -> Iterator[Any]:
     assert not errors, errors
 
 
+def own_environment(data: Path) -> dict[str, str]:
+    """The variables of a Winnow with a data folder, a database and a Redis of its own."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("REDIS_URL", "DATABASE_URL")}
+    return {**kept, "WINNOW_DATA": str(data)}
+
+
 @dataclass
 class Winnow:
     """A whole running Winnow: web, workers, beat and Redis of its own."""
@@ -132,7 +139,7 @@ class Winnow:
 
     def manage(self, *arguments: str, timeout: float = 300) -> str:
         """Run a command against it and return what it printed."""
-        environment = {**os.environ, "WINNOW_DATA": str(self.data)}
+        environment = own_environment(self.data)
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -147,22 +154,39 @@ class Winnow:
 
 
 @pytest.fixture(scope="session")
-def winnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Winnow]:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Put a migrated database into a data folder and return the folder.
+
+    Migrated once and copied: it takes most of the time of a first start, which `test_up.py`
+    looks at.
+    """
+    made = tmp_path_factory.mktemp("prepared")
+    Winnow(url="", data=made).manage("migrate", "--verbosity", "0")
+
+    def prepare(data: Path) -> Path:
+        data.mkdir(exist_ok=True)
+        shutil.copy(made / "winnow.sqlite3", data)
+        return data
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def winnow(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]
+) -> Iterator[Winnow]:
     """One running Winnow for all tests that do not mind what the others left in it."""
-    with running_winnow(tmp_path_factory.mktemp("winnow")) as started:
+    with running_winnow(prepared(tmp_path_factory.mktemp("winnow"))) as started:
         yield started
 
 
 @contextmanager
 def running_winnow(data: Path) -> Iterator[Winnow]:
     """`manage.py up` without the demo, as an operator starts it."""
-    environment = {**os.environ, "WINNOW_DATA": str(data)}
-    for name in ("REDIS_URL", "DATABASE_URL"):
-        environment.pop(name, None)
     process = subprocess.Popen(
         [sys.executable, "manage.py", "up", "--no-demo", "--port", "8100"],
         cwd=ROOT,
-        env=environment,
+        env=own_environment(data),
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -51,9 +51,11 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def winnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Winnow]:
+def winnow(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]
+) -> Iterator[Winnow]:
     """One of its own: a worker that has TensorFlow loaded trains faster than one can cancel."""
-    with running_winnow(tmp_path_factory.mktemp("winnow")) as started:
+    with running_winnow(prepared(tmp_path_factory.mktemp("winnow"))) as started:
         yield started
 
 

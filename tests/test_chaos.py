@@ -6,7 +6,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ PORT = 8140
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("chaos")
+def data(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
+    return prepared(tmp_path_factory.mktemp("chaos"))
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,14 @@ def up(data: Path) -> Iterator[subprocess.Popen[str]]:
     started.wait()
 
 
-def test_an_import_ends_as_if_nobody_had_killed_worker_web_and_redis(tmp_path: Path) -> None:
+def test_an_import_ends_as_if_nobody_had_killed_worker_web_and_redis(
+    tmp_path: Path, prepared: Callable[[Path], Path]
+) -> None:
     chaos.make_files(tmp_path / "files", FILES, np.random.default_rng(3))
-    chaos.run(tmp_path / "calm", chaos.CALM, str(tmp_path / "files"))
+    chaos.run(prepared(tmp_path / "calm"), chaos.CALM, str(tmp_path / "files"))
     kinds = [("child",), ("worker",), ("web", "redis")]
     plan = [chaos.Kill(after, names) for after, names in zip((1, 150, 250), kinds, strict=True)]
-    disturbed = chaos.disturb(tmp_path / "chaos", tmp_path / "files", plan, port=PORT)
+    disturbed = chaos.disturb(prepared(tmp_path / "chaos"), tmp_path / "files", plan, port=PORT)
     assert [kill["killed"] for kill in disturbed["kills"]] == ["child", "worker", "web+redis"]
     assert not {status for status in disturbed["answers"] if status[0] in "45"}
     assert rows(tmp_path / "chaos", "select state from labeling_job") == [("done",)]
@@ -81,12 +83,14 @@ def kill_web_once(up: "subprocess.Popen[str]", request: Any) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_up_ends_all_parts_in_order_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
-    started = chaos.start(tmp_path, PORT + 1)
+def test_up_ends_all_parts_in_order_when_nobody_reads_what_it_says(
+    tmp_path: Path, prepared: Callable[[Path], Path]
+) -> None:
+    started = chaos.start(prepared(tmp_path), PORT + 1)
     parts = [pid for pids in chaos.parts_of(started).values() for pid in pids]
     assert started.stdout
     started.stdout.close()
-    started.terminate()
+    started.send_signal(signal.SIGINT)
     assert started.wait(60) == 0
     assert not any(map(is_running, parts))
 

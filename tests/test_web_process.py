@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,10 +14,8 @@ import json, re, sys
 from pathlib import Path
 import config.asgi
 import config.urls
-from django.core.management import call_command
 from django.test import Client
 
-call_command("migrate", verbosity=0)
 from labeling.models import Item, Content, Membership, User
 from labeling.services import datasets, labels, versions
 from quality.models import Run
@@ -52,9 +51,9 @@ ADDRESSES = ["/", "/account/", "/work/", "/system/", "/healthz", "/datasets/new/
 
 
 def test_the_web_process_stays_small_and_never_loads_what_only_workers_need(
-    tmp_path: Path, redis_address: str
+    tmp_path: Path, redis_address: str, prepared: Callable[[Path], Path]
 ) -> None:
-    environment = {**os.environ, "WINNOW_DATA": str(tmp_path)}
+    environment = {**os.environ, "WINNOW_DATA": str(prepared(tmp_path))}
     environment |= {"DJANGO_SETTINGS_MODULE": "config.settings", "REDIS_URL": redis_address}
     environment.pop("DATABASE_URL", None)
     done = subprocess.run(

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -15,11 +14,14 @@ from playwright.sync_api import expect
 from quality.views.demo import HEADINGS
 from tests.conftest import Winnow
 from tests.quality.test_demo import assert_enough
+from tests.test_cancel import rows, until
 
 pytestmark = pytest.mark.browser
-WORK_SECONDS = 600  # training and checks of both demo sets, on two busy cores
+WORK_SECONDS = 1200  # training and checks of both demo sets, on two busy cores
 SEED = 1  # `make verify` also plants others, without a browser
 LEAST_KINDS = 4  # of faults that are planted into each of the two
+CHECKED = "select count(*) from labeling_job where kind='detect' and state='done'"
+UNDER_WAY = "select count(*) from labeling_job where state in ('queued', 'running')"
 KIND_OF = {str(heading): kind for kind, heading in HEADINGS.items()}
 
 
@@ -84,20 +86,16 @@ def test_own_files_are_imported_and_reported(lead: Any, winnow: Winnow) -> None:
     expect(lead.locator("body")).to_contain_text("3.jpg")
 
 
-def open_when_idle(lead: Any, address: str) -> None:
-    """Open a demo's page as soon as no training and no check of it is under way."""
-    ends = time.monotonic() + WORK_SECONDS
-    while time.monotonic() < ends:
-        lead.goto(address)
-        if not lead.locator(".notice").count():
-            break
-        time.sleep(2)
-    expect(lead.locator(".notice")).to_have_count(0)
+def all_is_checked(winnow: Winnow) -> bool:
+    """Both demo sets were checked, and no work is under way."""
+    return rows(winnow.data, CHECKED) >= [(2,)] and rows(winnow.data, UNDER_WAY) == [(0,)]
 
 
 def test_the_demo_trains_and_is_checked_by_itself(lead: Any, winnow: Winnow) -> None:
+    until(lambda: all_is_checked(winnow), seconds=WORK_SECONDS)
     for slug in ("digits", "tones"):
-        open_when_idle(lead, f"{winnow.url}d/{slug}/demo/")
+        lead.goto(f"{winnow.url}d/{slug}/demo/")
+        expect(lead.locator(".notice")).to_have_count(0)
         groups = lead.locator("tbody").all()
         assert len(groups) >= LEAST_KINDS
         for group in groups:
@@ -222,7 +220,7 @@ def test_every_page_says_what_it_is_without_serious_findings(lead: Any, winnow: 
         "console", lambda message: refused.append(message.text) if "Policy" in message.text else 0
     )
     # A page that shows a job loads itself anew at its end, which may cross the way to the next.
-    open_when_idle(lead, f"{winnow.url}d/digits/demo/")
+    until(lambda: all_is_checked(winnow), seconds=WORK_SECONDS)
     for path in pages:
         answer = lead.goto(winnow.url + path)
         assert answer.status == 200, path

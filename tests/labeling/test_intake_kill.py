@@ -2,11 +2,13 @@
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.labeling.test_intake import folder, png
@@ -28,10 +30,8 @@ import os, sys, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 django.setup()
 from pathlib import Path
-from django.core.management import call_command
 from labeling.services import datasets
 from labeling.services.intake import importing
-call_command("migrate", verbosity=0)
 made = datasets.create_dataset(name="pets", media="image")
 importing.open_import(dataset=made, path=Path(sys.argv[1]))
 """
@@ -47,7 +47,6 @@ STATE = {
 
 
 def python(data: Path, code: str, *arguments: str) -> subprocess.Popen[bytes]:
-    data.mkdir(exist_ok=True)
     environment = {
         **os.environ,
         "WINNOW_DATA": str(data),
@@ -67,13 +66,15 @@ def entries(data: Path) -> int:
         return int(database.execute("select count(*) from labeling_uploadentry").fetchone()[0])
 
 
-def test_a_killed_import_ends_like_an_undisturbed_one(tmp_path: Path):
+def test_a_killed_import_ends_like_an_undisturbed_one(
+    tmp_path: Path, prepared: Callable[[Path], Path]
+):
     files = {f"{'cat' if n % 3 else 'dog'}/{n:03}.png": png(n, size=96) for n in range(150)}
     files |= {"cat/empty.png": b"", "cat/wrong.jpg": png(3), "readme.md": b"hello"}
     root = folder(tmp_path / "files", files)
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    for data in (calm, killed):
-        assert python(data, BEGIN, str(root)).wait() == 0
+    calm, killed = prepared(tmp_path / "calm"), tmp_path / "killed"
+    assert python(calm, BEGIN, str(root)).wait() == 0
+    shutil.copytree(calm, killed)
     assert python(calm, CARRY_ON).wait() == 0
 
     points = sorted(random.Random(5).sample(range(1, 100), KILLS))
