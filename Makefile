@@ -16,6 +16,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 
 # Tests start dozens of processes: each would compile everything anew.
 test verify: export PYTHONDONTWRITEBYTECODE =
+# Each core has a process of its own: threads of one product only wait there for each other.
+test verify: export OPENBLAS_NUM_THREADS = 1
 # Files go to two processes: the machine that this is measured on has two cores.
 PYTEST = WINNOW_DATA=$(CURDIR)/.test/data $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
