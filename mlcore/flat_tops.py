@@ -4,6 +4,8 @@ from math import pi
 
 import numpy as np
 
+from mlcore.lines import Line
+
 #: Samples at and above this share of full scale count as clipped: recorders stop at 32,767 of
 #: 32,768, and converters often at 0.999.
 CLIPPED_AT = 0.9985
@@ -23,12 +25,15 @@ LEAST_FLAT_RUN = 4
 LOWEST_PITCH = 80.0
 
 
-def clipping_facts(channels: np.ndarray, rate: int) -> dict[str, np.ndarray]:
+def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.ndarray]:
     """Count samples at full scale and runs at each clip's own greatest and least sample.
 
     Parameters
     ----------
-    channels : float32 ndarray of shape (n_clips, n_channels, n_samples)
+    channels : float32 ndarray of shape (n_channels, n_samples)
+        Clips one after the other.
+    line : Line
+        Where each of the n_clips lies.
     rate : int
         Samples a second.
 
@@ -38,35 +43,37 @@ def clipping_facts(channels: np.ndarray, rate: int) -> dict[str, np.ndarray]:
         Arrays of n_clips: peak, clipped_samples, clipped_share, longest_clipped_run,
         flat_top_share, longest_flat_top, flat_tops, as `levels.level_facts` explains.
     """
-    clips, lines, samples = channels.shape
-    waves = channels.reshape(-1, samples)
-    low, top = waves.min(axis=1), waves.max(axis=1)
+    clips, samples = len(line.lengths), len(channels) * line.lengths
+    waves, each = channels.ravel(), Line.of(np.tile(line.lengths, len(channels)))
+    low = np.minimum.reduceat(waves, each.starts)
+    top = np.maximum.reduceat(waves, each.starts)
     peak = np.maximum(-low, top)
-    full = (peak >= CLIPPED_AT).nonzero()[0]
     clipped = longest_clipped = np.zeros(clips, int)
+    full = (peak >= CLIPPED_AT).nonzero()[0]
     if len(full):
-        rows, runs = runs_of(np.abs(waves[full]) >= CLIPPED_AT)
-        clipped, longest_clipped = _totals(full[rows] // lines, runs, clips, least=1)
-    height = np.stack([top, -low], axis=1).astype(np.float64)
+        at_full = [np.abs(waves[each.slices[wave]]) >= CLIPPED_AT for wave in full]
+        rows, runs = runs_of(np.concatenate(at_full), Line.of(each.lengths[full]))
+        clipped, longest_clipped = _totals(full[rows] % clips, runs, clips, least=1)
+    height = np.concatenate([top, -low]).astype(np.float64)
     near = FLAT_STEP + FLAT_SHARE * height
     # Compared in the samples' own precision, a third of the time; half a step is far coarser.
     limit = np.where(height > 0, height - near, np.inf).astype(np.float32)
-    marked = np.empty((len(waves), 2, samples), bool)
-    np.greater_equal(waves, limit[:, :1], out=marked[:, 0])
-    np.less_equal(waves, -limit[:, 1:], out=marked[:, 1])
-    rows, runs = runs_of(marked.reshape(-1, samples))
-    owner = rows // (2 * lines)
+    marked = np.empty((2, len(waves)), bool)
+    for wave, places in enumerate(each.slices):
+        np.greater_equal(waves[places], limit[wave], out=marked[0, places])
+        np.less_equal(waves[places], -limit[wave + len(low)], out=marked[1, places])
+    rows, runs = runs_of(marked.ravel(), Line.of(np.tile(each.lengths, 2)))
+    owner = rows % clips
     flat, longest = _totals(owner, runs, clips, least=LEAST_FLAT_RUN)
-    crest = _crest((near.ravel()[rows] + STEP) / height.ravel()[rows], rate)
-    tops = np.bincount(owner[runs > crest], minlength=clips)
+    tops = runs > _crest((near[rows] + STEP) / height[rows], rate)
     return {
-        "peak": peak.reshape(clips, lines).max(axis=1),
+        "peak": peak.reshape(-1, clips).max(axis=0),
         "clipped_samples": clipped,
-        "clipped_share": clipped / (lines * samples),
+        "clipped_share": clipped / samples,
         "longest_clipped_run": longest_clipped,
-        "flat_top_share": flat / (lines * samples),
+        "flat_top_share": flat / samples,
         "longest_flat_top": longest,
-        "flat_tops": tops,
+        "flat_tops": np.bincount(owner[tops], minlength=clips),
     }
 
 
@@ -74,33 +81,33 @@ def _totals(
     owner: np.ndarray, runs: np.ndarray, clips: int, *, least: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each clip's samples in runs of a least length, and its longest run; 0 for none."""
-    total, longest = np.zeros((2, clips), int)
-    if len(runs):
-        starts = np.append(0, (owner[1:] != owner[:-1]).nonzero()[0] + 1)
-        total[owner[starts]] = np.add.reduceat(np.where(runs >= least, runs, 0), starts)
-        longest[owner[starts]] = np.maximum.reduceat(runs, starts)
-    return total, longest
+    counted = np.where(runs >= least, runs, 0)
+    longest = np.zeros(clips, int)
+    np.maximum.at(longest, owner, runs)
+    return np.bincount(owner, counted, minlength=clips).astype(int), longest
 
 
-def runs_of(marked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def runs_of(marked: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and lengths of all runs of True, row by row.
+
+    Parameters
+    ----------
+    marked : bool ndarray of shape (n_places,)
+    line : Line
+        Where each row lies.
 
     Examples
     --------
-    >>> rows, lengths = runs_of(np.array([[True, False, True], [True, True, False]]))
+    >>> rows, lengths = runs_of(np.array([True, False, True, True, True]), Line.of([3, 2]))
     >>> rows.tolist(), lengths.tolist()
     ([0, 0, 1], [1, 1, 2])
     """
     places = np.flatnonzero(marked)
-    columns = places % marked.shape[1]
+    rows = np.searchsorted(line.starts, places, side="right") - 1
     begins = np.ones(len(places), bool)
-    np.greater(places[1:] - places[:-1], 1, out=begins[1:])
-    begins |= columns == 0
+    begins[1:] = (np.diff(places) > 1) | (np.diff(rows) > 0)
     starts = begins.nonzero()[0]
-    lengths = np.empty(len(starts), int)
-    lengths[:-1] = starts[1:] - starts[:-1]
-    lengths[-1:] = len(places) - starts[-1:]
-    return places[starts] // marked.shape[1], lengths
+    return rows[starts], np.diff(np.append(starts, len(places)))
 
 
 def _crest(share: np.ndarray, rate: int) -> np.ndarray:

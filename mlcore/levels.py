@@ -1,11 +1,12 @@
 """Measurements of decoded clips: loudness, clipping, silence, edges, spectrum.
 
 They decide nothing. The checks (silent, clipped, cut off, odd) read them later, and the file
-is never opened again; so everything that these need is here. Clips of one length are measured
-together: a second of sound is so short that calling numpy takes longer than its arithmetic.
+is never opened again; so everything that these need is here. Clips are measured together, laid
+one after the other: a second of sound is so short that calling numpy takes longer than its
+arithmetic.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from mlcore.decibels import FLOOR_DB, decibels
 from mlcore.files import Fact
 from mlcore.flat_tops import clipping_facts
+from mlcore.lines import Line
 from mlcore.spectra import SPECTRAL_FACTS, spectral_facts
+from mlcore.waveforms import scaled
 
 #: Length of a frame in seconds, as the index of the speech data uses.
 FRAME_SECONDS = 0.02
@@ -31,15 +34,21 @@ DIGITS = {"peak": 6, "dc_offset": 6, "rms": 7, "clipped_share": 6, "flat_top_sha
 LEVEL_DIGITS = 2
 
 
-def level_facts(clips: np.ndarray, rate: int) -> list[dict[str, Fact]]:
-    """Measure clips of one length, rate and number of channels.
+def frame_samples(rate: int) -> int:
+    """Return how many samples a whole frame has."""
+    return max(1, round(FRAME_SECONDS * rate))
+
+
+def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]:
+    """Measure clips of one rate and number of channels.
 
     Parameters
     ----------
-    clips : float32 ndarray of shape (n_clips, n_frames, n_channels)
-        Finite; 1 is full scale; at least one clip and one frame.
+    clips : sequence of float32 or int16 ndarray of shape (n_samples, n_channels)
+        Finite; 1, or 32,768, is full scale; at least one clip, all of one type. All last a whole
+        frame at least, or none does and all are of one length.
     rate : int
-        Frames a second.
+        Samples a second.
 
     Returns
     -------
@@ -74,18 +83,24 @@ def level_facts(clips: np.ndarray, rate: int) -> list[dict[str, Fact]]:
         median_above_noise_db (the same in the middle bin). harmonicity (share of the loud power
         that repeats with a voice's period, 0 to 1; asked of clips near their noise, else 0).
     """
-    channels = np.ascontiguousarray(clips.transpose(0, 2, 1))
-    size = min(clips.shape[1], max(1, round(FRAME_SECONDS * rate)))
-    frames = _centred_frames(channels, size)
-    powers = np.einsum("cnfs,cnfs->cnf", frames, frames) / size
-    loudest = np.add.reduce(powers, axis=2).argmax(axis=1)
-    is_mono = channels.shape[1] == 1
-    chosen = (slice(None), 0) if is_mono else (np.arange(len(clips)), loudest)
+    size = min(len(clips[0]), frame_samples(rate))
+    line = Line.of([len(clip) for clip in clips])
+    of_frames = Line.of(line.lengths // size)
+    channels = _in_line(clips)
+    whole = channels if not (line.lengths % size).any() else _in_line(
+        [clip[: len(clip) // size * size] for clip in clips]
+    )  # fmt: skip
+    frames = _centred(whole.reshape(len(channels), -1, size))
+    powers = np.einsum("cfs,cfs->cf", frames, frames) / size
+    loudest = of_frames.sums(powers.T).argmax(axis=1) if len(channels) > 1 else np.zeros(1, int)
+    chosen = (loudest[of_frames.owner], np.arange(frames.shape[1])) if len(channels) > 1 else 0
+    timing = _timing(np.add.reduce(powers) / len(powers), of_frames, size / rate)
     columns = {
-        "dc_offset": _offsets(channels),
-        **clipping_facts(channels, rate),
-        **_timing(channels, np.add.reduce(powers, axis=1) / powers.shape[1], rate),
-        **spectral_facts(frames[chosen], decibels(powers[chosen]), rate),
+        "dc_offset": _offsets(channels, line),
+        **clipping_facts(channels, line, rate),
+        **timing,
+        **_edge_facts(channels, line, timing["loudest_db"], size=size, rate=rate),
+        **spectral_facts(frames[chosen], decibels(powers[chosen]), of_frames, rate),
     }
     names, table = _rounded(columns)
     return [dict(zip(names, row, strict=True)) for row in table]
@@ -109,34 +124,34 @@ def _digits(name: str) -> int:
     return DIGITS.get(name, LEVEL_DIGITS if is_level else 4)
 
 
-def _centred_frames(channels: np.ndarray, size: int) -> np.ndarray:
-    """Return the whole frames of each channel, each about its own mean.
+def _in_line(clips: Sequence[np.ndarray]) -> np.ndarray:
+    """Return clips one after the other, float32 of shape (n_channels, n_samples)."""
+    return np.ascontiguousarray(scaled(np.concatenate(clips)).T)
+
+
+def _centred(frames: np.ndarray) -> np.ndarray:
+    """Return frames of shape (..., n_samples), each about its own mean.
 
     Taking each frame's mean off leaves offsets and slow drifts out, which nobody hears.
     """
-    whole = channels[..., : channels.shape[2] // size * size]
-    frames = whole.reshape(*channels.shape[:2], -1, size)
-    return frames - (frames @ np.full((size, 1), 1 / size, np.float32))
+    return frames - np.add.reduce(frames, axis=-1, keepdims=True) / np.float32(frames.shape[-1])
 
 
-def _offsets(channels: np.ndarray) -> np.ndarray:
+def _offsets(channels: np.ndarray, line: Line) -> np.ndarray:
     """Return the mean of each clip's channel that is furthest from zero."""
-    means = np.add.reduce(channels, axis=2) / channels.shape[2]
-    return means[np.arange(len(means)), np.abs(means).argmax(axis=1)]
+    means = np.add.reduceat(channels, line.starts, axis=1) / line.lengths
+    return means[np.abs(means).argmax(axis=0), np.arange(means.shape[1])]
 
 
-def _timing(channels: np.ndarray, power: np.ndarray, rate: int) -> dict[str, np.ndarray]:
-    """Measure levels of frames: range, silence before and after, how clips begin and end."""
-    samples = channels.shape[2]
-    size = min(samples, max(1, round(FRAME_SECONDS * rate)))
-    rms = np.sqrt(np.add.reduce(power, axis=1, dtype=np.float64) / power.shape[1])
+def _timing(power: np.ndarray, line: Line, frame: float) -> dict[str, np.ndarray]:
+    """Measure levels of frames of so many seconds: range, silence before and after the sound."""
+    rms = np.sqrt(line.sums(power.astype(np.float64)) / line.lengths)
     levels = decibels(power)
-    floor, loud = _percentiles(levels, 0.05, 0.95)
-    loudest = levels.max(axis=1)
+    floor, loud = _percentiles(levels, line, 0.05, 0.95)
+    loudest = np.maximum.reduceat(levels, line.starts)
     limit = np.maximum((floor + loudest) / 2, loudest - SOUND_RANGE_DB)
-    sounding = levels >= limit[:, None]
-    first, last = _inner(channels)
-    start, end, inner_start, inner_end = _edges(channels, first, last, size) - loudest[:, None]
+    sounding = (levels >= limit[line.owner]).nonzero()[0]
+    first, last = np.searchsorted(sounding, line.starts), np.searchsorted(sounding, line.ends)
     return {
         "rms": rms,
         "dbfs": np.maximum(FLOOR_DB, 20 * np.log10(np.maximum(rms, 1e-9))),
@@ -144,11 +159,42 @@ def _timing(channels: np.ndarray, power: np.ndarray, rate: int) -> dict[str, np.
         "loud_db": loud,
         "loudest_db": loudest,
         "frame_range_db": loud - floor,
-        "sound_seconds": np.add.reduce(sounding, axis=1) * size / rate,
-        "leading_silence": sounding.argmax(axis=1) * size / rate,
-        "trailing_silence": sounding[:, ::-1].argmax(axis=1) * size / rate,
+        "sound_seconds": (last - first) * frame,
+        "leading_silence": (sounding[first] - line.starts) * frame,
+        "trailing_silence": (line.ends - 1 - sounding[last - 1]) * frame,
+    }
+
+
+def _percentiles(values: np.ndarray, line: Line, *shares: float) -> list[np.ndarray]:
+    """Return quantiles of each clip, linear between values, of one sorting."""
+    ordered = line.ordered(values.astype(np.float64))
+    found = []
+    for share in shares:
+        at = share * (line.lengths - 1)
+        below = at.astype(int)
+        low = ordered[line.starts + below]
+        high = ordered[line.starts + np.minimum(below + 1, line.lengths - 1)]
+        found.append(low + (high - low) * (at - below))
+    return found
+
+
+def _edge_facts(
+    channels: np.ndarray, line: Line, loudest: np.ndarray, *, size: int, rate: int
+) -> dict[str, np.ndarray]:
+    """Measure how clips begin and end, also inside exactly constant samples."""
+    first, last = _padding(channels, line)
+    is_inside = line.lengths - first - last >= size
+    inner = [np.where(is_inside, at, 0) for at in (first, last)]
+    from_start = [line.starts, line.starts + inner[0]]
+    from_end = [line.ends - 1, line.ends - 1 - inner[1]]
+    steps = np.arange(size)
+    frames = [channels[:, at[:, None] + steps] for at in from_start]
+    frames += [channels[:, at[:, None] - steps] for at in from_end]
+    levels = _edge_levels(np.stack(frames)) - loudest[:, None]
+    start, inner_start, end, inner_end = levels
+    return {
         "padding_start": first / rate,
-        "padding_end": (samples - last) / rate,
+        "padding_end": last / rate,
         "edge_start_db": start[:, 0],
         "edge_end_db": end[:, 0],
         "inner_start_db": inner_start[:, 0],
@@ -158,61 +204,28 @@ def _timing(channels: np.ndarray, power: np.ndarray, rate: int) -> dict[str, np.
     }
 
 
-def _percentiles(values: np.ndarray, *shares: float) -> list[np.ndarray]:
-    """Return quantiles of each row, linear between values, of one sorting."""
-    ordered = np.sort(values.astype(np.float64), axis=1)
-    found = []
-    for share in shares:
-        at = share * (ordered.shape[1] - 1)
-        below = int(at)
-        low, high = ordered[:, below], ordered[:, min(below + 1, ordered.shape[1] - 1)]
-        found.append(low + (high - low) * (at - below))
-    return found
-
-
-def _edges(channels: np.ndarray, first: np.ndarray, last: np.ndarray, size: int) -> np.ndarray:
-    """Return levels of the first and last 20, 10 and 5 ms, of whole clips and inside padding.
-
-    Returns
-    -------
-    float ndarray of shape (4, n_clips, 3)
-        dBFS of start, end, start inside the padding, end inside it.
-    """
-    samples = channels.shape[2]
-    start, end = channels[..., :size], channels[..., : samples - size - 1 : -1]
-    if size == samples:
-        end = channels[..., ::-1]
-    inner_start, inner_end = start, end
-    padded = ((last - first < samples) & (last - first >= size)).nonzero()[0]
-    if len(padded):
-        inner_start, inner_end = start.copy(), end.copy()
-        for clip in padded:
-            inner = channels[clip, :, first[clip] : last[clip]]
-            inner_start[clip], inner_end[clip] = inner[:, :size], inner[:, ::-1][:, :size]
-    return _edge_levels(np.stack([start, end, inner_start, inner_end]))
-
-
 def _edge_levels(frames: np.ndarray) -> np.ndarray:
-    """Return the levels, in dBFS, of the first parts of frames (outermost sample first)."""
-    middle = np.add.reduce(frames, axis=-1, keepdims=True) / np.float32(frames.shape[-1])
-    squares = np.add.reduce(np.square(frames - middle), axis=-2)  # over channels
+    """Return the levels, in dBFS, of the first parts of frames (outermost sample first).
+
+    Frames are of shape (..., n_channels, n_clips, n_samples), levels (..., n_clips, 3).
+    """
+    squares = np.add.reduce(np.square(_centred(frames)), axis=-3)
     lengths = [max(1, round(share * frames.shape[-1])) for share in ONSET_SHARES]
-    powers = [np.add.reduce(squares[..., :n], axis=-1) / (n * frames.shape[-2]) for n in lengths]
+    powers = [np.add.reduce(squares[..., :n], axis=-1) / (n * frames.shape[-3]) for n in lengths]
     return decibels(np.stack(powers, axis=-1))
 
 
-def _inner(channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return first and one past last frame between exactly constant beginnings and ends."""
-    clips, _, samples = channels.shape
-    first, last = np.zeros(clips, int), np.full(clips, samples)
-    if samples < 2:
+def _padding(channels: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many samples at the beginning and end of each clip are exactly constant."""
+    first, last = np.zeros((2, len(line.lengths)), int)
+    if line.lengths.min() < 2:
         return first, last
-    repeats = (channels[..., 0] == channels[..., 1]).all(axis=1)
+    repeats = (channels[:, line.starts] == channels[:, line.starts + 1]).all(axis=0)
+    for clip in repeats.nonzero()[0]:  # all constant: no padding
+        first[clip] = _constant_length(channels[:, line.slices[clip]]) % line.lengths[clip]
+    repeats = (channels[:, line.ends - 1] == channels[:, line.ends - 2]).all(axis=0)
     for clip in repeats.nonzero()[0]:
-        first[clip] = _constant_length(channels[clip]) % samples  # all constant: no padding
-    repeats = (channels[..., -1] == channels[..., -2]).all(axis=1)
-    for clip in repeats.nonzero()[0]:
-        last[clip] -= _constant_length(channels[clip, :, ::-1]) % samples
+        last[clip] = _constant_length(channels[:, line.slices[clip]][:, ::-1]) % line.lengths[clip]
     return first, last
 
 

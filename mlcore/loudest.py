@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcore.clips import decode_sound, sixteen_bit_steps
 from mlcore.files import MOST_BYTES
 from mlcore.riff import wav_of_steps
-from mlcore.sounds import decode_sound, sixteen_bit_steps
 
 ENERGY_BITS = 63
 """Bits that the energy of one window may take: sums are kept modulo 2 ** 64, where differences

@@ -96,6 +96,11 @@ def pcm16_wav(samples: np.ndarray, rate: int) -> bytes:
 
 def wav_of_steps(steps: bytes, *, channels: int, rate: int) -> bytes:
     """Return little-endian 16-bit samples, frame after frame, as a WAV file."""
+    return plain_header(len(steps), channels=channels, rate=rate) + steps
+
+
+def plain_header(length: int, *, channels: int, rate: int) -> bytes:
+    """Return the 44 bytes before so many bytes of 16-bit samples in a WAV of nothing else."""
     shape = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
-    body = b"WAVEfmt " + struct.pack("<I", 16) + shape + b"data" + struct.pack("<I", len(steps))
-    return b"RIFF" + struct.pack("<I", len(body) + len(steps)) + body + steps
+    form = b"WAVEfmt " + struct.pack("<I", 16) + shape + b"data" + struct.pack("<I", length)
+    return b"RIFF" + struct.pack("<I", len(form) + length) + form

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 DIGITAL_SILENCE_DB = -95.0
 """dBFS; one step of 16 bits is -90, so nothing below can be heard."""
@@ -100,7 +101,7 @@ class SoundDoubt:
 
 
 def check_sound(
-    facts: Mapping[str, object],
+    facts: Mapping[str, Any],
     *,
     typical_seconds: float | None = None,
     cut_tight: bool = False,
@@ -109,7 +110,7 @@ def check_sound(
 
     Parameters
     ----------
-    facts : mapping of str to object
+    facts : mapping of str to number
         What `mlcore.sounds.measure_sound` measured: dbfs, loud_db, noise_floor_db,
         frame_range_db, spectral_change_db, spectral_flatness, sway, loud_sway, loud_evenness,
         loud_roughness, loud_seconds, above_noise_db, median_above_noise_db, harmonicity,
@@ -133,21 +134,20 @@ def check_sound(
     >>> [doubt.kind for doubt in check_sound({"dbfs": -100.0, "frame_range_db": 0.0})]
     ['silent_audio']
     """
-    value = _numbers(facts)
-    silent = _silent(value)
+    silent = _silent(facts)
     if silent is not None:
         return [silent]
     limit = TIGHT_EDGE_DB if cut_tight else EDGE_DB
-    doubts = (_clipped(value), _cut(value, typical_seconds, limit=limit))
+    doubts = (_clipped(facts), _cut(facts, typical_seconds, limit=limit))
     return [doubt for doubt in doubts if doubt is not None]
 
 
-def tight_share(clips: Iterable[Mapping[str, object]]) -> float:
+def tight_share(clips: Iterable[Mapping[str, Any]]) -> float:
     """Return the share of clips that begin or end nearly as loud as they are at their loudest.
 
     Parameters
     ----------
-    clips : iterable of mapping of str to object
+    clips : iterable of mapping of str to number
         Measurements as for `check_sound`.
 
     Returns
@@ -155,17 +155,13 @@ def tight_share(clips: Iterable[Mapping[str, object]]) -> float:
     float
         0 to 1; from `TIGHT_SHARE` the set is cut tight. 0 for fewer than `TIGHT_LEAST` clips.
     """
-    edges = [max(_edges(_numbers(facts)).values()) for facts in clips]
+    edges = [max(_edges(facts).values()) for facts in clips]
     if len(edges) < TIGHT_LEAST:
         return 0.0
     return sum(edge > TIGHT_DB for edge in edges) / len(edges)
 
 
-def _numbers(facts: Mapping[str, object]) -> dict[str, float]:
-    return {name: fact for name, fact in facts.items() if isinstance(fact, (int, float))}
-
-
-def _edges(value: Mapping[str, float]) -> dict[str, float]:
+def _edges(value: Mapping[str, Any]) -> dict[str, float]:
     """Return the level of the first and last 20 ms, also inside padding, in dB."""
     return {
         side: max(value.get(f"edge_{side}_db", -100.0), value.get(f"inner_{side}_db", -100.0))
@@ -173,7 +169,7 @@ def _edges(value: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _silent(value: Mapping[str, float]) -> SoundDoubt | None:
+def _silent(value: Mapping[str, Any]) -> SoundDoubt | None:
     level, spread = value.get("dbfs", 0.0), value.get("frame_range_db", 100.0)
     change = value.get("spectral_change_db", 100.0)
     if level <= DIGITAL_SILENCE_DB:
@@ -205,7 +201,7 @@ def _silent(value: Mapping[str, float]) -> SoundDoubt | None:
     return _noise(value)
 
 
-def _noise(value: Mapping[str, float]) -> SoundDoubt | None:
+def _noise(value: Mapping[str, Any]) -> SoundDoubt | None:
     """Say whether the loud part is noise, or drowned in it; sets measured before say nothing."""
     sway, rough = value.get("loud_sway", 0.0), value.get("loud_roughness", 0.0)
     lawful = _within(sway, NOISE_SWAY) and _within(rough, NOISE_ROUGHNESS)
@@ -230,7 +226,7 @@ def _within(number: float, limits: tuple[float, float]) -> bool:
     return limits[0] < number < limits[1]
 
 
-def _clipped(value: Mapping[str, float]) -> SoundDoubt | None:
+def _clipped(value: Mapping[str, Any]) -> SoundDoubt | None:
     full, flat = value.get("clipped_share", 0.0), value.get("flat_top_share", 0.0)
     at_full = full >= CLIPPED_SHARE and value.get("longest_clipped_run", 0) >= CLIPPED_RUN
     at_own = flat >= FLAT_TOP_SHARE and value.get("longest_flat_top", 0) >= FLAT_TOP_RUN
@@ -248,7 +244,7 @@ def _clipped(value: Mapping[str, float]) -> SoundDoubt | None:
 
 
 def _cut(
-    value: Mapping[str, float], typical_seconds: float | None, *, limit: float
+    value: Mapping[str, Any], typical_seconds: float | None, *, limit: float
 ) -> SoundDoubt | None:
     # A set imported before onsets were measured is judged by its first and last 20 ms.
     edges = {side: value.get(f"onset_{side}_db", level) for side, level in _edges(value).items()}

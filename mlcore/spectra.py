@@ -7,6 +7,7 @@ from math import log
 import numpy as np
 
 from mlcore.decibels import FLOOR_DB
+from mlcore.lines import Line
 
 #: Frames of which spectra are taken at most, evenly chosen: 10 s of sound.
 MOST_SPECTRA = 500
@@ -35,6 +36,10 @@ VOICE_ASKED_DB = 6.0
 #: Pitches that are looked for, in Hz; two periods of the lowest fill the 40 ms of two frames.
 PITCH_HERTZ = (70, 400)
 
+#: Loud stretches of two frames that are asked for a pitch at most, evenly chosen. A word has
+#: hardly more; noise that fills a second has three times as many, and none has a pitch.
+MOST_PITCHES = 16
+
 #: Share of the power that lies below the fact `bandwidth_hz`.
 BANDWIDTH_SHARE = 0.99
 
@@ -45,15 +50,19 @@ SPECTRAL_FACTS = (
 )  # fmt: skip
 
 
-def spectral_facts(frames: np.ndarray, levels: np.ndarray, rate: int) -> dict[str, np.ndarray]:
-    """Measure the spectra of clips of one length.
+def spectral_facts(
+    frames: np.ndarray, levels: np.ndarray, line: Line, rate: int
+) -> dict[str, np.ndarray]:
+    """Measure the spectra of clips.
 
     Parameters
     ----------
-    frames : float32 ndarray of shape (n_clips, n_frames, n_samples)
-        Each frame about its mean.
-    levels : float ndarray of shape (n_clips, n_frames)
+    frames : float32 ndarray of shape (n_frames, n_samples)
+        Each frame about its mean; clips one after the other.
+    levels : float ndarray of shape (n_frames,)
         dBFS.
+    line : Line
+        Where each of the n_clips lies among the frames.
     rate : int
         Samples a second.
 
@@ -62,27 +71,31 @@ def spectral_facts(frames: np.ndarray, levels: np.ndarray, rate: int) -> dict[st
     dict
         An array of n_clips for each of `SPECTRAL_FACTS`, which `levels.level_facts` explains.
     """
-    whole, size = frames[:, :MOST_SPECTRA], frames.shape[2]
+    whole, places, size = frames, line.slices, frames.shape[1]
     if size < LEAST_SAMPLES:
-        return dict.fromkeys(SPECTRAL_FACTS, np.zeros(len(frames)))
-    if frames.shape[1] > MOST_SPECTRA:
-        chosen = np.linspace(0, frames.shape[1] - 1, MOST_SPECTRA).astype(int)
-        frames, levels = frames[:, chosen], levels[:, chosen]
+        return dict.fromkeys(SPECTRAL_FACTS, np.zeros(len(places)))
+    if line.lengths.max() > MOST_SPECTRA:
+        chosen = [start + _chosen(length) for start, length in zip(line.starts, line.lengths)]
+        line = Line.of([len(one) for one in chosen])
+        frames, levels = frames[np.concatenate(chosen)], levels[np.concatenate(chosen)]
     spectra = _power_spectra(frames)
-    weights = np.full(spectra.shape[1], 1 / spectra.shape[1], np.float32)
-    mean = (weights @ spectra).astype(np.float64)
+    mean = (line.sums(spectra) / line.lengths[:, None]).astype(np.float64)
     cumulated = np.add.accumulate(mean, axis=1)
     total, bins = cumulated[:, -1], mean.shape[1]
     below = np.add.reduce(cumulated < BANDWIDTH_SHARE * total[:, None], axis=1)
     flatness = np.exp(np.add.reduce(np.log(mean), axis=1) / bins) / (total / bins)
     width = np.minimum(below + 1, bins) * (rate / size)
-    changes = _changes(spectra, levels, rate / size)
-    above = _above_noise(spectra, levels)
-    harmonicity = np.zeros(len(frames))
+    changes = _changes(spectra, levels, line, rate / size)
+    above = _above_noise(spectra, levels, line)
+    harmonicity = np.zeros(len(places))
     for clip in (above[0] < VOICE_ASKED_DB).nonzero()[0]:
-        harmonicity[clip] = _harmonicity(whole[clip], rate)
+        harmonicity[clip] = _harmonicity(whole[places[clip]][:MOST_SPECTRA], rate)
     found = (flatness, width, *changes, *above, harmonicity)
     return dict(zip(SPECTRAL_FACTS, found, strict=True))
+
+
+def _chosen(frames: int) -> np.ndarray:
+    return np.linspace(0, frames - 1, min(frames, MOST_SPECTRA)).astype(int)
 
 
 @lru_cache(maxsize=8)
@@ -91,11 +104,11 @@ def _window(size: int) -> np.ndarray:
 
 
 def _power_spectra(frames: np.ndarray) -> np.ndarray:
-    """Return the power of each bin but the first, of shape (n_clips, n_frames, n_bins)."""
+    """Return the power of each bin but the first, of shape (n_frames, n_bins)."""
     # In single precision, unlike numpy's; here, since the web process imports this module.
     from scipy.fft import rfft
 
-    size = frames.shape[2]
+    size = frames.shape[1]
     waves = rfft(frames * _window(size), overwrite_x=True)
     squares = np.square(waves.view(waves.real.dtype)[..., 2:])  # real, imaginary, real ...
     spectra = squares[..., ::2] + squares[..., 1::2]
@@ -103,15 +116,19 @@ def _power_spectra(frames: np.ndarray) -> np.ndarray:
     return spectra
 
 
-def _changes(spectra: np.ndarray, levels: np.ndarray, bin_hertz: float) -> tuple[np.ndarray, ...]:
+def _changes(
+    spectra: np.ndarray, levels: np.ndarray, line: Line, bin_hertz: float
+) -> tuple[np.ndarray, ...]:
     """Return how octave bands change over time: their shape in dB, and relative to noise.
 
     Parameters
     ----------
-    spectra : float ndarray of shape (n_clips, n_frames, n_bins)
+    spectra : float ndarray of shape (n_frames, n_bins)
         Power; bin k lies at (k + 1) * bin_hertz.
-    levels : float ndarray of shape (n_clips, n_frames)
+    levels : float ndarray of shape (n_frames,)
         dBFS.
+    line : Line
+        Where each of the n_clips lies.
     bin_hertz : float
 
     Returns
@@ -119,67 +136,69 @@ def _changes(spectra: np.ndarray, levels: np.ndarray, bin_hertz: float) -> tuple
     tuple of six ndarrays of shape (n_clips,)
         spectral_change_db, sway, loud_sway, loud_evenness, loud_roughness, loud_seconds.
     """
-    belongs, of_noise = _bands(spectra.shape[2], bin_hertz)
-    decibel = 10 * np.log10(spectra @ belongs)
-    bands = decibel[..., 1:]
-    loud = levels >= levels.max(axis=1, keepdims=True) - LOUD_RANGE_DB
-    over_all = _deviation(np.concatenate([bands - decibel[..., :1], bands], axis=2), None)
-    n = bands.shape[2]
-    changes = (over_all[:, :n], over_all[:, n:] / of_noise, _deviation(bands, loud) / of_noise)
+    starts, belongs, of_noise = _bands(spectra.shape[1], bin_hertz)
+    # For each clip, as the last digits of a matrix product depend on how many rows it has.
+    power = np.concatenate([spectra[places] @ belongs for places in line.slices])
+    decibel = np.float32(10 / log(10)) * np.log(power)  # in a quarter of the time of log10
+    bands = decibel[:, 1:]
+    loud = levels >= (np.maximum.reduceat(levels, line.starts) - LOUD_RANGE_DB)[line.owner]
+    of_loud = line.kept(loud)
+    over_all = _deviation(np.concatenate([bands - decibel[:, :1], bands], axis=1), line)
+    n = bands.shape[1]
+    loud_change = _deviation(bands[loud], of_loud) / of_noise
+    changes = (over_all[:, :n], over_all[:, n:] / of_noise, loud_change)
     return (
         *(np.add.reduce(change, axis=1) / n for change in changes),
-        *_fine_structure(spectra, loud, belongs[:, 1:]),
-        np.add.reduce(loud, axis=1) / bin_hertz,
+        *_fine_structure(spectra[loud], of_loud, starts),
+        of_loud.lengths / bin_hertz,
     )
 
 
-def _deviation(bands: np.ndarray, counted: np.ndarray | None) -> np.ndarray:
-    """Return the standard deviation of each band over the (counted) frames of each clip."""
-    frames = bands.shape[1]
-    if counted is None:
-        weights = np.full((len(bands), 1, frames), 1 / frames, np.float32)
-    else:
-        weights = counted[:, None] / np.add.reduce(counted, axis=1, dtype=np.float32)[:, None, None]
-    centred = bands - weights @ bands
-    return np.sqrt((weights @ np.square(centred))[:, 0])
+def _deviation(bands: np.ndarray, line: Line) -> np.ndarray:
+    """Return the standard deviation of each band over the frames of each clip."""
+    frames = line.lengths[:, None].astype(np.float32)
+    centred = bands - (line.sums(bands) / frames)[line.owner]
+    return np.sqrt(line.sums(np.square(centred)) / frames)
 
 
 def _fine_structure(
-    spectra: np.ndarray, loud: np.ndarray, belongs: np.ndarray
+    spectra: np.ndarray, line: Line, bands: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how flat the mean loud spectrum is within octaves, and how bins jump.
 
     The step from frame to frame of the logarithm of a bin of Gaussian noise is logistic, with
     a mean of 2 ln 2 where frames do not overlap; roughness is relative to that.
     """
-    counts = np.add.reduce(loud, axis=1)
-    first = np.add.accumulate(counts) - counts  # of each clip's loud frames, one after the other
-    chosen = spectra[loud]
-    mean = np.add.reduceat(chosen, first) / counts[:, None].astype(np.float32)
-    sums, bins = mean @ belongs, np.add.reduce(belongs)
-    flatness = np.exp(np.log(mean) @ belongs / bins) * bins
-    logs = np.log(chosen)
-    steps = np.zeros_like(logs)
-    np.abs(logs[1:] - logs[:-1], out=steps[1:])
-    steps[first] = 0
-    jumps = np.add.reduceat(steps, first) / np.maximum(1, counts - 1)[:, None]
+    mean = line.sums(spectra) / line.lengths[:, None].astype(np.float32)
+    bins = np.diff([*bands, mean.shape[1]])
+    flatness = np.exp(np.add.reduceat(np.log(mean), bands, axis=1) / bins) * bins
+    sums = np.add.reduceat(mean, bands, axis=1)
+    logs = np.log(spectra)
+    steps = np.empty_like(logs)
+    np.subtract(logs[1:], logs[:-1], out=steps[1:])
+    steps[line.starts] = 0
+    np.abs(steps, out=steps)
+    jumps = line.sums(steps) / np.maximum(1, line.lengths - 1)[:, None]
     power = np.add.reduce(mean, axis=1)
     roughness = np.add.reduce(jumps * mean, axis=1) / power / (2 * log(2))
     return np.add.reduce(flatness, axis=1) / np.add.reduce(sums, axis=1), roughness
 
 
-def _above_noise(spectra: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _above_noise(
+    spectra: np.ndarray, levels: np.ndarray, line: Line
+) -> tuple[np.ndarray, np.ndarray]:
     """Return how far sound and noise together lie above the noise, in all and in the middle bin.
 
     Clips with pauses are not looked at closer: both figures are that of their levels.
     """
-    frames = levels.shape[1]
-    mean = 10 * np.log10(np.add.reduce(10 ** (levels / 10), axis=1) / frames)
-    above = mean - np.sort(levels, axis=1)[:, int(QUIETEST_SHARE * (frames - 1))]
+    quiet = line.starts + (QUIETEST_SHARE * (line.lengths - 1)).astype(int)
+    mean = 10 * np.log10(line.sums(10 ** (levels / 10)) / line.lengths)
+    above = mean - line.ordered(levels)[quiet]
     total, middle = above.copy(), above.copy()
     for clip in (above < PAUSE_DB).nonzero()[0]:
-        power = np.add.reduce(spectra[clip]) / frames
-        noise = np.minimum(_noise_power(spectra[clip]), power)
+        bins = spectra[line.slices[clip]]
+        power = np.add.reduce(bins) / len(bins)
+        noise = np.minimum(_noise_power(bins), power)
         total[clip] = 10 * np.log10(np.add.reduce(power) / np.add.reduce(noise))
         middle[clip] = 10 * np.log10(np.median(power / noise))
     return total, middle
@@ -204,12 +223,14 @@ def _harmonicity(frames: np.ndarray, rate: int) -> float:
     the power that is periodic (Boersma 1993): 1 for a vowel, a half where noise is as strong.
     What correlates from the start on, before the first zero, is the colour of noise, no pitch.
     """
-    waves = np.concatenate([frames[:-1], frames[1:]], axis=1)
-    power = np.add.reduce(np.square(waves), axis=1)
-    if not len(waves) or not power.max() > 0:
+    powers = np.einsum("fs,fs->f", frames, frames)
+    power = powers[:-1] + powers[1:]  # of stretches of two frames
+    if not len(power) or not power.max() > 0:
         return 0.0
-    loud = power >= power.max() * np.float32(10 ** (-LOUD_RANGE_DB / 10))
-    waves, power, size = waves[loud], power[loud], waves.shape[1]
+    loud = (power >= power.max() * np.float32(10 ** (-LOUD_RANGE_DB / 10))).nonzero()[0]
+    loud = loud[np.linspace(0, len(loud) - 1, min(len(loud), MOST_PITCHES)).astype(int)]
+    waves, power = np.concatenate([frames[loud], frames[loud + 1]], axis=1), power[loud]
+    size = waves.shape[1]
     shortest, longest = round(rate / PITCH_HERTZ[1]), min(size - 1, round(rate / PITCH_HERTZ[0]))
     window, of_window = _pitch_window(size, longest)
     correlation = _autocorrelation(waves * window, longest) / of_window
@@ -239,10 +260,10 @@ def _autocorrelation(waves: np.ndarray, longest: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _bands(n_bins: int, bin_hertz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return which bins belong to all (first column) and to each octave band (the others).
+def _bands(n_bins: int, bin_hertz: float) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Return where octave bands start, and which bins belong to all (first column) and to each.
 
-    The second array is the deviation over time, in dB, of each band of steady Gaussian noise:
+    The third array is the deviation over time, in dB, of each band of steady Gaussian noise:
     10/ln(10) over the root of the bins that are independent, which are two thirds of them with
     a Hann window (Welch 1967; exact for many bins).
     """
@@ -253,4 +274,4 @@ def _bands(n_bins: int, bin_hertz: float) -> tuple[np.ndarray, np.ndarray]:
     for band, (start, end) in enumerate(pairwise([*starts, n_bins]), 1):
         belongs[start:end, band] = 1
     bins = np.add.reduce(belongs[:, 1:])
-    return belongs, (10 / log(10)) / np.sqrt(bins * np.float32(2 / 3))
+    return starts, belongs, (10 / log(10)) / np.sqrt(bins * np.float32(2 / 3))

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mlcore.alignment import SIDE
-from mlcore.sounds import decode_sound
+from mlcore.clips import decode_sound
 
 RATE = 16_000
 """Hz; what YAMNet takes, and enough for speech."""

@@ -7,10 +7,11 @@ from django.db.models import QuerySet
 
 from labeling import storage
 from labeling.models import Dataset, Item, Split
+from mlcore.clips import decode_sound
 from mlcore.files import UnusableFile
 from mlcore.loudest import cut_to_loudest
 from mlcore.riff import pcm16_wav
-from mlcore.sounds import decode_sound, peaks
+from mlcore.waveforms import peaks
 from quality.queries.browse import MOST_AT_ONCE
 from quality.queries.filters import Filter, Shown, one_of
 from quality.queries.tiles import Tile, tiles_of
@@ -77,7 +78,7 @@ def preview_of(item: Item) -> Preview | None:
     start = found.start / found.rate
     return Preview(
         sound=pcm16_wav(samples, found.rate),
-        peaks=peaks(samples[None])[0],
+        peaks=peaks([samples])[0],
         start=start,
         end=start + found.frames / found.rate,
         seconds=float(item.content.facts.get("seconds") or 0),

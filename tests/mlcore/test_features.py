@@ -19,7 +19,7 @@ from mlcore.features.weights import MOBILENET_FILE
 from mlcore.files import UnusableFile
 from mlcore.riff import read_wav_header
 from tests.mlcore.test_images import SAMPLES as IMAGES
-from tests.mlcore.test_sounds import SAMPLES as SOUNDS
+from tests.mlcore.test_odd_sounds import SAMPLES as SOUNDS
 from tests.shared import shared_path
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from mlcore.clips import decode_sound
 from mlcore.loudest import cut_to_loudest, loudest_start
 from mlcore.riff import wav_of_steps
-from mlcore.sounds import decode_sound
 
 RATE = 8_000
 

@@ -15,7 +15,7 @@ from labeling.models import Content, Dataset, Item, Job, Role, Upload, UploadEnt
 from labeling.services import jobs
 from labeling.services.contents import hashes_kept
 from labeling.services.versions import freeze_version
-from mlcore.sounds import decode_sound
+from mlcore.clips import decode_sound
 from quality.models import Action, Decision, Proposal
 from quality.queries.loudest import longer_than_a_second
 from quality.services import cutting, deleting, second, selection, taking_back, withdrawing
