@@ -205,13 +205,19 @@ def _drawn(asking: Round, items: Sequence[int]) -> list[tuple[int, bool]]:
 
 @transaction.atomic
 def take_out_items(*, asking: Round, items: Iterable[int]) -> bool:
-    """Ask no longer about these items (by id); False when somebody has or answered one."""
+    """Ask no longer about these items (by id); False when somebody has or answered one.
+
+    A round that is empty then, and in which nobody ever said anything, goes with them.
+    """
     wanted = list(items)
+    same = Round.objects.select_for_update(of=("self",)).filter(pk=asking.pk)
+    list(same.values("pk"))  # whoever adds items meanwhile locks it, too
     rows = RoundItem.objects.select_for_update().filter(round=asking, item__in=wanted)
     is_taken = any(row.taken for row in rows)
     if is_taken or Annotation.objects.filter(round=asking, item__in=wanted).exists():
         return False
     rows.delete()
+    same.filter(round_items=None, annotations=None, questions=None).delete()
     return True
 
 

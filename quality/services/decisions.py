@@ -257,9 +257,8 @@ def people_asked(flag: Flag) -> int:
 def _ask(flag: Flag, items: Sequence[int], *, by: User | None) -> dict[str, Any]:
     """Put items into the open round of this kind of doubt; makes it when there is none."""
     purpose = f"review {flag.kind}"
-    asking = Round.objects.filter(
-        dataset=flag.dataset_id, purpose=purpose, closed_at__isnull=True
-    ).first()
+    there = Round.objects.filter(dataset=flag.dataset_id, purpose=purpose, closed_at__isnull=True)
+    asking = there.select_for_update(no_key=True, of=("self",)).first()  # an undo may take it away
     wanted = people_asked(flag)
     if asking:
         asked = rounds.extend_round(asking=asking, items=items, answers_wanted=wanted)

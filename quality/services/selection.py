@@ -366,5 +366,3 @@ def _take_round_back(decision: Decision) -> None:
     items = [state["item"] for state in decision.after]
     if not rounds.take_out_items(asking=made, items=items):
         raise NothingToChangeError(_("People are answering this round already; close it instead."))
-    if not made.round_items.exists():
-        made.delete()

@@ -159,6 +159,16 @@ def test_undo_takes_an_unanswered_question_back_but_not_an_answered_one():
     assert list(asking.round_items.values_list("item", flat=True)) == [items[0].pk]
 
 
+def test_a_round_whose_last_question_is_taken_back_is_gone_and_asking_anew_makes_another():
+    item = make_item(make_dataset(), "a", "cat")
+    flag = make_flag(item)
+    undo_decision(decision=decide(flag, Action.ROUND), reviewer=None)
+    assert not Round.objects.exists()
+    flag.refresh_from_db()
+    decide(flag, Action.ROUND)
+    assert Round.objects.get().round_items.get().item == item
+
+
 def test_undo_is_a_row_of_its_own_and_opens_the_flag_again():
     item = make_item(make_dataset(), "a", "cat")
     flag = make_flag(item)
