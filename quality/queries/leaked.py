@@ -14,7 +14,7 @@ from quality import arrays
 from quality.models import Run
 
 KEPT_SECONDS = 7 * 24 * 3600
-ARRAYS = ("probabilities", "test_probabilities", "groups")
+ARRAYS = ("probabilities", "test_probabilities", "groups", "copies")
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,16 @@ def _written(run: Run) -> str:
 def _judged(run: Run) -> WithoutLeaks | None:
     """Judge a finished run with and without leaked items; on test only once it was opened.
 
-    Leaked is what shares a copy set or a source, as the run itself grouped its version, with an
-    item of a split that is learned from. None where the version has neither split.
+    Leaked is what shares a copy set that the run found, or a source, with an item of a split that
+    is learned from. None where the version has neither split.
     """
     lines = list(read_manifest(run.version))
     splits = np.array([line["split"] for line in lines], dtype="U12")
     labels = [line["label"] for line in lines]
-    groups = _groups(run, lines)
+    groups, sharing = _groups(run, lines), _sharing(run, lines)
     is_labelled = np.array([label is not None for label in labels], dtype=bool)
     is_test = (splits == Split.TEST) & is_labelled
-    leaked_test = is_test & _is_shared(groups, np.isin(splits, (Split.TRAIN, Split.VALIDATION)))
+    leaked_test = is_test & _is_shared(sharing, np.isin(splits, (Split.TRAIN, Split.VALIDATION)))
     opened = arrays.run_array(run, "test_probabilities")
     split, known = (
         (Split.TEST, opened)
@@ -88,7 +88,7 @@ def _judged(run: Run) -> WithoutLeaks | None:
     names = [*run.classes, None]
     correct = np.array([names[guess] == label for guess, label in zip(guesses, labels)], bool)
     judged = is_test if split == Split.TEST else (splits == split) & is_labelled & (guesses >= 0)
-    is_leaked = leaked_test if split == Split.TEST else _is_shared(groups, splits == Split.TRAIN)
+    is_leaked = leaked_test if split == Split.TEST else _is_shared(sharing, splits == Split.TRAIN)
     sealed = is_test if opened is None else np.zeros(len(lines), bool)
     return WithoutLeaks(
         split=str(split),
@@ -110,8 +110,21 @@ def _groups(run: Run, lines: list[dict[str, Any]]) -> np.ndarray:
     )
 
 
-def _is_shared(groups: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    return np.isin(groups, groups[learned])
+def _sharing(run: Run, lines: list[dict[str, Any]]) -> list[np.ndarray]:
+    """Return the copy set and the source of each line; who has none is alone.
+
+    A source that is not learned from leaks none of its other items because one is a copy; a run
+    of before copy sets were kept cannot tell these apart.
+    """
+    copies = arrays.run_array(run, "copies")
+    if copies is None:
+        return [_groups(run, lines)]
+    sets = [number if number >= 0 else None for number in np.asarray(copies).tolist()]
+    return [join_groups(sets), join_groups([line["group"] or None for line in lines])]
+
+
+def _is_shared(sharing: list[np.ndarray], learned: np.ndarray) -> np.ndarray:
+    return np.any([np.isin(groups, groups[learned]) for groups in sharing], axis=0)
 
 
 def _scores(

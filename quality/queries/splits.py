@@ -20,7 +20,7 @@ from quality import copy_pairs
 from quality.models import FlagItem, FlagState
 from quality.queries.filters import Filter, Shown, one_of
 from quality.queries.tiles import Tile, tiles_of
-from quality.queries.together import Group, groups_of, leaked
+from quality.queries.together import Copied, copied_in, leaked
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -76,7 +76,7 @@ class Shared:
     sources: Mapping[str, Mapping[str, int]]
     last: Mapping[str, datetime] = field(default_factory=dict)
     early: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    groups: Sequence[Group] = ()
+    copied: Sequence[Sequence[Copied]] = ()
 
     @cached_property
     def splits(self) -> list[str]:
@@ -132,7 +132,7 @@ def shared_by_splits(dataset: Dataset) -> Shared:
         sources=dict(sources),
         last=last,
         early=_early(items, last),
-        groups=groups_of(dataset, copies_of(dataset, pairs or []), sources=sources),
+        copied=copied_in(dataset, copies_of(dataset, pairs or [])),
     )
 
 
@@ -234,7 +234,7 @@ def _about_sources(shared: Shared) -> str:
 def _about_leaks(shared: Shared) -> Iterable[str]:
     """Count what shares a copy or a source, as the pages of runs count it."""
     for split, learned in ((Split.TEST, DIVIDED[:2]), (Split.VALIDATION, DIVIDED[:1])):
-        n = leaked(shared.groups, split, learned=learned)
+        n = leaked(shared.copied, shared.sources, split=split, learned=learned)
         if n and not (shared.is_everywhere and n == shared.sizes[split]):
             words = ngettext(
                 "%(n)s of %(all)s %(split)s items shares a copy or a source with what is learned "

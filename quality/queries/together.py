@@ -1,47 +1,60 @@
-"""What hangs together through copies and sources, as every run keeps it together."""
+"""Which items share a copy or a source with what is learned from."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from labeling.models import Dataset, Item
 from mlcore.copy_sets import copy_sets
 from mlcore.duplicates import Pair
-from mlcore.folds import join_groups
 from quality.queries.filters import one_of
 
-Group = Counter[str]
+
+class Copied(NamedTuple):
+    """An item that has copies."""
+
+    pk: int
+    split: str
+    source: str
 
 
-def groups_of(
-    dataset: Dataset, sure: Sequence[Pair], *, sources: Mapping[str, Mapping[str, int]]
-) -> list[Group]:
-    """Count the items of each group by split; `sources` holds how many each source has.
-
-    Two items are of one group through a third one, too: so do folds and proposed splits go by it.
-    """
+def copied_in(dataset: Dataset, sure: Sequence[Pair]) -> list[list[Copied]]:
+    """Return the copy sets of a dataset; two items are copies through a third one, too."""
     ids = sorted({pk for pair in sure for pk in (pair.first, pair.second)})
+    if not ids:
+        return []
     found = Item.objects.filter(one_of("pk", ids), dataset=dataset, excluded="").order_by("pk")
-    copied = list(found.values_list("pk", "split", "source_group")) if ids else []
-    place = {pk: row for row, (pk, *_rest) in enumerate(copied)}
+    rows = [Copied(*row) for row in found.values_list("pk", "split", "source_group")]
+    place = {row.pk: number for number, row in enumerate(rows)}
     pairs = [
         Pair(place[pair.first], place[pair.second], pair.score, pair.evidence, "")
         for pair in sure
         if pair.first in place and pair.second in place
     ]
-    set_of: list[int | None] = [None] * (len(copied) + len(sources))
-    for number, rows in enumerate(copy_sets(len(copied), pairs) if pairs else ()):
-        for row in rows:
-            set_of[row] = number
-    names = [group or None for _pk, _split, group in copied] + list(sources)
-    counts = [Group() if group in sources else Group([split]) for _pk, split, group in copied]
-    counts += [Group(dict(held)) for held in sources.values()]
-    groups = [Group() for _row in counts]
-    for number, counted in zip(join_groups(names, set_of).tolist(), counts, strict=True):
-        groups[number] += counted
-    return groups
+    return [[rows[row] for row in one] for one in copy_sets(len(rows), pairs)]
 
 
-def leaked(groups: Iterable[Group], split: str, *, learned: Iterable[str]) -> int:
-    """Count the items of a split that share a copy or a source with what is learned from."""
-    from_these = list(learned)
-    return sum(group[split] for group in groups if any(group[one] for one in from_these))
+def leaked(
+    copied: Sequence[Sequence[Copied]],
+    sources: Mapping[str, Mapping[str, int]],
+    *,
+    split: str,
+    learned: Collection[str],
+) -> int:
+    """Count the items of a split that share a copy or a source with what is learned from.
+
+    `sources` holds how many items of each split a source has. A source that is not learned from
+    leaks none of its other items because one of them is a copy.
+    """
+    torn = {
+        name
+        for name, counts in sources.items()
+        if split in counts and any(one in counts for one in learned)
+    }
+    copies = [
+        row
+        for rows in copied
+        if any(row.split in learned for row in rows)
+        for row in rows
+        if row.split == split and row.source not in torn
+    ]
+    return len(copies) + sum(sources[name][split] for name in torn)

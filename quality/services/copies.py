@@ -17,11 +17,11 @@ from quality.services.material import Material
 if TYPE_CHECKING:
     from mlcore.features import Backbone
 
-ARRAY = "groups"
+ARRAY, COPIES = "groups", "copies"
 
 
-def groups_of(work: Work, material: Material, *, backbone: "Backbone") -> np.ndarray:
-    """Group of each item: source groups joined with the copy sets that `detect` would flag.
+def sets_of(work: Work, material: Material, *, backbone: "Backbone") -> list[int | None]:
+    """Copy set of each item, as `detect` would flag it; None for an item without copies.
 
     Copies are looked for among all items: two train items may be copies through a third one.
     """
@@ -32,12 +32,15 @@ def groups_of(work: Work, material: Material, *, backbone: "Backbone") -> np.nda
     for number, rows in enumerate(copy_sets(len(survey), sure)):
         for row in rows:
             copies[there[row]] = number
-    return join_groups(material.groups, copies)
+    return copies
 
 
-def keep_groups(run: Run, groups: np.ndarray) -> None:
-    """Keep the groups of a run's version beside its predictions."""
-    arrays.save_run(run, {ARRAY: groups})
+def keep_groups(run: Run, material: Material, copies: list[int | None]) -> np.ndarray:
+    """Keep copy sets, and these joined with sources, beside a run's predictions; return groups."""
+    groups = join_groups(material.groups, copies)
+    sets = np.array([-1 if number is None else number for number in copies], dtype=np.int64)
+    arrays.save_run(run, {ARRAY: groups, COPIES: sets})
+    return groups
 
 
 def groups_kept(run: Run, material: Material) -> np.ndarray:

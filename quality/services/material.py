@@ -80,7 +80,7 @@ class Material:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """Source groups joined with equal contents; `copies.groups_of` finds the other copies."""
+        """Source groups joined with equal contents; `copies.sets_of` finds the other copies."""
         from mlcore.folds import join_groups
 
         rows = [self.contents.get(sha256) for sha256 in self.hashes]

@@ -237,8 +237,8 @@ def _train(
     )
     seen = np.flatnonzero(material.is_learned)[is_readable]
     work.progress(message="Looking for copies, which no two folds may share", now=True)
-    groups = copies.groups_of(work, material, backbone=backbone)
-    copies.keep_groups(run, groups)
+    found_copies = copies.sets_of(work, material, backbone=backbone)
+    groups = copies.keep_groups(run, material, found_copies)
     learned = (features[is_readable], material.labels[seen], groups[seen])
     more: dict[str, Any] = {
         "copies": None if changed is None else changed[is_readable],

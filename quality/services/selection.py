@@ -111,6 +111,8 @@ def mend(selection: Selection, *, splits: Mapping[int, str]) -> Decision | Propo
 def carry_out(proposal: Proposal, *, seconds: float = 0.0) -> Decision:
     """Change what was proposed, of the items that are still as they were, in the first's name."""
     pairs = proposing.unchanged(proposal)
+    if not pairs:
+        raise NothingToChangeError(_("All of these were changed since."))
     selection = Selection(
         proposal.dataset,
         [before["item"] for before, _after in pairs],
