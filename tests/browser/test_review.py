@@ -199,6 +199,23 @@ def test_touching_a_test_item_is_confirmed_first(page, live_server):
     expect(page.get_by_text("Nothing left to review here")).to_be_visible()
     expect(page.locator("#counts")).to_contain_text("1 decided, 0 left")
     assert Decision.objects.get().touches_test
+    answered_by_keys(page, live_server, dataset)
+
+
+def answered_by_keys(page, live_server, dataset):
+    """The undo of it waits where a second reviewer is asked; N, Z and Enter answer there."""
+    Dataset.objects.update(has_second_reviewer=True)
+    page.keyboard.press("KeyZ")
+    expect(page.locator("#toasts")).to_contain_text("Taking it back waits for a second reviewer")
+    log_in(page, live_server, make_member(dataset))
+    page.goto(f"{live_server.url}/d/{dataset.slug}/second/")
+    page.keyboard.press("KeyN")
+    expect(page.get_by_text("Nothing changes; the leads are told.")).to_be_visible()
+    page.keyboard.press("KeyZ")
+    expect(page.get_by_text("It takes effect when you agree.")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Agreed: it took effect.")).to_be_visible()
+    assert Flag.objects.get().state == FlagState.OPEN
 
 
 def make_two_in_one(dataset: Dataset) -> Flag:
