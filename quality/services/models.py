@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 
 from labeling import storage
 from labeling.models import Job, User
+from labeling.queries.success import choice_of
 from labeling.services import jobs
 from labeling.services.jobs import Refused, Work
 from quality import arrays
@@ -21,6 +22,7 @@ from quality.models import Run
 from quality.queries.augmentation import augmentation_words
 from quality.queries.heads import head_words
 from quality.queries.runs import run_numbered
+from quality.queries.success import figure_of
 from quality.queries.verdict import verdict_of
 from quality.services import heads, runs
 from quality.services.features import choose_backbone
@@ -146,6 +148,7 @@ def _card(run: Run, backbone: "Backbone") -> str:
         "dataset": run.dataset,
         "metrics": run.metrics,
         "backbone": backbone,
+        "success": figure_of(run, choice_of(run.dataset)),
         "verdict": verdict_of(run),
         "head": head_words(run.protocol),
         "augmentation": augmentation_words(run.protocol.get("augmentation", "")),

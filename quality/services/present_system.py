@@ -16,6 +16,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from labeling.models import Dataset
+from labeling.queries.success import choice_of
 from labeling.services.intake.placing import plain_name
 from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.jobs import Refused, Work
@@ -24,6 +25,7 @@ from mlcore.files import sha256_of
 from quality import arrays
 from quality.models import Run
 from quality.queries.runs import newest_done
+from quality.queries.success import as_plain
 from quality.services import copies, figures, scoring
 from quality.services.material import Material, read_material
 
@@ -74,7 +76,9 @@ def import_predictions(work: Work) -> dict[str, Any]:
 def summary(run: Run) -> dict[str, Any]:
     """Return what `import_predictions --json` prints of a run."""
     metrics = run.metrics
+    chosen = as_plain(metrics.get("success"), choice_of(Dataset.objects.get(pk=run.dataset_id)))
     return {
+        **({"success": chosen} if chosen else {}),
         "run": run.number,
         "version": run.version.number,
         "accuracy": metrics["accuracy"]["value"],

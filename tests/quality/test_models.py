@@ -16,10 +16,13 @@ from PIL import Image
 
 from labeling import storage
 from labeling.models import Content, Item, Job, JobState, Role
+from labeling.queries.success import choice_of
 from labeling.services import jobs
+from labeling.services.datasets import choose_success
+from labeling.templatetags.figures import share
 from mlcore.features import choose_backbones, extract
 from quality.models import Run
-from quality.services import models
+from quality.services import models, scoring
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.words import make_words
 
@@ -55,6 +58,8 @@ def work_off(kind, body):
 
 def test_the_zip_follows_its_own_card_to_what_the_run_predicts(client, tmp_path, monkeypatch):
     dataset = trained(open_test=True)
+    choose_success(dataset=dataset, chosen={"metric": "macro_f1"})
+    scoring.score_run(Run.objects.get(), choice_of(dataset))
     client.force_login(make_member(dataset, Role.REVIEWER))
     out = tmp_path / "model.zip"
     call_command("model", dataset.slug, out=out, stdout=io.StringIO())
@@ -63,6 +68,7 @@ def test_the_zip_follows_its_own_card_to_what_the_run_predicts(client, tmp_path,
     card = (tmp_path / "model/README.md").read_text()
     run = Run.objects.get()
     assert f"{run.metrics['accuracy']['value']:.3f}".lstrip("0") in card
+    assert f"Macro-F1: {share(run.metrics['macro_f1']['value'])} (95 %:" in card
     assert run.version.digest in card
     item = dataset.items.filter(split="test").first()
     (tmp_path / "model/item").write_text(item.content.text)

@@ -16,7 +16,7 @@ from quality.queries.history import history
 from quality.queries.run_difference import difference_to
 from quality.queries.success import Change, change_of, in_words
 from quality.queries.verdict import Verdict, verdict_of
-from quality.services import figures, runs, scoring
+from quality.services import figures, present_system, runs, scoring
 from quality.services.compare import headline
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_run_page import INTERVAL, make_run, page_of
@@ -268,6 +268,8 @@ def test_an_imported_run_has_the_commonest_class_beside_it_in_the_chosen_metric(
     run.refresh_from_db()
     [row] = run.metrics["success"]["baselines"]
     assert (row["title"], row["value"]) == (figures.MAJORITY, pytest.approx(1 / 3))
+    told = present_system.summary(run)["success"]
+    assert (told["title"], told["value"]) == ("Macro-F1", run.metrics["success"]["value"])
 
 
 def test_a_list_of_runs_asks_as_often_for_many_as_for_few(

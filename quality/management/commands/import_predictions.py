@@ -3,6 +3,8 @@
 from typing import Any
 
 from labeling.management.job_command import TableCommand
+from labeling.queries.success import Choice, choice_of
+from quality.queries.success import in_words
 from quality.services import present_system
 
 
@@ -14,13 +16,16 @@ class Command(TableCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         result = self.read(options, present_system.import_predictions)
-        self.report(options, result, _in_words(result))
+        choice = choice_of(self.dataset(options["name"]))
+        self.report(options, result, _in_words(result, choice))
 
 
-def _in_words(result: dict[str, Any]) -> str:
+def _in_words(result: dict[str, Any], choice: Choice | None) -> str:
+    chosen = result.get("success")
+    by = f"{chosen['title']} {in_words(chosen, choice)}, " if chosen and choice else ""
     words = (
         f"{result['imported']} predictions kept as run {result['run']} of version "
-        f"v{result['version']}, {result['rejected']} lines rejected: accuracy "
+        f"v{result['version']}, {result['rejected']} lines rejected: {by}accuracy "
         f"{result['accuracy']:.3f} ({result['low']:.3f} to {result['high']:.3f}) on {result['n']} "
         f"labelled items, majority class {result['baseline']:.3f}"
     )
