@@ -2,15 +2,19 @@
 
 WINNOW_DATA=... python bench/pages.py SLUG ["path below the dataset" ...]
 
-Costs are user and system time of this process, of later visits; the first visit stands beside
-them. `bench/large.py` plants a dataset worth measuring.
+Costs are user and system time of this process, of later visits, and the time on the clock, which
+counts on quiet cores alone; the first visit and a yardstick stand beside them. `bench/large.py`
+plants a dataset worth measuring.
 """
 
+import json
+import math
 import os
-import statistics
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -26,7 +30,7 @@ from labeling.models import Dataset, User  # noqa: E402
 from quality.models import Flag  # noqa: E402
 from quality.queries.facts import FACTS  # noqa: E402
 
-REPEATS = 7
+VISITS = int(os.environ.get("VISITS", "20"))
 DIFFERENCE = "versions/difference/?old=1&new=2"
 
 
@@ -54,6 +58,18 @@ def pages_of(dataset: Dataset) -> list[str]:
         f"items/{middle}/?sort={fact}",
         f"items/{middle}/files/",
         "checks/",
+        "report/",
+        "augmentation/",
+        "second/",
+        "runs/blind/",
+        "settings/success/",
+        "settings/merge/",
+        "settings/delete/",
+        "withdraw/",
+        "rounds/new/",
+        "crowd/agreement/",
+        "crowd/readings/",
+        *(f"crowd/{pk}/" for pk in dataset.memberships.values_list("user_id", flat=True)[:2]),
         "splits/",
         "splits/hash/test/train/",
         "splits/group/test/train/",
@@ -80,27 +96,53 @@ def pages_of(dataset: Dataset) -> list[str]:
     ]
 
 
-def measured(client: Client, address: str) -> dict[str, float]:
-    """Return status, median, worst and first CPU ms, queries and size of a page."""
+@dataclass
+class Cost:
+    """CPU and wall time of a page in ms, each visit one."""
+
+    address: str
+    status: int
+    first: float
+    queries: int
+    kb: int
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+
+    @property
+    def row(self) -> str:
+        figures = (median(self.cpu), p95(self.cpu), p95(self.wall), self.first)
+        told = " | ".join(f"{ms:.0f}" for ms in figures)
+        return f"| `{self.address}` | {told} | {self.queries} | {self.kb} |"
+
+
+def p95(times: list[float]) -> float:
+    """Return what 19 of 20 visits stay below."""
+    return sorted(times)[math.ceil(0.95 * len(times)) - 1]
+
+
+def first_visit(client: Client, address: str) -> Cost:
     start = time.process_time()
-    first = client.get(address)
-    cold = 1000 * (time.process_time() - start)
+    page = client.get(address)
+    first = 1000 * (time.process_time() - start)
     with CaptureQueriesContext(connection) as queries:
         client.get(address)
         asked = len(queries)
-    times = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        client.get(address)
-        times.append(1000 * (time.process_time() - start))
-    return {
-        "status": first.status_code,
-        "cpu_ms": round(statistics.median(times), 1),
-        "worst_ms": round(max(times), 1),
-        "first_ms": round(cold, 1),
-        "queries": asked,
-        "kb": round(len(first.getvalue()) / 1024),
-    }
+    return Cost(address, page.status_code, first, asked, round(len(page.getvalue()) / 1024))
+
+
+def visit(client: Client, cost: Cost) -> None:
+    cpu, wall = time.process_time(), time.perf_counter()
+    client.get(cost.address)
+    cost.cpu.append(1000 * (time.process_time() - cpu))
+    cost.wall.append(1000 * (time.perf_counter() - wall))
+
+
+def yardstick() -> float:
+    """Return the CPU ms of reading a fixed JSON text: how fast this machine is just now."""
+    text = json.dumps([{"key": f"{n:07}", "split": "train", "place": n} for n in range(20_000)])
+    start = time.process_time()
+    json.loads(text)
+    return 1000 * (time.process_time() - start)
 
 
 def main(slug: str, wanted: list[str]) -> None:
@@ -108,18 +150,22 @@ def main(slug: str, wanted: list[str]) -> None:
     client = Client(headers={"host": "127.0.0.1"})
     user = User.objects.get_or_create(username="bench", is_staff=True)[0]
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    flags = Flag.objects.filter(dataset=dataset, state="open").count()
-    print(f"{dataset.items.count()} items, {flags} open flags; CPU, median of {REPEATS}")
     below = [f"/d/{slug}/{page}" for page in wanted or pages_of(dataset)]
     pages = below if wanted else [*below, "/", "/work/", "/inbox/", "/system/", "/account/"]
     client.get(pages[0])  # imports and templates are no cost of a page
-    found = {}
-    for address in pages:
-        found[address] = measured(client, address)
-        print(f"{address:48} {found[address]}", flush=True)
-    print("Dearest first:")
-    for address, figures in sorted(found.items(), key=lambda pair: -pair[1]["cpu_ms"]):
-        print(f"{figures['cpu_ms']:8} {address}")
+    costs = [first_visit(client, address) for address in pages]
+    sticks = []
+    for _ in range(VISITS):  # pages in turn: what else runs on the machine meets all alike
+        sticks.append(yardstick())
+        for cost in costs:
+            visit(client, cost)
+    flags = Flag.objects.filter(dataset=dataset, state="open").count()
+    print(f"{dataset.items.count()} items, {flags} open flags, {VISITS} visits,", end=" ")
+    print(f"load {os.getloadavg()[0]:.1f}, yardstick {median(sticks):.1f} CPU-ms")
+    print("| page | CPU-ms, median | p95 | wall ms, p95 | first CPU-ms | queries | kB |")
+    print("|---|---|---|---|---|---|---|")
+    for cost in sorted(costs, key=lambda cost: -median(cost.cpu)):
+        print(cost.row if cost.status == 200 else f"{cost.row} status {cost.status}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -189,8 +189,8 @@ def _jobs(dataset: Dataset) -> list[dict[str, Any]]:
 
 def _rounds(dataset: Dataset) -> list[Round]:
     """Return the newest open rounds; one whose items were all taken back asks nothing."""
-    asking = rounds_of(dataset).filter(closed_at=None)
-    return list(asking.filter(round_items__isnull=False).distinct()[:ROUNDS_SHOWN])
+    asked = RoundItem.objects.filter(round=OuterRef("pk"))  # a join would count for each item
+    return list(rounds_of(dataset).filter(Exists(asked), closed_at=None)[:ROUNDS_SHOWN])
 
 
 def _waiting(
