@@ -54,6 +54,9 @@ class Dataset(models.Model):
     draws_unflagged = models.BooleanField(
         default=True, help_text="mixes items drawn at random into the queue of label errors"
     )
+    files_changed = models.PositiveIntegerField(
+        default=0, help_text="times that items got other bytes: what was read of all is old then"
+    )
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True

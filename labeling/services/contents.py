@@ -5,15 +5,20 @@ from collections.abc import Iterable
 
 from django.core.files.storage import storages
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from labeling import storage
-from labeling.models import Content, Item, Job, JobState, Outcome, UploadEntry, Version
+from labeling.models import Content, Dataset, Item, Job, JobState, Outcome, UploadEntry, Version
 from labeling.services import jobs
 from labeling.services.versions import read_manifest
 
 POLL_SECONDS = 1.0
+
+
+def files_changed(dataset: int) -> None:
+    """Note that items of a dataset got other bytes, so that nobody trusts what was read before."""
+    Dataset.objects.filter(pk=dataset).update(files_changed=F("files_changed") + 1)
 
 
 def hashes_kept(*, versions: QuerySet[Version], leaving: QuerySet[UploadEntry]) -> set[str]:

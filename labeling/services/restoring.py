@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from labeling.models import Content, Dataset, Item, Job, LabelClass, User, Version
-from labeling.services import jobs, labels
+from labeling.services import contents, jobs, labels
 from labeling.services.datasets import add_classes, retire_class
 from labeling.services.versions import (
     NothingToFreezeError,
@@ -141,6 +141,8 @@ def _restore(
             _swap(item, restored.get(line["sha256"]) or Content.objects.get(pk=line["sha256"]))
         _take_over(item, line)
     Item.objects.bulk_update(changed, CHANGED, batch_size=ROWS_A_TRANSACTION)
+    if changed:
+        contents.files_changed(version.dataset_id)
     labels.restore_labels(labels=relabelled, by=by, reason=f"v{version.number} brought back")
     return len(changed)
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+import numpy as np
 from django.db import connection
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.expressions import RawSQL
@@ -27,7 +28,7 @@ from labeling.models import (
 from labeling.queries.progress import items_counted, read_count
 from quality import frozen
 from quality.models import UNFLAGGED, FlagItem, FlagState, Run
-from quality.queries.facts import FACTS, fact_value
+from quality.queries.facts import FACTS, measured
 from quality.queries.neighbours import more_like
 
 ANY = "any"
@@ -299,14 +300,20 @@ class Shown:
         return found
 
     def annotated(self, rows: Any, *, prefix: str = "") -> Any:
-        """Narrow rows to the chosen range of a fact: it lies in JSON, so it needs a column."""
+        """Narrow rows to the chosen range of a fact."""
         chosen = self.filter
         if not chosen.fact or (chosen.low is None and chosen.high is None):
             return rows
-        rows = rows.annotate(measured=fact_value(chosen.fact, prefix=prefix))
-        if chosen.low is not None:
-            rows = rows.filter(measured__gte=chosen.low)
-        return rows if chosen.high is None else rows.filter(measured__lt=chosen.high)
+        return rows.filter(one_of(f"{prefix}pk", self._in_range))
+
+    @cached_property
+    def _in_range(self) -> list[int]:
+        known = measured(self.dataset, self.filter.fact)
+        low, high = self.filter.low, self.filter.high
+        first = 0 if low is None else np.searchsorted(known.values, low)
+        last = len(known.ids) if high is None else np.searchsorted(known.values, high)
+        ids: list[int] = known.ids[first:last].tolist()
+        return ids
 
     @cached_property
     def doubts(self) -> list[Doubt]:

@@ -1,15 +1,13 @@
 """Items in the order of a measurement, by keyset."""
 
-from typing import Any
-
-from django.db.models import Q, Value
-from django.db.models.functions import Coalesce
+import numpy as np
 
 from labeling.models import Item
-from quality.queries.facts import fact_value
-from quality.queries.filters import Shown
+from quality.queries.facts import measured
+from quality.queries.filters import Shown, one_of
 
 FAR = 1e300  # where items that were never measured stand: last, whatever the direction
+FIRST_LOOK = 1_000  # items; each further look is at four times as many
 
 Place = tuple[float, int]
 
@@ -18,25 +16,55 @@ def ids_beside(
     shown: Shown, place: Place | None, *, backwards: bool, count: int
 ) -> list[tuple[int, float]]:
     """Return the next items (id, value) after a place, nearest first; before it if backwards."""
-    rows = _placed(shown)
-    descending = shown.filter.sort.startswith("-") != backwards
-    if place:
-        way = "lt" if descending else "gt"
-        value, pk = place
-        rows = rows.filter(Q(**{f"place__{way}": value}) | Q(place=value, **{f"pk__{way}": pk}))
-    order = ("-place", "-pk") if descending else ("place", "pk")
-    return list(rows.order_by(*order).values_list("pk", "place")[:count])
+    values, ids = _order(shown)
+    first, last = _around(values, ids, place) if place else (len(ids), 0)
+    is_falling = shown.filter.sort.startswith("-") != backwards
+    if is_falling:
+        values, ids = values[:first][::-1], ids[:first][::-1]
+    else:
+        values, ids = values[last:], ids[last:]
+    return _that_are_shown(shown, values, ids, count=count)
 
 
 def place_of(shown: Shown, item: Item) -> Place:
     """Return where an item stands in the order."""
-    known = item.content.facts.get(shown.filter.sorts_by_fact)
-    return (float(known) if known is not None else _far(shown), item.pk)
+    values, ids = _order(shown)
+    there = values[ids == item.pk].tolist()
+    return (there[0] if there else _far(shown), item.pk)
 
 
-def _placed(shown: Shown) -> Any:
-    value = fact_value(shown.filter.sorts_by_fact)
-    return shown.items().annotate(place=Coalesce(value, Value(_far(shown))))
+def _order(shown: Shown) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and items of the dataset, rising, whatever the filter."""
+    known = measured(shown.dataset, shown.filter.sorts_by_fact)
+    far = np.full(len(known.rest), _far(shown))
+    if _far(shown) > 0:
+        return np.append(known.values, far), np.append(known.ids, known.rest)
+    return np.append(far, known.values), np.append(known.rest, known.ids)
+
+
+def _around(values: np.ndarray, ids: np.ndarray, place: Place) -> tuple[int, int]:
+    """Return how many stand before a place, and how many before and at it."""
+    value, pk = place
+    first, last = np.searchsorted(values, value), np.searchsorted(values, value, side="right")
+    same = ids[first:last]
+    at, past = np.searchsorted(same, pk), np.searchsorted(same, pk, side="right")
+    return int(first + at), int(first + past)
+
+
+def _that_are_shown(
+    shown: Shown, values: np.ndarray, ids: np.ndarray, *, count: int
+) -> list[tuple[int, float]]:
+    """Return the first that the filter shows, looking at ever more where it shows few."""
+    found: list[tuple[int, float]] = []
+    start, look = 0, FIRST_LOOK
+    while start < len(ids) and len(found) < count:
+        some = slice(start, start + look)
+        beside = dict(zip(ids[some].tolist(), values[some].tolist(), strict=True))
+        rows = shown.items().filter(one_of("pk", list(beside)))
+        there = set(rows.values_list("pk", flat=True))
+        found += [(pk, value) for pk, value in beside.items() if pk in there]
+        start, look = start + look, 4 * look
+    return found[:count]
 
 
 def _far(shown: Shown) -> float:

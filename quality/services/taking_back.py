@@ -156,6 +156,7 @@ def _restore(entries: Any, upload: Upload, work: jobs.Work) -> set[str]:
         items.append(entry.item)
     fields = ["content", "odd", "source_group", "captured_at", "metadata", "split"]
     Item.objects.bulk_update(items, fields)
+    contents.files_changed(upload.dataset_id)
     return staying
 
 

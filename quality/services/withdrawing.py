@@ -61,13 +61,13 @@ def open_withdrawal(
     held = dict(rows.values_list("pk", "content"))
     if not held:
         raise jobs.Refused("No item was chosen, or all of them were withdrawn already.")
-    _entomb(rows)
+    _entomb(rows, dataset)
     options = {"items": sorted(held), "contents": sorted(set(held.values()))}
     # Behind trainings: they read the vectors of which some go.
     return jobs.open_job(kind=KIND, dataset=dataset, options=options, by=by, queue="train")
 
 
-def _entomb(rows: Any) -> None:
+def _entomb(rows: Any, dataset: Dataset) -> None:
     """Leave of items their label, split and answers."""
     pks = list(rows.values_list("pk", flat=True))
     rows.update(
@@ -79,6 +79,7 @@ def _entomb(rows: Any) -> None:
         metadata={},
         odd=[],
     )
+    contents.files_changed(dataset.pk)
     chosen = one_of("item", pks)
     ItemTag.objects.filter(chosen).delete()
     Example.objects.filter(chosen).delete()

@@ -16,6 +16,7 @@ from quality.queries import browse
 from quality.queries.filters import Filter, look_up, read_filter
 from quality.queries.histograms import histogram_of
 from quality.services import selection
+from quality.services.withdrawing import open_withdrawal
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -148,6 +149,21 @@ def test_items_are_sorted_by_a_measurement_and_those_never_measured_come_last(pe
         assert values[-2:] == [None, None]
         assert values[:-2] == sorted(values[:-2], reverse=is_falling)
     assert shown(pets, "sort=price").filter.sort == "newest"
+
+
+def test_an_item_that_lost_its_bytes_loses_its_place_in_the_order(pets: Dataset) -> None:
+    measure(pets)
+    pets.items.update(excluded="blurred")
+
+    def order() -> list[int]:
+        view = shown(Dataset.objects.get(pk=pets.pk), "excluded=1&sort=brightness")
+        return [item.pk for item in browse.page_of(view).items]
+
+    first, *others = order()
+    lead = factories.make_member(pets)
+    open_withdrawal(dataset=pets, items=[first], typed=pets.slug, by=lead)
+    assert sorted(order()[-3:]) == sorted([first, *others[-2:]])  # those never measured
+    assert order()[:-3] == others[:-2]
 
 
 @pytest.mark.parametrize("sort", ["newest", "key", "suspicious", "brightness", "-brightness"])

@@ -17,7 +17,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries.uploads import IS_ELSEWHERE
-from labeling.services import datasets, labels
+from labeling.services import contents, datasets, labels
 from labeling.services.intake import splitting
 from labeling.services.intake.recording import classes_by_name, moment_of, swapped
 
@@ -215,6 +215,7 @@ def _replace(upload: Upload, entries: list[UploadEntry], by: User | None) -> int
             _take_over(entry.item, entry.proposed)
         entry.outcome = Outcome.REPLACED
     Item.objects.bulk_update(items, ["content", "odd", "source_group", "captured_at", "metadata"])
+    contents.files_changed(upload.dataset_id)
     _move_and_label(upload, replaced, by)
     UploadEntry.objects.bulk_update(replaced, ["outcome", "proposed"])
     return len(replaced)

@@ -19,6 +19,7 @@ from labeling.models import (
     UploadEntry,
 )
 from labeling.services import labels
+from labeling.services.contents import files_changed
 from labeling.services.intake.measuring import Opened
 from labeling.services.intake.reading import Candidate
 from labeling.services.intake.tables import captured
@@ -78,6 +79,8 @@ def record(opened: Sequence[Opened], ledger: Ledger) -> None:
         _place(one, items, ledger)
     insert_rows(ledger.new)
     Item.objects.bulk_update(ledger.replaced, ["content", "odd"])
+    if ledger.replaced:
+        files_changed(dataset.pk)
     reason = f"imported with {ledger.upload.name}"
     labels.begin_history(items=ledger.new, by=ledger.upload.by, reason=reason)
     for entry in ledger.entries:
