@@ -1,5 +1,6 @@
 """Reads about how people read the question: groups, what was declared of them, suggestions."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,14 +60,20 @@ class Apart:
 
 @dataclass(frozen=True)
 class Readings:
-    """Two groups and the items on which they part."""
+    """Two groups and the items on which they part, of which the clearest are shown.
+
+    `pairs` tells what A says where B says what, on how many items, the most first.
+    """
 
     groups: list[Group]
     apart: list[Apart]
+    total: int
+    pairs: list[tuple[str, str, int]]
 
 
 NAMES = ("A", "B")
 APART_SHOWN = 12
+PAIRS_SHOWN = 5
 
 
 def readings_of(dataset: Dataset, found: Findings) -> Readings | None:
@@ -80,7 +87,14 @@ def readings_of(dataset: Dataset, found: Findings) -> Readings | None:
         Group(name, sorted((p for pk, p in people.items() if group[pk] == each), key=str))
         for each, name in enumerate(NAMES)
     ]
-    return Readings(groups, _apart(dataset, found, group))
+    both = Counter(map(tuple, found.arrays["apart_answers"].tolist()))
+    names = {c.pk: c.name for c in classes_of(dataset)}
+    pairs = [
+        (names[one], names[other], n)
+        for (one, other), n in both.most_common(PAIRS_SHOWN)
+        if one in names and other in names
+    ]
+    return Readings(groups, _apart(dataset, found, group), both.total(), pairs)
 
 
 def _apart(dataset: Dataset, found: Findings, group: dict[int, int]) -> list[Apart]:

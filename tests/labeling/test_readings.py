@@ -57,6 +57,8 @@ def test_two_groups_stand_on_the_page_with_the_items_they_read_differently(
     assert next(name for name, _ in found.apart[0].said) == "neither"
     page = page_of(client, dataset)
     assert "Group B, 5" in page
+    assert f"The {found.total} items on which they part" in page
+    assert found.pairs[0][0] == "neither"
     assert found.apart[0].item.key in page
     assert "5 in another" in page_of(client, dataset, "crowd")
 
