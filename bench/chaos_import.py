@@ -30,7 +30,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
@@ -77,6 +77,7 @@ print("lead is there", flush=True)
 sys.stdin.readline()
 made = datasets.create_dataset(name="Chaos", slug="chaos", media="image", by=lead)
 tasks.send(importing.open_import(dataset=made, path=Path(sys.argv[1]))[1])
+print("import is sent", flush=True)
 """
 STATE = {
     "items": "select i.key, content_id, l.name, split, label_source, odd from labeling_item i"
@@ -116,8 +117,8 @@ def run(data: Path, code: str, *arguments: str) -> None:
 
 
 @contextmanager
-def begun(data: Path, files: Path) -> Iterator[None]:
-    """Make a lead before the block, and send their import behind it."""
+def begun(data: Path, files: Path) -> Iterator[Callable[[], None]]:
+    """Make a lead before the block, and give it what sends their import."""
     process = subprocess.Popen(
         [sys.executable, "-c", BEGIN, str(files)],
         env=environment(data),
@@ -127,10 +128,16 @@ def begun(data: Path, files: Path) -> Iterator[None]:
         text=True,
     )
     process.stdout.readline()
-    yield
-    process.communicate("go\n")
-    if process.returncode:
-        raise SystemExit("the import could not be sent")
+
+    def send() -> None:
+        # The process takes seconds to end on a busy machine: the import must not run on unwatched.
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        if not process.stdout.readline():
+            raise SystemExit("the import could not be sent")
+
+    yield send
+    process.communicate()
 
 
 def rows(data: Path, query: str) -> list[tuple]:
@@ -263,17 +270,18 @@ def disturb(data: Path, files: Path, plan: Sequence[Kill], *, port: int) -> dict
     up = start(data, port)
     looker = Looker(port)
     try:
-        with begun(data, files):
+        with begun(data, files) as send:
             looker.log_in()
-        looker.start()
-        for planned in plan:
-            after = max(planned.after, entries(data) + 1)
-            if wait_for(data, after) not in ("running", "queued"):
-                break
-            time.sleep(planned.seconds)
-            at = entries(data)
-            kill(up, planned.names)
-            done.append({"killed": "+".join(planned.names), "at": at})
+            send()
+            looker.start()
+            for planned in plan:
+                after = max(planned.after, entries(data) + 1)
+                if wait_for(data, after) not in ("running", "queued"):
+                    break
+                time.sleep(planned.seconds)
+                at = entries(data)
+                kill(up, planned.names)
+                done.append({"killed": "+".join(planned.names), "at": at})
         wait_for(data, 0)
         looker.over.set()
     finally:

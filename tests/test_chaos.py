@@ -54,8 +54,8 @@ def test_killing_the_web_process_while_files_are_sent_costs_only_time(
     tmp_path: Path, data: Path, up: "subprocess.Popen[str]", page: Any
 ) -> None:
     chaos.make_files(tmp_path / "files", 1, np.random.default_rng(3))
-    with chaos.begun(data, tmp_path / "files"):
-        pass
+    with chaos.begun(data, tmp_path / "files") as send:
+        send()
     page.goto(f"http://127.0.0.1:{PORT}/d/chaos/import/")
     page.fill("#id_username", "lead")
     page.fill("#id_password", "correct horse")
