@@ -2,8 +2,10 @@
 
     WINNOW_SHARED=... python bench/odd_images.py
 
-Of each set 1,000 pictures at most; faults are planted in 4 % of its number, one kind at a time,
+Of each set 3,000 pictures at most; faults are planted in 4 % of its number, one kind at a time,
 by kinds and strengths of their own (only the first of each two or three is as the peers plant it).
+Of light it is told which pictures lost half of their detail: of the neighbouring pixels that
+differed by VISIBLE grey levels, half or more no longer do.
 """
 
 from __future__ import annotations
@@ -26,16 +28,13 @@ from copies import _peers
 
 from mlcore.files import Fact, Measured, UnusableFile
 from mlcore.images import measure_image
-from mlcore.odd_images import OddPicture, find_odd_images
+from mlcore.odd_images import READS, OddPicture, find_odd_images
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", "../shared"))
 SETS = ("clothing", "cifar10")
-MOST_ITEMS, PLANTED = 1_000, 0.04
+MOST_ITEMS, PLANTED = 3_000, 0.04
+VISIBLE, HALF = 4, 0.5  # grey levels; share of the detail
 PEERS_IMAGES = 4_000  # 1,000 scenes, 2,400 copies of them, 600 faults
-FACTS = (
-    "width", "height", "luma_low", "luma_high", "contrast", "entropy", "sharpness", "even_share",
-    "frame_share", "colourfulness",
-)  # fmt: skip
 
 
 def _blur(radius: float) -> Callable[[Image.Image], Image.Image]:
@@ -43,16 +42,32 @@ def _blur(radius: float) -> Callable[[Image.Image], Image.Image]:
 
 
 def _light(change: Callable[[int], float]) -> Callable[[Image.Image], Image.Image]:
-    return lambda one: one.point(lambda value: min(255, int(change(value))))
+    return lambda one: one.point(lambda value: min(255, max(0, int(change(value)))))
+
+
+def _times(factor: float) -> Callable[[Image.Image], Image.Image]:
+    return _light(lambda value: factor * value)
+
+
+def _gamma(power: float) -> Callable[[Image.Image], Image.Image]:
+    return _light(lambda value: 255 * (value / 255) ** power)
+
+
+def _more(levels: float) -> Callable[[Image.Image], Image.Image]:
+    return _light(lambda value: value + levels)
+
+
+def _washed(contrast: float) -> Callable[[Image.Image], Image.Image]:
+    return _light(lambda value: 255 - contrast * (255 - value))
 
 
 FAULTS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "a twelfth of the light": _light(lambda v: 0.08 * v),
-    "a fifth of the light": _light(lambda v: 0.2 * v),
-    "gamma 4": _light(lambda v: 255 * (v / 255) ** 4),
-    "light, .08 of the contrast": _light(lambda v: 235 + 0.08 * v),
-    "light, .2 of the contrast": _light(lambda v: 200 + 0.2 * v),
-    "four times the light": _light(lambda v: 4 * v),
+    **{f"{k:g} of the light": _times(k) for k in (0.08, 0.2, 0.3, 0.4)},
+    **{f"gamma {k}": _gamma(k) for k in (2, 3, 4, 6)},
+    **{f"{k} levels less": _more(-k) for k in (60, 100, 140)},
+    **{f"light, {k} of the contrast": _washed(k) for k in (0.08, 0.2)},
+    **{f"{k:g} times the light": _times(k) for k in (1.5, 2, 3, 4, 6)},
+    **{f"{k} levels more": _more(k) for k in (60, 100, 140)},
     "blurred by 9 of 256 px": _blur(9),
     "blurred by 4": _blur(4),
     "blurred by 2": _blur(2),
@@ -64,6 +79,16 @@ FAULTS: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
+LIGHT = [name for name in FAULTS if any(word in name for word in ("light", "gamma", "levels"))]
+
+
+def _lost(before: Image.Image, after: Image.Image) -> float:
+    """Return the share of what could be seen, steps between neighbouring pixels, that is gone."""
+    old, new = (np.diff(np.asarray(one.convert("L"), float), axis=1) for one in (before, after))
+    seen = np.abs(old) >= VISIBLE
+    return float((np.abs(new[seen]) < VISIBLE).mean()) if seen.any() else 0.0
+
+
 def _jpeg(picture: Image.Image) -> bytes:
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=90)
@@ -72,7 +97,7 @@ def _jpeg(picture: Image.Image) -> bytes:
 
 def _odd(measured: list[Measured]) -> list[OddPicture]:
     facts: list[dict[str, Fact]] = [one.facts for one in measured]
-    columns = {name: np.array([fact[name] for fact in facts], float) for name in FACTS}
+    columns = {name: np.array([fact[name] for fact in facts], float) for name in READS}
     labels = np.zeros(len(facts), int)
     return find_odd_images(columns, pixels=[one.pixel_hash for one in measured], labels=labels)
 
@@ -94,9 +119,16 @@ def real(name: str) -> None:
         planted = [measure_image(_jpeg(change(picture)), "a.jpg") for picture in pictures]
         hit = [one for one in _odd(clean + planted) if one.row >= len(clean)]
         found = {one.row for one in hit if one.is_likely}
-        print(json.dumps({"set": name, "fault": fault, "planted": len(planted),
-                          "marked": len(found), "with_candidates": len({one.row for one in hit})}),
-              flush=True)  # fmt: skip
+        told = {"set": name, "fault": fault, "planted": len(planted), "marked": len(found)}
+        told["with_candidates"] = len({one.row for one in hit})
+        if fault in LIGHT:
+            lost = {
+                len(clean) + at
+                for at, one in enumerate(pictures)
+                if _lost(one, change(one)) >= HALF
+            }
+            told |= {"lost_half": len(lost), "of_these_marked": len(lost & found)}
+        print(json.dumps(told), flush=True)
 
 
 def peers() -> None:

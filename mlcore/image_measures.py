@@ -9,14 +9,20 @@ from PIL import Image, ImageOps
 from mlcore.decoding import PREVIEW_SIDE
 from mlcore.files import Fact
 
-#: Luma at and below which a pixel is dark, and at and above which it is bright (0 to 255).
-DARK_LUMA = 25
-BRIGHT_LUMA = 230
+#: Luma at and below which a pixel is black: .5 % of full light, five stops below middle grey, where
+#: a print shows no texture (zone 0 of Adams, The Negative, 1981).
+BLACK_LUMA = 16
+#: A channel at the end of its scale, give or take JPEG: what was lighter is cut off. In a pixel
+#: darker than middle grey (18 % of full light) it is a pure colour.
+WHITE_LEVEL = 254
+MIDDLE_GREY = 118
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
+"""Of red, green and blue: ITU-R BT.601, as in JPEG."""
 
 #: Shares of the pixels below the luma that is called its low and its high end.
 LOW_END, HIGH_END = 0.05, 0.95
 
-#: Colourfulness looks at a grid of at most this many pixels a side: 4,096 are sample enough.
+#: Colours are looked at on a grid of at most this many pixels a side: 4,096 are sample enough.
 COLOUR_SIDE = 64
 
 #: Grey levels by which the pixels of a frame differ at most (standard deviation of a row): JPEG.
@@ -32,8 +38,8 @@ FRAME_SPAN = 0.7
 FRAME_SPECKS = 0.05
 
 _LEVELS = np.arange(256)
-#: What a histogram's shares are multiplied with: for the mean, its square, dark and bright.
-_LIGHT = np.stack([_LEVELS, _LEVELS**2, _LEVELS <= DARK_LUMA, _LEVELS >= BRIGHT_LUMA], axis=1) * 1.0
+#: What a histogram's shares are multiplied with: for the mean and its square.
+_LIGHT = np.stack([_LEVELS, _LEVELS**2], axis=1) * 1.0
 _NEXT_TO_NOTHING = 1e-12  # keeps log2 from zero; a share of one pixel is 1e-8 at the least
 
 
@@ -44,8 +50,7 @@ def light_facts(grey: Image.Image) -> dict[str, Fact]:
     -------
     dict
         brightness (mean), contrast (standard deviation), luma_low and luma_high (5 % of the
-        pixels are darker or as dark, 95 %), dark_share and bright_share (of pixels), entropy
-        (bits, 0 to 8).
+        pixels are darker or as dark, 95 %) and entropy (bits, 0 to 8).
 
     Examples
     --------
@@ -54,15 +59,13 @@ def light_facts(grey: Image.Image) -> dict[str, Fact]:
     """
     counts = np.array(grey.histogram(), np.float64)
     shares = counts / (grey.width * grey.height)
-    mean, square, dark, bright = (shares @ _LIGHT).tolist()
+    mean, square = (shares @ _LIGHT).tolist()
     low, high = np.searchsorted(shares.cumsum(), (LOW_END, HIGH_END)).tolist()
     return {
         "brightness": round(mean, 2),
         "contrast": round(math.sqrt(max(square - mean * mean, 0.0)), 2),
         "luma_low": low,
         "luma_high": min(high, 255),
-        "dark_share": round(dark, 4),
-        "bright_share": round(bright, 4),
         "entropy": round(abs(float(shares @ np.log2(shares + _NEXT_TO_NOTHING))), 3),
     }
 
@@ -178,6 +181,44 @@ def _bar(lines: np.ndarray) -> int:
     return end if is_straight else 0
 
 
+def colour_facts(pixels: np.ndarray) -> dict[str, Fact]:
+    """Measure a picture on a grid: averages would be duller.
+
+    Parameters
+    ----------
+    pixels : uint8 ndarray of shape (height, width, 3)
+        Red, green, blue.
+
+    Returns
+    -------
+    dict
+        colourfulness, black_share and white_share (of pixels without texture: in the picture or
+        in its middle, whichever is less, so that a dark or white ground around a thing that is
+        well seen is no loss).
+
+    Examples
+    --------
+    >>> colour_facts(np.full((8, 8, 3), 9, np.uint8))
+    {'colourfulness': 0.0, 'black_share': 1.0, 'white_share': 0.0}
+    """
+    height, width = pixels.shape[:2]
+    grid = pixels.take(_sample(height), axis=0).take(_sample(width), axis=1)
+    luma = grid @ LUMA_WEIGHTS
+    is_white = (grid.max(axis=2) >= WHITE_LEVEL) & (luma >= MIDDLE_GREY)
+    return {
+        "colourfulness": round(colourfulness(grid), 2),
+        "black_share": _share_all_over(luma <= BLACK_LUMA),
+        "white_share": _share_all_over(is_white),
+    }
+
+
+def _share_all_over(lost: np.ndarray) -> float:
+    """Return the share of a picture, or of the middle half of its sides if that is less."""
+    height, width = lost.shape
+    middle = lost[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return round(float(min(lost.mean(), middle.mean())), 4)
+
+
 def colourfulness(pixels: np.ndarray) -> float:
     """Return how colourful a picture is, 0 (grey) to about 110 (Hasler and Suesstrunk 2003).
 
@@ -191,9 +232,7 @@ def colourfulness(pixels: np.ndarray) -> float:
     >>> colourfulness(np.full((8, 8, 3), 90, np.uint8))
     0.0
     """
-    height, width = pixels.shape[:2]
-    small = pixels.take(_sample(height), axis=0).take(_sample(width), axis=1)
-    red, green, blue = small.reshape(-1, 3).T.astype(np.float32, order="C")
+    red, green, blue = pixels.reshape(-1, 3).T.astype(np.float32, order="C")
     variance = mean_square = 0.0
     for opposed in (red - green, (red + green) * np.float32(0.5) - blue):
         mean = float(np.add.reduce(opposed)) / len(opposed)
@@ -205,6 +244,6 @@ def colourfulness(pixels: np.ndarray) -> float:
 
 @lru_cache(maxsize=64)
 def _sample(length: int) -> np.ndarray:
-    """Return the middles of at most `COLOUR_SIDE` parts of a side: averages would be duller."""
+    """Return the middles of at most `COLOUR_SIDE` parts of a side."""
     parts = min(length, COLOUR_SIDE)
     return ((np.arange(parts) + 0.5) * length / parts).astype(int)

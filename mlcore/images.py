@@ -33,7 +33,7 @@ from mlcore.files import (
     real_type,
     sha256_of,
 )
-from mlcore.image_measures import colourfulness, light_facts, surface_facts
+from mlcore.image_measures import colour_facts, light_facts, surface_facts
 
 #: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
 TINY_SIDE = 8
@@ -84,8 +84,8 @@ def measure_image(
     Measured
         Facts: width, height (px, as shown), mode, orientation (EXIF 1 to 8), frames,
         those of `mlcore.image_measures` (brightness, contrast, luma_low, luma_high,
-        dark_share, bright_share, entropy, sharpness, even_share, frame_share,
-        colourfulness), deviation (of the 32 x 32 grey picture), structure (of
+        entropy, sharpness, even_share, frame_share, colourfulness, black_share,
+        white_share), deviation (of the 32 x 32 grey picture), structure (of
         63 hash coefficients, those above noise), transparent_share; where known also
         jpeg_quality (1 to 100), captured_at (ISO 8601) and camera.
         Oddities: wrong_extension, exif_rotated, animated, many_pages, cmyk, sixteen_bit,
@@ -106,7 +106,7 @@ def measure_image(
     small = hash_picture(grey)
     coefficients = hash_coefficients(small)
     phash, mirror_phash = _both_hashes(coefficients)
-    pixel_hash, colours = _hash_and_colourfulness(decoded)
+    pixel_hash, colours = _hash_and_colours(decoded)
     facts: dict[str, Fact] = {
         "width": decoded.width,
         "height": decoded.height,
@@ -115,7 +115,7 @@ def measure_image(
         "frames": decoded.frames,
         **light_facts(grey),
         **surface_facts(grey),
-        "colourfulness": round(colours, 2),
+        **colours,
         "deviation": round(_deviation(small), 3),
         "structure": _structure(coefficients),
         "transparent_share": _transparent_share(decoded.pixels),
@@ -213,7 +213,7 @@ def _is_flat(facts: dict[str, Fact]) -> bool:
     return deviation < BLANK_DEVIATION or structure < LEAST_STRUCTURE
 
 
-def _hash_and_colourfulness(decoded: Decoded) -> tuple[str, float]:
+def _hash_and_colours(decoded: Decoded) -> tuple[str, dict[str, Fact]]:
     """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal."""
     pixels, picture = decoded.pixels, decoded.picture
     if pixels.mode == "L":
@@ -222,9 +222,9 @@ def _hash_and_colourfulness(decoded: Decoded) -> tuple[str, float]:
     digest, values = hashlib.sha256(head.encode()), pixels.tobytes()
     digest.update(values)
     if picture.mode == "L":
-        return digest.hexdigest(), 0.0
+        picture = picture.convert("RGB")
     shown = np.frombuffer(values if picture is pixels else picture.tobytes(), np.uint8)
-    return digest.hexdigest(), colourfulness(shown.reshape(picture.height, picture.width, 3))
+    return digest.hexdigest(), colour_facts(shown.reshape(picture.height, picture.width, 3))
 
 
 def _transparent_share(pixels: Image.Image) -> float:

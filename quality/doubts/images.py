@@ -7,14 +7,10 @@ import numpy as np
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from mlcore.odd_images import OddPicture, find_odd_images
+from mlcore.odd_images import READS, OddPicture, find_odd_images
 from quality.doubts import Doubt
 from quality.queries.survey import Survey
 
-MEASURED = (
-    "width", "height", "luma_low", "luma_high", "contrast", "entropy", "sharpness", "even_share",
-    "frame_share", "colourfulness",
-)  # fmt: skip
 TOLD_BY_FILE = "blank"  # file_fault asks about it already
 MOST_REASONS = 3
 
@@ -23,7 +19,7 @@ def find_odd_pictures(survey: Survey) -> Iterator[Doubt]:
     """Pictures with a property that is odd in itself and unlike the rest of the dataset."""
     facts = [survey.facts(row) for row in range(len(survey))]
     found = find_odd_images(
-        {name: np.array([fact.get(name, np.nan) for fact in facts], float) for name in MEASURED},
+        {name: np.array([fact.get(name, np.nan) for fact in facts], float) for name in READS},
         pixels=survey.column("pixel_hash"),
         labels=survey.doubted_labels,
     )
@@ -81,6 +77,20 @@ WORDS: dict[str, tuple[str | Promise, Callable[[float], str]]] = {
             "%(usual)s; odd from %(limit)s up)."
         ),
         _whole,
+    ),
+    "black": (
+        _(
+            "Lost in the dark: %(value)s %% of its pixels, in its middle too, are black (usual "
+            "here: %(usual)s %%; odd from %(limit)s %% up)."
+        ),
+        _percent,
+    ),
+    "blown": (
+        _(
+            "Blown out: %(value)s %% of its pixels, in its middle too, are cut off at the light "
+            "end (usual here: %(usual)s %%; odd from %(limit)s %% up)."
+        ),
+        _percent,
     ),
     "blurry": (
         _(

@@ -91,7 +91,7 @@ def test_light_and_colour_are_measured_in_their_units() -> None:
         for c in ("black", "white")
     )
     assert (black.facts["brightness"], white.facts["brightness"]) == (0.0, 255.0)
-    assert (black.facts["dark_share"], white.facts["bright_share"]) == (1.0, 1.0)
+    assert (black.facts["black_share"], white.facts["white_share"]) == (1.0, 1.0)
     half = Image.new("RGB", (64, 64))
     half.paste((255, 255, 255), (0, 0, 64, 32))
     facts = measure_image(saved(half, "PNG"), "h.png").facts
@@ -266,7 +266,7 @@ def test_transparent_parts_are_seen_on_white() -> None:
     clear.paste((255, 0, 0, 255), (0, 0, 80, 40))
     facts = measure_image(saved(clear, "PNG"), "x.png").facts
     assert facts["transparent_share"] == 0.5
-    assert facts["bright_share"] == 0.5
+    assert facts["white_share"] == 0.5
 
 
 def test_several_pages_blank_and_tiny_pictures_are_odd() -> None:

@@ -13,14 +13,10 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from mlcore.files import Fact
 from mlcore.image_measures import frame_share
 from mlcore.images import measure_image
-from mlcore.odd_images import OddPicture, find_odd_images
+from mlcore.odd_images import READS, OddPicture, find_odd_images
 from tests.mlcore.test_images import saved, scene
 
 N, PLANTED, SIDE = 200, 8, 96
-NAMES = (
-    "width", "height", "luma_low", "luma_high", "contrast", "entropy", "sharpness", "even_share",
-    "frame_share", "colourfulness",
-)  # fmt: skip
 
 
 def measured(picture: Image.Image) -> dict[str, Fact]:
@@ -41,7 +37,7 @@ def clean() -> list[dict[str, Fact]]:
 
 
 def found(facts: list[dict[str, Fact]]) -> list[OddPicture]:
-    columns = {name: np.array([one.get(name, np.nan) for one in facts], float) for name in NAMES}
+    columns = {name: np.array([one.get(name, np.nan) for one in facts], float) for name in READS}
     return find_odd_images(columns, pixels=[""] * len(facts), labels=np.zeros(len(facts), int))
 
 
@@ -51,9 +47,22 @@ def drawn(picture: Image.Image) -> Image.Image:
     return blank
 
 
+def mostly(change: Callable[[int], float]) -> Callable[[Image.Image], Image.Image]:
+    """Return what changes the light of a picture but for a sixth of it, as beside a lamp."""
+
+    def lit(picture: Image.Image) -> Image.Image:
+        changed = picture.point(lambda v: int(change(v)))
+        changed.paste(picture.crop((0, 0, SIDE // 6, SIDE)))
+        return changed
+
+    return lit
+
+
 FAULTS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "dark": lambda picture: picture.point(lambda v: int(v * 0.15)),
     "over_light": lambda picture: picture.point(lambda v: 205 + int(v * 0.18)),
+    "black": mostly(lambda v: 0.05 * v),
+    "blown": mostly(lambda v: min(255, 8 * v)),
     "blurry": lambda picture: picture.filter(ImageFilter.GaussianBlur(3)),
     "drawn": drawn,
     "odd_shape": lambda picture: picture.resize((400, 60)),
@@ -83,13 +92,21 @@ def test_a_set_that_is_all_like_that_is_not_odd(fault):
     assert len(told) <= 1
 
 
+@pytest.mark.parametrize("ground", ["black", "white"])
+def test_a_thing_well_seen_on_black_or_white_ground_is_not_lost(ground):
+    placed = Image.new("RGB", (2 * SIDE, 2 * SIDE), ground)
+    placed.paste(photo(5), (SIDE // 2, SIDE // 2))
+    told = {odd.code for odd in found([*clean(), measured(placed)]) if odd.row == N}
+    assert not told & {"dark", "over_light", "black", "blown"}
+
+
 def test_a_dark_picture_is_not_also_said_to_show_little():
     planted = [measured(photo(7).point(lambda v: int(v * 0.06)))]
     assert [odd.code for odd in found(clean() + planted) if odd.row == N] == ["dark"]
 
 
 def test_one_picture_for_items_of_several_classes_is_a_placeholder():
-    facts = {name: np.full(60, np.nan) for name in NAMES}
+    facts = {name: np.full(60, np.nan) for name in READS}
     pixels = [str(row) for row in range(60)]
     pixels[3] = pixels[20] = pixels[41] = "same"
     labels = np.arange(60) % 2
@@ -107,7 +124,7 @@ def test_few_pictures_say_nothing():
 def test_any_measurements_give_scores_within_their_limits(seed, n_items):
     rng = np.random.default_rng(seed)
     facts = {
-        name: rng.choice([np.nan, 0.0, 1.0, 60.0, 255.0, rng.random()], n_items) for name in NAMES
+        name: rng.choice([np.nan, 0.0, 1.0, 60.0, 255.0, rng.random()], n_items) for name in READS
     }
     facts["width"] = facts["height"] = rng.integers(1, 9, n_items).astype(float)
     labels = rng.integers(-1, 2, n_items)

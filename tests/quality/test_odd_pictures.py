@@ -42,7 +42,7 @@ def test_odd_pictures_are_asked_about_with_value_and_limit_and_left_out(client):
     raise_doubts(dataset, *doubts, kind="odd_image")
     flag = Flag.objects.get(items__key="08.jpg")
     assert "stay at 20 of 255" in flag.reason
-    assert "usual here: 220; odd from 64 down" in flag.reason
+    assert "usual here: 220; odd from 84 down" in flag.reason
     client.force_login(make_member(dataset, Role.LEAD))
     page = client.get(reverse("quality:queue", args=[dataset.slug, "odd_image"])).content.decode()
     assert "Odd pictures" in page
