@@ -91,10 +91,10 @@ def grouped_folds(
             "is left to test on. Add items from another source, or remove the source groups."
         )
     n_folds = min(n_folds, n_groups)
-    return _shared_out(labels, groups, shares=np.full(n_folds, 1 / n_folds), rng=rng)
+    return shared_out(labels, groups, shares=np.full(n_folds, 1 / n_folds), rng=rng)
 
 
-def _shared_out(
+def shared_out(
     labels: np.ndarray, groups: np.ndarray, *, shares: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Give whole groups to parts of the wanted shares, alike in labels.
@@ -106,7 +106,7 @@ def _shared_out(
     group_of = np.unique(groups, return_inverse=True)[1].ravel()
     held = np.zeros((len(shares), label_of.max(initial=0) + 1))
     part_of = _dealt(label_of, group_of, held, shares=shares, rng=rng)
-    return _without_empty_parts(part_of, group_of, n_parts=len(shares))
+    return without_empty_parts(part_of, group_of, n_parts=len(shares))
 
 
 def _dealt(
@@ -128,14 +128,14 @@ def _dealt(
             break
         members = by_group[group]
         counts = np.bincount(label_of[members], minlength=len(totals))
-        part = _best_part(held, counts, totals=totals, shares=shares)
+        part = best_part(held, counts, totals=totals, shares=shares)
         held[part] += counts
         part_of[members] = part
     _deal_singles(part_of, label_of, held, shares=shares, rng=rng)
     return part_of
 
 
-def _best_part(
+def best_part(
     held: np.ndarray, counts: np.ndarray, *, totals: np.ndarray, shares: np.ndarray
 ) -> int:
     """Return the part whose squared distance from its wanted label counts grows least."""
@@ -173,7 +173,7 @@ def _fill(held: np.ndarray, n_new: int, *, shares: np.ndarray, sizes: np.ndarray
     return counts
 
 
-def _without_empty_parts(part_of: np.ndarray, group_of: np.ndarray, *, n_parts: int) -> np.ndarray:
+def without_empty_parts(part_of: np.ndarray, group_of: np.ndarray, *, n_parts: int) -> np.ndarray:
     """Move the smallest spare group into each part that got nothing."""
     sizes = np.bincount(group_of)
     part_of_group = np.zeros(len(sizes), dtype=np.int64)
@@ -225,7 +225,7 @@ def propose_split(
         parts = _by_time(groups, times, shares=np.array(shares))
         reason = "By time: the latest items are for testing, as new ones will come later."
     else:
-        parts = _shared_out(labels, groups, shares=np.array(shares), rng=rng)
+        parts = shared_out(labels, groups, shares=np.array(shares), rng=rng)
         has_labels = bool((labels >= 0).any())
         alike = ", with every class in the same proportion in each split" if has_labels else ""
         reason = f"Shuffled{alike}."
@@ -306,72 +306,3 @@ def extend_split(
         "validation in the proportion that is there, none to test."
     )
     return np.array(SPLIT_NAMES)[part_of], reason
-
-
-def mend_split(labels: np.ndarray, groups: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """Propose splits in which no group stands in several, alike in size and labels as before.
-
-    Parameters
-    ----------
-    labels : int ndarray of shape (n_items,)
-        A negative number stands for no label.
-    groups : int ndarray of shape (n_items,)
-        As `join_groups` returns them.
-    splits : str ndarray of shape (n_items,)
-        Names of splits; items in none of `SPLIT_NAMES` stay as they are.
-
-    Returns
-    -------
-    str ndarray of shape (n_items,)
-        Only items of torn groups move, largest group first, each to that of its splits which it
-        brings nearest to its wanted labels (the shares of now).
-        A split that would lose all its items gets the smallest group that can be spared.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer groups than splits, so that no division keeps them whole.
-
-    Examples
-    --------
-    >>> splits = np.array(["train", "train", "test", "test"])
-    >>> mend_split(np.zeros(4), np.array([0, 1, 1, 2]), splits).tolist()
-    ['train', 'train', 'train', 'test']
-    """
-    used = [name for name in SPLIT_NAMES if (splits == name).any()]
-    divided = np.flatnonzero(np.isin(splits, used))
-    part_of = np.array([used.index(name) for name in splits[divided]], dtype=np.int64)
-    label_of = np.unique(labels[divided], return_inverse=True)[1].ravel()
-    group_of = np.unique(groups[divided], return_inverse=True)[1].ravel()
-    counts = np.zeros((group_of.max(initial=-1) + 1, len(used)), dtype=np.int64)
-    np.add.at(counts, (group_of, part_of), 1)
-    if len(counts) < len(used):
-        raise ValueError(
-            f"There are {len(used)} splits but only {len(counts)} groups that must stay whole "
-            "(one source, or copies of each other): no division keeps them apart."
-        )
-    _rejoin(part_of, label_of, group_of, counts)
-    mended = np.array(splits, dtype="<U12")
-    mended[divided] = np.array(used)[_without_empty_parts(part_of, group_of, n_parts=len(used))]
-    return mended
-
-
-def _rejoin(
-    part_of: np.ndarray, label_of: np.ndarray, group_of: np.ndarray, counts: np.ndarray
-) -> None:
-    """Put each torn group into one of the parts where it stands; `counts` by group and part."""
-    shares = counts.sum(axis=0) / counts.sum()
-    totals = np.bincount(label_of)
-    is_torn = (counts > 0).sum(axis=1) > 1
-    held = np.zeros((counts.shape[1], len(totals)))
-    whole = ~is_torn[group_of]
-    np.add.at(held, (part_of[whole], label_of[whole]), 1)
-    by_group = np.split(np.argsort(group_of, kind="stable"), np.cumsum(counts.sum(axis=1))[:-1])
-    torn = np.flatnonzero(is_torn)
-    for group in torn[np.argsort(-counts[torn].sum(axis=1), kind="stable")]:
-        members = by_group[group]
-        brought = np.bincount(label_of[members], minlength=len(totals))
-        there = np.flatnonzero(counts[group])
-        part = there[_best_part(held[there], brought, totals=totals, shares=shares[there])]
-        held[part] += brought
-        part_of[members] = part

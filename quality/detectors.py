@@ -19,7 +19,7 @@ from quality.doubts.images import find_odd_pictures
 from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
 from quality.doubts.memory import say_what_memory_buys
 from quality.doubts.odd_files import find_odd_files
-from quality.doubts.order import say_in_what_order
+from quality.doubts.order import find_ordered_files
 from quality.doubts.outliers import find_far_out, most_outliers
 from quality.doubts.slices import find_worst_slices
 from quality.doubts.sounds import find_bad_sound, find_odd_sound, say_how_mixed, say_how_tight
@@ -211,7 +211,16 @@ KINDS: dict[str, Kind] = {
             find_shifted_splits,
             about="split",
             compares=True,
-            notice=say_in_what_order,
+        ),
+        Kind(
+            "file_order",
+            _("Order of the file"),
+            _("Items of one class, or alike, that stand side by side in the file as imported."),
+            _("Is this order harmless for the splits?"),
+            (Action.CONFIRM, Action.KEEP),
+            find_ordered_files,
+            about="split",
+            compares=True,
         ),
         Kind(
             "manual",

@@ -48,6 +48,7 @@ urlpatterns = [
         "d/<slug:slug>/splits/<slug:evidence>/<slug:split>/<slug:other>/", splits.ties, name="ties"
     ),
     path("d/<slug:slug>/splits/mend/", splits.mend, name="mend"),
+    path("d/<slug:slug>/splits/anew/", splits.divide, name="divide"),
     path("d/<slug:slug>/splits/mend/undo/", splits.undo, name="mend_undo"),
     path("d/<slug:slug>/review/", review.review, name="review"),
     path("d/<slug:slug>/second/", second.second, name="second"),

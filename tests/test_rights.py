@@ -191,6 +191,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:splits": (REVIEWERS, "get"),
     "quality:ties": (REVIEWERS, "get"),
     "quality:mend": (LEADS, "get"),
+    "quality:divide": (LEADS, "get"),
     "quality:mend_undo": (LEADS, "post"),
     "quality:detect": (REVIEWERS, "post"),
     "quality:review": (REVIEWERS, "get"),

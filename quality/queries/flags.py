@@ -86,6 +86,11 @@ class Tally:
         return min(labels, key=lambda label: (-labels[label], label), default="")
 
 
+def doubts_of(dataset: Dataset, kinds: Collection[str]) -> QuerySet[Flag]:
+    """Open flags of several kinds, worst first."""
+    return open_flags(dataset).filter(kind__in=kinds).order_by("-is_likely", "-score", "pk")
+
+
 def tally_of(dataset: Dataset, kind: str = "") -> Tally:
     """Count `open_flags` in two queries: all of them, and those that moved on or are in test.
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,7 +13,8 @@ import numpy as np
 from labeling.models import Dataset, Item, Split
 from mlcore.copy_sets import copy_sets
 from mlcore.duplicates import Pair
-from mlcore.folds import join_groups, mend_split
+from mlcore.folds import join_groups
+from mlcore.mending import divide_anew, mend_split
 from quality import copy_pairs
 from quality.models import Action, Decision
 from quality.queries.browse import MOST_AT_ONCE
@@ -22,6 +23,7 @@ from quality.queries.splits import DIVIDED, copies_of, divided
 from quality.queries.tiles import Tile, tiles_of
 
 ROWS_A_READ = 2_000
+SEED = 31  # the same items are proposed the same splits
 MENDED = "mended"  # in the states of the decision that accepts a proposal
 ITEMS_SHOWN = 24
 
@@ -114,7 +116,22 @@ def _torn(groups: np.ndarray, splits: np.ndarray) -> int:
 
 
 def mending_of(dataset: Dataset) -> Mending:
-    """Propose where items would stand; ValueError says in words why no division is possible."""
+    """Propose where torn groups would stand; ValueError says why no division is possible."""
+    return _proposed(dataset, mend_split)
+
+
+def dividing_of(dataset: Dataset) -> Mending:
+    """Propose splits dealt by chance; ValueError says why no division is possible."""
+
+    def deal(labels: np.ndarray, groups: np.ndarray, splits: np.ndarray) -> np.ndarray:
+        return divide_anew(labels, groups, splits, rng=np.random.default_rng(SEED))
+
+    return _proposed(dataset, deal)
+
+
+def _proposed(
+    dataset: Dataset, divide: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+) -> Mending:
     rows = list(
         divided(dataset)
         .order_by("key")
@@ -127,7 +144,7 @@ def mending_of(dataset: Dataset) -> Mending:
     labels = np.unique(np.array(names), return_inverse=True)[1].ravel()
     copies = _copies(dataset, {pk: place for place, pk in enumerate(ids)})
     groups = join_groups([row[3] or None for row in rows], copies)
-    return Mending(ids, names, splits, mend_split(labels, groups, splits), groups)
+    return Mending(ids, names, splits, divide(labels, groups, splits), groups)
 
 
 def _copies(dataset: Dataset, place_of: Mapping[int, int]) -> list[int | None]:

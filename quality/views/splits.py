@@ -1,5 +1,6 @@
 """Whether the splits can be believed: what they share, pair by pair."""
 
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -11,11 +12,12 @@ from django.views.decorators.http import require_POST
 
 from labeling import access
 from labeling.models import Dataset
+from quality.detectors import KINDS
 from quality.forms.decisions import MendingForm
 from quality.models import Proposal
 from quality.queries import chips, mending
 from quality.queries import splits as queries
-from quality.queries.flags import last_checks
+from quality.queries.flags import doubts_of, last_checks
 from quality.queries.runs import open_job
 from quality.services import second
 from quality.services import selection as selecting
@@ -36,6 +38,9 @@ def splits(request: access.MemberRequest, slug: str) -> HttpResponse:
         "checked": checked,
         "may_lead": dataset.viewer_role in access.LEADS,
         "accepted": mending.last_mending(dataset),
+        "doubts": doubts_of(
+            dataset, [kind.name for kind in KINDS.values() if kind.about == "split"]
+        ),
         **queries.context_of(dataset),
     }
     return render(request, "quality/splits.html", context)
@@ -67,10 +72,26 @@ def ties(
 @login_required
 def mend(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Splits that would hold copies and sources together: the proposal, and accepting it."""
+    return _propose(request, slug, mending.mending_of, is_anew=False)
+
+
+@login_required
+def divide(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Splits dealt by chance, with every class alike: the proposal, and accepting it."""
+    return _propose(request, slug, mending.dividing_of, is_anew=True)
+
+
+def _propose(
+    request: access.MemberRequest,
+    slug: str,
+    propose: Callable[[Dataset], mending.Mending],
+    *,
+    is_anew: bool,
+) -> HttpResponse:
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    context = {"dataset": dataset, "section": "checks"}
+    context = {"dataset": dataset, "section": "checks", "is_anew": is_anew}
     try:
-        proposed = mending.mending_of(dataset)
+        proposed = propose(dataset)
     except ValueError as impossible:
         return render(request, "quality/mend.html", {**context, "impossible": str(impossible)})
     refusal = ""

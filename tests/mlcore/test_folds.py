@@ -10,7 +10,6 @@ from mlcore.folds import (
     extend_split,
     grouped_folds,
     join_groups,
-    mend_split,
     propose_split,
 )
 
@@ -140,37 +139,3 @@ def test_new_items_keep_the_proportion_of_training_and_validation():
     without = np.where(splits == "validation", "train", splits)
     found, _ = extend_split(labels, np.arange(300), without, rng=np.random.default_rng(1))
     assert set(found[150:]) == {"train"}
-
-
-named = st.sampled_from([*SPLIT_NAMES, "none"])
-
-
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), named), min_size=1, max_size=40))
-def test_a_mended_split_keeps_groups_whole_and_moves_only_what_was_torn(rows):
-    labels, groups = np.array([row[:2] for row in rows]).T
-    splits = np.array([row[2] for row in rows])
-    divided = np.isin(splits, SPLIT_NAMES)
-    used = set(splits[divided].tolist())
-    if len(np.unique(groups[divided])) < len(used):
-        with pytest.raises(ValueError, match="no division"):
-            mend_split(labels, groups, splits)
-        return
-    mended = mend_split(labels, groups, splits)
-    assert (mended[~divided] == "none").all()
-    assert set(mended[divided].tolist()) == used
-    torn = {g for g in groups[divided] if len(set(splits[divided & (groups == g)])) > 1}
-    for group in np.unique(groups[divided]):
-        assert len(set(mended[divided & (groups == group)])) == 1
-    if not torn:
-        assert (mended == splits).all()
-
-
-def test_a_mended_split_keeps_sizes_and_classes_alike():
-    rng = np.random.default_rng(5)
-    splits = rng.choice(SPLIT_NAMES, size=1000, p=(0.7, 0.15, 0.15))
-    labels, groups = rng.integers(0, 4, size=1000), rng.integers(0, 100, size=1000)
-    mended = mend_split(labels, groups, splits)
-    for name in SPLIT_NAMES:
-        before, after = (np.bincount(labels[of == name], minlength=4) for of in (splits, mended))
-        assert abs(after.sum() - before.sum()) <= 0.02 * 1000
-        assert (abs(after / 250 - before / 250) <= 0.05).all()
