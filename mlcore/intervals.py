@@ -330,7 +330,7 @@ def _wilson(share: float, n: float, z: float) -> Interval:
     )
 
 
-def share_interval(hits: int, n: int) -> Interval:
+def share_interval(hits: int, n: int, *, z: float = NORMAL_95) -> Interval:
     """Return a share of independent yes and no, with Wilson's limits (Wilson 1927, eq. 2).
 
     Examples
@@ -339,7 +339,7 @@ def share_interval(hits: int, n: int) -> Interval:
     >>> found.value, round(found.low, 3), round(found.high, 3)
     (0.9, 0.596, 0.982)
     """
-    return _wilson(hits / n, n, NORMAL_95)
+    return _wilson(hits / n, n, z)
 
 
 def separate_difference(one: Interval, other: Interval) -> Interval:

@@ -1,15 +1,20 @@
 """Declared target shares beside what is there: which values are short, and by how many items."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import NormalDist
 
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
 from labeling.target_shares import ROUNDING, TargetShare, read_target_shares
 from mlcore.coverage import missing_counts
-from mlcore.intervals import share_interval
+from mlcore.intervals import Interval, share_interval
 from quality.queries.filters import Filter, with_column
+
+LEVEL = 0.95  # with which all limits of the table hold together (Bonferroni)
 
 
 @dataclass(frozen=True)
@@ -18,52 +23,83 @@ class Coverage:
 
     target: TargetShare
     n: int
-    total: int
+    there: Interval | None  # None where there is no item to count
     missing: int
     query: str
 
     @property
-    def share(self) -> float:
-        return self.n / self.total if self.total else 0.0
+    def gap(self) -> float:
+        """Share by which it is short; below 0 where there is more than declared."""
+        return self.target.share - (self.there.value if self.there else 0.0)
 
     @property
     def is_gap(self) -> bool:
         """Whether it is short by more than chance in drawing so many items explains."""
-        if not self.missing:
-            return False
-        return share_interval(self.n, self.total).high < self.target.share
+        return bool(self.missing and self.there and self.there.high < self.target.share)
 
 
 def coverage_of(dataset: Dataset) -> list[Coverage]:
-    """Return every declared share beside what is there, gaps first within each column."""
-    declared = read_target_shares(dataset.task_card.get("shares", ""))
-    total = dataset.items.filter(excluded="").count() if declared else 0
+    """Return declared shares beside what is there: classes, then columns; gaps first in each."""
+    classes = _class_shares(dataset)
+    declared = sorted(
+        read_target_shares(dataset.task_card.get("shares", "")), key=lambda one: one.column
+    )
+    n_lines = len(classes) + len(declared)
+    if not n_lines:
+        return []
+    z = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_lines)
+    items = dataset.items.filter(excluded="")
     found: list[Coverage] = []
-    columns = sorted(declared, key=lambda target: target.column)
-    for column, of_column in groupby(columns, key=lambda target: target.column):
-        found += _of_column(dataset, column, list(of_column), total=total)
+    if classes:
+        counts = dict(items.values_list("label__name").annotate(n=Count("pk")).order_by())
+        labelled = sum(n for name, n in counts.items() if name)
+        found += _lines(classes, counts, total=labelled, z=z, is_class=True)
+    total = items.count() if declared else 0
+    for column, of_column in groupby(declared, key=lambda target: target.column):
+        rows = with_column(items, column).values_list("told")
+        counts = dict(rows.annotate(n=Count("pk")).order_by())
+        found += _lines(list(of_column), counts, total=total, z=z)
     return found
 
 
-def _of_column(
-    dataset: Dataset, column: str, targets: list[TargetShare], *, total: int
+def _class_shares(dataset: Dataset) -> list[TargetShare]:
+    """Return the shares of the classes in production, as success was said to be measured."""
+    shares = dataset.success.get("shares", {})
+    names = dataset.classes.filter(pk__in=shares).values_list("pk", "name") if shares else []
+    told = [TargetShare(_("class"), name, shares[str(pk)]) for pk, name in names]
+    return [target for target in told if target.share > 0]
+
+
+def _lines(
+    targets: Sequence[TargetShare],
+    counts: Mapping[str, int],
+    *,
+    total: int,
+    z: float,
+    is_class: bool = False,
 ) -> list[Coverage]:
-    rows = with_column(dataset.items.filter(excluded=""), column)
-    counts = dict(rows.values_list("told").annotate(n=Count("pk")).order_by())
     have = [counts.get(target.value, 0) for target in targets]
     missing = missing_counts(have, _shares(targets), total=total)
     lines = [
-        Coverage(target, n, total, int(lack), _query(target))
+        Coverage(
+            target,
+            n,
+            share_interval(n, total, z=z) if total else None,
+            int(lack),
+            _query(target, is_class=is_class),
+        )
         for target, n, lack in zip(targets, have, missing, strict=True)
     ]
     return sorted(lines, key=lambda line: (not line.is_gap, -line.missing, line.target.value))
 
 
-def _shares(targets: list[TargetShare]) -> list[float]:
+def _shares(targets: Sequence[TargetShare]) -> list[float]:
     """Return the shares, made a whole exactly where they are one but for rounding."""
     shares = [target.share for target in targets]
     return [share / sum(shares) for share in shares] if sum(shares) > 1 - ROUNDING else shares
 
 
-def _query(target: TargetShare) -> str:
+def _query(target: TargetShare, *, is_class: bool) -> str:
+    if is_class:
+        return Filter(classes=(target.value,)).query()
     return Filter(meta=(f"{target.column}={target.value}",)).query()

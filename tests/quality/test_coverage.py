@@ -47,6 +47,27 @@ def test_what_is_short_is_listed_with_how_many_are_missing_and_opens_browse(regi
     assert len(shown.context["tiles"]) == 10
 
 
+def test_shares_of_classes_in_production_stand_in_the_same_table(regions: Dataset):
+    cat, dog = (regions.classes.get(name=name) for name in ("cat", "dog"))
+    regions.items.filter(key__in=[f"{n}.png" for n in range(30)]).update(
+        label=cat, label_source="import"
+    )
+    regions.items.filter(key__in=["30.png", "31.png"]).update(label=dog, label_source="import")
+    regions.success = {"metric": "accuracy", "shares": {str(cat.pk): 0.5, str(dog.pk): 0.5}}
+    declare(regions, "region=south: 20 %")
+    short, enough, south = coverage_of(regions)
+    assert (short.target.value, short.n, short.missing, short.is_gap) == ("dog", 2, 28, True)
+    assert short.gap == pytest.approx(0.5 - 2 / 32)
+    assert (enough.missing, enough.is_gap, enough.gap < 0) == (0, False, True)
+    assert south.target.column == "region"
+    assert south.there.low < 0.1 < south.there.high
+    client = Client()
+    client.force_login(make_member(regions, Role.LEAD))
+    assert "class = dog" in client.get(reverse("quality:checks", args=["regions"])).text
+    shown = client.get(reverse("quality:browse", args=["regions"]) + f"?{short.query}")
+    assert len(shown.context["tiles"]) == 2
+
+
 def test_a_value_that_others_will_outgrow_is_told_from_a_gap(regions: Dataset):
     declare(regions, "region=north: 60 %\nregion=south: 40 %")
     client = Client()
