@@ -39,6 +39,13 @@ def test_one_annotator_who_confuses_a_pair_raises_nothing() -> None:
     assert (1, 2) not in pairs_of(crowd)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_people_who_differ_in_care_alone_confuse_no_pair(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    skills = coins(rng.uniform(0.8, 0.95, 20), n_classes=5)
+    assert pairs_of(crowd_of(skills, n_items=800, answers_an_item=4, rng=rng)) == []
+
+
 def test_a_class_that_is_spammed_raises_no_pair() -> None:
     rng = np.random.default_rng(5)
     matrices = coins(np.full(15, 0.9), n_classes=5)
