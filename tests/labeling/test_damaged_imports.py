@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from labeling.models import Dataset
 from labeling.services.intake.members import MemberError, list_members
 from labeling.services.intake.tables import captured, read_table
 from labeling.services.jobs import Refused
+from tests.factories import make_dataset, make_item
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 COLUMNS = "key,label,captured_at\na.png,cat,2024-05-01\nb.png,dog,\n"
@@ -95,6 +98,27 @@ def test_many_damaged_archives_and_tables_are_read_or_refused(
     check_archive(archive, tmp_path)
     check_table(cells, "x.csv")
     check_table(lines, "x.jsonl")
+
+
+ANSWERS = (
+    b"item,annotator,answer,seconds\n1,ann,cat,2.5\n1,bob,dog,1e9\n2,ann,unsure,\n2,bob,cat,3\n"
+)
+
+
+@pytest.mark.django_db
+@settings(cheap, max_examples=15, deadline=None)
+@example(ANSWERS.replace(b"2.5", b"1e999").replace(b"bob", b"b\x00b" + b"o" * 999))
+@given(damaged(ANSWERS))
+def test_a_damaged_table_of_answers_is_imported_or_refused(tmp_path: Path, content: bytes) -> None:
+    dataset = Dataset.objects.filter(slug="pets").first() or make_dataset("pets")
+    for key in ("1", "2"):
+        if not dataset.items.filter(key=key).exists():
+            make_item(dataset, key)
+    (tmp_path / "a.csv").write_bytes(content)
+    try:
+        call_command("import_annotations", "pets", str(tmp_path / "a.csv"), "--json")
+    except CommandError as refused:
+        assert str(refused)  # noqa: PT017
 
 
 @example("0001-01-01T00:00+14:00")

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as trials
+from hypothesis import strategies as st
 
 from labeling.models import Dataset, Role
 from quality import arrays
@@ -45,6 +48,28 @@ def table(dataset: Dataset, path: Path, *, wrong: int = 0) -> Path:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([["key", *names], *rows])
     return path
+
+
+@trials(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([0, 0, 0], "nan", 10_000)
+@given(
+    st.lists(st.integers(0, 10_000), min_size=1, max_size=8),
+    st.sampled_from(["nan", "inf", "-1", "1e999", "\x00", '"', "é", ",", "\n", "9" * 5_000]),
+    st.integers(0, 10_000),
+)
+def test_a_damaged_table_of_predictions_is_imported_or_refused(
+    tmp_path: Path, places: list[int], put: str, end: int
+) -> None:
+    dataset = Dataset.objects.first() or make_words(items=12)
+    text = table(dataset, tmp_path / "ours.csv").read_text()
+    for place in places:
+        at = place % len(text)
+        text = text[:at] + put + text[at + 1 :]
+    (tmp_path / "ours.csv").write_text(text[:end])
+    try:
+        told(dataset, tmp_path / "ours.csv")
+    except CommandError as refused:
+        assert str(refused)  # noqa: PT017
 
 
 def test_predictions_are_judged_on_labels_and_never_on_sealed_items(tmp_path: Path):
