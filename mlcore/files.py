@@ -194,6 +194,8 @@ class Measured:
         that storage by content keeps one copy. Sounds: uint8 peaks, see `sounds.peaks`.
         Texts: the beginning, UTF-8.
     preview_mime : str
+    small_grey : bytes or None
+        Pictures: luma of all of it in 32 x 32 fields, row by row (`images.hash_picture`).
     display : bytes or None
         A copy that browsers show or play, where they would not do so with the original.
     display_mime : str
@@ -212,6 +214,7 @@ class Measured:
     flat: bool
     preview: bytes
     preview_mime: str
+    small_grey: bytes | None = None
     display: bytes | None = None
     display_mime: str = ""
 

@@ -137,6 +137,7 @@ def measure_image(
         flat=_is_flat(facts),
         preview=preview,
         preview_mime=preview_mime,
+        small_grey=_as_bytes(small),
         display=display,
         display_mime=display_mime,
     )
@@ -164,6 +165,22 @@ def hash_picture(grey: Image.Image) -> np.ndarray:
         fields = grey.reduce((grey.width // HASH_SIDE, grey.height // HASH_SIDE))
     luma = np.frombuffer(fields.tobytes(), np.uint8).astype(np.float32)
     return luma.reshape(HASH_SIDE, HASH_SIDE)
+
+
+def small_grey(content: bytes) -> bytes:
+    """Return what `measure_image` keeps as `small_grey`, for a picture measured before.
+
+    Raises
+    ------
+    UnusableFile
+    """
+    kind = real_type(content, wanted=IMAGE_TYPES, noun="image", most_bytes=MOST_BYTES)
+    decoded = decode_image(open_image(content, kind, most_pixels=MOST_PIXELS), content, kind)
+    return _as_bytes(hash_picture(decoded.picture.convert("L")))
+
+
+def _as_bytes(small: np.ndarray) -> bytes:
+    return small.astype(np.uint8).tobytes()
 
 
 def hash_coefficients(small: np.ndarray) -> np.ndarray:

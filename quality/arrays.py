@@ -1,13 +1,10 @@
 """Arrays in files: features by content, predictions by run. Whole or absent, never half.
 
-Row i of every array of a run is line i of its version's manifest. Feature shards are
-immutable: a shard counts only once its list of hashes is there, and that is written last.
+Row i of every array of a run is line i of its version's manifest. How features are written
+says `labeling.shards`.
 """
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,48 +12,8 @@ import numpy as np
 from django.conf import settings
 
 from labeling.services.versions import read_manifest
+from labeling.shards import features_folder, save_array, save_features
 from quality.models import Run
-
-SHARD_ROWS = 8_192  # at 1,280 float32 columns 40 MB: written in a second, mapped in a millisecond
-
-
-def save_array(path: Path, array: np.ndarray) -> None:
-    """Write one array so that readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _Replacing(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def save_text(path: Path, text: str) -> None:
-    """Write a file so that readers see all of it or nothing, also after a power cut."""
-    with _Replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def save_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file so that readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _Replacing(path) as temporary:
-        write(temporary)
-
-
-def features_folder(backbone: str) -> Path:
-    """Return where the vectors of a backbone lie."""
-    return Path(settings.DATA_DIR) / "features" / backbone
-
-
-def save_features(backbone: str, hashes: Sequence[str], *, vectors: np.ndarray) -> None:
-    """Add the vectors of new contents as further shards; saying it twice changes nothing."""
-    folder = features_folder(backbone)
-    for start in range(0, len(hashes), SHARD_ROWS):
-        part = list(hashes[start : start + SHARD_ROWS])
-        name = hashlib.sha256("\n".join(part).encode()).hexdigest()[:16]
-        save_array(folder / f"{name}.npy", vectors[start : start + SHARD_ROWS].astype(np.float32))
-        save_text(folder / f"{name}.json", json.dumps(part))
 
 
 def drop_vectors(which: Callable[[list[str]], set[str]]) -> int:
@@ -158,22 +115,3 @@ def predicted_classes(probabilities: np.ndarray) -> np.ndarray:
     predicted = np.full(len(probabilities), -1)
     predicted[is_known] = np.asarray(probabilities)[is_known].argmax(axis=1)
     return predicted
-
-
-class _Replacing:
-    """A temporary path that takes the place of `path` when all went well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Path:
-        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".part-")
-        os.close(descriptor)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)

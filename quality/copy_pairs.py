@@ -10,8 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from labeling import shards
 from mlcore.duplicates import Pair
-from quality import arrays
 
 DIGITS = 4  # of a score
 
@@ -24,7 +24,7 @@ def save_pairs(dataset: int, pairs: Sequence[Pair], *, ids: Sequence[int]) -> No
     ]
     path = _path(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays.save_text(path, json.dumps(told))
+    shards.save_text(path, json.dumps(told))
 
 
 def load_pairs(dataset: int) -> list[Pair] | None:

@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from labeling import shards
 from mlcore.neighbours import NeighbourGraph
-from quality import arrays
 
 
 def save_graph(
@@ -23,7 +23,7 @@ def save_graph(
     part = folder / f".{name}.part"
     graph.save(part)
     part.replace(folder / f"{name}.npz")
-    arrays.save_text(folder / f"{name}.rows", json.dumps(list(hashes)))
+    shards.save_text(folder / f"{name}.rows", json.dumps(list(hashes)))
     for old in folder.glob(f"{dataset_id}-*"):
         if old.stem != name:
             old.unlink(missing_ok=True)
@@ -31,7 +31,7 @@ def save_graph(
 
 def remove_graphs(dataset_id: int) -> None:
     """Remove what was built for a dataset."""
-    folder = arrays.features_folder("any").parent
+    folder = shards.features_folder("any").parent
     for path in folder.glob(f"*/graphs/{dataset_id}-*"):
         path.unlink(missing_ok=True)
 
@@ -64,11 +64,11 @@ def has_graph(dataset_id: int) -> bool:
 
 
 def _listings(dataset_id: int, backbone: str = "*") -> list[Path]:
-    return list(arrays.features_folder("any").parent.glob(f"{backbone}/graphs/{dataset_id}-*.rows"))
+    return list(shards.features_folder("any").parent.glob(f"{backbone}/graphs/{dataset_id}-*.rows"))
 
 
 def _folder(backbone: str) -> Path:
-    return arrays.features_folder(backbone) / "graphs"
+    return shards.features_folder(backbone) / "graphs"
 
 
 def _name(dataset_id: int, hashes: Sequence[str]) -> str:

@@ -49,15 +49,6 @@ def decode_square(content: bytes, side: int, *, framing: Framing = "centre") -> 
     return np.asarray(upright.resize((side, side), filtering, box=box))
 
 
-def grey_square(content: bytes, side: int) -> np.ndarray:
-    """Return all of a picture as a grey square, float32 of shape (side * side,), 0 to 255.
-
-    A third of the time of a full decode: of a JPEG only what the square can show is decoded.
-    """
-    square = Image.fromarray(decode_square(content, side, framing="whole")).convert("L")
-    return np.frombuffer(square.tobytes(), np.uint8).astype(np.float32)
-
-
 def decode_upright(content: bytes, side: int) -> Image.Image:
     """Decode one whole picture to RGB, turned upright, on white; sides may be longer than asked.
 

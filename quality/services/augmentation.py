@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from labeling import shards
 from labeling.models import Content, Item, Media
 from labeling.services.jobs import Work
 from mlcore.protocols import CHANGES, FLIP
@@ -144,7 +145,7 @@ def _changed_vectors(
             work.progress(start + at, len(missing), message="Describing changed copies")
             some = part[at : at + COPIES_AT_ONCE]
             parts.append(_described(work, some, material.contents, backbone, change))
-        arrays.save_features(name, part, vectors=np.concatenate(parts))
+        shards.save_features(name, part, vectors=np.concatenate(parts))
         work.keep()
     return arrays.load_features(name, hashes)
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from labeling import shards
 from labeling.models import (
     Annotator,
     Dataset,
@@ -20,7 +21,6 @@ from labeling.models import (
 )
 from labeling.services import datasets, guidelines, rounds
 from labeling.services.intake import importing
-from quality import arrays
 from quality.demo import digits, tones, truth
 from quality.demo.planting import Plan
 from quality.models import Flag, FlagItem, FlagState
@@ -45,7 +45,7 @@ def _begun() -> Path:
 def note_begun(*, seed: int) -> None:
     """Note that the demo is being loaded, so that one that is killed goes on at the next start."""
     _begun().parent.mkdir(parents=True, exist_ok=True)
-    arrays.save_text(_begun(), str(seed))
+    shards.save_text(_begun(), str(seed))
 
 
 def note_finished() -> None:

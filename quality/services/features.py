@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.conf import settings
 
-from labeling import storage
+from labeling import shards, storage
 from labeling.models import Content
 from labeling.services.jobs import Refused, Work
 from quality import arrays
@@ -93,7 +93,7 @@ def extend_features(work: Work, contents: Mapping[str, Content], *, backbone: "B
         vectors = _extract(
             work, [bytes_of(contents[sha256]) for sha256 in part], backbone, done=start
         )
-        arrays.save_features(backbone.name, part, vectors=vectors)
+        shards.save_features(backbone.name, part, vectors=vectors)
         work.keep()
     return len(missing)
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.utils.translation import gettext as _
 
-from labeling import storage
+from labeling import shards, storage
 from labeling.models import Content, Media
 from labeling.services.jobs import Work
 from mlcore.alignment import SIDE
-from mlcore.features.pixels import grey_square
 from mlcore.files import UnusableFile
+from mlcore.images import small_grey
 from mlcore.neighbours import NeighbourGraph, extended, nearest
 from quality import arrays, graphs
 from quality.models import Run
@@ -21,8 +21,7 @@ from quality.services.features import backbone_named, backbones_for, extend_feat
 if TYPE_CHECKING:
     from mlcore.features import Backbone
 
-# Small pictures are kept like the vectors of a backbone: they too belong to contents.
-THUMBNAILS = {Media.IMAGE: f"grey-{SIDE}", Media.AUDIO: f"mel-{SIDE}"}
+THUMBNAILS = {Media.IMAGE: shards.SMALL_GREY, Media.AUDIO: f"mel-{SIDE}"}
 PICTURES_A_SHARE = 500
 HASHES_A_QUERY = 500
 
@@ -107,23 +106,18 @@ def _thumbnails(work: Work, survey: Survey) -> np.ndarray:
     name = THUMBNAILS[media]
     known = arrays.known_contents(name)
     missing = sorted(set(survey.hashes) - known.keys())
-    previews = _previews(missing) if media == Media.IMAGE else {}
     for start in range(0, len(missing), PICTURES_A_SHARE):
         work.progress(start, len(missing), message="Making small grey pictures to compare")
         work.check()
         part = missing[start : start + PICTURES_A_SHARE]
         if media == Media.IMAGE:
-            vectors = [grey_square(storage.read_bytes(previews[sha256]), SIDE) for sha256 in part]
+            greys = [small_grey(storage.read_bytes(sha256)) for sha256 in part]
+            vectors = [np.frombuffer(grey, np.uint8) for grey in greys]
         else:
             vectors = [_spectrogram(storage.read_bytes(sha256)) for sha256 in part]
-        arrays.save_features(name, part, vectors=np.stack(vectors))
+        shards.save_features(name, part, vectors=np.stack(vectors))
         work.keep()
     return arrays.load_features(name, survey.hashes)
-
-
-def _previews(hashes: list[str]) -> dict[str, str]:
-    contents = _contents(hashes)
-    return {sha256: contents[sha256].preview or sha256 for sha256 in hashes}
 
 
 def _spectrogram(content: bytes) -> np.ndarray:

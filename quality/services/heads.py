@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labeling import shards
 from labeling.services.jobs import Work
 from quality import arrays
 from quality.models import Run
@@ -55,7 +56,7 @@ def final_head(
     groups = copies.groups_kept(run, learned)
     head = fit_head(work, run, learned=learned, backbone=backbone, rows=seen, groups=groups)
     if is_own:
-        arrays.save_file(path, head.save)
+        shards.save_file(path, head.save)
     return head
 
 

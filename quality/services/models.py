@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from labeling import storage
+from labeling import shards, storage
 from labeling.models import Job, User
 from labeling.queries.success import choice_of
 from labeling.services import jobs
@@ -82,7 +82,7 @@ def package_model(work: Work) -> dict[str, Any]:
         }
     work.check()
     content = _zipped(members)
-    arrays.save_file(package_path(run), lambda path: path.write_bytes(content))
+    shards.save_file(package_path(run), lambda path: path.write_bytes(content))
     return {"run": run.number, "bytes": len(content), "backbone": backbone.name}
 
 

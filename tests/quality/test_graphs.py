@@ -5,8 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.management import call_command
+from PIL import Image
 
+from labeling import shards
 from labeling.services import jobs
+from mlcore.files import sha256_of
+from mlcore.images import small_grey
 from mlcore.neighbours import NeighbourGraph, nearest
 from quality import arrays, graphs
 from quality.queries.survey import survey_of
@@ -23,7 +28,7 @@ def _own_folder(settings: Any, tmp_path: Path) -> None:
 
 def keep() -> Path:
     graphs.save_graph(1, nearest(np.eye(3)), backbone="pixels", hashes=HASHES)
-    (rows,) = (arrays.features_folder("pixels") / "graphs").glob("*.rows")
+    (rows,) = (shards.features_folder("pixels") / "graphs").glob("*.rows")
     return rows
 
 
@@ -59,3 +64,17 @@ def test_new_items_are_put_into_the_graph_that_is_there() -> None:
     new = survey.graph.indices[-1]
     assert len(set(new.tolist()) - {30}) == len(new)
     assert survey.graph.similarities[-1, 0] < 0.999
+
+
+@pytest.mark.django_db
+def test_an_import_keeps_the_small_pictures_that_checks_compare(tmp_path: Path) -> None:
+    shown: dict[str, bytes] = {}
+    for turn in range(3):
+        picture = Image.radial_gradient("L").resize((300, 200)).rotate(30 * turn).convert("RGB")
+        picture.save(tmp_path / f"{turn}.jpg", quality=90)
+        content = (tmp_path / f"{turn}.jpg").read_bytes()
+        shown[sha256_of(content)] = small_grey(content)
+    call_command("import_dataset", "pets", str(tmp_path))
+    assert set(arrays.known_contents(shards.SMALL_GREY)) == set(shown)
+    kept = arrays.load_features(shards.SMALL_GREY, list(shown))
+    assert kept.astype(np.uint8).tobytes() == b"".join(shown.values())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from quality import arrays
+from labeling import shards
 from quality.doubts.memory import say_what_memory_buys
 from quality.queries.survey import Survey, survey_of
 from tests.factories import make_dataset, make_item
@@ -30,7 +30,7 @@ def make_survey(*, groups: int, validation: bool = False) -> Survey:
     if groups:
         vectors += 4 * looks[np.arange(ITEMS) % groups, survey.labels]
     backbone = f"planted-{dataset.pk}"
-    arrays.save_features(backbone, survey.hashes, vectors=vectors)
+    shards.save_features(backbone, survey.hashes, vectors=vectors)
     return replace(survey, backbone=backbone)
 
 

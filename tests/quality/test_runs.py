@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from labeling import shards
 from labeling.models import Job, JobState, LabelSource, Role
 from labeling.services import jobs, labels
 from labeling.services.versions import freeze_version
@@ -163,15 +164,15 @@ def test_a_changed_label_is_trained_and_only_new_contents_get_vectors():
     dataset = make_words(items=30)
     train(dataset)
     backbone = Run.objects.get().backbone
-    before = set(arrays.features_folder(backbone).glob("*.npy"))
+    before = set(shards.features_folder(backbone).glob("*.npy"))
     item = dataset.items.first()
     other = dataset.classes.exclude(pk=item.label_id).first()
     labels.set_labels(labels={item.pk: other}, source=LabelSource.REVIEW)
     assert train(dataset)["run"] == 2
-    assert set(arrays.features_folder(backbone).glob("*.npy")) == before
+    assert set(shards.features_folder(backbone).glob("*.npy")) == before
     add_text(dataset, "new", text="a wave near the old harbour", label="sea", split="train")
     assert train(dataset)["run"] == 3
-    assert len(set(arrays.features_folder(backbone).glob("*.npy"))) == len(before) + 1
+    assert len(set(shards.features_folder(backbone).glob("*.npy"))) == len(before) + 1
 
 
 def test_opening_the_test_items_is_counted_each_time():

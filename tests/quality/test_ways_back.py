@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from labeling import storage
+from labeling import shards, storage
 from labeling.models import Annotation, Content, Dataset, Item, Job, Role, RoundItem, Upload, User
 from labeling.services import jobs
 from labeling.services.intake import differences
@@ -194,7 +194,7 @@ def test_a_deleted_dataset_leaves_nothing_and_touches_no_other(tmp_path: Path):
     assert run is not None
     arrays.save_run(run, {"probabilities": np.zeros((1, 2))})
     hashes = {n: hash_of(n) for n in (1, 2, 3)}
-    arrays.save_features("net", list(hashes.values()), vectors=np.eye(3))
+    shards.save_features("net", list(hashes.values()), vectors=np.eye(3))
     manifests = [version.digest for version in world.dataset.versions.all()]
     delete(world.dataset, by=make_member(world.dataset))
     assert not Dataset.objects.filter(pk=world.dataset.pk).exists()

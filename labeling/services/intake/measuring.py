@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from django.conf import settings
 
-from labeling import storage
+from labeling import shards, storage
 from labeling.models import Content, Media
 from labeling.services.intake.members import MemberError, Problem
 from labeling.services.intake.reading import Candidate
@@ -64,17 +65,28 @@ def open_all(
     }
     measured = _measure_all(list(new.values()), media, pool=pool, threads=threads)
     to_store: dict[str, bytes] = {}
+    small: dict[str, bytes] = {}
     for (sha256, (raw, _)), found in zip(new.items(), measured):
         if isinstance(found, Measured):
             contents[sha256], stored = _row_and_bytes(found, raw, media)
             to_store.update(stored)
+            if found.small_grey:
+                small[sha256] = found.small_grey
         else:
             contents[sha256] = found
     storage.write_many(to_store, pool=pool)
+    _keep_small(small)
     return [
         _opened(candidate, problem, contents.get(sha256))
         for candidate, (sha256, _, problem) in zip(candidates, loaded)
     ]
+
+
+def _keep_small(small: dict[str, bytes]) -> None:
+    """Keep the small grey pictures that checks compare; else each would be decoded once more."""
+    if small:
+        pictures = np.frombuffer(b"".join(small.values()), np.uint8).reshape(len(small), -1)
+        shards.save_features(shards.SMALL_GREY, list(small), vectors=pictures)
 
 
 def _opened(

@@ -9,9 +9,9 @@ from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from labeling import shards
 from labeling.management.job_command import JobCommand
 from labeling.models import Dataset, Version
-from quality import arrays
 from quality.detectors import titles
 from quality.queries.report import Report, as_plain, report_of
 from quality.queries.report.evidence import address_of, bytes_of
@@ -63,7 +63,7 @@ class Command(JobCommand):
             raise CommandError(f"{out} cannot be written: there is no folder {out.parent}.")
         page = file_of(made, address=address.rstrip("/") if address else None)
         try:
-            arrays.save_text(out, page)
+            shards.save_text(out, page)
         except OSError as error:
             raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
         return {"file": str(out), "bytes": len(page.encode())}
