@@ -1,10 +1,9 @@
-"""One table of ours and theirs, in the same run: label errors, consensus, sound checks.
+"""One table of ours and theirs, in the same run: label errors, consensus, sounds, copies.
 
     WINNOW_SHARED=... python bench/beside_peers.py MADE PEERS_PYTHON [SUBJECT ...]
 
 MADE is where the peers' script keeps its planted sets (made on the first run); PEERS_PYTHON has
-the peers installed. Copies: `bench/copies.py`. Each figure has a process of its own, one thread; MB
-is what the call added.
+the peers installed. Each figure has a process of its own, one thread; MB is what the call added.
 """
 
 from __future__ import annotations
@@ -78,8 +77,15 @@ def sounds(made: Path, size: str) -> Figure:
     return {**cost, "recall": hits / sum(true), "precision": hits / max(1, sum(silent))}
 
 
-OURS = {"labels": labels, "consensus": consensus, "sounds": sounds}
-SECTIONS = {"labels": "labels", "consensus": "crowd", "sounds": "audio"}
+def copies(made: Path, size: str) -> Figure:
+    from copies import picture_copies
+
+    found, cost = timed(lambda: picture_copies(made))
+    return {**cost, **found}  # `found` knows the seconds without reading and the yardstick
+
+
+OURS = {"copies": copies, "labels": labels, "consensus": consensus, "sounds": sounds}
+SECTIONS = {"copies": "images", "labels": "labels", "consensus": "crowd", "sounds": "audio"}
 ROWS = [
     *(("labels", shape, f"cleanlab.find_label_issues.prune_by_noise_rate.j1.{shape}")
       for shape in SHAPES),
@@ -88,6 +94,10 @@ ROWS = [
       for size in ("50000", "500000") for way in ("DawidSkene", "OneCoinDawidSkene")),
     ("sounds", "2000", "audio.soundfile_all_checks.2000"),
     ("sounds", "2000", "audio.librosa.2000"),
+    ("copies", "10000", "pillow.decode_full.10000"),
+    ("copies", "10000", "imagededup.PHash.t10.10000"),
+    ("copies", "10000", "cleanvision.find_issues.j1.10000"),
+    ("copies", "10000", "fastdup.run.k2.10000"),
 ]  # fmt: skip
 
 
