@@ -66,6 +66,10 @@ def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.
     owner = rows % clips
     flat, longest = _totals(owner, runs, clips, least=LEAST_FLAT_RUN)
     tops = runs > _crest((near[rows] + STEP) / height[rows], rate)
+    coarse = np.full(clips, STEP)
+    for clip in np.unique(owner[tops]):
+        coarse[clip] = _own_step(channels[:, line.slices[clip]])
+    tops = runs > _crest((near[rows] + coarse[owner]) / height[rows], rate)
     return {
         "peak": peak.reshape(-1, clips).max(axis=0),
         "clipped_samples": clipped,
@@ -108,6 +112,12 @@ def runs_of(marked: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray]:
     begins[1:] = (np.diff(places) > 1) | (np.diff(rows) > 0)
     starts = begins.nonzero()[0]
     return rows[starts], np.diff(np.append(starts, len(places)))
+
+
+def _own_step(channels: np.ndarray) -> float:
+    """Return the step of which all samples are multiples: 1/128 in a clip that once had 8 bits."""
+    together = int(np.bitwise_or.reduce(np.rint(channels / STEP).astype(np.int64), axis=None))
+    return STEP * (together & -together)
 
 
 def _crest(share: np.ndarray, rate: int) -> np.ndarray:

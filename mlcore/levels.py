@@ -81,7 +81,8 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
         Noise beneath: above_noise_db (how far the whole lies above what each bin of the spectrum
         has at its quietest; 0 is noise alone, 3 a word as strong as the noise),
         median_above_noise_db (the same in the middle bin). harmonicity (share of the loud power
-        that repeats with a voice's period, 0 to 1; asked of clips near their noise, else 0).
+        that repeats with a voice's period, 0 to 1; asked of clips near their noise, and of
+        those whose loud part moves as noise does, else 0).
     """
     size = min(len(clips[0]), frame_samples(rate))
     line = Line.of([len(clip) for clip in clips])

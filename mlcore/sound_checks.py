@@ -41,18 +41,20 @@ NOISE_LOUD_SECONDS = 0.1
 """Gaussian noise of any colour obeys three laws at once, each 1 but for chance: how far octave
 bands deviate over time, how flat the mean spectrum is within an octave (five frames: .92 by
 chance, times .92 where it falls by 6 dB an octave), how far bins jump from frame to frame. A
-steady vowel may keep one of them, rarely all."""
+steady vowel may keep one of them, rarely all; a hummed one of a tenth of a second does, and is
+known by its period."""
 
 DROWNED_DB = 4.77
 DROWNED_HARMONICITY = 1 - 10 ** (-DROWNED_DB / 10)
 DROWNED_ROUGHNESS = 0.76
-DROWNED_SWAY = 5.0
+DROWNED_SWAY = 6.0
 DROWNED_SECONDS = 0.4
 """dB of word and noise together over the noise: 3 where the word is as strong as the noise, 4.77
 where it is twice as strong (3 dB more, for what the estimate is off by). A steady tone 3 dB above
 the noise of its bin makes the bin jump .76 times as much as noise does (Rician; by simulation), so
 what jumps less is a voice or a tone that fills its bins without a pause. Words move bands 5 to
-16 times as much as noise; what does so is heard above it. Where more than two thirds of the loud
+16 times as much as noise, and still up to 6 times where noise is as strong; what moves more is
+heard above it. Where more than two thirds of the loud
 power repeat with a voice's period, that alone is twice as strong as all else: a vowel that fills
 the clip is no noise. In less than 0.4 s a vowel may fill some
 bins; then half of them must be drowned as well."""
@@ -206,15 +208,15 @@ def _noise(value: Mapping[str, Any]) -> SoundDoubt | None:
     sway, rough = value.get("loud_sway", 0.0), value.get("loud_roughness", 0.0)
     lawful = _within(sway, NOISE_SWAY) and _within(rough, NOISE_ROUGHNESS)
     lawful = lawful and value.get("loud_evenness", 0.0) >= NOISE_EVENNESS
-    if lawful and value.get("loud_seconds", 0.0) >= NOISE_LOUD_SECONDS:
+    repeats = value.get("harmonicity", 0.0) > DROWNED_HARMONICITY
+    if lawful and not repeats and value.get("loud_seconds", 0.0) >= NOISE_LOUD_SECONDS:
         words = "The loud part is noise: no band of it moves more than chance lets it."
         return SoundDoubt("silent_audio", 0.8, words)
     names = ["above_noise_db"]
     if value.get("seconds", 0.0) < DROWNED_SECONDS:
         names.append("median_above_noise_db")
     above = max(value.get(name, 100.0) for name in names)
-    moves = value.get("sway", 0.0) >= DROWNED_SWAY
-    moves |= value.get("harmonicity", 0.0) > DROWNED_HARMONICITY
+    moves = repeats or value.get("sway", 0.0) >= DROWNED_SWAY
     if above < DROWNED_DB and rough > DROWNED_ROUGHNESS and not moves:
         score = 0.5 + 0.3 * (1.0 - max(0.0, above) / DROWNED_DB)
         words = f"If there is a word, it is drowned: the clip is {above:.0f} dB above its noise."

@@ -30,8 +30,10 @@ QUIETEST_SHARE = 0.05
 #: the time. The lowest 15 of 50 frames tell a bin's noise to 1/sqrt(15), the lowest 5 to 1/sqrt(5).
 NOISE_SHARE = 0.3
 
-#: Of clips less than this above their noise, in dB, it is asked how much of them is a voice.
+#: Of clips less than this above their noise, in dB, it is asked how much of them is a voice; and of
+#: those whose loud part moves hardly more than this many times as much as noise.
 VOICE_ASKED_DB = 6.0
+VOICE_ASKED_SWAY = 1.5
 
 #: Pitches that are looked for, in Hz; two periods of the lowest fill the 40 ms of two frames.
 PITCH_HERTZ = (70, 400)
@@ -88,7 +90,9 @@ def spectral_facts(
     changes = _changes(spectra, levels, line, rate / size)
     above = _above_noise(spectra, levels, line)
     harmonicity = np.zeros(len(places))
-    for clip in (above[0] < VOICE_ASKED_DB).nonzero()[0]:
+    loud_sway = changes[2]
+    asked = (above[0] < VOICE_ASKED_DB) | (loud_sway < VOICE_ASKED_SWAY)
+    for clip in asked.nonzero()[0]:
         harmonicity[clip] = _harmonicity(whole[places[clip]][:MOST_SPECTRA], rate)
     found = (flatness, width, *changes, *above, harmonicity)
     return dict(zip(SPECTRAL_FACTS, found, strict=True))

@@ -194,6 +194,22 @@ def test_a_voice_that_fills_the_clip_is_not_called_drowned() -> None:
     assert kinds(check_sound({**facts, "harmonicity": 0.8})) == []
 
 
+def test_a_short_hum_that_keeps_the_laws_of_noise_is_known_by_its_period() -> None:
+    facts = {"seconds": 0.3, "above_noise_db": 15.0, "loud_db": -20.0, "loud_seconds": 0.2}
+    facts |= {"loud_sway": 1.2, "loud_evenness": 0.93, "loud_roughness": 0.75}
+    assert kinds(check_sound({**facts, "harmonicity": 0.5})) == ["silent_audio"]
+    assert kinds(check_sound({**facts, "harmonicity": 0.83})) == []
+
+
+def test_crests_in_the_steps_of_8_bits_are_not_clipping() -> None:
+    for hertz in (90, 130, 210):
+        tone = 0.15 * np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE)
+        steps = np.round(tone * 128) / 128
+        assert measured(steps)["flat_tops"] == 0
+        top = 0.5 * steps.max() + 0.003
+        assert measured(np.clip(steps, -top, top))["flat_tops"] > 10
+
+
 def test_strong_hum_under_a_word_hides_nothing() -> None:
     time = np.arange(RATE) / RATE
     for seed in range(4):
