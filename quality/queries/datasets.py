@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, F, Max, Q
 
 from labeling.models import Notice, User
 from labeling.queries.notices import LEADING
@@ -56,11 +56,10 @@ def _gains(datasets: list[Any]) -> dict[int, Change]:
 
 def _news(pks: list[int], user: User) -> dict[int, int]:
     """Return how many notices came since somebody opened each dataset that they lead."""
-    visits = user.memberships.filter(dataset__in=pks, role__in=LEADING)
-    came = Q()
-    for dataset, visited in visits.values_list("dataset", "visited_at"):
-        came |= Q(dataset=dataset, at__gt=visited) if visited else Q(dataset=dataset)
-    if not came:
-        return {}
-    rows = Notice.objects.filter(came).order_by()
-    return dict(rows.values_list("dataset").annotate(n=Count("pk")))
+    visit = "dataset__memberships"
+    rows = Notice.objects.filter(
+        Q(**{f"{visit}__visited_at": None}) | Q(at__gt=F(f"{visit}__visited_at")),
+        **{f"{visit}__user": user, f"{visit}__role__in": LEADING},
+        dataset__in=pks,
+    )
+    return dict(rows.order_by().values_list("dataset").annotate(n=Count("pk")))
