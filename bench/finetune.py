@@ -1,196 +1,115 @@
-"""Few photos a class: frozen features, with changed copies, and with top layers fine-tuned.
+"""Few photos a class: frozen layers, the last block fine-tuned, and the choice between them.
 
-    PYTHONPATH=. OMP_NUM_THREADS=1 python bench/finetune.py [--draws 4] [--a-class 10 20 40]
+    PYTHONPATH=. OMP_NUM_THREADS=1 python bench/finetune.py [--draws 3] [--a-class 10 20 100]
+    PYTHONPATH=. OMP_NUM_THREADS=1 python bench/finetune.py --cifar10 [--a-class 200]
 
 `clothing`, learned from draws of its training photos, judged on its 372 test photos, whose senders
-occur in no training photo. It has 42 to 51 training photos a class: 100 a class cannot be drawn.
-Fine-tuning starts from the frozen head; what lies below the layers that it changes is computed
-once. How long to go on is chosen on inner held-out senders, as for a head; the last column is that
-choice between all three on the same inner senders. CPU-seconds leave out what all share.
+occur in no training photo. It has 42 to 52 training photos a class: where more are asked for all
+are taken. `cifar10` has true labels, small pictures, and is judged on 2,000 of its test pictures.
+The choice is that of a run (`mlcore.search`), made inside what was drawn with senders together;
+`better inside` keeps what was better there, clear or not. CPU-seconds are those of all threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
-from dataclasses import dataclass
-from typing import Any
+import zipfile
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.features import NOWHERE, WEIGHTS, contents_of, numbers, rows_of
-from mlcore.augment import augmented, rng_of
-from mlcore.backend import load_tensorflow
-from mlcore.features import choose_backbones, extract
-from mlcore.features.pixels import decode_square
-from mlcore.files import sha256_of
-from mlcore.folds import grouped_folds, join_groups
-from mlcore.head import Head
-from mlcore.protocols import CHANGES, Protocol
+from bench.features import NOWHERE, SHARED, WEIGHTS, contents_of, numbers, rows_of
+from mlcore.features import choose_backbones, extract, maps_of
+from mlcore.folds import join_groups
+from mlcore.intervals import student_reach
+from mlcore.protocols import Protocol
+from mlcore.search import TUNED, TUNED_SECONDS_AN_ITEM, search_head
 from mlcore.training import fit_final
+from mlcore.tuning import Maps
 
-CUTS = ("block_15_add", "block_12_add")
-"""Layers above which all is fine-tuned: 1 or 4 of 16 blocks, and the last convolution."""
-RATES = (3e-4,)
-EPOCHS = 8
-BATCH = 16
-INNER_PARTS = 3
+WAYS = ("frozen", "tuned", "chosen", "better inside")
+CIFAR10_TESTS = 2_000
+ENOUGH_SECONDS = int(10_000 * TUNED_SECONDS_AN_ITEM)
 
 
 @dataclass(frozen=True)
 class Photos:
-    """All photos: vectors, those of one changed copy, and the maps at a cut."""
+    """All photos: vectors, maps, labels and senders."""
 
     vectors: np.ndarray
-    copies: np.ndarray
-    maps: dict[str, np.ndarray]
+    maps: Maps
     labels: np.ndarray
     senders: np.ndarray
     is_test: np.ndarray
-    n_classes: int
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return int(self.labels.max()) + 1
 
 
-def read_photos() -> tuple[Photos, Any]:
-    """Read the photos and the network."""
+def read_photos() -> Photos:
+    """Read clothing."""
     rows = rows_of("clothing")
-    contents = contents_of("clothing", "images.zip", [row["file"] for row in rows])
-    backbone = choose_backbones("image", weights_folder=WEIGHTS, keras_cache=NOWHERE)[0]
-    started = time.process_time()
-    changed = [augmented(one, CHANGES["image"], rng=rng_of(sha256_of(one))) for one in contents]
-    copies = extract(backbone, changed)
-    each = (time.process_time() - started) / len(contents) * 1000
-    print(f"changed copies: {each:.1f} CPU-ms a photo", flush=True)
-    network = _network(backbone)
-    labels = numbers([row["folder_label"] for row in rows])
-    photos = Photos(
-        vectors=extract(backbone, contents),
-        copies=copies,
-        maps={cut: _maps(network, cut, contents) for cut in CUTS},
-        labels=labels,
+    return seen_by_the_network(
+        contents_of("clothing", "images.zip", [row["file"] for row in rows]),
+        labels=numbers([row["folder_label"] for row in rows]),
         senders=join_groups([row["sender_id"] for row in rows]),
         is_test=np.array([row["split"] == "test" for row in rows]),
-        n_classes=int(labels.max()) + 1,
-    )
-    return photos, network
-
-
-def _network(backbone: Any) -> Any:
-    load_tensorflow()
-    import keras
-
-    return keras.applications.MobileNetV2(
-        alpha=0.35,
-        include_top=False,
-        weights=str(backbone.weights),
-        input_shape=(backbone.side, backbone.side, 3),
-        pooling="avg",
+        native=None,
     )
 
 
-def _maps(network: Any, cut: str, contents: list[bytes]) -> np.ndarray:
-    import keras
-
-    below = keras.Model(network.input, network.get_layer(cut).output)
-    started, found = time.process_time(), []
-    for start in range(0, len(contents), BATCH):
-        squares = [decode_square(one, 224) for one in contents[start : start + BATCH]]
-        pixels = np.stack(squares).astype(np.float32) / 127.5 - 1
-        found.append(below(pixels, training=False).numpy())
-    each = (time.process_time() - started) / len(contents) * 1000
-    print(f"maps at {cut}: {each:.1f} CPU-ms a photo", flush=True)
-    return np.concatenate(found)
-
-
-class Tuner:
-    """The layers above a cut with a softmax on top, trained together."""
-
-    def __init__(self, network: Any, cut: str, n_classes: int) -> None:
-        self.tf = load_tensorflow()
-        import keras
-
-        self.above = keras.Model(network.get_layer(cut).output, network.output)
-        self.dense = keras.layers.Dense(n_classes)
-        self.dense.build((None, network.output.shape[-1]))
-        self.first = self.above.get_weights()
-        self.variables = [*self.above.trainable_variables, *self.dense.trainable_variables]
-        self.adam = keras.optimizers.Adam()
-        self.adam.build(self.variables)
-        self.fresh = [variable.numpy() for variable in self.adam.variables]
-        self.step = self.tf.function(self._step, reduce_retracing=True, autograph=False)
-
-    def _step(self, maps: Any, labels: Any) -> None:
-        tf = self.tf
-        with tf.GradientTape() as tape:
-            scores = self.dense(self.above(maps, training=False))
-            surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
-            loss = tf.reduce_mean(surprise)
-        slopes = tape.gradient(loss, [variable.value for variable in self.variables])
-        self.adam.apply(slopes, self.variables)
-
-    def restart(self, head: Head, *, rate: float) -> None:
-        """Start from the trained network and the frozen head."""
-        self.above.set_weights(self.first)
-        ((weights, bias),) = head.layers
-        kernel = weights / head.spread[:, None]
-        self.dense.set_weights([kernel, bias - head.centre @ kernel])
-        for variable, value in zip(self.adam.variables, self.fresh, strict=True):
-            variable.assign(value)
-        self.adam.learning_rate = rate
-
-    def epoch(self, maps: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> None:
-        """Go once over all in random batches of one size."""
-        order = rng.permutation(len(labels))
-        for start in range(0, len(labels) - BATCH + 1, BATCH):
-            part = order[start : start + BATCH]
-            self.step(maps[part], labels[part])
-
-    def scores(self, maps: np.ndarray) -> np.ndarray:
-        """Return scores (n_items, n_classes)."""
-        parts = [
-            self.dense(self.above(maps[start : start + 64], training=False)).numpy()
-            for start in range(0, len(maps), 64)
-        ]
-        return np.concatenate(parts)
-
-
-def accuracy(answers: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of rows whose greatest answer is right."""
-    return float((answers.argmax(axis=1) == labels).mean())
-
-
-def head_of(photos: Photos, rows: np.ndarray, *, with_copies: bool) -> Head:
-    """Return a head that learned these photos, and a changed copy of each if asked."""
-    parts = [photos.vectors[rows], *([photos.copies[rows]] if with_copies else [])]
-    times = len(parts)
-    return fit_final(
-        np.concatenate(parts),
-        np.tile(photos.labels[rows], times),
-        np.tile(photos.senders[rows], times),
-        n_classes=photos.n_classes,
-        protocol=Protocol(),
+def read_cifar10(a_class: int) -> Photos:
+    """Read so many of its pictures of each class, and test pictures, each from a source alone."""
+    with (SHARED / "data" / "cifar10" / "cifar10n_train_labels.csv").open(newline="") as file:
+        truth = {row["file"]: row["truth"] for row in csv.DictReader(file)}
+    with zipfile.ZipFile(SHARED / "data" / "cifar10" / "images.zip") as packed:
+        tests = sorted(name for name in packed.namelist() if name.startswith("test/"))
+    truth |= {name: name.split("/")[1] for name in tests if "." in name}
+    rng, chosen = np.random.default_rng(0), []
+    for is_test, most in ((False, a_class), (True, CIFAR10_TESTS // 10)):
+        names = [name for name in truth if name.startswith("test/") == is_test]
+        for one in sorted(set(truth.values())):
+            of_class = [name for name in names if truth[name] == one]
+            chosen += [of_class[place] for place in rng.permutation(len(of_class))[:most]]
+    return seen_by_the_network(
+        contents_of("cifar10", "images.zip", chosen),
+        labels=numbers([truth[name] for name in chosen]),
+        senders=np.arange(len(chosen)),
+        is_test=np.array([name.startswith("test/") for name in chosen]),
+        native=32,
     )
 
 
-def tuned(
-    photos: Photos,
-    tuner: Tuner,
-    cut: str,
-    rate: float,
-    rows: np.ndarray,
+def seen_by_the_network(
+    contents: list[bytes],
     *,
-    asked: np.ndarray,
-    at: set[int],
-) -> dict[int, float]:
-    """Return the accuracy on `asked` after so many epochs of learning `rows`, 0 for none."""
-    tuner.restart(head_of(photos, rows, with_copies=False), rate=rate)
-    rng, maps, labels = np.random.default_rng(0), photos.maps[cut], photos.labels
-    found = {}
-    for epoch in range(max(at) + 1):
-        if epoch:
-            tuner.epoch(maps[rows], labels[rows], rng=rng)
-        if epoch in at:
-            found[epoch] = accuracy(tuner.scores(maps[asked]), labels[asked])
-    return found
+    labels: np.ndarray,
+    senders: np.ndarray,
+    is_test: np.ndarray,
+    native: float | None,
+) -> Photos:
+    """Return photos with their vectors, and their maps below the last block."""
+    backbone = choose_backbones(
+        "image", weights_folder=WEIGHTS, keras_cache=NOWHERE, native_side=native
+    )[0]
+    below = maps_of(backbone)
+    assert below is not None
+    assert below.weights is not None
+    started = time.process_time()
+    maps = Maps(extract(below, contents), below.weights)
+    each = (time.process_time() - started) / len(contents) * 1000
+    print(f"maps: {each:.1f} CPU-ms a photo", flush=True)
+    return Photos(
+        vectors=extract(backbone, contents),
+        maps=maps,
+        labels=labels,
+        senders=senders,
+        is_test=is_test,
+    )
 
 
 def draw(photos: Photos, a_class: int, seed: int) -> np.ndarray:
@@ -200,56 +119,47 @@ def draw(photos: Photos, a_class: int, seed: int) -> np.ndarray:
     return np.concatenate([rng.permutation(rows)[:a_class] for rows in of_class])
 
 
-def one_draw(
-    photos: Photos, tuners: dict[str, Tuner], rows: np.ndarray, seed: int
-) -> dict[str, tuple[float, float, float]]:
-    """Return accuracy inside, on test photos, and CPU-seconds of each way."""
-    rng, test = np.random.default_rng(seed), np.flatnonzero(photos.is_test)
-    labels = photos.labels
-    parts = grouped_folds(labels[rows], photos.senders[rows], n_folds=INNER_PARTS, rng=rng)
-    kept, held = rows[parts != 0], rows[parts == 0]
-    found = {}
-    for name, with_copies in (("frozen", False), ("copies", True)):
+def one_draw(photos: Photos, rows: np.ndarray, seed: int) -> dict[str, float]:
+    """Return the test accuracy of each way, and what each costs in CPU-seconds."""
+    learned = photos.vectors[rows], photos.labels[rows], photos.senders[rows]
+    more = {"n_classes": photos.n_classes, "maps": photos.maps[rows]}
+    test, found = np.flatnonzero(photos.is_test), {}
+    for name, changes in (("frozen", {}), ("tuned", TUNED)):
         started = time.process_time()
-        inner = head_of(photos, kept, with_copies=with_copies)
-        outer = head_of(photos, rows, with_copies=with_copies)
-        spent = time.process_time() - started
-        inside = accuracy(inner.predict(photos.vectors[held]), labels[held])
-        found[name] = (inside, accuracy(outer.predict(photos.vectors[test]), labels[test]), spent)
-    for cut, tuner in tuners.items():
-        for rate in RATES:
-            started = time.process_time()
-            all_of_them = set(range(EPOCHS + 1))
-            inside = tuned(photos, tuner, cut, rate, kept, asked=held, at=all_of_them)
-            length = max(inside, key=lambda epoch: inside[epoch])
-            outside = tuned(photos, tuner, cut, rate, rows, asked=test, at={length, EPOCHS})
-            spent = time.process_time() - started
-            found[f"{cut} {rate:g}"] = (inside[length], outside[length], spent)
-            found[f"{cut} {rate:g}, all {EPOCHS} epochs"] = (-1.0, outside[EPOCHS], spent)
-    found["best inside"] = max(found.values(), key=lambda one: one[0])
+        head = fit_final(*learned, protocol=replace(Protocol(seed=seed), **changes), **more)
+        asked = photos.maps.rows[test] if changes else photos.vectors[test]
+        found[f"{name}, CPU-s"] = time.process_time() - started
+        found[name] = float((head.scores(asked).argmax(axis=1) == photos.labels[test]).mean())
+    started = time.process_time()
+    searching = replace(Protocol(seed=seed), tuning=3 * ENOUGH_SECONDS)
+    choice = search_head(*learned, protocol=searching, **more)
+    lead = choice.tried[1].lead
+    assert lead is not None
+    found["search, CPU-s"] = time.process_time() - started
+    found["chosen"] = found["tuned" if choice.protocol.tuned else "frozen"]
+    found["better inside"] = found["tuned" if lead.value > 0 else "frozen"]
+    found["best"] = max(found["frozen"], found["tuned"])
+    print(f"  {len(rows)} photos, draw {seed}: {found}, inside {lead}", flush=True)
     return found
 
 
 def main() -> None:
-    """Print a line a way and number a class; intervals are paired over draws."""
+    """Print a line a number a class; limits are over draws (95 %, Student)."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--draws", type=int, default=4)
-    options.add_argument("--a-class", type=int, nargs="+", default=[10, 20, 40])
+    options.add_argument("--cifar10", action="store_true")
+    options.add_argument("--draws", type=int, default=3)
+    options.add_argument("--a-class", type=int, nargs="+", default=[10, 20, 100])
     asked = options.parse_args()
-    photos, network = read_photos()
-    tuners = {cut: Tuner(network, cut, photos.n_classes) for cut in CUTS}
+    photos = read_cifar10(max(asked.a_class)) if asked.cifar10 else read_photos()
     for a_class in asked.a_class:
-        draws = [
-            one_draw(photos, tuners, draw(photos, a_class, seed), seed)
-            for seed in range(asked.draws)
-        ]
-        for name in draws[0]:
-            test = np.array([found[name][1] for found in draws])
-            gain = test - np.array([found["frozen"][1] for found in draws])
-            spent = np.mean([found[name][2] for found in draws])
-            reach = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
-            print(f"{a_class} a class, {name}: {test.mean():.4f}, beside frozen "
-                  f"{gain.mean():+.4f} ± {reach:.4f}, {spent:.1f} CPU-s", flush=True)  # fmt: skip
+        draws = [one_draw(photos, draw(photos, a_class, seed), seed) for seed in range(asked.draws)]
+        for name in WAYS if len(draws) > 1 else ():
+            values = np.array([found[name] for found in draws])
+            for beside in ("frozen", "best"):
+                gain = values - np.array([found[beside] for found in draws])
+                reach = student_reach(len(gain)) * gain.std(ddof=1) / np.sqrt(len(gain))
+                print(f"{a_class} a class, {name}: {values.mean():.4f}, beside {beside} "
+                      f"{gain.mean():+.4f} ± {reach:.4f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

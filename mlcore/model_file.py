@@ -9,24 +9,28 @@ import numpy as np
 
 from mlcore.backend import load_tensorflow
 from mlcore.head import Head
+from mlcore.tuning import TunedHead, classifier
 
 
-def as_keras(head: Head) -> Any:
+def as_keras(head: Head | TunedHead) -> Any:
     """Return a Keras model that predicts what the head predicts.
 
     Parameters
     ----------
-    head : Head
+    head : Head or TunedHead
 
     Returns
     -------
     keras.Model
-        Takes float32 (n_items, n_features), not standardised; gives (n_items, n_classes), rows
-        sum to 1. Only layers of Keras: no custom object is needed to load it.
+        Takes float32 (n_items, n_features), not standardised, or the maps that a tuned head
+        begins at; gives (n_items, n_classes), rows sum to 1. Only layers of
+        Keras: no custom object is needed to load it.
     """
     load_tensorflow()
     import keras
 
+    if isinstance(head, TunedHead):
+        return _tuned(head)
     *hidden, (kernel, bias) = head.layers
     n_classes = len(bias)
     inner = [
@@ -35,8 +39,7 @@ def as_keras(head: Head) -> Any:
     dense = keras.layers.Dense(n_classes, activation="softmax", name="classes")
     variance = np.square(head.spread.astype(np.float64)).astype(np.float32)
     standardise = keras.layers.Normalization(mean=head.centre, variance=variance, name="standard")
-    doubt = head.calibration.doubt
-    calibrate = keras.layers.Rescaling(1 - doubt, offset=doubt / n_classes, name="calibrate")
+    calibrate = _doubting(head.calibration.doubt, n_classes)
     vector = keras.Input((len(head.centre),), name="vector")
     model = keras.Sequential([vector, standardise, *inner, dense, calibrate])
     warmth = np.float32(head.calibration.temperature)
@@ -46,6 +49,23 @@ def as_keras(head: Head) -> Any:
     return model
 
 
-def save_keras(head: Head, path: Path) -> None:
+def _doubting(doubt: float, n_classes: int) -> Any:
+    import keras
+
+    return keras.layers.Rescaling(1 - doubt, offset=doubt / n_classes, name="calibrate")
+
+
+def _tuned(head: TunedHead) -> Any:
+    import keras
+
+    *layers, kernel, bias = head.weights
+    warmth = np.float32(head.calibration.temperature)
+    model = classifier(head.side, len(bias))
+    model.set_weights([*layers, kernel / warmth, bias / warmth])
+    sure = keras.layers.Softmax(name="probabilities")(model.output)
+    return keras.Model(model.input, _doubting(head.calibration.doubt, len(bias))(sure))
+
+
+def save_keras(head: Head | TunedHead, path: Path) -> None:
     """Write the head as a `.keras` file."""
     as_keras(head).save(path)

@@ -17,6 +17,10 @@ CHANGES = {"image": (FLIP, CROP, SHIFT, BRIGHTNESS), "audio": (PITCH, STRETCH, N
 """What `mlcore.augment` can do to each kind of media, in the order in which it is done."""
 SEARCHES = (0, 60, 120, 300)
 """Seconds that a search over heads may be given; 0 is none."""
+TUNINGS = (0, 120, 300, 600)
+"""Seconds that trying to fine-tune may be given; 0 is none."""
+MOST_TUNED = 10_000
+"""Items up to which it is offered: their maps take 110 MB, five folds of them half an hour."""
 FEW_ITEMS = 500
 """Items below which folds are dealt anew several times: one draw is then partly luck."""
 SHUFFLES = 3
@@ -59,6 +63,10 @@ class Protocol:
         Share of hidden units that each step of training leaves out.
     search : int
         CPU-seconds in which l2, hidden and dropout were searched (`mlcore.search`); 0 is not.
+    tuning : int
+        CPU-seconds in which fine-tuning was tried beside frozen layers; 0 is not.
+    tuned : bool
+        Whether the top layers of the network are trained with the head (`mlcore.tuning`).
     """
 
     backbone: str = ""
@@ -76,6 +84,8 @@ class Protocol:
     hidden: int = 0
     dropout: float = 0.0
     search: int = 0
+    tuning: int = 0
+    tuned: bool = False
 
     @property
     def n_heads(self) -> int:

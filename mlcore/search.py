@@ -13,6 +13,7 @@ from mlcore.intervals import Interval, recall_difference
 from mlcore.protocols import FOLDS, Protocol, divide
 from mlcore.success import ACCURACY, COST, Success, difference, measure
 from mlcore.training import cross_validate
+from mlcore.tuning import Maps
 
 USUAL_L2 = Protocol.l2
 GRID: tuple[dict[str, Any], ...] = (
@@ -24,7 +25,7 @@ GRID: tuple[dict[str, Any], ...] = (
 )
 """What each head has other than the usual one; where time is short the last are left out."""
 BY_ACCURACY = Success(ACCURACY)
-SEARCHED = ("l2", "hidden", "dropout")
+SEARCHED = ("l2", "hidden", "dropout", "tuned")
 """What of a protocol a search chooses."""
 PARTS = 3
 """Each head is asked about each item of the search once, by parts of whole groups."""
@@ -36,6 +37,9 @@ SECONDS_A_UNIT = 8e-9
 """CPU-seconds that a head costs on crowded cores: by its many small steps, which sets that are
 easy to learn take most of; an item and feature; each of these and hidden unit
 (`bench/heads.py --search`)."""
+TUNED: dict[str, Any] = {"tuned": True}
+TUNED_SECONDS_AN_ITEM = 0.08
+"""CPU-seconds that PARTS tuned heads cost an item of the search (`bench/finetune.py`)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,17 @@ def plan(n_items: int, n_features: int, *, seconds: float) -> tuple[int, int]:
     return 1, 0
 
 
+def plan_tuning(n_items: int, *, seconds: float) -> int:
+    """Return on how many items fine-tuning is tried within so many CPU-seconds.
+
+    Examples
+    --------
+    >>> [plan_tuning(n, seconds=100) for n in (400, 50_000)]
+    [400, 1250]
+    """
+    return min(n_items, int(seconds / TUNED_SECONDS_AN_ITEM))
+
+
 def _seconds_an_item(n_features: int, changes: dict[str, Any]) -> float:
     return n_features * (SECONDS_A_CELL + SECONDS_A_UNIT * changes.get("hidden", 0))
 
@@ -100,6 +115,7 @@ def search_head(
     success: Success = BY_ACCURACY,
     copies: np.ndarray | None = None,
     times: np.ndarray | None = None,
+    maps: Maps | None = None,
     on_head: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Search:
@@ -112,10 +128,11 @@ def search_head(
 
     Parameters
     ----------
-    features, labels, groups, n_classes, copies, times, should_stop
-        As for `mlcore.training.cross_validate`.
+    features, labels, groups, n_classes, copies, times, maps, should_stop
+        As for `mlcore.training.cross_validate`. With maps fine-tuning is tried as one more head.
     protocol : Protocol
-        Of the run; `search` is the budget in CPU-seconds of one core for all searches of it.
+        Of the run; `search` and `tuning` are budgets in CPU-seconds of one core for all searches
+        of it.
     success : Success
         What the heads are judged by.
     on_head : callable, optional
@@ -134,16 +151,16 @@ def search_head(
     groups = np.asarray(groups)
     rows = _unjudged(labels, groups, protocol=protocol, times=times)
     vectors = features.shape[1] * (1 if copies is None else 2)
-    n_heads, n_items = plan(len(rows), vectors, seconds=protocol.search / searches_of(protocol))
+    heads, n_items = _heads(len(rows), vectors, protocol=protocol, with_tuned=maps is not None)
     rng = np.random.default_rng(protocol.seed)
     rows = rows[_whole_groups(groups[rows], n_items, rng=rng)]
     if len(np.unique(groups[rows])) < PARTS or len(np.unique(labels[rows])) < 2:
         return Search(protocol)
     alike = replace(protocol, scheme=FOLDS, n_folds=PARTS, shuffles=1)
     told = []
-    for number, changes in enumerate(GRID[:n_heads]):
+    for number, changes in enumerate(heads):
         if on_head is not None:
-            on_head(number, n_heads)
+            on_head(number, len(heads))
         found = cross_validate(
             features[rows],
             labels[rows],
@@ -151,10 +168,11 @@ def search_head(
             n_classes=n_classes,
             protocol=replace(alike, **changes),
             copies=None if copies is None else copies[rows],
+            maps=None if maps is None else maps[rows],
             should_stop=should_stop,
         )
         told.append(found.probabilities)
-    return _chosen(told, labels[rows], groups[rows], protocol=protocol, success=success)
+    return _chosen(heads, told, labels[rows], groups[rows], protocol=protocol, success=success)
 
 
 def searches_of(protocol: Protocol) -> int:
@@ -175,6 +193,7 @@ def heads_of_folds(
     *,
     protocol: Protocol,
     copies: np.ndarray | None = None,
+    maps: Maps | None = None,
     **more: Any,
 ) -> tuple[dict[str, Any], ...]:
     """Return the head of each fold, chosen on others' items.
@@ -185,7 +204,7 @@ def heads_of_folds(
 
     Parameters
     ----------
-    features, labels, groups, protocol, copies
+    features, labels, groups, protocol, copies, maps
         As for `search_head`; so is what else is given.
 
     Returns
@@ -194,7 +213,7 @@ def heads_of_folds(
         As `mlcore.training.cross_validate` takes it, with every setting that a search chooses;
         empty without a search, and under any other scheme than FOLDS.
     """
-    if protocol.scheme != FOLDS or not protocol.search:
+    if protocol.scheme != FOLDS or not (protocol.search or protocol.tuning):
         return ()
     usual, chosen = unsearched(protocol), []
     for divisions in divide(labels, np.asarray(groups), protocol=protocol):
@@ -208,6 +227,7 @@ def heads_of_folds(
                 np.asarray(groups)[rows],
                 protocol=usual,
                 copies=None if copies is None else copies[rows],
+                maps=None if maps is None else maps[rows],
                 **more,
             )
             head = {name: getattr(found.protocol, name) for name in SEARCHED}
@@ -215,7 +235,20 @@ def heads_of_folds(
     return tuple(chosen)
 
 
+def _heads(
+    n_items: int, n_features: int, *, protocol: Protocol, with_tuned: bool
+) -> tuple[tuple[dict[str, Any], ...], int]:
+    """Return which heads are tried, on how many items."""
+    n_searches = searches_of(protocol)
+    n_heads, most = plan(n_items, n_features, seconds=protocol.search / n_searches)
+    if not (with_tuned and protocol.tuning):
+        return GRID[:n_heads], most
+    affordable = plan_tuning(n_items, seconds=protocol.tuning / n_searches)
+    return (*GRID[:n_heads], TUNED), min(affordable, most or n_items)
+
+
 def _chosen(
+    heads: tuple[dict[str, Any], ...],
     told: list[np.ndarray],
     labels: np.ndarray,
     groups: np.ndarray,
@@ -229,8 +262,8 @@ def _chosen(
     except ValueError as impossible:  # none of the chosen class, and the like
         return Search(protocol, reason=str(impossible))
     for_the_better = -1.0 if success.metric == COST else 1.0
-    tried = [Tried(GRID[0], value, None)]
-    for changes, one in zip(GRID[1:], rivals, strict=False):
+    tried = [Tried(heads[0], value, None)]
+    for changes, one in zip(heads[1:], rivals, strict=True):
         found = difference(success, labels, before=usual, after=one, groups=groups)
         gain = _for_all(found.value * for_the_better, found, success, n_rivals=len(rivals))
         tried.append(Tried(changes, value + found.value, gain))
@@ -238,7 +271,7 @@ def _chosen(
     lead = tried[best].lead
     if lead is None or lead.low <= 0 or _costs_recall(success, usual, told[best], labels, groups):
         best = 0
-    return Search(replace(protocol, **GRID[best]), tuple(tried), len(labels), best)
+    return Search(replace(protocol, **heads[best]), tuple(tried), len(labels), best)
 
 
 def _for_all(gain: float, found: Interval, success: Success, *, n_rivals: int) -> Interval:

@@ -8,45 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from mlcore.calibration import Calibration, fit_calibration, softmax
-from mlcore.folds import grouped_folds
-from mlcore.head import Head, scores_of, standardised
+from mlcore.calibration import Calibration, softmax
+from mlcore.fitting import EpochReport, SuccessOf, fit
+from mlcore.head import Head
 from mlcore.protocols import Division, Protocol, divide
-from mlcore.steps import (
-    Cancelled,
-    Material,
-    Trainer,
-    steps_an_epoch,
-    trainer_for,
-)
+from mlcore.steps import Cancelled
+from mlcore.tuning import Maps, TunedHead
 
-FEWEST_ITEMS_TO_HOLD_OUT = 30
-"""Items below which early stopping would decide on five or fewer, and is left out."""
-INNER_PARTS = 6
-"""One in so many training items is held out to decide when to stop."""
-PATIENT_STEPS = 400
-"""Steps without a lower held-out loss that are enough; large sets take hundreds an epoch."""
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One pass over the training part of a fold; losses in nats, accuracies 0 to 1.
-
-    `val_loss`, `val_accuracy` and `val_success` (what `success_of` found) are of inner held-out
-    items, None where there were too few.
-    """
-
-    fold: int
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float | None
-    val_accuracy: float | None
-    val_success: float | None = None
-
-
-#: From labels and probabilities of held-out items to what success is measured by.
-SuccessOf = Callable[[np.ndarray, np.ndarray], float | None]
+__all__ = [
+    "Cancelled",
+    "CrossValidation",
+    "EpochReport",
+    "FoldReport",
+    "cross_validate",
+    "fit_final",
+]
 
 
 @dataclass(frozen=True)
@@ -92,6 +68,7 @@ def cross_validate(
     times: np.ndarray | None = None,
     changes: Sequence[Mapping[str, Any]] = (),
     success_of: SuccessOf | None = None,
+    maps: Maps | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_fold: Callable[[FoldReport], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -116,6 +93,8 @@ def cross_validate(
         What each head has other than the protocol says, in their order; none where empty.
     success_of : callable, optional
         Measures held-out items after each epoch, from their labels and probabilities.
+    maps : Maps, optional
+        Of the items, needed by a head whose protocol says `tuned`.
     on_epoch, on_fold : callable, optional
         Called as training goes on.
     should_stop : callable, optional
@@ -148,19 +127,20 @@ def cross_validate(
 
     for fold, division in enumerate(heads):
         seen, unseen = division.seen, division.unseen
-        head = _fit(
+        own = replace(protocol, **changes[fold]) if changes else protocol
+        more: dict[str, Any] = {"protocol": own, "fold": fold, "on_epoch": record}
+        head = fit(
             features[seen],
             labels[seen],
             np.asarray(groups)[seen],
             n_classes=n_classes,
-            protocol=replace(protocol, **changes[fold]) if changes else protocol,
             copies=None if copies is None else copies[seen],
-            fold=fold,
             success_of=success_of,
-            on_epoch=record,
+            maps=None if maps is None else maps[seen],
             should_stop=should_stop,
+            **more,
         )
-        scores = head.scores(features[unseen])
+        scores = head.scores(maps[unseen].rows if maps and own.tuned else features[unseen])
         found = head.calibration.probabilities(scores)
         sums[unseen] += found
         sums_before[unseen] += softmax(scores)
@@ -194,28 +174,30 @@ def fit_final(
     n_classes: int,
     protocol: Protocol,
     copies: np.ndarray | None = None,
+    maps: Maps | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> Head:
+) -> Head | TunedHead:
     """Train one head on all items, under the protocol of `cross_validate`.
 
     Parameters
     ----------
-    features, labels, groups, n_classes, protocol, copies, should_stop
+    features, labels, groups, n_classes, protocol, copies, maps, should_stop
         As for `cross_validate`.
 
     Returns
     -------
-    Head
-        The same for the same input.
+    Head or TunedHead
+        The same for the same input; a tuned one predicts from maps.
     """
     features, labels = _checked(features, labels, groups, n_classes=n_classes)
-    return _fit(
+    return fit(
         features,
         labels,
         np.asarray(groups),
         n_classes=n_classes,
         protocol=protocol,
         copies=copies,
+        maps=maps,
         fold=0,
         on_epoch=None,
         should_stop=should_stop,
@@ -242,117 +224,3 @@ def _checked(
     if len(broken):
         raise ValueError(f"Features of {len(broken)} items are no numbers, first item {broken[0]}.")
     return features, labels
-
-
-def _fit(
-    features: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    *,
-    n_classes: int,
-    protocol: Protocol,
-    copies: np.ndarray | None,
-    fold: int,
-    on_epoch: Callable[[EpochReport], None] | None,
-    should_stop: Callable[[], bool] | None,
-    success_of: SuccessOf | None = None,
-) -> Head:
-    """Find on held-out groups how long to train, then train on everything for so long."""
-    if should_stop is not None and should_stop():
-        raise Cancelled
-    rng = np.random.default_rng((protocol.seed, fold))
-    held_out = _held_out(labels, groups, rng=rng)
-    if copies is not None:
-        features, labels = np.concatenate([features, copies]), np.tile(labels, 2)
-    trainer = trainer_for(features.shape[1], n_classes, protocol.hidden)
-    standard, centre, spread = standardised(features)
-    weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
-    epochs, calibration = protocol.epochs, Calibration()
-    if held_out is not None:
-        epochs, calibration = _best_length(
-            trainer,
-            (standard, labels, weights),
-            kept=np.flatnonzero(np.resize(~held_out, len(labels))),
-            unseen=np.flatnonzero(held_out),
-            protocol=protocol,
-            fold=fold,
-            rng=rng,
-            success_of=success_of,
-            on_epoch=on_epoch,
-            should_stop=should_stop,
-        )
-        on_epoch = None  # the curve that shows both losses is the one to look at
-    trainer.restart(rng)
-    for epoch in range(epochs):
-        loss, accuracy = trainer.pass_over(
-            (standard, labels, weights),
-            among=np.arange(len(labels)),
-            protocol=protocol,
-            rng=rng,
-            should_stop=should_stop,
-        )
-        if on_epoch is not None:
-            on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
-    return Head(trainer.layers(), centre, spread, epochs, calibration)
-
-
-def _item_weights(labels: np.ndarray, *, n_classes: int, balanced: bool) -> np.ndarray:
-    """Return weights of mean 1 that give every class present the same total."""
-    if not balanced:
-        return np.ones(len(labels), dtype=np.float32)
-    counts = np.bincount(labels, minlength=n_classes)
-    present = np.count_nonzero(counts)
-    return (len(labels) / (present * counts[labels])).astype(np.float32)
-
-
-def _held_out(
-    labels: np.ndarray, groups: np.ndarray, *, rng: np.random.Generator
-) -> np.ndarray | None:
-    """Mark whole groups to decide on when to stop; None where that leaves too little."""
-    if len(labels) < FEWEST_ITEMS_TO_HOLD_OUT or len(np.unique(groups)) < 2:
-        return None
-    held_out = grouped_folds(labels, groups, n_folds=INNER_PARTS, rng=rng) == 0
-    return held_out if len(np.unique(labels[~held_out])) > 1 else None
-
-
-def _best_length(
-    trainer: Trainer,
-    material: Material,
-    *,
-    kept: np.ndarray,
-    unseen: np.ndarray,
-    protocol: Protocol,
-    fold: int,
-    rng: np.random.Generator,
-    success_of: SuccessOf | None,
-    on_epoch: Callable[[EpochReport], None] | None,
-    should_stop: Callable[[], bool] | None,
-) -> tuple[int, Calibration]:
-    """Return after how many epochs the loss on held-out items was lowest, and what suits them."""
-    features, labels, weights = material
-    asked, answers, importance = features[unseen], labels[unseen], weights[unseen]
-    steps = steps_an_epoch(len(kept), batch=protocol.batch)
-    patience = min(protocol.patience, -(-PATIENT_STEPS // steps))
-    trainer.restart(rng)
-    lowest, best, scores_then = np.inf, 1, np.empty(0)
-    for epoch in range(protocol.epochs):
-        loss, accuracy = trainer.pass_over(
-            material,
-            among=kept,
-            protocol=protocol,
-            rng=rng,
-            should_stop=should_stop,
-        )
-        scores = scores_of(asked, trainer.layers())
-        probabilities = softmax(scores)
-        surprise = -np.log(probabilities[np.arange(len(answers)), answers] + 1e-12)
-        val_loss = float((surprise * importance).sum() / importance.sum())
-        val_accuracy = float((probabilities.argmax(axis=1) == answers).mean())
-        if on_epoch is not None:
-            chosen = None if success_of is None else success_of(answers, probabilities)
-            on_epoch(EpochReport(fold, epoch, loss, accuracy, val_loss, val_accuracy, chosen))
-        if val_loss < lowest:
-            lowest, best, scores_then = val_loss, epoch + 1, scores
-        elif epoch + 1 - best >= patience:
-            break
-    return best, fit_calibration(scores_then, answers)

@@ -8,7 +8,7 @@ with the file that it was found in (design, section 8: random weights do worse t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,8 @@ class Backbone:
 
     `note` is empty, or says in plain words what the backbone falls short of and what helps.
     `weights` is the file it runs on; None where it needs none. `side` is that of the squares
-    that a network looks at, in pixels; 0 where the backbone has one way for all sizes.
+    that a network looks at, in pixels; 0 where the backbone has one way for all sizes. `of` names
+    the backbone whose maps below its last block these are, for fine-tuning; else empty.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Backbone:
     note: str = ""
     weights: Path | None = field(default=None, compare=False)
     side: int = field(default=0, compare=False)
+    of: str = ""
 
 
 def choose_backbones(
@@ -75,7 +77,21 @@ def choose_backbones(
         group-aware cross-validation.
     """
     known = known_backbones(media, weights_folder=weights_folder, keras_cache=keras_cache)
-    return [backbone for backbone in known if backbone.side in (0, network.side_for(native_side))]
+    side = network.side_for(native_side)
+    return [one for one in known if not one.of and one.side in (0, side)]
+
+
+def maps_of(backbone: Backbone) -> Backbone | None:
+    """Return what makes the maps that fine-tuning begins at; None where there is no network."""
+    if not backbone.side or backbone.of:
+        return None
+    return replace(
+        backbone,
+        name=f"{backbone.name}-maps15",
+        title=f"{backbone.title}, below its last block",
+        dimensions=network.map_dimensions(backbone.side),
+        of=backbone.name,
+    )
 
 
 def known_backbones(
@@ -85,7 +101,8 @@ def known_backbones(
     folders = (weights_folder, (keras_cache or Path.home() / ".keras") / "models")
     if media == "image":
         found = weights.find_weights(weights.MOBILENET_FILE, folders)
-        return [_mobilenet(found, side) for side in network.SIDES] if found else [_patches()]
+        networks = [_mobilenet(found, side) for side in network.SIDES] if found else []
+        return [*networks, *filter(None, map(maps_of, networks))] or [_patches()]
     if media == "audio":
         found = weights.find_weights(weights.YAMNET_FILE, folders)
         return [_mfcc(note=""), _yamnet(found)] if found else [_mfcc(note=NEEDS_YAMNET)]
@@ -177,7 +194,7 @@ def _describe(backbone: Backbone, contents: Sequence[bytes], *, first: int) -> n
         squares = _each(
             contents, lambda content: decode_square(content, backbone.side), first=first
         )
-        return network.describe_squares(squares, weights=path)
+        return network.describe_squares(squares, weights=path, as_maps=bool(backbone.of))
     if kind == "hog":
         return np.stack(_each(contents, patches.describe_picture, first=first))
     if kind == "text":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,6 +20,10 @@ MOST_ENLARGED = 4
 """Times that pictures are enlarged at most. Enlarged further they look unlike anything the
 network learned from, and cost more (docs/detectors.md has accuracy and CPU-ms by side)."""
 DIMENSIONS = 1280
+CUT = "block_15_add"
+"""Layer above which fine-tuning trains: the last of 16 blocks, and the convolution after it."""
+MAP_CHANNELS, STRIDE = 56, 32
+"""Of the map at the cut: numbers a place, and pixels from one place to the next."""
 NETWORK_BATCH = 8
 """Pictures a call. CPU-ms a picture: LiteRT in batches of 8 3.2, 16 3.2, `tf.function` in
 batches of 32 13.3, frozen 6.5; a batch of 8 takes 150 MB less than one of 16."""
@@ -38,7 +43,25 @@ def side_for(native: float | None) -> int:
     return next((side for side in SIDES if side >= MOST_ENLARGED * native), SIDES[-1])
 
 
-def describe_squares(squares: Sequence[np.ndarray], *, weights: Path) -> np.ndarray:
+def map_dimensions(side: int) -> int:
+    """Return how many numbers the map below the last block has, for pictures of this side.
+
+    Examples
+    --------
+    >>> map_dimensions(224), side_of(2744)
+    (2744, 224)
+    """
+    return (side // STRIDE) ** 2 * MAP_CHANNELS
+
+
+def side_of(dimensions: int) -> int:
+    """Return the side in pixels of the pictures whose maps have so many numbers."""
+    return math.isqrt(dimensions // MAP_CHANNELS) * STRIDE
+
+
+def describe_squares(
+    squares: Sequence[np.ndarray], *, weights: Path, as_maps: bool = False
+) -> np.ndarray:
     """Return what the network sees in pictures.
 
     Parameters
@@ -47,18 +70,21 @@ def describe_squares(squares: Sequence[np.ndarray], *, weights: Path) -> np.ndar
         All of one side of `SIDES`.
     weights : Path
         Keras weight file of MobileNetV2, alpha 0.35, without top.
+    as_maps : bool
+        Whether to stop below the last block, which fine-tuning begins at (`mlcore.tuning`).
 
     Returns
     -------
     float32 ndarray of shape (n_pictures, 1280)
-        Averages over the last feature map, 0 to 6. A picture's row is the same whatever others
-        are in its batch.
+        Averages over the last feature map, 0 to 6; with `as_maps` (n_pictures, map_dimensions).
+        A picture's row is the same whatever others are in its batch.
     """
-    rows = np.zeros((len(squares), DIMENSIONS), dtype=np.float32)
     if not len(squares):
-        return rows
+        return np.zeros((0, DIMENSIONS), dtype=np.float32)
     side = len(squares[0])
-    interpreter, entry, answer = _interpreter(weights, side)
+    interpreter, entry, answer = _interpreter(weights, side, as_maps)
+    width = map_dimensions(side) if as_maps else DIMENSIONS
+    rows = np.zeros((len(squares), width), dtype=np.float32)
     pixels = np.zeros((NETWORK_BATCH, side, side, 3), dtype=np.float32)
     for start in range(0, len(squares), NETWORK_BATCH):
         part = squares[start : start + NETWORK_BATCH]
@@ -67,14 +93,37 @@ def describe_squares(squares: Sequence[np.ndarray], *, weights: Path) -> np.ndar
         pixels[: len(part)] -= 1.0  # the range that keras.applications trained this network on
         interpreter.set_tensor(entry, pixels)
         interpreter.invoke()
-        rows[start : start + len(part)] = interpreter.get_tensor(answer)[: len(part)]
+        rows[start : start + len(part)] = interpreter.get_tensor(answer)[: len(part)].reshape(
+            len(part), width
+        )
     return rows
 
 
-@lru_cache(maxsize=1)
-def _interpreter(weights: Path, side: int) -> tuple[Any, int, int]:
+def layers_above(side: int, *, weights: Path | None = None) -> Any:
+    """Return the last block and convolution with their average, trained where a file is given."""
+    import keras
+
+    whole = _network(side, weights)
+    return keras.Model(whole.get_layer(CUT).output, whole.output, name="top_layers")
+
+
+def _network(side: int, weights: Path | None) -> Any:
+    load_tensorflow()
+    import keras
+
+    return keras.applications.MobileNetV2(
+        alpha=0.35,
+        include_top=False,
+        weights=None if weights is None else str(weights),
+        input_shape=(side, side, 3),
+        pooling="avg",
+    )
+
+
+@lru_cache(maxsize=2)
+def _interpreter(weights: Path, side: int, as_maps: bool) -> tuple[Any, int, int]:
     """Convert the Keras network once a process: 4 CPU-seconds, saves 10 ms a picture."""
-    interpreter = lite_interpreter(model_content=_converted(weights, side))
+    interpreter = lite_interpreter(model_content=_converted(weights, side, as_maps))
     entry = interpreter.get_input_details()[0]["index"]
     answer = interpreter.get_output_details()[0]["index"]
     return interpreter, entry, answer
@@ -92,20 +141,16 @@ def lite_interpreter(**source: Any) -> Any:
     return interpreter
 
 
-def _converted(weights: Path, side: int) -> bytes:
+def _converted(weights: Path, side: int, as_maps: bool) -> bytes:
     tf = load_tensorflow()
     import keras
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
     )
 
-    network = keras.applications.MobileNetV2(
-        alpha=0.35,
-        include_top=False,
-        weights=str(weights),
-        input_shape=(side, side, 3),
-        pooling="avg",
-    )
+    network = _network(side, weights)
+    if as_maps:
+        network = keras.Model(network.input, network.get_layer(CUT).output)
     entry = tf.TensorSpec((NETWORK_BATCH, side, side, 3), tf.float32)
     traced = tf.function(
         lambda pixels: network(pixels, training=False), input_signature=[entry], autograph=False

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labeling.models import Media
-from mlcore.protocols import CHANGES, FOLDS, HOLD_OUT, SEARCHES, TIME
+from mlcore.protocols import CHANGES, FOLDS, HOLD_OUT, SEARCHES, TIME, TUNINGS
 
 MOST_TRIED_TEXT = 20_000  # characters
 MOST_TRIED_BYTES = 200 * 2**20  # as large as one file of an import
@@ -75,6 +75,14 @@ class TrainForm(forms.Form):
         choices=[(n, _seconds_words(n)) for n in SEARCHES],
         widget=forms.Select({"class": "form-select form-select-sm"}),
     )
+    tuning = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=None,
+        label=gettext_lazy("Try fine-tuning"),
+        choices=[(n, _seconds_words(n)) for n in TUNINGS],
+        widget=forms.Select({"class": "form-select form-select-sm"}),
+    )
     augment = forms.BooleanField(required=False)  # tells that changes were offered: none is none
     changes = forms.MultipleChoiceField(required=False)
 
@@ -96,6 +104,8 @@ class TrainForm(forms.Form):
             asked["scheme"] = "" if sent["scheme"] == "auto" else sent["scheme"]
         if sent["search"] is not None:
             asked["search"] = sent["search"]
+        if sent["tuning"] is not None:
+            asked["tuning"] = sent["tuning"]
         if sent["augment"]:
             asked["augmentation"] = "+".join(one for one in self.offered if one in sent["changes"])
         return asked

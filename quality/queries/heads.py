@@ -11,6 +11,8 @@ from mlcore.protocols import Protocol
 
 def head_words(changes: dict[str, Any]) -> str:
     """Say which head a protocol names, or what a search changed of the usual one."""
+    if changes.get("tuned"):
+        return _("last block fine-tuned")
     words = [_("linear")]
     if hidden := changes.get("hidden"):
         words = [_("%(n)s hidden units") % {"n": hidden}]
@@ -43,7 +45,7 @@ def search_card(metrics: dict[str, Any], protocol: dict[str, Any]) -> dict[str, 
     return {
         "words": words,
         "rows": rows,
-        "seconds": protocol.get("search"),
+        "seconds": protocol.get("search", 0) + protocol.get("tuning", 0),
         "metric": metric,
         "unit": _("better than usual") if is_cost else _("points better than usual"),
     }

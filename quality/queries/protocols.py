@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from labeling.models import Dataset
+from labeling.models import Dataset, Media, Split
 from labeling.templatetags.figures import share
 from mlcore.protocols import (
     CHANGES,
@@ -13,11 +13,15 @@ from mlcore.protocols import (
     HOLD_OUT,
     LEAST_MOMENTS,
     MANY_ITEMS,
+    MOST_TUNED,
     SCHEMES,
     SEARCHES,
     TIME,
+    TUNINGS,
     Protocol,
+    suited,
 )
+from mlcore.tuning import seconds_to_tune
 from quality.models import Run
 
 
@@ -54,6 +58,7 @@ def asked_by_name(
     judged_by: str | None = None,
     augment: str | None = None,
     search: str | int | None = None,
+    tune: str | None = None,
 ) -> dict[str, Any]:
     """Return a training job's options from what `train` and the API name them; None: as before.
 
@@ -65,12 +70,18 @@ def asked_by_name(
     if augment is not None:
         asked["augmentation"] = _changes_named(augment, media=dataset.media)
     if search is not None:
-        seconds = 0 if search == "off" else int(search)
-        if seconds not in SEARCHES:
-            offered = ", ".join(str(one) for one in SEARCHES[1:])
-            raise ValueError(f"A search takes {offered} seconds, or is off.")
-        asked["search"] = seconds
+        asked["search"] = _seconds_named(search, SEARCHES, what="A search")
+    if tune is not None:
+        asked["tuning"] = _seconds_named(tune, TUNINGS, what="Trying to fine-tune")
     return asked
+
+
+def _seconds_named(told: str | int, known: tuple[int, ...], *, what: str) -> int:
+    seconds = 0 if told == "off" else int(told)
+    if seconds not in known:
+        offered = ", ".join(str(one) for one in known[1:])
+        raise ValueError(f"{what} takes {offered} seconds, or is off.")
+    return seconds
 
 
 def _scheme_named(dataset: Dataset, name: str) -> str:
@@ -89,6 +100,29 @@ def _changes_named(text: str, *, media: str) -> str:
         offered = "+".join(known) or "none"
         raise ValueError(f"There is no {'+'.join(unknown)} here. Known: {offered}.")
     return "+".join(change for change in known if change in asked)
+
+
+def tuning_of(dataset: Dataset, options: dict[str, Any]) -> int:
+    """Return the seconds for fine-tuning that a training was asked for, else the newest one's."""
+    if "tuning" in options:
+        return int(options["tuning"])
+    return int(_newest_protocol(dataset).get("tuning", 0))
+
+
+def tuning_words(dataset: Dataset) -> str:
+    """Say what fine-tuning costs if it is kept; empty where it is not offered."""
+    if dataset.media != Media.IMAGE:
+        return ""
+    labelled = dataset.items.filter(label__isnull=False, excluded="").exclude(split=Split.TEST)
+    n_items = labelled.count()
+    if n_items > MOST_TUNED:
+        return _("Fine-tuning is tried for up to %(n)s items.") % {"n": f"{MOST_TUNED:,}"}
+    asked = suited(Protocol(), n_items=n_items)
+    seconds = seconds_to_tune(n_items, asked.n_heads)
+    return _(
+        "Fine-tuning trains the last block of the network too, if a trial on held-out items shows "
+        "that it is clearly better; a training then takes about %(n)s s more on one core."
+    ) % {"n": f"{max(seconds, 1):,.0f}"}
 
 
 def _newest_protocol(dataset: Dataset) -> dict[str, Any]:

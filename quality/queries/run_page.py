@@ -85,13 +85,21 @@ def _facts(run: Run, known: dict[str, Any]) -> dict[str, Any]:
     words = _(
         "%(scheme)s %(title)s, frozen, with a softmax head (%(head)s), seed %(seed)s. Test items "
         "are not looked at."
-    ) % {
+    )
+    if run.protocol.get("tuned"):
+        words = _(
+            "%(scheme)s %(title)s, frozen but for its last block, which is trained with the "
+            "softmax head, seed %(seed)s. Neighbours and copies are found by the frozen network. "
+            "Test items are not looked at."
+        )
+    words = words % {
         "head": head_words(run.protocol),
         "scheme": protocol_words(run, known),
         "title": backbone["title"],
         "seed": run.protocol.get("seed"),
     }
-    if changes := augmentation_words(run.protocol.get("augmentation", "")):
+    changes = augmentation_words(run.protocol.get("augmentation", ""))
+    if changes and not run.protocol.get("tuned"):  # fine-tuning learns the items alone
         words += " " + _("Beside each learned item a changed copy is learned: %(changes)s.") % {
             "changes": changes
         }

@@ -20,7 +20,7 @@ from quality.services import figures
 from quality.services.compare import held_back
 from quality.services.copies import groups_kept
 from quality.services.features import choose_backbone, features_of
-from quality.services.heads import fit_head
+from quality.services.heads import fit_head, read_by
 from quality.services.material import Material, check_material, material_of, read_material
 from quality.services.runs import count_opening, dataset_of
 from quality.services.scoring import score_comparison
@@ -186,7 +186,7 @@ def _predicted(work: Work, proof: Proof, without: Material) -> np.ndarray:
     )
     judged = np.zeros(len(old.keys), dtype=bool)
     judged[proof.rows] = True
-    found = head.predict(features_of(work, old, backbone=backbone, rows=judged))
+    found = head.predict(features_of(work, old, backbone=read_by(run, backbone), rows=judged))
     classes = proof.comparison.result["classes"]
     ends = became(proof.comparison.dataset, known=classes)
     return spread(found, [ends.get(name, name) for name in without.classes], classes)

@@ -50,6 +50,15 @@ def backbones_of(material: Material) -> "list[Backbone]":
     return backbones_for(material.version.dataset.media, facts)
 
 
+def can_tune(material: Material) -> bool:
+    """Whether there is a network here whose top layers these items could fine-tune."""
+    from mlcore.features import maps_of
+    from mlcore.protocols import MOST_TUNED
+
+    is_few = int(material.is_learned.sum()) <= MOST_TUNED
+    return is_few and maps_of(backbones_of(material)[0]) is not None
+
+
 def choose_backbone(
     work: Work, material: Material, *, named: str = ""
 ) -> tuple["Backbone", dict[str, float]]:

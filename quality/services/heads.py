@@ -15,6 +15,8 @@ from quality.services.material import Material
 if TYPE_CHECKING:
     from mlcore.features import Backbone
     from mlcore.head import Head
+    from mlcore.protocols import Protocol
+    from mlcore.tuning import Maps, TunedHead
 
 
 def predict_rows(
@@ -33,8 +35,30 @@ def predict_rows(
     backbone, _ = choose_backbone(work, learned, named=run.backbone)
     head = final_head(work, run, learned=learned, backbone=backbone, without=without)
     probabilities = np.full((len(of.keys), len(learned.classes)), np.nan, dtype=np.float32)
-    probabilities[rows] = head.predict(features_of(work, of, backbone=backbone, rows=rows))
+    read = read_by(run, backbone)
+    probabilities[rows] = head.predict(features_of(work, of, backbone=read, rows=rows))
     return probabilities
+
+
+def read_by(run: Run, backbone: "Backbone") -> "Backbone":
+    """Return what makes of items what the head of a run takes: maps where layers are tuned."""
+    from mlcore.features import maps_of
+
+    maps = maps_of(backbone) if run.protocol.get("tuned") else None
+    return maps or backbone
+
+
+def maps_for(
+    work: Work, material: Material, *, backbone: "Backbone", protocol: "Protocol", rows: np.ndarray
+) -> "Maps | None":
+    """Return the maps of rows where fine-tuning is tried or done; NaN where one is unreadable."""
+    from mlcore.features import maps_of
+    from mlcore.tuning import Maps
+
+    read = maps_of(backbone) if protocol.tuning else None
+    if read is None or read.weights is None:
+        return None
+    return Maps(features_of(work, material, backbone=read, rows=rows), read.weights)
 
 
 def final_head(
@@ -44,14 +68,15 @@ def final_head(
     learned: Material,
     backbone: "Backbone",
     without: np.ndarray | None = None,
-) -> "Head":
+) -> "Head | TunedHead":
     """Return a head that learned all that a run may see; that of the run's version is kept."""
     from mlcore.head import Head
+    from mlcore.tuning import TunedHead
 
     path = arrays.run_folder(run) / "head.npz"
     is_own = without is None and learned.version == run.version
     if is_own and path.exists():
-        return Head.load(path)
+        return (TunedHead if run.protocol.get("tuned") else Head).load(path)
     seen = learned.is_learned if without is None else learned.is_learned & ~without
     groups = copies.groups_kept(run, learned)
     head = fit_head(work, run, learned=learned, backbone=backbone, rows=seen, groups=groups)
@@ -68,7 +93,7 @@ def fit_head(
     backbone: "Backbone",
     rows: np.ndarray,
     groups: np.ndarray,
-) -> "Head":
+) -> "Head | TunedHead":
     """Return a head that learned these rows under the protocol of a run."""
     from mlcore.protocols import Protocol
     from mlcore.training import Cancelled, fit_final
@@ -79,6 +104,9 @@ def fit_head(
     changed = augmentation.copies_of(
         work, learned, backbone=backbone, protocol=protocol, rows=rows, vectors=features
     )
+    maps = None
+    if protocol.tuned:
+        maps = maps_for(work, learned, backbone=backbone, protocol=protocol, rows=rows)
     work.progress(message=f"Training the final head of run {run.number}", now=True)
     try:
         return fit_final(
@@ -88,6 +116,7 @@ def fit_head(
             n_classes=len(learned.classes),
             protocol=protocol,
             copies=None if changed is None else changed[is_readable],
+            maps=None if maps is None else maps[is_readable],
             should_stop=work.should_stop,
         )
     except Cancelled:

@@ -31,6 +31,7 @@ from quality.services.material import read_material
 if TYPE_CHECKING:
     from mlcore.features import Backbone
     from mlcore.head import Head
+    from mlcore.tuning import TunedHead
 
 PACKAGE, TRYING = "package_model", "try_model"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -119,10 +120,11 @@ def _run_of(work: Work) -> Run:
     return run
 
 
-def _head_of(work: Work, run: Run) -> "tuple[Head, Backbone]":
+def _head_of(work: Work, run: Run) -> "tuple[Head | TunedHead, Backbone]":
     material = read_material(run.version)
     backbone, _ = choose_backbone(work, material, named=run.backbone)
-    return heads.final_head(work, run, learned=material, backbone=backbone), backbone
+    head = heads.final_head(work, run, learned=material, backbone=backbone)
+    return head, heads.read_by(run, backbone)
 
 
 def _keep(file: IO[bytes]) -> str:
@@ -151,7 +153,9 @@ def _card(run: Run, backbone: "Backbone") -> str:
         "success": figure_of(run, choice_of(run.dataset)),
         "verdict": verdict_of(run),
         "head": head_words(run.protocol),
-        "augmentation": augmentation_words(run.protocol.get("augmentation", "")),
+        "augmentation": ""
+        if backbone.of
+        else augmentation_words(run.protocol.get("augmentation", "")),
     }
     return render_to_string("quality/model_card.md", context)
 
@@ -165,7 +169,7 @@ def _preprocessing(run: Run, backbone: "Backbone") -> dict[str, Any]:
         "side_in_pixels": backbone.side or None,
         "weights_file": backbone.weights.name if backbone.weights else None,
         "made_by": "mlcore.features.extract",
-        "standardised_by": "the first layer of model.keras",
+        "standardised_by": None if backbone.of else "the first layer of model.keras",
     }
 
 

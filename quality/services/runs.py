@@ -17,11 +17,17 @@ from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
 from quality.queries.judge import epoch_judge
-from quality.queries.protocols import augmentation_of, scheme_asked, scheme_of, search_of
+from quality.queries.protocols import (
+    augmentation_of,
+    scheme_asked,
+    scheme_of,
+    search_of,
+    tuning_of,
+)
 from quality.queries.success import as_plain
 from quality.services import augmentation, copies, figures, scoring, search
-from quality.services.features import backbones_of, choose_backbone, features_of
-from quality.services.heads import predict_rows
+from quality.services.features import backbones_of, can_tune, choose_backbone, features_of
+from quality.services.heads import maps_for, predict_rows
 from quality.services.learning import order_round, read_pool
 from quality.services.live import LiveTraining
 from quality.services.material import Material, check_material, read_material
@@ -62,9 +68,11 @@ def run_version(work: Work, version: Version, *, like: Run | None = None) -> tup
     asked = Protocol(
         augmentation=augmentation_of(version.dataset, work.options),
         search=search_of(version.dataset, work.options),
+        tuning=tuning_of(version.dataset, work.options) if can_tune(material) else 0,
     )
     wanted = Protocol(**like.protocol) if like else suited(asked, n_items=n_items, scheme=scheme)
-    searches = like is None and wanted.search > 0  # another run's head is taken as it is
+    # Another run's head is taken as it is.
+    searches = like is None and (wanted.search > 0 or wanted.tuning > 0)
     there = _finished(material, wanted=wanted, searches=searches)
     if there:
         return there, False
@@ -236,12 +244,14 @@ def _train(
         vectors=features,
     )
     seen = np.flatnonzero(material.is_learned)[is_readable]
+    maps = maps_for(work, material, backbone=backbone, protocol=protocol, rows=material.is_learned)
     work.progress(message="Looking for copies, which no two folds may share", now=True)
     found_copies = copies.sets_of(work, material, backbone=backbone)
     groups = copies.keep_groups(run, material, found_copies)
     learned = (features[is_readable], material.labels[seen], groups[seen])
     more: dict[str, Any] = {
         "copies": None if changed is None else changed[is_readable],
+        "maps": None if maps is None else maps[is_readable],
         "times": material.times[seen],
     }
     choosing = search.HeadSearch(work, run, **more)
@@ -323,15 +333,16 @@ def _cross_validate(
     **more: Any,
 ) -> "CrossValidation":
     from mlcore.training import Cancelled, cross_validate
+    from mlcore.tuning import EPOCHS
 
     live = LiveTraining(
         work,
         labels=learned[1],
         n_classes=n_classes,
         n_folds=protocol.n_heads,
-        epochs=protocol.epochs,
+        epochs=EPOCHS if protocol.tuned else protocol.epochs,
     )
-    work.progress(0, 0, message="Starting TensorFlow", now=True)
+    work.progress(0, 0, message=_first_words(protocol, n_items=len(learned[1])), now=True)
     try:
         return cross_validate(
             *learned,
@@ -347,6 +358,15 @@ def _cross_validate(
         raise
     except ValueError as impossible:  # the words are for people: one group only, and the like
         raise Refused(str(impossible)) from impossible
+
+
+def _first_words(protocol: "Protocol", *, n_items: int) -> str:
+    from mlcore.tuning import seconds_to_tune
+
+    if not protocol.tuned:
+        return "Starting TensorFlow"
+    cost = seconds_to_tune(n_items, protocol.n_heads)
+    return f"Fine-tuning {protocol.n_heads} times, about {cost:,.0f} s on one core"
 
 
 def _spread(

@@ -23,7 +23,14 @@ from quality.queries import runs as queries
 from quality.queries.augmentation import augmentation_words
 from quality.queries.judged import judged_of
 from quality.queries.practice import practice_of, surprises_of
-from quality.queries.protocols import augmentation_of, can_go_by_time, scheme_of, search_of
+from quality.queries.protocols import (
+    augmentation_of,
+    can_go_by_time,
+    scheme_of,
+    search_of,
+    tuning_of,
+    tuning_words,
+)
 from quality.queries.regression import retested
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
@@ -51,6 +58,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
         "can_train": access.role_in(request.user, dataset) in access.LEADS,
         "openings": queries.openings_of(dataset),
         "form": _train_form(dataset),
+        "tuning": tuning_words(dataset),
         "augmentation": augmentation_words(augmentation_of(dataset, {})),
         **(job_outlook(job) if job else {}),
     }
@@ -61,7 +69,11 @@ def _train_form(dataset: Dataset) -> TrainForm:
     return TrainForm(
         dated=can_go_by_time(dataset),
         media=dataset.media,
-        initial={"scheme": scheme_of(dataset, {}) or "auto", "search": search_of(dataset, {})},
+        initial={
+            "scheme": scheme_of(dataset, {}) or "auto",
+            "search": search_of(dataset, {}),
+            "tuning": tuning_of(dataset, {}),
+        },
     )
 
 
@@ -75,7 +87,7 @@ def train(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         if "changes" in form.errors:
             messages.error(request, _("There is no such change for this kind of item."))
-        elif "search" in form.errors:
+        elif "search" in form.errors or "tuning" in form.errors:
             messages.error(request, _("A search over heads takes no such time."))
         else:
             messages.error(request, _("Items with different dates are too few to go by time."))

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from mlcore.features import Backbone, Stopped, choose_backbones, extract, known_backbones
+from mlcore.features import (
+    Backbone,
+    Stopped,
+    choose_backbones,
+    extract,
+    known_backbones,
+    maps_of,
+)
 from mlcore.features.pixels import decode_square
 from mlcore.features.waves import read_wave
 from mlcore.features.weights import MOBILENET_FILE
@@ -66,9 +73,13 @@ def test_small_pictures_are_enlarged_at_most_fourfold_and_the_name_says_the_size
     assert {len(found) for found in chosen.values()} == {1}
     sides = {native: found[0].side for native, found in chosen.items()}
     assert sides == {8: 96, 24: 96, 28: 128, 32: 128, 40: 160, 41: 224, 400: 224, None: 224}
-    names = {backbone.name for backbone in known_backbones("image", weights_folder=tmp_path)}
+    known = known_backbones("image", weights_folder=tmp_path)
+    names = {backbone.name for backbone in known if not backbone.of}
     assert len(names) == 4
     assert {found[0].name for found in chosen.values()} == names
+    assert {maps_of(found[0]) for found in chosen.values()} == set(known) - {
+        found[0] for found in chosen.values()
+    }  # what fine-tuning begins at is found by its name, and never chosen for vectors
 
 
 def test_the_network_sees_small_pictures_in_their_own_size():

@@ -20,11 +20,12 @@ from labeling.queries.success import choice_of
 from labeling.services import jobs
 from labeling.services.datasets import choose_success
 from labeling.templatetags.figures import share
-from mlcore.features import choose_backbones, extract
+from mlcore.features import choose_backbones, extract, known_backbones
 from quality.models import Run
 from quality.services import models, scoring
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.words import make_words
+from tests.shared import shared_path
 
 pytestmark = pytest.mark.django_db
 
@@ -180,6 +181,38 @@ def test_a_picture_is_read_and_what_is_none_is_refused_in_words_and_not_kept(cli
     assert not list(models._tried_folder().iterdir())
     again = jobs.retry_job(job=refused)
     assert "Send it again" in jobs.carry_out(again.pk, models.try_model).error
+
+
+@pytest.mark.slow
+def test_fine_tuned_layers_are_what_the_zip_and_the_page_answer_with(client, settings, tmp_path):
+    settings.WEIGHTS_DIR = shared_path("weights")
+    dataset = make_pictures()
+    Content.objects.update(facts={"width": 24, "height": 24})
+    call_command("train", dataset.slug, tune="120", search="off", stdout=io.StringIO())
+    run = Run.objects.get()
+    heads = run.metrics["search"]["heads"]
+    assert [head["changes"] for head in heads] == [{}, {"tuned": True}]
+    assert len(run.metrics["fold_heads"]) == 5
+    run.protocol |= {"tuned": True}  # as if that had been clearly better
+    run.save()
+    out = tmp_path / "model.zip"
+    call_command("model", dataset.slug, out=out, stdout=io.StringIO())
+    zipfile.ZipFile(out).extractall(tmp_path)
+    assert "fine-tuned on these items" in (tmp_path / "README.md").read_text()
+    how = json.loads((tmp_path / "preprocessing.json").read_text())
+    below = {one.name: one for one in known_backbones("image", weights_folder=settings.WEIGHTS_DIR)}
+    np.save(tmp_path / "vector.npy", extract(below[how["backbone"]], [picture(101)]))
+    command = [sys.executable, "-I", "-c", LOAD, "model.keras", "vector.npy"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    client.force_login(make_member(dataset, Role.REVIEWER))
+    client.post(address("try_model", dataset), {"file": SimpleUploadedFile("a.png", picture(101))})
+    told = dict(work_off("try_model", models.try_model).result["probabilities"])
+    there = [told[name] for name in json.loads((tmp_path / "classes.json").read_text())]
+    assert json.loads(said.splitlines()[-1]) == pytest.approx(there, abs=1e-4)
+    assert told["dog"] > 0.5
+    page = client.get(reverse("quality:run", args=[dataset.slug, 1])).content.decode()
+    assert "frozen but for its last block" in page
+    assert "last block fine-tuned" in page
 
 
 def test_nothing_sent_and_nothing_trained_are_told(client):

@@ -68,8 +68,8 @@ def test_the_search_is_chosen_beside_the_other_settings(client, pets):  # noqa: 
     reply = client.post(address, {"search": "31"}, follow=True)
     assert "takes no such time" in reply.content.decode()
     assert not Job.objects.exists()
-    client.post(address, {"search": "60"})
-    assert Job.objects.get().options == {"search": 60}
+    client.post(address, {"search": "60", "tuning": "120"})
+    assert Job.objects.get().options == {"search": 60, "tuning": 120}
 
 
 def test_a_run_shows_what_was_tried_in_the_metric_that_judged(client, pets):  # noqa: F811

@@ -7,7 +7,7 @@ from django.core.management import CommandError
 
 from labeling.management.job_command import JobCommand
 from labeling.queries.success import Choice, choice_of
-from mlcore.protocols import SCHEMES, SEARCHES
+from mlcore.protocols import SCHEMES, SEARCHES, TUNINGS
 from quality.queries.protocols import asked_by_name
 from quality.queries.success import in_words
 from quality.services import runs
@@ -41,11 +41,17 @@ class Command(JobCommand):
             help="seconds in which other heads and penalties are tried first; without it as in "
             "the training before",
         )
+        parser.add_argument(
+            "--tune",
+            choices=[str(seconds or "off") for seconds in TUNINGS],
+            help="seconds in which fine-tuning the top layers of the picture network is tried and "
+            "kept only if clearly better; without it as in the training before",
+        )
         parser.add_argument("--reason", default="", help="why the test items are opened")
 
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
-        named = {name: options[name] for name in ("judged_by", "augment", "search")}
+        named = {name: options[name] for name in ("judged_by", "augment", "search", "tune")}
         try:
             asked = asked_by_name(dataset, **named)
         except ValueError as unknown:
