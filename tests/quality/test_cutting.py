@@ -154,9 +154,10 @@ def test_cutting_test_clips_waits_for_a_second_reviewer_and_so_does_its_undo(cli
     jobs.carry_out(job.pk, cutting.cut)
     decision = Decision.objects.get()
     assert (len(decision.after), decision.proposal) == (3, made)
-    back = second.undo(decision=decision, by=bob)
+    assert made.by is not None
+    back = second.undo(decision=decision, by=made.by)
     assert isinstance(back, Proposal)
-    second.agree(proposal=back, by=made.by)
+    second.agree(proposal=back, by=bob)
     assert contents_of(clips) == earlier
 
 
