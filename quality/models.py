@@ -35,11 +35,12 @@ class Run(models.Model):
 
     @property
     def has_signal(self) -> bool:
-        """Whether it clearly beats the commonest class, in accuracy, recall or by what was chosen.
+        """Whether its probabilities say anything about labels, as `mlcore.signal` has it.
 
-        Told of every training of ours.
+        Told of every training of ours: in accuracy, in mean recall, or in how it orders the class
+        that success is about.
         """
-        chosen = (self.metrics.get("success") or {}).get("signal", {})
+        chosen = (self.metrics.get("success") or {}).get("order", {})
         found: bool = self.metrics.get("signal", {}).get("found", True)
         return found or chosen.get("found", False)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from labeling.queries.success import EVERY_OTHER, Choice
+from mlcore.signal import CHANCE, OF_ONE_CLASS, order_of_class
 from mlcore.success import Success, difference, measure, value_of
 
 GONE = {"reason": "Its predictions are gone from the disk."}
@@ -62,6 +63,21 @@ class Judge:
             "high": change.high,
             "span": success.unit,
         }
+
+    def order(self, values: np.ndarray | None) -> dict[str, Any]:
+        """Return how well the class that success is about is ordered; {} if it is about none."""
+        if self.choice.metric not in OF_ONE_CLASS or values is None:
+            return {}
+        rows = self.rows(values)
+        try:
+            positive = success_for(self.choice, self.classes).positive
+            found = order_of_class(
+                self.labels[rows], values[rows], self.groups[rows], positive=positive
+            )
+        except ValueError:  # `measured` says why
+            return {}
+        told = {"value": found.value, "low": found.low, "high": found.high}
+        return {**told, "found": found.low > CHANCE}
 
     def rows(self, *sides: np.ndarray) -> np.ndarray:
         """Return the labelled items that all sides predicted."""

@@ -88,35 +88,52 @@ def _interval(told: dict[str, Any]) -> Interval:
 
 def _no_signal(run: Run, lead: Change | None) -> str:
     """Say that it is not clearly better than always saying the commonest class; nothing if so."""
-    if lead is None:
-        return "" if run.has_signal else _no_signal_by_accuracy(run.metrics["signal"])
-    if lead.is_better:
+    is_behind = lead is not None and not lead.is_better
+    if run.has_signal and not is_behind:
         return ""
+    said = [_by_chosen(lead)] if lead else []
+    if run.has_signal:
+        more = _(
+            "In another way it is clearly better (accuracy, mean recall, or the order that it puts "
+            "items in), so its probabilities still doubt labels."
+        )
+        return " ".join([*said, more])
+    order = (run.metrics.get("success") or {}).get("order")
+    said += [_by_accuracy(run.metrics["signal"]), *([_by_order(order)] if order else [])]
+    more = _("Its probabilities doubt no label and suggest none; neighbours still speak.")
+    return " ".join([*said, more])
+
+
+def _by_chosen(lead: Change) -> str:
+    """Say how far it is ahead; guessing is ahead of one answer by some metrics, not by others."""
     words = _(
         "%(title)s: %(after)s, by always saying the commonest class %(before)s: %(told)s, paired "
         "%(low)s to %(high)s."
     )
-    if run.has_signal:
-        more = _(
-            "By accuracy, or by the mean recall of the classes, it is clearly better, so its "
-            "probabilities still doubt labels."
+    if lead.is_better:
+        words = _(
+            "%(title)s: %(after)s, by always saying the commonest class %(before)s; who guesses "
+            "without looking may be as far ahead."
         )
-    else:
-        more = _("Its probabilities doubt no label and suggest none; neighbours still speak.")
-    return f"{words % _facts(lead)} {more}"
+    return words % _facts(lead)
+
+
+def _by_order(order: dict[str, Any]) -> str:
+    return _(
+        "Its order of that class: ROC AUC %(value)s, %(low)s to %(high)s; 50 %% is chance."
+    ) % {name: share(order[name]) for name in ("value", "low", "high")}
 
 
 def _facts(change: Change) -> dict[str, str]:
     return {"title": change.title, "told": change.told, **change.words}
 
 
-def _no_signal_by_accuracy(signal: dict[str, Any]) -> str:
+def _by_accuracy(signal: dict[str, Any]) -> str:
     accuracy, recall = signal["accuracy"], signal["recall"]
     return _(
         "It is right on %(after)s, always saying the commonest class on %(before)s: %(points)s "
         "points, paired %(low)s to %(high)s. The mean recall of the classes differs by %(recall)s "
-        "points, %(recall_low)s to %(recall_high)s. Its probabilities doubt no label and suggest "
-        "none; neighbours still speak."
+        "points, %(recall_low)s to %(recall_high)s."
     ) % {
         "after": share(accuracy["after"]),
         "before": share(accuracy["before"]),

@@ -55,7 +55,7 @@ def metrics_of(
             {"title": CENTROID, **accuracy(centroid, groups)},
         ],
         "lead": {"over": CENTROID, **paired(centroid, predicted == labels, groups)},
-        "signal": signal_of(majority, predicted == labels, labels=labels, groups=groups),
+        "signal": signal_of(predicted == labels, labels=labels, groups=groups),
         "calibration": _calibration(found, predicted == labels, groups=groups),
         "shuffles": shuffles,
         "folds": _folds(found),
@@ -174,18 +174,18 @@ def recalls(
     return found
 
 
-def signal_of(
-    majority: np.ndarray, model: np.ndarray, *, labels: np.ndarray, groups: np.ndarray
-) -> dict[str, Any]:
+def signal_of(right: np.ndarray, *, labels: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Return whether a model is clearly better than always saying the commonest class.
 
     In accuracy, or in the mean recall of the classes: where one class has nearly all items, a
     model that tells the rare ones apart may be right less often and still have learned much.
     """
     from mlcore.intervals import recall_difference
+    from mlcore.signal import always_commonest
 
-    accuracy_lead = paired(majority, model, groups)
-    recall_lead = _as_json(recall_difference(majority, model, labels, groups))
+    constant = always_commonest(labels)
+    accuracy_lead = paired(constant, right, groups)
+    recall_lead = _as_json(recall_difference(constant, right, labels, groups))
     found = accuracy_lead["low"] > 0 or recall_lead["low"] > 0
     return {"found": found, "accuracy": accuracy_lead, "recall": recall_lead}
 

@@ -64,6 +64,8 @@ def _success(run: Run, material: Material, choice: Choice) -> dict[str, Any]:
         if title in baselines:
             found[name] = {"over": title, **judge.changed(baselines[title], own)}
             found[name]["found"] = is_better(found[name], choice)
+    if order := judge.order(own):
+        found["order"] = order
     if "test" in run.metrics:
         found["test"] = judge.measured(arrays.run_array(run, "test_probabilities"))
     return found

@@ -322,11 +322,25 @@ def test_opened_test_items_are_called_below_by_the_chosen_metric(pets):
     assert not verdict_of(run).test_below
 
 
-def test_a_run_has_a_signal_where_the_chosen_metric_shows_one(pets):
+def test_what_guessing_is_ahead_by_is_no_signal_and_the_order_of_the_class_is(pets):
     run = make_run(pets, "cddd")
-    run.metrics["signal"] = {"found": False}
+    arrays.save_run(run, {"majority": np.array([1, 1, 0, 0])})
+    labels = np.arange(4) % 2
+    run.metrics["signal"] = figures.signal_of(labels < 0, labels=labels, groups=np.arange(4))
+    run.save()
+    choose(pets, metric="macro_f1")
+    rescore(pets)
+    run.refresh_from_db()
+    run.metrics["success"]["signal"] |= {"low": 0.1, "high": 0.4, "found": True}
     assert not run.has_signal
-    run.metrics["success"] = {"signal": {"found": True}}
+    assert "who guesses without looking may be as far ahead" in verdict_of(run).no_signal
+    choose(pets, metric="roc_auc", positive="dog")
+    rescore(pets)
+    run.refresh_from_db()
+    order = run.metrics["success"]["order"]
+    assert not order["found"]  # four items
+    assert "50 % is chance" in verdict_of(run).no_signal
+    order["found"] = True
     assert run.has_signal
 
 

@@ -71,8 +71,8 @@ def _in_words(result: dict[str, Any], choice: Choice | None) -> str:
         f"({result['low']:.3f} to {result['high']:.3f}), majority class {result['baseline']:.3f}, "
         f"{result['n']} items, {result['backbone']}, {result['seconds']:.0f} s"
     )
-    lead = chosen["signal"]["found"] if chosen and "signal" in chosen else result["signal"]
-    if not lead:
+    by_chosen = chosen["signal"]["found"] if chosen and "signal" in chosen else True
+    if not (result["signal"] and by_chosen):
         score += "; no signal found: not clearly better than always saying the commonest class"
     if "test_accuracy" in result:
         score += (
