@@ -43,6 +43,11 @@ class RunOptions(Schema):
     search: int | Literal["off"] | None = Field(
         None, description="seconds in which other heads are tried first: 60, 120, 300, or off"
     )
+    tune: int | Literal["off"] | None = Field(
+        None,
+        description="seconds in which fine-tuning the top layers of the picture network is tried "
+        "first: 120, 300, 600, or off",
+    )
 
 
 @router.post(
@@ -54,11 +59,11 @@ def train(request: HttpRequest, slug: str, options: RunOptions | None = None) ->
     """Freeze a version and train on it; the checks follow by themselves.
 
     422 for what this dataset does not offer: a change of another kind of item, a scheme by time
-    without dates, a search of another length. 409 while a training is on its way.
+    without dates, a search or a trial of another length. 409 while a training is on its way.
     """
     dataset = access.dataset_for(speaker(request), slug, roles=access.LEADS)
     sent = options.dict() if options else {}
-    named = {name: sent.pop(name, None) for name in ("judged_by", "augment", "search")}
+    named = {name: sent.pop(name, None) for name in ("judged_by", "augment", "search", "tune")}
     try:
         asked = asked_by_name(dataset, **named)
     except ValueError as unknown:

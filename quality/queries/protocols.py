@@ -58,7 +58,7 @@ def asked_by_name(
     judged_by: str | None = None,
     augment: str | None = None,
     search: str | int | None = None,
-    tune: str | None = None,
+    tune: str | int | None = None,
 ) -> dict[str, Any]:
     """Return a training job's options from what `train` and the API name them; None: as before.
 

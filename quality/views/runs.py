@@ -88,7 +88,7 @@ def train(request: HttpRequest, slug: str) -> HttpResponse:
         if "changes" in form.errors:
             messages.error(request, _("There is no such change for this kind of item."))
         elif "search" in form.errors or "tuning" in form.errors:
-            messages.error(request, _("A search over heads takes no such time."))
+            messages.error(request, _("A search or a trial of fine-tuning takes no such time."))
         else:
             messages.error(request, _("Items with different dates are too few to go by time."))
         return redirect("quality:runs", slug)

@@ -252,10 +252,11 @@ def test_a_training_is_opened_once():
 def test_a_training_takes_the_options_that_the_command_takes():
     dataset = make_dataset()
     program = make_program(dataset, "lead")
-    sent = {"judged_by": "hold-out", "augment": "shift+crop", "search": 60}
+    sent = {"judged_by": "hold-out", "augment": "shift+crop", "search": 60, "tune": 120}
     job = program.post(f"datasets/{dataset.slug}/runs", sent).json()
     asked = Job.objects.get(pk=job["id"]).options
-    assert asked | {"scheme": "hold-out", "augmentation": "crop+shift", "search": 60} == asked
+    chosen = {"scheme": "hold-out", "augmentation": "crop+shift", "search": 60, "tuning": 120}
+    assert asked | chosen == asked
 
 
 @pytest.mark.parametrize(
@@ -265,6 +266,7 @@ def test_a_training_takes_the_options_that_the_command_takes():
         ({"judged_by": "luck"}, "judged_by"),
         ({"augment": "pitch"}, "There is no pitch here. Known: flip+crop+shift+brightness."),
         ({"search": 7}, "A search takes 60, 120, 300 seconds, or is off."),
+        ({"tune": 7}, "Trying to fine-tune takes 120, 300, 600 seconds, or is off."),
     ],
 )
 def test_a_training_that_is_not_offered_is_refused_in_words(sent, words):
