@@ -26,7 +26,9 @@ RowId = Annotated[int, Field(ge=0, le=MOST_ID)]
 
 
 class Claiming(Schema):
-    round: RowId | None = Field(None, description="else the first open round that waits for you")
+    round: RowId | None = Field(
+        None, description="else the most urgent open round that has something for you"
+    )
     count: int = Field(5, ge=1, le=MOST_CLAIMS)
     client_id: uuid.UUID | None = Field(
         None, description="made by you; sent again after a lost reply, it gets the same items"
@@ -68,19 +70,18 @@ class ClaimsOut(Schema):
 def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
     """Reserve items of a round; answer them by POST /api/annotations."""
     user, now = speaker(request), timezone.now()
-    asking = _round(user, slug, asked.round)
-    if asking is None:
+    open_to_them = _rounds(user, slug, asked.round)
+    if not open_to_them:
         return Status(409, {"detail": "No open round of this dataset waits for you."})
-    dataset = asking.dataset
+    dataset = open_to_them[0].dataset
     annotator = annotations.annotator_for(dataset=dataset, user=user)
-    rows = rounds.claim_items(
-        round=asking,
-        annotator=annotator,
-        count=asked.count,
-        now=now,
-        client_id=asked.client_id,
-    )
-    if not rows:
+    claiming: Any = {"count": asked.count, "now": now, "client_id": asked.client_id}
+    for asking in open_to_them:
+        rows = rounds.claim_items(round=asking, annotator=annotator, **claiming)
+        if rows:
+            break
+    else:
+        asking = open_to_them[0]
         qualifications.end_attempt(asking=asking, annotator=annotator, now=now)
     return Status(
         200,
@@ -96,14 +97,13 @@ def claim(request: HttpRequest, slug: str, asked: Claiming) -> Any:
     )
 
 
-def _round(user: User, slug: str, pk: int | None) -> Round | None:
+def _rounds(user: User, slug: str, pk: int | None) -> list[Round]:
+    """Return the named round, else all that are open to this user, the most urgent first."""
     if pk is None:
         dataset = access.dataset_for(user, slug, roles=access.EVERYONE)
-        work = queries.work_for(user, today=queries.start_of_day(timezone.now()))
-        mine = [row.round for row in work if row.round.dataset_id == dataset.pk and row.left]
-        return mine[0] if mine else None
+        return list(queries.open_rounds_for(user).filter(dataset=dataset))
     asking = access.round_for(user, pk)
-    return asking if asking.dataset.slug == slug else None
+    return [asking] if asking.dataset.slug == slug else []
 
 
 def _claimed(asking: Round, row: RoundItem) -> dict[str, Any]:

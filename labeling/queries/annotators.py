@@ -27,7 +27,7 @@ from labeling.models import (
 )
 from labeling.queries.by_hand import Statement
 from labeling.queries.qualifications import bar_of
-from labeling.queries.rounds import Held, Work, answers_given, start_of_day, work_for
+from labeling.queries.rounds import Held, MyWork, start_of_day, work_for
 
 UNDO_MOST = 20
 ANSWERS_A_PAGE = 50
@@ -104,12 +104,12 @@ def unanswered(rounds: QuerySet[Round]) -> dict[int, int]:
     return dict(rows.values("round").annotate(n=Count("pk")).values_list("round", "n"))
 
 
-def work_of(user: User, *, now: datetime) -> list[Work]:
+def work_of(user: User, *, now: datetime) -> MyWork:
     """Return the open rounds of a person, with what is new and why nothing is free."""
     work = work_for(user, today=start_of_day(now))
-    held = _held_by_others([row.round for row in work if not row.left], user, now=now)
+    held = _held_by_others([row.round for row in work.finished], user, now=now)
     seen = _seen_guidelines(user)
-    return [
+    rounds = [
         replace(
             row,
             first=_first(row.round, user),
@@ -117,14 +117,9 @@ def work_of(user: User, *, now: datetime) -> list[Work]:
             guideline_changed=not row.round.wording
             and seen.get(row.round.dataset_id) not in (None, row.round.guideline_id),
         )
-        for row in work
+        for row in work.rounds
     ]
-
-
-def answered_today(user: User, *, now: datetime) -> int:
-    """Count what somebody answered today, also in rounds that are closed by now."""
-    mine = answers_given().filter(annotator__user=user)
-    return mine.filter(created_at__gte=start_of_day(now)).count()
+    return replace(work, rounds=rounds)
 
 
 def _first(asking: Round, user: User) -> Round | None:

@@ -1,7 +1,7 @@
 """Which places of a round an annotator may be given next, in the order of the round."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,17 @@ GIVEN = Statement(
     """,
     given=Annotation,
 )
+GIVEN_BY = """
+SELECT given.round_id, COUNT(CASE WHEN given.answer <> 'skip' THEN 1 END),
+  COUNT(CASE WHEN given.answer <> 'skip' AND given.created_at >= %(since)s THEN 1 END),
+  AVG(CASE WHEN given.answer <> 'skip' THEN given.seconds END), COUNT(place.id)
+FROM labeling_annotation given LEFT JOIN labeling_rounditem place
+  ON place.round_id IN (<rounds>)
+  AND place.round_id = given.round_id AND place.item_id = given.item_id
+  AND place.state = 'open' AND place.taken < place.wanted
+WHERE given.annotator_id IN (<people>) AND given.withdrawn_at IS NULL
+GROUP BY given.round_id
+"""
 AMONG = "place.state IN ('open', 'gold') AND place.item_id IN (<ids>)"
 BEFORE_ALL, AFTER_ALL = -1, 2**31 - 1  # positions are 0 and up, in four bytes
 
@@ -215,30 +226,55 @@ def said_about(asking: Round, annotator: Annotator, item: str) -> QuerySet[Annot
     return given.filter(Q(round=asking) | theirs)
 
 
-def left_in(asked: Iterable[Round], who: Q) -> Counter[int]:
-    """Count by round the places that are free for somebody (a condition on annotations).
+@dataclass(frozen=True)
+class Given:
+    """How much somebody answered in a round, and how much of that is still asked of others."""
+
+    answers: int = 0
+    lately: int = 0
+    seconds: float | None = None  # of one answer
+    waits: int = 0  # free places, also of what was skipped
+
+
+def answers_by_round(
+    asked: Iterable[Round], people: Sequence[int], *, since: datetime
+) -> dict[int, Given]:
+    """Return what annotators (by id) gave, by round (by id); in these rounds also what waits.
+
+    In one walk over their answers, to other rounds as well: they may be many.
+    """
+    if not people:
+        return {}
+    rounds = listed([row.pk for row in asked]) or "NULL"
+    words = GIVEN_BY.replace("<people>", listed(people)).replace("<rounds>", rounds)
+    return {pk: Given(*counted) for pk, *counted in execute(words, {"since": moment(since)})}
+
+
+def left_in(
+    asked: Iterable[Round], people: Sequence[int], *, given: Mapping[int, Given]
+) -> Counter[int]:
+    """Count by round (by id) the places that are free for somebody, an annotator in each dataset.
 
     What is free is counted over one index, and what they cannot answer is taken off, found
     from their own answers: walking every place asks about each of them.
     """
-    rounds = [row.pk for row in asked]
     free = RoundItem.objects.filter(
-        round__in=rounds, state=RoundItemState.OPEN, taken__lt=F("wanted")
+        round__in=[row.pk for row in asked], state=RoundItemState.OPEN, taken__lt=F("wanted")
     ).order_by()
-    given = Annotation.objects.filter(who, withdrawn_at__isnull=True).order_by()
-    place = free.filter(round=OuterRef("round"), item=OuterRef("item"))
-    answered = given.filter(Exists(place), round__in=rounds)
-    verified = [row.pk for row in asked if row.kind == RoundKind.VERIFY]
-    said = given.exclude(round__kind=RoundKind.VERIFY).exclude(answer=Answer.SKIP)
     left = Counter(_by_round(free))
-    left.subtract(_by_round(answered))
+    left.subtract({pk: given[pk].waits for pk in left if pk in given})
+    mine = Annotation.objects.filter(annotator__in=people, withdrawn_at__isnull=True)
+    here = mine.filter(round=OuterRef("round"), item=OuterRef("item"))
+    others = free.filter(~Exists(here))  # what was answered is taken off already
     out = Item.objects.filter(dataset__in={row.dataset_id for row in asked}, excluded__gt="")
-    left.subtract(_by_round(free.filter(item__in=out.values("pk"))))
+    left.subtract(_by_round(others.filter(item__in=out.values("pk"))))
+    verified = [row.pk for row in asked if row.kind == RoundKind.VERIFY]
     if verified:  # nobody verifies what they said themselves
-        own = free.filter(round__in=verified, item__in=said.values("item"))
+        said = mine.exclude(round__kind=RoundKind.VERIFY).exclude(answer=Answer.SKIP)
+        own = others.filter(round__in=verified, item__excluded="", item__in=said.values("item"))
         left.subtract(_by_round(own))
-    return Counter({pk: max(0, n) for pk, n in left.items()})
+    return left
 
 
 def _by_round(rows: QuerySet[Any]) -> dict[int, int]:
-    return dict(rows.values_list("round").annotate(n=Count("pk")))
+    return dict(rows.values_list("round").annotate(n=Count("*")))

@@ -181,42 +181,52 @@ class Held:
     seconds: int
 
 
-def work_for(user: User, *, today: datetime) -> list[Work]:
+@dataclass(frozen=True)
+class MyWork:
+    """What waits for one person, and how much they did today, closed rounds included."""
+
+    rounds: list[Work]
+    answered_today: int
+
+    @property
+    def waiting(self) -> list[Work]:
+        return [row for row in self.rounds if row.left]
+
+    @property
+    def finished(self) -> list[Work]:
+        return [row for row in self.rounds if not row.left]
+
+
+def open_rounds_for(user: User) -> QuerySet[Round]:
     """Return the open rounds that this user may answer, the most urgent first."""
     member = Membership.objects.filter(user=user, dataset=OuterRef("dataset"))
-    mine = answers_given().filter(annotator__user=user)
     rows = Round.objects.filter(Exists(member), closed_at__isnull=True)
     named = Round.people.through.objects.filter(round=OuterRef("pk"))
     rows = rows.filter(~Exists(named) | Exists(named.filter(user=user)))
-    rows = (
-        rows.select_related("dataset")
-        .annotate(
-            mine=_count(mine),
-            mine_today=_count(mine.filter(created_at__gte=today)),
-            seconds=Subquery(
-                mine.filter(round=OuterRef("pk"))
-                .order_by()
-                .values("round")
-                .annotate(mean=Avg("seconds"))
-                .values("mean")
-            ),
-        )
-        .order_by(F("deadline").asc(nulls_last=True), "pk")
+    return rows.select_related("dataset").order_by(F("deadline").asc(nulls_last=True), "pk")
+
+
+def work_for(user: User, *, today: datetime) -> MyWork:
+    """Return the open rounds of a user with what is left for them and what they did today."""
+    rows = open_rounds_for(user)
+    # By their ids: joined, SQLite walks what everybody answered in these rounds.
+    people = list(Annotator.objects.filter(user=user).values_list("pk", flat=True))
+    given = places.answers_by_round(rows, people, since=today)
+    left = {**places.left_in(rows, people, given=given), **qualifications.left_for(rows, user)}
+    return MyWork(
+        rounds=[_work(row, left.get(row.pk, 0), given.get(row.pk, places.Given())) for row in rows],
+        answered_today=sum(each.lately for each in given.values()),
     )
-    left = {
-        **places.left_in(rows, Q(annotator__user=user)),
-        **qualifications.left_for(rows, user),
-    }
-    return [
-        Work(
-            round=row,
-            left=left.get(row.pk, 0),
-            mine=row.mine,
-            mine_today=row.mine_today,
-            seconds_left=None if row.seconds is None else left.get(row.pk, 0) * row.seconds,
-        )
-        for row in rows
-    ]
+
+
+def _work(asking: Round, left: int, given: places.Given) -> Work:
+    return Work(
+        round=asking,
+        left=left,
+        mine=given.answers,
+        mine_today=given.lately,
+        seconds_left=None if given.seconds is None else left * given.seconds,
+    )
 
 
 def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
@@ -249,7 +259,8 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     if asking.kind == RoundKind.QUALIFY:
         left = qualifications.standing_in(asking, annotator).left
     else:
-        left = places.left_in([asking], Q(annotator=annotator))[asking.pk]
+        given = places.answers_by_round([asking], [annotator.pk], since=timezone.now())
+        left = places.left_in([asking], [annotator.pk], given=given)[asking.pk]
         left += _held_and_full(asking, annotator)
     if left and asking.gold_every:
         left += gold.still_to_come(asking, annotator, left=left)

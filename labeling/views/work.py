@@ -26,10 +26,10 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
     context = {
         "section": "my_work",
         "now": timezone.now(),
-        "work": [row for row in work if row.left],
-        "finished": [row for row in work if not row.left],
+        "work": work.waiting,
+        "finished": work.finished,
         "qualifications": qualifications.standings_for(request.user),
-        "answers_today": annotators.answered_today(request.user, now=timezone.now()),
+        "answers_today": work.answered_today,
         "asked": asked,
         "stops": stops,
         "stopped_in": {row.annotator.dataset_id for row in stops},

@@ -220,6 +220,19 @@ def test_a_program_holds_items_longer_gives_them_back_and_is_told_why_there_are_
     assert got["item"] == items[0]
 
 
+def test_a_program_that_names_no_round_is_given_what_is_free_in_any():
+    dataset = make_dataset()
+    one, two = make_program(dataset, "annotator"), make_program(dataset, "annotator")
+    items = [make_item(dataset).pk for _ in range(3)]
+    for asked in (items[:2], items[2:]):
+        make_round(dataset=dataset, name="r", kind="classify", items=asked, answers_wanted=1)
+    claims = f"datasets/{dataset.slug}/claims"
+    got = [one.post(claims, {"count": 2}).json() for _ in range(3)]
+    assert [[row["item"] for row in reply["items"]] for reply in got] == [items[:2], items[2:], []]
+    refused = two.post(claims, {}).json()
+    assert refused["waiting"]["words"].startswith("Nothing free just now: 2 items are with others")
+
+
 def test_a_program_is_told_which_label_to_verify_and_never_its_own():
     dataset = make_dataset()
     program = make_program(dataset, "annotator")

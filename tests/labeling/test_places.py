@@ -4,10 +4,8 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db.models import Q
 
 from labeling.models import Annotator, Item, Round, User
-from labeling.queries import places
 from labeling.queries import rounds as queries
 from labeling.queries.waiting import waiting_in
 from labeling.services.annotations import OwnAnswerError, record_annotation, withdraw_annotation
@@ -32,7 +30,7 @@ def user_of(annotator: Annotator) -> User:
 
 def left_for(annotator: Annotator, asking: Round) -> int:
     work = queries.work_for(user_of(annotator), today=NOW)
-    return next(row.left for row in work if row.round == asking)
+    return next(row.left for row in work.rounds if row.round == asking)
 
 
 def test_nobody_is_asked_to_verify_what_they_said_themselves():
@@ -90,8 +88,16 @@ def test_what_is_left_agrees_with_what_is_handed_out_when_answers_are_shared():
         answer(asking, item, one)
     answer(asking, claim(asking, two)[0], two)
     for person in (one, two):
-        left = places.left_in([asking], Q(annotator=person))[asking.pk]
-        assert left == len(claim(asking, person, 20))
+        assert left_for(person, asking) == len(claim(asking, person, 20))
+
+
+def test_an_answered_item_that_is_left_out_is_taken_off_once():
+    asking = make_asking(4, wanted=2)
+    one = make_annotator(asking)
+    (item,) = claim(asking, one)
+    answer(asking, item, one)
+    exclude_items(items=[item.pk], reason="broken")
+    assert left_for(one, asking) == queries.standing(asking, one)["left"] == 3
 
 
 def test_the_total_of_a_round_stays_while_items_are_held_answered_and_taken_back():

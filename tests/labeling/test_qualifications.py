@@ -117,7 +117,7 @@ def test_another_attempt_asks_other_items_as_long_as_enough_are_known():
         if len(asked) < 3:
             qualifications.start_again(asking=asking, annotator=person, now=NOW)
             assert round_queries.standing(asking, person)["left"] == 4
-            (work,) = round_queries.work_for(person.user, today=NOW)
+            (work,) = round_queries.work_for(person.user, today=NOW).rounds
             assert work.left == 4
     assert [len(items) for items in asked] == [4, 4, 4]
     assert not asked[0] & asked[1]
