@@ -21,9 +21,9 @@ from quality.doubts.memory import say_what_memory_buys
 from quality.doubts.odd_files import find_odd_files
 from quality.doubts.order import find_ordered_files
 from quality.doubts.outliers import find_far_out, most_outliers
+from quality.doubts.shifts import find_shifted_splits
 from quality.doubts.slices import find_worst_slices
 from quality.doubts.sounds import find_bad_sound, find_odd_sound, say_how_mixed, say_how_tight
-from quality.doubts.split_shift import find_shifted_splits
 from quality.models import UNFLAGGED, Action
 from quality.queries.survey import Survey
 
@@ -59,6 +59,7 @@ FILE_ACTIONS = (Action.EXCLUDE, Action.KEEP, Action.RELABEL, Action.ROUND, Actio
 CLASS_ACTIONS = (Action.SPLIT, Action.KEEP, Action.ROUND, Action.EXCLUDE)
 GROUP_ACTIONS = (Action.CONFIRM, Action.KEEP, Action.ROUND, Action.EXCLUDE)
 SOUND = (Media.AUDIO,)
+PART_SHIFT = "part_shift"
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -211,6 +212,14 @@ KINDS: dict[str, Kind] = {
             find_shifted_splits,
             about="split",
             compares=True,
+        ),
+        Kind(
+            PART_SHIFT,
+            _("Parts that differ"),
+            _("Two parts that a lead asked about and that are unlike by more than chance."),
+            _("Is it meant that these parts differ?"),
+            (Action.CONFIRM, Action.KEEP),
+            about="part",
         ),
         Kind(
             "file_order",

@@ -17,6 +17,7 @@ from quality.services import (
     deleting,
     flags,
     models,
+    parts,
     present_system,
     runs,
     scoring,
@@ -47,6 +48,12 @@ def start_checks() -> None:
 def detect(self: Task, job_id: int) -> None:
     """Run the checks and raise flags."""
     jobs.carry_out(job_id, flags.raise_flags, task_id=self.request.id or "")
+
+
+@shared_task(name="winnow.compare_parts", bind=True)
+def compare_parts(self: Task, job_id: int) -> None:
+    """Say how parts of a dataset differ."""
+    jobs.carry_out(job_id, parts.compare_parts, task_id=self.request.id or "")
 
 
 @shared_task(name="winnow.prove", bind=True)

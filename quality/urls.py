@@ -20,6 +20,7 @@ from quality.views import (
     merging,
     models,
     overview,
+    parts,
     report,
     review,
     runs,
@@ -43,6 +44,7 @@ urlpatterns = [
     path("d/<slug:slug>/withdraw/", ways_back.withdraw, name="withdraw"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),
+    path("d/<slug:slug>/parts/", parts.parts, name="parts"),
     path("d/<slug:slug>/splits/", splits.splits, name="splits"),
     path(
         "d/<slug:slug>/splits/<slug:evidence>/<slug:split>/<slug:other>/", splits.ties, name="ties"

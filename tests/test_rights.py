@@ -188,6 +188,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:item": (REVIEWERS, "get"),
     "quality:item_in_files": (REVIEWERS, "get"),
     "quality:checks": (REVIEWERS, "get"),
+    "quality:parts": (REVIEWERS, "get"),
     "quality:splits": (REVIEWERS, "get"),
     "quality:ties": (REVIEWERS, "get"),
     "quality:mend": (LEADS, "get"),

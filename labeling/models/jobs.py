@@ -22,6 +22,7 @@ WORDS = {
     "import_annotations": _("Import of answers"),
     "train": _("Training"),
     "detect": _("Checks"),
+    "compare_parts": _("Comparing parts"),
     "prove": _("Before/After"),
     "bulk": _("Deciding many at once"),
     "contributions": _("What each change contributed"),

@@ -73,6 +73,8 @@ def choices_for(
         return build.of_class(people)
     if KINDS[flag.kind].about == "split":
         return build.of_split()
+    if KINDS[flag.kind].about == "part":
+        return build.of_part()
     if KINDS[flag.kind].about == "slice":
         return build.of_slice(people)
     if KINDS[flag.kind].about == "set" and len(items) > 1:
@@ -144,6 +146,10 @@ class _Builder:
 
     def of_split(self) -> Choices:
         main = self.choice(Action.CONFIRM, _("No: I will divide anew"), "Enter NumpadEnter")
+        return _few(main, self.keep(_("Yes: it is meant, leave it")))
+
+    def of_part(self) -> Choices:
+        main = self.choice(Action.CONFIRM, _("No: the set has to change"), "Enter NumpadEnter")
         return _few(main, self.keep(_("Yes: it is meant, leave it")))
 
     def of_slice(self, people: int) -> Choices:

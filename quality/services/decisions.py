@@ -120,7 +120,7 @@ def plan_for(
     """Return what an action would change, or refuse it in words. Changes nothing."""
     if action not in KINDS[flag.kind].actions:
         raise DecisionRefusedError(_("This cannot be done about such a flag."))
-    if not items and KINDS[flag.kind].about not in ("column", "split"):
+    if not items and KINDS[flag.kind].about not in ("column", "split", "part"):
         raise FlagClosedError(_("The items of this flag are gone."))
     if action == Action.SPLIT:
         return Plan(relabel={item.pk: label for item in items} if label else {})

@@ -30,10 +30,7 @@ def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
     """Add what the checks compare with: probabilities, neighbours, small pictures."""
     missing: dict[str, str] = {}
     if len(survey):
-        media = survey.dataset.media
-        of_run = backbone_named(media, run.backbone) if run else None
-        facts = (survey.contents[sha256]["facts"] for sha256 in survey.hashes)
-        survey = compared(work, survey, backbone=of_run or backbones_for(media, facts)[0])
+        survey = compared(work, survey, backbone=_backbone_of(survey, run))
     if run and not run.has_signal:
         missing["probabilities"] = _(
             "Run %(number)s found no signal, so its probabilities doubt no label: neighbours alone "
@@ -47,6 +44,21 @@ def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
         uncalibrated=told.get("uncalibrated"),
         missing=missing,
     )
+
+
+def with_vectors(work: Work, survey: Survey, *, run: Run | None) -> Survey:
+    """Add the vectors alone, for what compares no items with each other."""
+    backbone = _backbone_of(survey, run)
+    work.progress(message="Looking at new items", now=True)
+    extend_features(work, _contents(list(dict.fromkeys(survey.hashes))), backbone=backbone)
+    return replace(survey, backbone=backbone.name)
+
+
+def _backbone_of(survey: Survey, run: Run | None) -> "Backbone":
+    media = survey.dataset.media
+    of_run = backbone_named(media, run.backbone) if run else None
+    facts = (survey.contents[sha256]["facts"] for sha256 in survey.hashes)
+    return of_run or backbones_for(media, facts)[0]
 
 
 def compared(work: Work, survey: Survey, *, backbone: "Backbone") -> Survey:

@@ -1,6 +1,7 @@
-"""Splits of real sets as they are, shuffled, and sorted by class then cut, a JSON line each.
+"""Splits of real sets as they are, shuffled, and sorted by class then cut, a JSON line each;
+sources compared as parts; and what three splits of 50,000 drawn vectors cost.
 
-WINNOW_SHARED=... python bench/split_shift.py
+WINNOW_SHARED=... python bench/shifts.py
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import csv
 import json
 import os
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -18,9 +20,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402  (after the number of threads)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from mlcore.chance import SURE  # noqa: E402
 from mlcore.features import choose_backbones, extract  # noqa: E402
-from mlcore.split_shift import Shift, find_split_shifts  # noqa: E402
+from mlcore.shifts import Shift, find_shifts  # noqa: E402
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", "../shared"))
 SETS = (
@@ -43,8 +44,8 @@ def study(name: str, label: str, source: str, archive: str, media: str, side: fl
 
     def find(splits: np.ndarray, groups: list[str], seed: int = 1) -> list[Shift]:
         rng = np.random.default_rng(seed)
-        found = find_split_shifts(labels, splits, groups=groups, vectors=vectors, rng=rng)
-        return [shift for shift in found if shift.p_value <= SURE]
+        found = find_shifts(labels, splits, groups=groups, vectors=vectors, rng=rng)
+        return [shift for shift in found if shift.is_sure and shift.by_group]
 
     own = np.array([row["split"] for row in rows], dtype="U12")
     alone = [""] * len(rows)
@@ -58,13 +59,42 @@ def study(name: str, label: str, source: str, archive: str, media: str, side: fl
         "as_it_is_without_sources": find(own, alone),
         "sorted_and_cut": find(cut, alone),
     }
+    parts = np.array([row[source] for row in rows])
+    start = time.process_time()
+    by_source = find_shifts(
+        labels, _frequent(parts), groups=alone, vectors=vectors, rng=np.random.default_rng(1)
+    )
+    seconds = time.process_time() - start
     told = {how: [(one.cause, round(one.size, 2)) for one in found] for how, found in tried.items()}
     marked = sum(bool(found) for found in shuffled)
+    told["by_source"] = [
+        (one.cause, one.parts, round(one.size, 2)) for one in by_source if one.is_sure
+    ]
+    told |= {"pairs_by_source": len(by_source) // 2, "by_source_cpu_s": round(seconds, 1)}
     print(
         json.dumps({"set": name, "items": len(rows), "shuffled_marked": marked} | told), flush=True
     )
 
 
+def _frequent(values: np.ndarray) -> np.ndarray:
+    names, counts = np.unique(values, return_counts=True)
+    return np.where(np.isin(values, names[np.argsort(-counts)[:6]]), values, "")
+
+
+def cost() -> None:
+    """Three splits of 50,000 items of 1,280 dimensions, every dimension full."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(50_000, 1_280)).astype(np.float32)
+    labels = rng.integers(0, 10, len(vectors))
+    splits = rng.choice(["train", "validation", "test"], len(vectors), p=[0.7, 0.15, 0.15])
+    start = time.process_time()
+    found = find_shifts(labels, splits, groups=[""] * len(labels), vectors=vectors, rng=rng)
+    seconds = time.process_time() - start
+    sure = sum(shift.is_sure for shift in found)
+    print(json.dumps({"drawn": len(labels), "marked": sure, "cpu_s": round(seconds, 2)}))
+
+
 if __name__ == "__main__":
+    cost()
     for one in SETS:
         study(*one)

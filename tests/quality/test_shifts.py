@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from labeling.models import Role
-from quality.doubts.split_shift import find_shifted_splits
+from quality.doubts.shifts import find_shifted_splits
 from quality.models import Flag, FlagState
 from quality.queries.flags import open_flags
 from quality.queries.survey import survey_of

@@ -1,0 +1,151 @@
+"""Parts of a dataset that can be compared: values of a column, or two filters of Browse."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.http import QueryDict
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset, Item, Job, JobState, Outcome, Split, UploadEntry
+from mlcore.shifts import LEAST_ITEMS
+from quality.queries.browse import run_of
+from quality.queries.chips import chips_of
+from quality.queries.filters import Filter, look_up, one_of, read_filter
+from quality.queries.survey import Survey
+
+KIND = "compare_parts"
+FILTERS, SPLIT, SOURCE, IMPORT, TIME, META = "filters", "split", "source", "import", "time", "meta:"
+MOST_PARTS = 6  # the most frequent values of a column; 15 pairs
+ITEMS_READ = 500  # of each end of a dataset, for the names of its columns
+MOST_NAME = 60  # characters of a part's name
+
+
+def columns_of(dataset: Dataset) -> list[tuple[str, str]]:
+    """Return what a dataset can be parted by, with its words; filters last."""
+    items = dataset.items.filter(excluded="")
+    found = [(SPLIT, _("split"))] if items.exclude(split=Split.NONE).exists() else []
+    if items.exclude(source_group="").exists():
+        found.append((SOURCE, _("source")))
+    if dataset.uploads.count() > 1:
+        found.append((IMPORT, _("import")))
+    if items.filter(captured_at__isnull=False).exists():
+        found.append((TIME, _("earlier or later")))
+    ends = [items.order_by(order)[:ITEMS_READ] for order in ("pk", "-pk")]
+    told = [row for end in ends for row in end.values_list("metadata", flat=True)]
+    names = sorted({name for row in told for name in row})
+    found += [(META + name, name) for name in names]
+    return [*found, (FILTERS, _("two filters of Browse"))]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Which part each row of a survey is in ("": none), and what was left out."""
+
+    names: np.ndarray
+    in_both: int = 0
+
+    @property
+    def sizes(self) -> list[tuple[str, int]]:
+        """Parts with their items, most first."""
+        return Counter(self.names[self.names != ""].tolist()).most_common()
+
+
+def parts_of(survey: Survey, asked: Mapping[str, Any], *, kinds: Mapping[str, str]) -> Parts:
+    """Part a survey as it was asked: by a column, or A and B by addresses of Browse."""
+    if asked["by"] == FILTERS:
+        return _by_filters(survey, asked["a"], asked.get("b", ""), kinds=kinds)
+    return Parts(_most_frequent(_values(survey, asked["by"])))
+
+
+def _most_frequent(values: Sequence[str]) -> np.ndarray:
+    often = Counter(value for value in values if value).most_common(MOST_PARTS)
+    kept = {name for name, n in often if n >= LEAST_ITEMS}
+    return np.array([value if value in kept else "" for value in values], dtype=object).astype(str)
+
+
+def _values(survey: Survey, column: str) -> list[str]:
+    """Return what each row holds in a column, in words; "" where nothing."""
+    if column == SPLIT:
+        return ["" if split == Split.NONE else str(split) for split in survey.splits]
+    if column == SOURCE:
+        return survey.groups
+    if column == IMPORT:
+        return _imports(survey)
+    if column == TIME:
+        return _halves(survey)
+    name = column.removeprefix(META)
+    told = [row.get(name) for row in survey.metadata]
+    return ["" if value is None else str(value)[:MOST_NAME] for value in told]
+
+
+def _imports(survey: Survey) -> list[str]:
+    entries = UploadEntry.objects.filter(
+        upload__dataset=survey.dataset, outcome=Outcome.IMPORTED, item__isnull=False
+    ).values_list("item", "upload", "upload__name")
+    came = {item: f"{name[:MOST_NAME]} ({pk})" for item, pk, name in entries.order_by("-upload")}
+    return [came.get(pk, "") for pk in survey.ids]
+
+
+def _halves(survey: Survey) -> list[str]:
+    """Part by the middle moment; items without one are in no part."""
+    dated = survey.dataset.items.filter(captured_at__isnull=False)
+    moments = {pk: at for pk, at in dated.values_list("pk", "captured_at") if at}
+    known = sorted(moments[pk] for pk in survey.ids if pk in moments)
+    if not known:
+        return [""] * len(survey)
+    middle = known[(len(known) - 1) // 2]
+    told = {"when": date_format(middle, "SHORT_DATETIME_FORMAT")}
+    earlier, later = _("until %(when)s") % told, _("after %(when)s") % told
+    return [
+        "" if pk not in moments else earlier if moments[pk] <= middle else later
+        for pk in survey.ids
+    ]
+
+
+def _by_filters(survey: Survey, one: str, other: str, *, kinds: Mapping[str, str]) -> Parts:
+    ids, name = _shown(survey.dataset, one, kinds=kinds)
+    in_a = np.array([pk in ids for pk in survey.ids], dtype=bool)
+    if other:
+        ids, second = _shown(survey.dataset, other, kinds=kinds)
+        in_b = np.array([pk in ids for pk in survey.ids], dtype=bool)
+    else:
+        in_b, second = ~in_a, _("everything else")
+    if second == name:
+        name, second = f"A: {name}", f"B: {second}"
+    both = in_a & in_b
+    names = np.where(in_a & ~both, name, np.where(in_b & ~both, second, ""))
+    return Parts(names, int(both.sum()))
+
+
+def _shown(dataset: Dataset, query: str, *, kinds: Mapping[str, str]) -> tuple[set[int], str]:
+    """Return the items that an address of Browse shows, and its chips as a name."""
+    chosen = read_filter(QueryDict(query), media=dataset.media)
+    shown = look_up(dataset, chosen, run=run_of(dataset, chosen.run))
+    words = ", ".join(chip.words for chip in chips_of(shown, kinds=kinds))
+    return set(shown.items().values_list("pk", flat=True)), words[:MOST_NAME] or _("everything")
+
+
+def last_answer(dataset: Dataset) -> Job | None:
+    """The newest comparison that ended well."""
+    done = Job.objects.filter(dataset=dataset, kind=KIND, state=JobState.DONE)
+    return done.order_by("-pk").first()
+
+
+def answer_of(dataset: Dataset, job: Job) -> dict[str, Any]:
+    """Return what a comparison found, typical items as addresses of Browse."""
+    told = job.result
+    ids = {pk for row in told["shifts"] for side in row["typical"] for pk in side}
+    found = Item.objects.filter(one_of("pk", sorted(ids)), dataset=dataset, withdrawn_at=None)
+    keys = dict(found.values_list("pk", "key"))
+    rows = []
+    for row in told["shifts"]:
+        sides = [tuple(keys[pk] for pk in side if pk in keys) for side in row["typical"]]
+        named = zip(row["parts"], row["n"], sides, strict=True)
+        rows.append(
+            row | {"sides": [(name, n, Filter(keys=side).query()) for name, n, side in named]}
+        )
+    return told | {"shifts": rows}

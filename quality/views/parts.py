@@ -1,0 +1,66 @@
+"""How any two parts of a dataset differ: asking, and the answer."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from labeling import access, tasks
+from labeling.models import Dataset
+from labeling.queries import job_outlook
+from labeling.services import jobs
+from quality.detectors import PART_SHIFT
+from quality.forms.parts import PartsForm
+from quality.queries import parts as queries
+from quality.queries.flags import doubts_of
+from quality.queries.runs import last_ended_job, open_job
+
+
+@login_required
+def parts(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """The newest answer, and the question for the next one."""
+    is_asked = request.method == "POST"
+    roles = access.LEADS if is_asked else access.REVIEWERS
+    dataset = access.dataset_for(request.user, slug, roles=roles)
+    columns = queries.columns_of(dataset)
+    query = request.GET.urlencode()
+    first = {"by": queries.FILTERS, "a": query} if query else {"by": columns[0][0]}
+    form = PartsForm(request.POST or None, columns=columns, initial=first)
+    if is_asked and form.is_valid():
+        _ask(request, dataset, form)
+        return redirect("quality:parts", slug)
+    job = open_job(dataset, queries.KIND)
+    answer = queries.last_answer(dataset)
+    context = {
+        "dataset": dataset,
+        "section": "checks",
+        "form": form,
+        "has_items": dataset.items.exists(),
+        "may_lead": dataset.viewer_role in access.LEADS,
+        "job": job,
+        "ended": None if job else last_ended_job(dataset, queries.KIND),
+        "answered": answer,
+        "answer": queries.answer_of(dataset, answer) if answer else None,
+        "doubts": doubts_of(dataset, [PART_SHIFT]),
+        **(job_outlook(job) if job else {}),
+    }
+    return render(request, "quality/parts.html", context, status=422 if form.errors else 200)
+
+
+def _ask(request: access.MemberRequest, dataset: Dataset, form: PartsForm) -> None:
+    words = dict(queries.columns_of(dataset))[form.cleaned_data["by"]]
+    try:
+        job = jobs.open_job(
+            kind=queries.KIND,
+            dataset=dataset,
+            options={**form.cleaned_data, "words": words},
+            by=request.user,
+            queue="train",
+        )
+    except jobs.JobOpenError:
+        messages.info(request, _("A comparison is on its way already."))
+    except jobs.Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        tasks.send(job)
