@@ -152,6 +152,7 @@ CELERY_BEAT_SCHEDULE = {
     "free expired claims": {"task": "winnow.free_expired_claims", "schedule": 60.0},
     "watch annotators": {"task": "winnow.watch_annotators", "schedule": 60.0},
     "remove old files": {"task": "winnow.remove_old_files", "schedule": 3600.0},
+    "renew statistics": {"task": "winnow.renew_statistics", "schedule": 600.0},
     "measure crowds": {"task": "winnow.measure_crowds", "schedule": 60.0},
     "tell webhooks": {"task": "winnow.tell_webhooks", "schedule": 15.0},
     "mail notices": {"task": "winnow.mail_notices", "schedule": 300.0},

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from labeling.models import Job
 from labeling.queries.crowd import KIND, crowds_to_measure
 from labeling.queries.notices import due, people_to_mail
-from labeling.services import crowd, guards, jobs, notices, restoring, rounds
+from labeling.services import crowd, guards, jobs, notices, restoring, rounds, statistics
 from labeling.services.intake import answers, importing
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,12 @@ def watch_annotators() -> None:
 def remove_old_files() -> None:
     """Remove the files of imports that were done a while ago."""
     importing.remove_old_files(now=timezone.now())
+
+
+@shared_task(name="winnow.renew_statistics")
+def renew_statistics() -> None:
+    """Tell SQLite of the rows that people made; jobs tell of theirs."""
+    statistics.renew_statistics()
 
 
 @shared_task(name="winnow.tell_webhooks")

@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 
 from labeling import storage
 from labeling.models import Dataset, Job, JobState, NoticeKind, Upload, User
-from labeling.services import leases, notices
+from labeling.services import leases, notices, statistics
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 10
@@ -239,6 +239,7 @@ def carry_out(
         _finish(attempt, state=JobState.FAILED, error="".join([lines[-1], "\n", *lines]))
         raise
     _finish(attempt, state=JobState.DONE, result=result)
+    statistics.renew_statistics()  # the job may have written much
     return job
 
 
