@@ -34,8 +34,9 @@ sys.path.insert(0, str(ROOT))
 
 from mlcore.duplicates import LEAST_SCORE, find_copies  # noqa: E402
 from mlcore.features.waves import mfcc_statistics, read_wave, spectrogram_picture  # noqa: E402
+from mlcore.files import Measured  # noqa: E402
 from mlcore.hamming import close_pairs  # noqa: E402
-from mlcore.images import measure_image  # noqa: E402
+from mlcore.images import measure_images  # noqa: E402
 from mlcore.neighbours import nearest  # noqa: E402
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", ROOT.parent / "shared"))
@@ -97,7 +98,9 @@ def picture_copies(made: Path) -> dict[str, Any]:
     for path in paths:
         Image.open(path).load()
     moments.append(time.process_time())
-    measured = [measure_image(path.read_bytes(), path.name) for path in paths]
+    found = measure_images((path.read_bytes(), path.name) for path in paths)
+    measured = [one for one in found if isinstance(one, Measured)]
+    assert len(measured) == len(paths)
     moments.append(time.process_time())
     pairs = find_copies(
         sha256=[one.sha256 for one in measured],
@@ -109,11 +112,11 @@ def picture_copies(made: Path) -> dict[str, Any]:
     )
     moments.append(time.process_time())
     decoding, measuring, finding = np.diff(moments).round(2).tolist()
-    found = {frozenset((paths[pair.first].name, paths[pair.second].name)) for pair in pairs}
+    named = {frozenset((paths[pair.first].name, paths[pair.second].name)) for pair in pairs}
     return {"cpu_s": round(measuring + finding, 2), "decode_alone": decoding,
             "measuring": measuring, "finding": finding,
             "of_decode": round((measuring + finding) / decoding, 2),
-            **theirs._dup_quality(found, truth)}  # fmt: skip
+            **theirs._dup_quality(named, truth)}  # fmt: skip
 
 
 def _peers() -> Any:

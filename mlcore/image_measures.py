@@ -1,7 +1,7 @@
 """What one decoded picture measures: light, sharpness, evenness, frame, colours."""
 
 import math
-from functools import lru_cache
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,14 +16,16 @@ BLACK_LUMA = 16
 #: darker than middle grey (18 % of full light) it is a pure colour.
 WHITE_LEVEL = 254
 MIDDLE_GREY = 118
-LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue: ITU-R BT.601, as in JPEG."""
 
 #: Shares of the pixels below the luma that is called its low and its high end.
 LOW_END, HIGH_END = 0.05, 0.95
 
-#: Colours are looked at on a grid of at most this many pixels a side: 4,096 are sample enough.
+#: Colours are looked at on a grid of this many pixels a side: 4,096 are sample enough.
 COLOUR_SIDE = 64
+
+#: Edges are looked at along at most this many lines of pixels: of a picture of 256 px every third,
+#: so that all lines of JPEG's blocks of 8 have their turn.
+EDGE_LINES = 96
 
 #: Grey levels by which the pixels of a frame differ at most (standard deviation of a row): JPEG.
 FRAME_DEVIATION = 3.0
@@ -37,37 +39,47 @@ FRAME_SPAN = 0.7
 #: Share of the frame's own pixels that may be another thing: JPEG's ringing at its inner edge.
 FRAME_SPECKS = 0.05
 
+#: Red against green, yellow against blue (Hasler and Suesstrunk 2003), luma (ITU-R BT.601).
+_OPPOSED_AND_LUMA = np.array([[1, -1, 0], [0.5, 0.5, -1], [0.299, 0.587, 0.114]], np.float32)
+
 _LEVELS = np.arange(256)
 #: What a histogram's shares are multiplied with: for the mean and its square.
 _LIGHT = np.stack([_LEVELS, _LEVELS**2], axis=1) * 1.0
 _NEXT_TO_NOTHING = 1e-12  # keeps log2 from zero; a share of one pixel is 1e-8 at the least
 
 
-def light_facts(grey: Image.Image) -> dict[str, Fact]:
-    """Measure the light of a grey picture by its histogram of luma (0 to 255).
+def light_facts(greys: Sequence[Image.Image]) -> list[dict[str, Fact]]:
+    """Measure the light of grey pictures by their histograms of luma (0 to 255).
 
     Returns
     -------
-    dict
+    list of dict
         brightness (mean), contrast (standard deviation), luma_low and luma_high (5 % of the
         pixels are darker or as dark, 95 %) and entropy (bits, 0 to 8).
 
     Examples
     --------
-    >>> light_facts(Image.new("L", (8, 8), 90))["luma_high"]
+    >>> light_facts([Image.new("L", (8, 8), 90)])[0]["luma_high"]
     90
     """
-    counts = np.array(grey.histogram(), np.float64)
-    shares = counts / (grey.width * grey.height)
-    mean, square = (shares @ _LIGHT).tolist()
-    low, high = np.searchsorted(shares.cumsum(), (LOW_END, HIGH_END)).tolist()
-    return {
-        "brightness": round(mean, 2),
-        "contrast": round(math.sqrt(max(square - mean * mean, 0.0)), 2),
-        "luma_low": low,
-        "luma_high": min(high, 255),
-        "entropy": round(abs(float(shares @ np.log2(shares + _NEXT_TO_NOTHING))), 3),
+    counts = np.array([grey.histogram() for grey in greys], np.float64)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean, square = (shares @ _LIGHT).T
+    below = shares.cumsum(axis=1)
+    columns = {
+        "brightness": mean.round(2),
+        "contrast": np.sqrt(np.maximum(square - mean * mean, 0.0)).round(2),
+        "luma_low": (below < LOW_END).sum(axis=1),
+        "luma_high": np.minimum((below < HIGH_END).sum(axis=1), 255),
+        "entropy": np.abs((shares * np.log2(shares + _NEXT_TO_NOTHING)).sum(axis=1)).round(3),
     }
+    return _rows(columns)
+
+
+def _rows(columns: dict[str, np.ndarray]) -> list[dict[str, Fact]]:
+    """Return the facts of each picture, given each fact of all pictures."""
+    values = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in values]
 
 
 def surface_facts(grey: Image.Image) -> dict[str, Fact]:
@@ -76,57 +88,43 @@ def surface_facts(grey: Image.Image) -> dict[str, Fact]:
     Returns
     -------
     dict
-        sharpness (variance of the Laplacian), even_share (of pixels, those whose Laplacian is 0)
-        and frame_share (of the picture, what an even frame takes).
-    """
-    if max(grey.size) > PREVIEW_SIDE:
-        grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
-    width, height = grey.size
-    if min(width, height) < 3:
-        return {"sharpness": 0.0, "even_share": 1.0, "frame_share": 0.0}
-    luma = np.frombuffer(grey.tobytes(), np.uint8)
-    variance, even = _laplacian(luma.astype(np.int16), width, height)
-    return {
-        "sharpness": round(variance, 2),
-        "even_share": round(even, 4),
-        "frame_share": round(frame_share(luma.reshape(height, width)), 4),
-    }
-
-
-def sharpness(grey: Image.Image) -> float:
-    """Return the variance of the Laplacian of a grey picture of at most 256 px.
-
-    Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548. Smaller pictures are not enlarged.
+        sharpness (variance of the Laplacian: Pech-Pacheco et al. 2000,
+        doi:10.1109/ICPR.2000.903548; smaller pictures are not enlarged), even_share (of pixels,
+        those whose Laplacian is 0) and frame_share (of the picture, what an even frame takes).
 
     Examples
     --------
-    >>> sharpness(Image.new("L", (64, 64), 128))
-    0.0
+    >>> surface_facts(Image.new("L", (64, 64), 128))
+    {'sharpness': 0.0, 'even_share': 1.0, 'frame_share': 0.0}
     """
-    found = surface_facts(grey)["sharpness"]
-    assert isinstance(found, float)
-    return found
+    if max(grey.size) > PREVIEW_SIDE:
+        grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
+    if min(grey.size) < 3:
+        return {"sharpness": 0.0, "even_share": 1.0, "frame_share": 0.0}
+    luma = np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width)
+    variance, even = _laplacian(luma)
+    return {
+        "sharpness": round(variance, 2),
+        "even_share": round(even, 4),
+        "frame_share": round(frame_share(luma), 4),
+    }
 
 
-def _laplacian(g: np.ndarray, width: int, height: int) -> tuple[float, float]:
-    """Return the Laplacian's variance and the share of its zeros.
-
-    Rows lie one after the other in one vector: whole passes in 16 bits are several times as fast.
-    What wraps around at the sides falls on the first and last column, which do not count.
-    """
-    around = g[: -2 * width] + g[2 * width :]
-    around += g[width - 1 : -width - 1]
-    around += g[width + 1 : 1 - width]
-    laplacian = (g[width:-width] << 2) - around
-    laplacian = laplacian.reshape(height - 2, width)
-    laplacian[:, 0] = laplacian[:, -1] = 0
-    n_values = (height - 2) * (width - 2)
-    n_even = laplacian.size - int(np.count_nonzero(laplacian)) - 2 * (height - 2)
+def _laplacian(luma: np.ndarray) -> tuple[float, float]:
+    """Return the variance and the share of zeros of the Laplacian along at most EDGE_LINES."""
+    step = math.ceil(len(luma) / EDGE_LINES)
+    line = luma[1:-1:step]
+    laplacian = np.multiply(line[:, 1:-1], 4, dtype=np.int16)
+    laplacian -= luma[:-2:step, 1:-1]
+    laplacian -= luma[2::step, 1:-1]
+    laplacian -= line[:, :-2]
+    laplacian -= line[:, 2:]
     values = laplacian.ravel().astype(np.float32)
     # Not `values @ values`: BLAS would wake a thread for every core and let it spin.
-    square = float(np.einsum("i,i->", values, values)) / n_values
-    mean = float(np.einsum("i->", values)) / n_values
-    return max(square - mean * mean, 0.0), n_even / n_values
+    square = float(np.einsum("i,i->", values, values)) / len(values)
+    mean = float(np.einsum("i->", values)) / len(values)
+    even = 1.0 - int(np.count_nonzero(laplacian)) / len(values)
+    return max(square - mean * mean, 0.0), even
 
 
 def frame_share(luma: np.ndarray) -> float:
@@ -181,69 +179,48 @@ def _bar(lines: np.ndarray) -> int:
     return end if is_straight else 0
 
 
-def colour_facts(pixels: np.ndarray) -> dict[str, Fact]:
-    """Measure a picture on a grid: averages would be duller.
-
-    Parameters
-    ----------
-    pixels : uint8 ndarray of shape (height, width, 3)
-        Red, green, blue.
+def colour_facts(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
+    """Measure pictures, RGB or L, on a grid of their pixels: averages would be duller.
 
     Returns
     -------
-    dict
-        colourfulness, black_share and white_share (of pixels without texture: in the picture or
-        in its middle, whichever is less, so that a dark or white ground around a thing that is
-        well seen is no loss).
+    list of dict
+        colourfulness, 0 (grey) to about 110 (Hasler and Suesstrunk 2003); black_share and
+        white_share (of pixels without texture: in the picture or in its middle, whichever is
+        less, so that a dark or white ground around a thing that is well seen is no loss).
 
     Examples
     --------
-    >>> colour_facts(np.full((8, 8, 3), 9, np.uint8))
-    {'colourfulness': 0.0, 'black_share': 1.0, 'white_share': 0.0}
+    >>> colour_facts([Image.new("RGB", (8, 8), (9, 9, 9))])
+    [{'colourfulness': 0.0, 'black_share': 1.0, 'white_share': 0.0}]
     """
-    height, width = pixels.shape[:2]
-    grid = pixels.take(_sample(height), axis=0).take(_sample(width), axis=1)
-    luma = grid @ LUMA_WEIGHTS
-    is_white = (grid.max(axis=2) >= WHITE_LEVEL) & (luma >= MIDDLE_GREY)
-    return {
-        "colourfulness": round(colourfulness(grid), 2),
+    grids = np.frombuffer(b"".join(map(_grid, pictures)), np.uint8)
+    grids = grids.reshape(len(pictures), COLOUR_SIDE * COLOUR_SIDE, 3)
+    planes = grids.transpose(0, 2, 1).astype(np.float32, order="C")
+    told = _OPPOSED_AND_LUMA @ planes
+    opposed, luma = told[:, :2], told[:, 2]
+    lightest = np.maximum(np.maximum(planes[:, 0], planes[:, 1]), planes[:, 2])
+    means = opposed.mean(axis=2)
+    opposed -= means[:, :, None]
+    variance = np.einsum("nij,nij->n", opposed, opposed) / opposed.shape[2]
+    colourfulness = np.sqrt(variance) + 0.3 * np.hypot(*means.T)
+    columns = {
+        "colourfulness": colourfulness.astype(float).round(2),
         "black_share": _share_all_over(luma <= BLACK_LUMA),
-        "white_share": _share_all_over(is_white),
+        "white_share": _share_all_over((lightest >= WHITE_LEVEL) & (luma >= MIDDLE_GREY)),
     }
+    return _rows(columns)
 
 
-def _share_all_over(lost: np.ndarray) -> float:
-    """Return the share of a picture, or of the middle half of its sides if that is less."""
-    height, width = lost.shape
-    middle = lost[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    return round(float(min(lost.mean(), middle.mean())), 4)
+def _grid(picture: Image.Image) -> bytes:
+    """Return the pixels in the middles of COLOUR_SIDE x COLOUR_SIDE fields, RGB."""
+    grid = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.NEAREST)
+    return (grid if grid.mode == "RGB" else grid.convert("RGB")).tobytes()
 
 
-def colourfulness(pixels: np.ndarray) -> float:
-    """Return how colourful a picture is, 0 (grey) to about 110 (Hasler and Suesstrunk 2003).
-
-    Parameters
-    ----------
-    pixels : uint8 ndarray of shape (height, width, 3)
-        Red, green, blue.
-
-    Examples
-    --------
-    >>> colourfulness(np.full((8, 8, 3), 90, np.uint8))
-    0.0
-    """
-    red, green, blue = pixels.reshape(-1, 3).T.astype(np.float32, order="C")
-    variance = mean_square = 0.0
-    for opposed in (red - green, (red + green) * np.float32(0.5) - blue):
-        mean = float(np.add.reduce(opposed)) / len(opposed)
-        opposed -= np.float32(mean)
-        variance += float(np.einsum("i,i->", opposed, opposed)) / len(opposed)
-        mean_square += mean * mean
-    return math.sqrt(variance) + 0.3 * math.sqrt(mean_square)
-
-
-@lru_cache(maxsize=64)
-def _sample(length: int) -> np.ndarray:
-    """Return the middles of at most `COLOUR_SIDE` parts of a side."""
-    parts = min(length, COLOUR_SIDE)
-    return ((np.arange(parts) + 0.5) * length / parts).astype(int)
+def _share_all_over(lost: np.ndarray) -> np.ndarray:
+    """Return the share of each grid, or of the middle half of its sides if that is less."""
+    lost = lost.reshape(-1, COLOUR_SIDE, COLOUR_SIDE)
+    middle = slice(COLOUR_SIDE // 4, COLOUR_SIDE - COLOUR_SIDE // 4)
+    shares = (part.mean(axis=(1, 2)) for part in (lost, lost[:, middle, middle]))
+    return np.minimum(*shares).round(4)

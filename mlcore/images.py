@@ -6,7 +6,8 @@ white where it is transparent, the first frame of several.
 """
 
 import hashlib
-import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -29,6 +30,7 @@ from mlcore.files import (
     Fact,
     Measured,
     Oddity,
+    UnusableFile,
     name_oddity,
     real_type,
     sha256_of,
@@ -37,6 +39,11 @@ from mlcore.image_measures import colour_facts, light_facts, surface_facts
 
 #: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
 TINY_SIDE = 8
+
+#: Pictures that are measured together, and about how many pixels they have: one thing done to all
+#: of them, then the next, takes less time than one picture after the other (bench/intake.py).
+PICTURES_TOGETHER = 32
+PIXELS_TOGETHER = 2**21
 
 #: Side of the grey picture that hashes are computed from (Zauner 2010, pHash).
 HASH_SIDE = 32
@@ -97,47 +104,131 @@ def measure_image(
         zero_bytes, too_large, decompression_bomb, truncated, unreadable, unsupported,
         not_media.
     """
+    (found,) = measure_images([(content, name)], most_pixels=most_pixels, most_bytes=most_bytes)
+    if isinstance(found, UnusableFile):
+        raise found
+    return found
+
+
+def measure_images(
+    files: Iterable[tuple[bytes, str]],
+    *,
+    most_pixels: int = MOST_PIXELS,
+    most_bytes: int = MOST_BYTES,
+) -> list[Measured | UnusableFile]:
+    """Measure images a few at a time, which takes a third less than one by one.
+
+    Parameters
+    ----------
+    files : iterable of (bytes, str)
+        Contents and names as for `measure_image`.
+    most_pixels, most_bytes : int
+        As there.
+
+    Returns
+    -------
+    list of Measured or UnusableFile
+        In the order of the files; each as `measure_image` returns or raises it.
+    """
+    found: dict[int, Measured | UnusableFile] = {}
+    waiting: dict[int, _Opened] = {}
+    pixels = 0
+    for place, (content, name) in enumerate(files):
+        try:
+            opened = _open(content, name, most_pixels, most_bytes)
+        except UnusableFile as error:
+            found[place] = error
+            continue
+        waiting[place] = opened
+        pixels += opened.decoded.picture.width * opened.decoded.picture.height
+        if len(waiting) >= PICTURES_TOGETHER or pixels >= PIXELS_TOGETHER:
+            found.update(_measure_together(waiting))
+            waiting, pixels = {}, 0
+    found.update(_measure_together(waiting))
+    return [found[place] for place in range(len(found))]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A decoded file, and facts of its header."""
+
+    content: bytes
+    name: str
+    kind: str
+    decoded: Decoded
+    header: dict[str, Fact]
+
+
+def _open(content: bytes, name: str, most_pixels: int, most_bytes: int) -> _Opened:
     kind = real_type(content, wanted=IMAGE_TYPES, noun="image", most_bytes=most_bytes)
     image = open_image(content, kind, most_pixels=most_pixels)
-    exif = _exif_facts(image, kind)
-    quality = _jpeg_quality(image)
-    decoded = decode_image(image, content, kind)
-    grey = decoded.picture.convert("L") if decoded.picture.mode != "L" else decoded.picture
-    small = hash_picture(grey)
-    coefficients = hash_coefficients(small)
-    phash, mirror_phash = _both_hashes(coefficients)
-    pixel_hash, colours = _hash_and_colours(decoded)
+    header = _jpeg_quality(image) | _exif_facts(image, kind)
+    return _Opened(content, name, kind, decode_image(image, content, kind), header)
+
+
+def _measure_together(opened: dict[int, _Opened]) -> dict[int, Measured]:
+    """Measure pictures step by step, each step on all of them."""
+    if not opened:
+        return {}
+    pictures = [one.decoded.picture for one in opened.values()]
+    pixel_hashes = [_pixel_hash(one.decoded) for one in opened.values()]
+    colours = colour_facts(pictures)
+    greys = [one if one.mode == "L" else one.convert("L") for one in pictures]
+    hashed = _hashed(greys)
+    light = light_facts(greys)
+    surfaces = [surface_facts(grey) for grey in greys]
+    facts = [one | two | three for one, two, three in zip(light, surfaces, colours, strict=True)]
+    together = zip(opened.items(), pixel_hashes, hashed, facts, strict=True)
+    return {
+        place: _measured(one, pixel_hash, hashes, shown)
+        for (place, one), pixel_hash, hashes, shown in together
+    }
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    """The small grey picture of 32 x 32 and what its lowest frequencies tell."""
+
+    small: bytes
+    phash: int
+    mirror_phash: int
+    deviation: float
+    structure: int
+
+
+def _measured(
+    opened: _Opened, pixel_hash: str, hashed: _Hashed, shown: dict[str, Fact]
+) -> Measured:
+    content, kind, decoded = opened.content, opened.kind, opened.decoded
     facts: dict[str, Fact] = {
         "width": decoded.width,
         "height": decoded.height,
         "mode": decoded.original_mode,
         "orientation": decoded.orientation,
         "frames": decoded.frames,
-        **light_facts(grey),
-        **surface_facts(grey),
-        **colours,
-        "deviation": round(_deviation(small), 3),
-        "structure": _structure(coefficients),
+        **shown,
+        "deviation": hashed.deviation,
+        "structure": hashed.structure,
         "transparent_share": _transparent_share(decoded.pixels),
-        **quality,
-        **exif,
+        **opened.header,
     }
     preview, preview_mime = preview_copy(content, kind, decoded)
     display, display_mime = display_copy(kind, decoded)
+    flat = hashed.deviation < BLANK_DEVIATION or hashed.structure < LEAST_STRUCTURE
     return Measured(
         sha256=sha256_of(content),
         size=len(content),
         type=kind,
         mime=MIME[kind],
         facts=facts,
-        oddities=name_oddity(name, kind) + _oddities(content, kind, decoded, facts),
+        oddities=name_oddity(opened.name, kind) + _oddities(content, kind, decoded, facts, flat),
         pixel_hash=pixel_hash,
-        phash=phash,
-        mirror_phash=mirror_phash,
-        flat=_is_flat(facts),
+        phash=hashed.phash,
+        mirror_phash=hashed.mirror_phash,
+        flat=flat,
         preview=preview,
         preview_mime=preview_mime,
-        small_grey=_as_bytes(small),
+        small_grey=hashed.small,
         display=display,
         display_mime=display_mime,
     )
@@ -158,13 +249,15 @@ _AS_IS_AND_MIRRORED[1, 1::2] = -1.0  # 8 x 8, so odd columns are odd numbers
 
 def hash_picture(grey: Image.Image) -> np.ndarray:
     """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255."""
-    sides = (HASH_SIDE, HASH_SIDE)
-    if grey.width % HASH_SIDE or grey.height % HASH_SIDE:
-        fields = grey.resize(sides, Image.Resampling.BOX)
-    else:  # fields of whole pixels: the same means for a third of the cost
-        fields = grey.reduce((grey.width // HASH_SIDE, grey.height // HASH_SIDE))
-    luma = np.frombuffer(fields.tobytes(), np.uint8).astype(np.float32)
+    luma = np.frombuffer(_small_grey(grey), np.uint8).astype(np.float32)
     return luma.reshape(HASH_SIDE, HASH_SIDE)
+
+
+def _small_grey(grey: Image.Image) -> bytes:
+    if grey.width % HASH_SIDE or grey.height % HASH_SIDE:
+        return grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX).tobytes()
+    # Fields of whole pixels: the same means for a third of the cost.
+    return grey.reduce((grey.width // HASH_SIDE, grey.height // HASH_SIDE)).tobytes()
 
 
 def small_grey(content: bytes) -> bytes:
@@ -176,72 +269,57 @@ def small_grey(content: bytes) -> bytes:
     """
     kind = real_type(content, wanted=IMAGE_TYPES, noun="image", most_bytes=MOST_BYTES)
     decoded = decode_image(open_image(content, kind, most_pixels=MOST_PIXELS), content, kind)
-    return _as_bytes(hash_picture(decoded.picture.convert("L")))
+    return _small_grey(decoded.picture.convert("L"))
 
 
-def _as_bytes(small: np.ndarray) -> bytes:
-    return small.astype(np.uint8).tobytes()
+def _hashed(greys: Sequence[Image.Image]) -> list[_Hashed]:
+    kept = [_small_grey(grey) for grey in greys]
+    luma = np.frombuffer(b"".join(kept), np.uint8).astype(np.float32)
+    small = luma.reshape(-1, HASH_SIDE, HASH_SIDE)
+    coefficients = hash_coefficients(small).reshape(-1, 64)
+    structure = (np.abs(coefficients[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
+    deviation = small.reshape(len(small), -1).std(axis=1, dtype=np.float64).round(3)
+    hashes = _both_hashes(coefficients)
+    columns = (kept, *hashes.T.tolist(), deviation.tolist(), structure.tolist())
+    return [_Hashed(*row) for row in zip(*columns, strict=True)]
 
 
 def hash_coefficients(small: np.ndarray) -> np.ndarray:
-    """Return the 8 x 8 lowest DCT coefficients of a 32 x 32 grey picture.
+    """Return the 8 x 8 lowest DCT coefficients of 32 x 32 grey pictures.
 
     Parameters
     ----------
-    small : float ndarray of shape (32, 32)
+    small : float ndarray of shape (..., 32, 32)
         Luma, 0 to 255.
 
     Returns
     -------
-    float ndarray of shape (8, 8)
+    float ndarray of shape (..., 8, 8)
         Orthonormal DCT-II; [0, 0] is 32 times the mean.
     """
     return _DCT @ small @ _DCT.T
 
 
-def _both_hashes(coefficients: np.ndarray) -> tuple[int, int]:
-    """Return the hash of a picture and of its mirror, whose odd columns have the other sign.
+def _both_hashes(coefficients: np.ndarray) -> np.ndarray:
+    """Return the hashes of pictures and of their mirrors, whose odd columns have the other sign.
 
-    A hash has 64 bits: which coefficients lie above the median of the 63 that vary.
+    A hash has 64 bits: which coefficients lie above the median of the 63 that vary. From
+    (n, 64) coefficients come (n, 2) unsigned hashes.
     """
-    both = coefficients.reshape(1, 64) * _AS_IS_AND_MIRRORED
-    varying = both[:, 1:].copy()
-    varying.sort()
-    bits = np.packbits(both > varying[:, 31:32], bitorder="little")
-    phash, mirror_phash = bits.view("<u8").tolist()
-    return phash, mirror_phash
+    both = coefficients[:, None, :] * _AS_IS_AND_MIRRORED
+    median = np.sort(both[:, :, 1:], axis=2)[:, :, 31:32]
+    return np.packbits(both > median, axis=2, bitorder="little").view("<u8")[:, :, 0]
 
 
-def _structure(coefficients: np.ndarray) -> int:
-    return int(np.count_nonzero(np.abs(coefficients.ravel()[1:]) >= NOISE_COEFFICIENT))
-
-
-def _deviation(small: np.ndarray) -> float:
-    values = small.ravel().astype(np.float64)
-    mean = float(values.sum()) / len(values)
-    values -= mean
-    return math.sqrt(float(values @ values) / len(values))
-
-
-def _is_flat(facts: dict[str, Fact]) -> bool:
-    deviation, structure = facts["deviation"], facts["structure"]
-    assert isinstance(deviation, float)
-    assert isinstance(structure, int)
-    return deviation < BLANK_DEVIATION or structure < LEAST_STRUCTURE
-
-
-def _hash_and_colours(decoded: Decoded) -> tuple[str, dict[str, Fact]]:
+def _pixel_hash(decoded: Decoded) -> str:
     """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal."""
-    pixels, picture = decoded.pixels, decoded.picture
+    pixels = decoded.pixels
     if pixels.mode == "L":
         pixels = pixels.convert("RGB")
     head = f"{pixels.mode} {decoded.width} {decoded.height} {pixels.width} {pixels.height}\n"
-    digest, values = hashlib.sha256(head.encode()), pixels.tobytes()
-    digest.update(values)
-    if picture.mode == "L":
-        picture = picture.convert("RGB")
-    shown = np.frombuffer(values if picture is pixels else picture.tobytes(), np.uint8)
-    return digest.hexdigest(), colour_facts(shown.reshape(picture.height, picture.width, 3))
+    digest = hashlib.sha256(head.encode())
+    digest.update(pixels.tobytes())
+    return digest.hexdigest()
 
 
 def _transparent_share(pixels: Image.Image) -> float:
@@ -292,7 +370,7 @@ def _iso_time(taken: str, offset: str) -> str:
 
 
 def _oddities(
-    content: bytes, kind: str, decoded: Decoded, facts: dict[str, Fact]
+    content: bytes, kind: str, decoded: Decoded, facts: dict[str, Fact], flat: bool
 ) -> tuple[Oddity, ...]:
     found = []
     if decoded.orientation != 1:
@@ -313,7 +391,7 @@ def _oddities(
         found.append(Oddity("sixteen_bit", "More than 8 bits a channel; shown in 8 bits."))
     if not has_end(content, kind):
         found.append(Oddity("truncated_tail", "The end mark is missing; all pixels are there."))
-    if _is_flat(facts) and facts["contrast"] < BLANK_CONTRAST:  # type: ignore[operator]
+    if flat and facts["contrast"] < BLANK_CONTRAST:  # type: ignore[operator]
         found.append(Oddity("blank", "Nothing is to be seen: an even surface and noise."))
     if min(decoded.width, decoded.height) < TINY_SIDE:
         found.append(Oddity("tiny", f"Only {decoded.width} x {decoded.height} pixels."))

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
 from mlcore.files import Measured, UnusableFile
-from mlcore.image_measures import sharpness
-from mlcore.images import measure_image
+from mlcore.image_measures import surface_facts
+from mlcore.images import PICTURES_TOGETHER, measure_image, measure_images
 from tests.shared import shared_path
 
 
@@ -104,6 +104,20 @@ def test_light_and_colour_are_measured_in_their_units() -> None:
     assert colour["colourfulness"] > 10  # type: ignore[operator]
 
 
+def test_pictures_measured_together_come_out_as_one_by_one() -> None:
+    pictures = [scene(1, size=40), scene(2, size=96).convert("L"), Image.new("RGB", (5, 300))]
+    good = [saved(picture, "PNG") for picture in pictures]
+    files = [good[0], b"", good[1], good[2][:60], good[2]] + good * (PICTURES_TOGETHER // 3)
+    together = measure_images((content, "x.png") for content in files)
+    for content, found in zip(files, together, strict=True):
+        if isinstance(found, UnusableFile):
+            with pytest.raises(UnusableFile, match=found.code):
+                measure_image(content, "x.png")
+        else:
+            assert found == measure_image(content, "x.png")
+    assert sum(isinstance(found, UnusableFile) for found in together) == 2
+
+
 def test_a_blurred_picture_is_less_sharp() -> None:
     sharp = measure_image(saved(scene()), "s.jpg").facts["sharpness"]
     soft = measure_image(saved(scene().filter(ImageFilter.GaussianBlur(4))), "b.jpg")
@@ -114,7 +128,7 @@ def test_a_blurred_picture_is_less_sharp() -> None:
 def test_sharpness_is_the_variance_of_the_laplacian(width: int, height: int, seed: int) -> None:
     g = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(float)
     laplacian = 4 * g[1:-1, 1:-1] - g[:-2, 1:-1] - g[2:, 1:-1] - g[1:-1, :-2] - g[1:-1, 2:]
-    found = sharpness(Image.fromarray(g.astype(np.uint8)))
+    found = surface_facts(Image.fromarray(g.astype(np.uint8)))["sharpness"]
     assert found == pytest.approx(laplacian.var(), rel=1e-4, abs=1e-2)
 
 
