@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from labeling.models import Content, Dataset, Item, Job, LabelClass, User, Version
+from labeling.models import Content, Dataset, Item, Job, LabelClass, Split, User, Version
 from labeling.services import contents, jobs, labels
 from labeling.services.datasets import add_classes, retire_class
 from labeling.services.versions import (
@@ -39,8 +39,10 @@ def restore(work: jobs.Work) -> dict[str, Any]:
     version = Version.objects.select_related("dataset").get(pk=work.options["version"])
     dataset = version.dataset
     work.progress(message="Freezing what is there now", now=True)
-    before = _frozen_first(version, work)
     wanted = {line["key"]: line for line in read_manifest(version)}
+    if dataset.has_second_reviewer and "before" not in work.options:
+        _leave_test_items(version, wanted)
+    before = _frozen_first(version, work)
     classes = _classes(dataset, {line["label"] for line in wanted.values()} - {None})
     restored = _contents(dataset, wanted, version)
     pks = list(dataset.items.filter(withdrawn_at=None).order_by("pk").values_list("pk", flat=True))
@@ -61,6 +63,26 @@ def restore(work: jobs.Work) -> dict[str, Any]:
         "changed": changed,
         "is_whole": after.digest == version.digest,
     }
+
+
+def _leave_test_items(version: Version, wanted: Mapping[str, dict[str, Any]]) -> None:
+    """Refuse where test items would change, which one person alone must not."""
+    items = version.dataset.items.filter(withdrawn_at=None).select_related("label")
+    n = sum(_changes_test(item, wanted.get(item.key)) for item in items.iterator(chunk_size=500))
+    if n:
+        raise jobs.Refused(
+            f"Bringing v{version.number} back would change {n} test items, which nobody changes "
+            "alone here. Change them in Browse, where a second reviewer agrees, or let an owner "
+            "switch the second reviewer off in the settings until it is done."
+        )
+
+
+def _changes_test(item: Item, line: Mapping[str, Any] | None) -> bool:
+    if line is None:
+        return item.split == Split.TEST and not item.excluded
+    if Split.TEST not in (item.split, line["split"]):
+        return False
+    return bool(item.excluded) or manifest_line(item) != line
 
 
 def _frozen_first(version: Version, work: jobs.Work) -> int | None:

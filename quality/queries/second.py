@@ -15,6 +15,8 @@ from quality.models import Action, Bulk, Decision, Flag, FlagState, Proposal, Pr
 
 OF_ITEMS = ~Q(before=[])
 ITEMS_SHOWN = 100
+#: In the choice of a proposal about a disputed item, and in its decision: its place in a round.
+PLACE = "place"
 #: What is told of the items after it: action -> part of their state.
 TOLD = {
     Action.RELABEL: "label",
@@ -103,6 +105,13 @@ def last_about_items(dataset: Dataset, user: User) -> Proposal | None:
     """Return the newest proposal of a person about selected items that waits."""
     rows = waiting(dataset).filter(OF_ITEMS, by=user, undoes=None)
     return rows.exclude(action=Action.CLASSES).last()
+
+
+def places_proposed(dataset: Dataset) -> list[int]:
+    """Return the places (ids) of disputed items on which two have to agree, or disagree."""
+    open_ones = (ProposalState.WAITING, ProposalState.DISAGREED)
+    rows = Proposal.objects.filter(dataset=dataset, state__in=open_ones)
+    return list(rows.filter(choice__has_key=PLACE).values_list(f"choice__{PLACE}", flat=True))
 
 
 def last_answer(dataset: Dataset, user: User) -> Proposal | None:

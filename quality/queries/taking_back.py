@@ -14,6 +14,7 @@ from labeling.models import (
     LabelSource,
     Outcome,
     RoundItem,
+    Split,
     Upload,
     UploadEntry,
 )
@@ -50,6 +51,30 @@ def added_by(upload: Upload) -> QuerySet[Item]:
     """Return the items that an import made and that are still here."""
     made = upload.entries.filter(outcome=Outcome.IMPORTED, item__isnull=False)
     return Item.objects.filter(pk__in=made.values("item"))
+
+
+def reason_of(upload: Upload) -> str:
+    """Return what the history of labels says of those that an import gave."""
+    return f"imported with {upload.name}"
+
+
+def relabelled_by(upload: Upload) -> QuerySet[LabelChange, int]:
+    """Return the items (ids) that were there and got another label by an import."""
+    touched = Item.objects.filter(uploadentry__upload=upload)
+    given = LabelChange.objects.filter(
+        item__in=touched, at__gte=upload.created_at, reason=reason_of(upload)
+    )
+    return given.exclude(item__in=added_by(upload)).values_list("item", flat=True)
+
+
+def test_items_measured(upload: Upload) -> int:
+    """Count test items that an import changed, where a version may hold what it made of them."""
+    if not upload.dataset.versions.filter(created_at__gte=upload.created_at).exists():
+        return 0
+    entries = upload.entries.filter(outcome__in=CHANGED, item__isnull=False)
+    changed = Q(pk__in=entries.values("item")) | Q(pk__in=relabelled_by(upload))
+    was_test = Q(pk__in=entries.filter(proposed__before__split=Split.TEST).values("item"))
+    return Item.objects.filter(changed & Q(split=Split.TEST) | was_test).count()
 
 
 def worked_on(upload: Upload, items: QuerySet[Item]) -> QuerySet[Item]:

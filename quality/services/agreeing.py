@@ -6,8 +6,9 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Job, LabelClass, User
 from quality.models import Action, Bulk, Decision, Flag, Proposal
+from quality.queries.second import PLACE
 from quality.services import bulk as many
-from quality.services import cutting, decisions, merging, selection
+from quality.services import cutting, decisions, disputes, merging, selection
 from quality.services.decisions import LONGEST_SECONDS, DecisionRefusedError
 
 
@@ -34,6 +35,8 @@ def carry_out(proposal: Proposal, *, seconds: float = 0.0) -> Agreed:
         return Agreed(job=cutting.carry_out(proposal))
     if proposal.action == Action.CLASSES:
         return Agreed(decision=_merge(proposal))
+    if PLACE in proposal.choice:
+        return Agreed(decision=disputes.carry_out(proposal, seconds=looked))
     return Agreed(decision=selection.carry_out(proposal, seconds=looked))
 
 

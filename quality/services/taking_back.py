@@ -10,7 +10,6 @@ from labeling.models import (
     Annotation,
     Item,
     Job,
-    LabelChange,
     LabelSource,
     Outcome,
     Upload,
@@ -22,7 +21,16 @@ from labeling.services import contents, jobs, labels
 from labeling.services.intake import importing
 from labeling.services.intake.recording import moment_of
 from quality.models import Flag
-from quality.queries.taking_back import CHANGED, NAMED, added_by, keys_held, worked_on
+from quality.queries.taking_back import (
+    CHANGED,
+    NAMED,
+    added_by,
+    keys_held,
+    reason_of,
+    relabelled_by,
+    test_items_measured,
+    worked_on,
+)
 
 KIND = "take_back"
 ROWS_A_TRANSACTION = 100
@@ -33,6 +41,12 @@ def open_taking_back(*, upload: Upload, by: User) -> Job:
     """Open the job that takes an ended import back; the caller sends it."""
     if upload.options.get("taken_back"):
         raise jobs.Refused("This import was taken back already.")
+    if upload.dataset.has_second_reviewer and (n := test_items_measured(upload)):
+        raise jobs.Refused(
+            f"Taking it back would change {n} test items that a version holds since, which nobody "
+            "changes alone here. Change them in Browse, where a second reviewer agrees, or let an "
+            "owner switch the second reviewer off in the settings until it is done."
+        )
     jobs.refuse_while_busy(upload.dataset)
     return jobs.open_job(kind=KIND, dataset=upload.dataset, options={"upload": upload.pk}, by=by)
 
@@ -125,23 +139,15 @@ def _restore_all(upload: Upload, work: jobs.Work) -> tuple[int, set[str]]:
             work.keep()
             stays = _restore(entries.filter(pk__in=some).select_related("item"), upload, work)
         count, staying = count + len(some) - len(stays), staying | stays
-    touched = Item.objects.filter(uploadentry__upload=upload)
-    labelled = LabelChange.objects.filter(
-        item__in=touched, at__gte=upload.created_at, reason=_reason(upload)
-    ).exclude(item__in=added_by(upload))
-    for _, some in _batches(sorted(set(labelled.values_list("item", flat=True)))):
+    for _, some in _batches(sorted(set(relabelled_by(upload)))):
         labels.take_back_labels(
             items=some,
             source=LabelSource.IMPORT,
-            given_for=_reason(upload),
+            given_for=reason_of(upload),
             by=work.job.by,
             reason=f"import of {upload.name} taken back",
         )
     return count, staying
-
-
-def _reason(upload: Upload) -> str:
-    return f"imported with {upload.name}"
 
 
 def _restore(entries: Any, upload: Upload, work: jobs.Work) -> set[str]:

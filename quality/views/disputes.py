@@ -15,13 +15,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access
-from labeling.models import Dataset, Media, RoundItem
+from labeling.models import Dataset, Media, RoundItem, User
 from labeling.queries import annotators, rounds
 from labeling.queries import disputes as queries
 from labeling.services import annotations
 from quality.forms.decisions import DisputeForm, DisputesForm, OwnAnswerForm
-from quality.models import Proposal
+from quality.models import Decision, Proposal
 from quality.queries import browse, chips
+from quality.queries import second as waiting
 from quality.services import disputes as services
 from quality.services import second, selection
 from quality.services.choices import EXCLUDE_REASONS
@@ -45,16 +46,20 @@ def _page(
     if not form.is_valid():
         raise Http404("no such dispute")
     where = form.cleaned_data
-    place = queries.dispute_at(dataset, **where)
+    waits = waiting.places_proposed(dataset)
+    place = queries.dispute_at(dataset, **{**where, "later": [*where["later"], *waits]})
     own = queries.own_answer(place, request.user) if place else None
-    last = browse.last_selection_decision(dataset, request.user)
+    last, proposed = _last(dataset, request.user)
+    last_done = waiting.words_of(proposed) if proposed else chips.done_words(last) if last else ""
+    open_ones = queries.open_disputes(dataset, round=where["round"])
     context = {
         "dataset": dataset,
         "section": "crowd",
         "where": where,
         "query": urlencode(_carried(where)),
         "later_query": urlencode(_carried(where, put_off=place)),
-        "left": queries.open_disputes(dataset, round=where["round"]).count(),
+        "left": open_ones.exclude(pk__in=waits).count(),
+        "waits": open_ones.filter(pk__in=waits).count() if waits else 0,
         "place": place,
         "own": _words(own) if own else "",
         "own_label": own.label if own else None,
@@ -62,9 +67,16 @@ def _page(
         "choices": rounds.choices(dataset),
         "reasons": EXCLUDE_REASONS[Media(dataset.media)],
         "confirm": confirm,
-        "last_done": chips.done_words(last) if last else "",
+        "last_done": last_done,
     }
     return render(request, "quality/disputes.html", context, status=status)
+
+
+def _last(dataset: Dataset, user: User) -> tuple[Decision | None, Proposal | None]:
+    """Return what undo takes back: the newest decision about items, or what waits and is newer."""
+    last = browse.last_selection_decision(dataset, user)
+    proposed = waiting.last_about_items(dataset, user)
+    return last, proposed if proposed and (last is None or proposed.at > last.at) else None
 
 
 def _words(given: Any) -> str:
@@ -131,30 +143,35 @@ def decide(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         messages.error(request, _("Choose a class, leave the item out, or send it on."))
         return _back(request, slug, place=pk)
     try:
-        _carry_out(form.cleaned_data, place, request)
+        made = _carry_out(form.cleaned_data, place, request)
     except selection.TestItemsError:
         shown = DisputesForm({**request.GET.dict(), "place": pk})
         confirm = str(form.cleaned_data["action"])
         return _page(request, dataset, shown, confirm=confirm, status=409)
     except selection.NothingToChangeError as refusal:
         messages.info(request, str(refusal))
+    else:
+        if isinstance(made, Proposal):
+            messages.info(request, _("It is a test item: a second reviewer is asked to agree."))
     return _back(request, slug)
 
 
-def _carry_out(sent: dict[str, Any], place: RoundItem, request: access.MemberRequest) -> None:
+def _carry_out(
+    sent: dict[str, Any], place: RoundItem, request: access.MemberRequest
+) -> Decision | Proposal:
     by, seconds = request.user, sent["seconds"] or 0.0
     confirmed = sent["test_confirmed"]
     match sent["name"]:
         case "relabel":
-            services.decide(
+            return services.decide(
                 place, label=sent["label"], by=by, seconds=seconds, test_confirmed=confirmed
             )
         case "exclude":
-            services.exclude(
+            return services.exclude(
                 place, reason=sent["argument"], by=by, seconds=seconds, test_confirmed=confirmed
             )
         case _:
-            services.send_on(place, by=by, seconds=seconds)
+            return services.send_on(place, by=by, seconds=seconds)
 
 
 @login_required
@@ -162,13 +179,17 @@ def _carry_out(sent: dict[str, Any], place: RoundItem, request: access.MemberReq
 def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Take back this person's last decision about items."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    last = browse.last_selection_decision(dataset, request.user)
-    if last is None:
-        messages.info(request, _("There is nothing of yours to undo here."))
-        return _back(request, slug)
+    last, proposed = _last(dataset, request.user)
     try:
+        if proposed:
+            second.withdraw(proposal=proposed, by=request.user)
+            messages.success(request, _("Taken back: nobody is asked about it."))
+            return _back(request, slug, place=proposed.choice.get(waiting.PLACE))
+        if last is None:
+            messages.info(request, _("There is nothing of yours to undo here."))
+            return _back(request, slug)
         undone = second.undo(decision=last, by=request.user)
-    except second.UNDO_REFUSED as refusal:
+    except (*second.UNDO_REFUSED, second.SecondRefusedError) as refusal:
         messages.warning(request, str(refusal))
         return _back(request, slug)
     if isinstance(undone, Proposal):

@@ -11,6 +11,7 @@ from labeling.models import Annotator, Dataset, Role, Round, RoundItem
 from labeling.queries.disputes import open_disputes
 from labeling.services.annotations import record_annotation
 from labeling.services.rounds import make_round
+from quality.services import second
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -116,3 +117,35 @@ def test_a_second_lead_is_told_that_a_colleague_decided(client: Any):
     send(client, place, "decide", action=f"relabel:{cat.pk}")
     assert dataset.items.get().label == dog
     assert "decided meanwhile" in page(client).text
+
+
+def test_a_test_item_waits_for_a_second_reviewer_and_its_dispute_is_put_off(client: Any):
+    dataset, places = make_dispute(split="test", items=2)
+    Dataset.objects.update(has_second_reviewer=True)
+    ann, bob = make_member(dataset, Role.LEAD, "ann"), make_member(dataset, Role.LEAD, "bob")
+    dog = dataset.classes.get(name="dog")
+    client.force_login(ann)
+    for place, action in zip(places, (f"relabel:{dog.pk}", "exclude:broken"), strict=True):
+        send(client, place, "decide", action=action, test_confirmed="on")
+    assert not dataset.decisions.exists()
+    assert "2 wait for a second reviewer" in page(client).text
+    send(client, places[0], "decide", action="exclude:broken", test_confirmed="on")
+    first, other = dataset.proposals.all()  # the same place does not wait twice
+    second.disagree(proposal=other, by=bob)
+    made = second.agree(proposal=first, by=bob).decision
+    assert (made.by, made.proposal.second, made.after[0]["label"]) == (ann, bob, "dog")
+    assert [row.pk for row in open_disputes(dataset)] == [places[1].pk]
+    second.settle(proposal=other, is_done=False)
+    assert "1 open" in page(client).text
+    second.undo_agreed(proposal=first, by=bob)
+    assert {row.pk for row in open_disputes(dataset)} == {row.pk for row in places}
+
+
+def test_what_waits_about_a_dispute_is_taken_back_by_undo(client: Any):
+    dataset, [place] = make_dispute(split="test")
+    Dataset.objects.update(has_second_reviewer=True)
+    client.force_login(make_member(dataset, Role.LEAD))
+    send(client, place, "decide", action="exclude:broken", test_confirmed="on")
+    assert "No dispute is open" in page(client).text
+    client.post(reverse("quality:dispute_undo", args=["pets"]))
+    assert "1 open" in page(client).text

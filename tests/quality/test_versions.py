@@ -95,6 +95,19 @@ def test_a_version_brought_back_has_its_digest_again_and_that_can_be_undone(lead
     assert Version.objects.get(number=4).digest == second.digest
 
 
+def test_a_version_that_would_change_test_items_is_not_brought_back_by_one_person(lead):
+    dataset = Dataset.objects.get()
+    Dataset.objects.update(has_second_reviewer=True)
+    assert bring_back(1, lead.user).state == "done"  # it changes items of train alone
+    dataset.items.filter(split="test").update(excluded="blurred")
+    frozen = dataset.versions.count()
+    refused = bring_back(1, lead.user)
+    assert "would change 4 test items" in refused.error
+    assert (dataset.versions.count(), dataset.items.exclude(excluded="").count()) == (frozen, 5)
+    Dataset.objects.update(has_second_reviewer=False)
+    assert bring_back(1, lead.user).result["is_whole"]
+
+
 def test_what_was_not_frozen_is_frozen_before_a_version_comes_back(lead):
     dataset = Dataset.objects.get()
     item = dataset.items.filter(split="test").first()

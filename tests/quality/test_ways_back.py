@@ -109,6 +109,11 @@ def test_changes_of_labels_metadata_and_bytes_go_back(tmp_path: Path):
     assert (str(changed.label), changed.source_group) == ("dog", "anna")
     assert changed.split == "test"
     assert bytes_of(9) is not None
+    version = freeze_version(dataset=second.dataset)[0]
+    second.dataset.has_second_reviewer = True  # then nobody changes what was measured alone
+    with pytest.raises(jobs.Refused, match=r"change \d+ test items that a version holds"):
+        taking_back.open_taking_back(upload=second, by=make_member(second.dataset))
+    version.delete()
     result = carry_back(second)
     assert (result["removed"], result["restored"]) == (1, 2)
     item = Item.objects.get(key="cat/1.png")
