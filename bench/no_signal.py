@@ -14,7 +14,8 @@ from itertools import product
 
 import numpy as np
 
-from mlcore.intervals import majority_baseline, paired_difference, recall_difference
+from mlcore.baselines import majority_baseline
+from mlcore.intervals import paired_difference, recall_difference
 from mlcore.protocols import Division, Protocol, divide
 from mlcore.signal import CHANCE, always_commonest, order_of_class
 from mlcore.success import ACCURACY, COST, MACRO_F1, RECALL, ROC_AUC, Success, difference

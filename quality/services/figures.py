@@ -21,7 +21,7 @@ def baselines_of(
     found: "CrossValidation", *, features: np.ndarray, labels: np.ndarray, n_classes: int
 ) -> dict[str, np.ndarray]:
     """Return what needs no training, out of sample: majority classes, nearness of centroids."""
-    from mlcore.intervals import majority_baseline, nearest_centroid_baseline
+    from mlcore.baselines import majority_baseline, nearest_centroid_baseline
 
     divisions = found.divisions
     near = nearest_centroid_baseline(features, labels, divisions, n_classes=n_classes)

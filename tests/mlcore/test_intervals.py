@@ -6,13 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
+from mlcore.baselines import majority_baseline, nearest_centroid_baseline
 from mlcore.confusion import confusion, similarity_order
 from mlcore.intervals import (
     accuracy_interval,
     groups_worth,
     macro_f1_interval,
-    majority_baseline,
-    nearest_centroid_baseline,
     paired_difference,
     recall_difference,
     subset_difference,
