@@ -10,6 +10,7 @@ from labeling.models import Split
 from mlcore.chance import SURE
 from mlcore.file_order import LEAST_NEARNESS, follow_order, side_by_side
 from quality.doubts import Doubt
+from quality.queries.mending import LIKENESS
 from quality.queries.survey import Survey
 
 SEED = 23
@@ -36,7 +37,7 @@ def find_ordered_files(survey: Survey) -> Iterator[Doubt]:
         near = {"near": round(100 * found.by_likeness)}
         yield _doubt(
             survey,
-            "likeness",
+            LIKENESS,
             [(_("stand together"), order[found.together])],
             size=found.by_likeness,
             p_value=found.p_likeness,
@@ -90,6 +91,7 @@ def _doubt(
         reason=reason,
         is_likely=is_likely,
         evidence={
+            "order": topic,
             "p_value": p_value,
             "parts": [
                 {"name": name, "n": len(rows), "items": [survey.ids[row] for row in side]}

@@ -16,7 +16,7 @@ from mlcore.duplicates import Pair
 from mlcore.folds import join_groups
 from mlcore.mending import divide_anew, mend_split
 from quality import copy_pairs
-from quality.models import Action, Decision
+from quality.models import Action, Decision, Flag, FlagState
 from quality.queries.browse import MOST_AT_ONCE
 from quality.queries.filters import Filter, Shown
 from quality.queries.splits import DIVIDED, copies_of, divided
@@ -26,6 +26,7 @@ ROWS_A_READ = 2_000
 SEED = 31  # the same items are proposed the same splits
 MENDED = "mended"  # in the states of the decision that accepts a proposal
 ITEMS_SHOWN = 24
+LIKENESS = "likeness"  # what a flag about the order of the file says items stand together by
 
 
 class Move(NamedTuple):
@@ -187,3 +188,9 @@ def context_of(dataset: Dataset, mending: Mending) -> dict[str, Any]:
         "most": MOST_AT_ONCE,
         "is_too_much": len(mending.moves) > MOST_AT_ONCE,
     }
+
+
+def has_unnamed_takes(dataset: Dataset) -> bool:
+    """Whether alike items stand together in the file, and nobody said that this is harmless."""
+    flags = Flag.objects.filter(dataset=dataset, kind="file_order", evidence__order=LIKENESS)
+    return flags.filter(state__in=(FlagState.OPEN, FlagState.DECIDED)).exists()

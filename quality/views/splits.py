@@ -89,7 +89,12 @@ def _propose(
     is_anew: bool,
 ) -> HttpResponse:
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    context = {"dataset": dataset, "section": "checks", "is_anew": is_anew}
+    context = {
+        "dataset": dataset,
+        "section": "checks",
+        "is_anew": is_anew,
+        "has_takes": is_anew and mending.has_unnamed_takes(dataset),
+    }
     try:
         proposed = propose(dataset)
     except ValueError as impossible:

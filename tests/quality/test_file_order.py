@@ -48,8 +48,8 @@ def test_an_order_that_the_splits_do_not_follow_is_only_a_candidate():
     assert not mixed.is_likely
 
 
-def test_takes_are_told_by_the_order_of_the_import_not_of_the_names():
-    survey = make_file(["cat", "dog"] * 40)
+def test_takes_are_told_by_the_order_of_the_import_not_of_the_names(client):
+    survey = make_file(["cat", "dog"] * 40, splits="cut")
     rng = np.random.default_rng(2)
     vectors = np.repeat(rng.normal(size=(8, 6)), 10, axis=0) + 0.3 * rng.normal(size=(80, 6))
     row_of = np.argsort(np.argsort(survey.ids))
@@ -58,6 +58,10 @@ def test_takes_are_told_by_the_order_of_the_import_not_of_the_names():
     assert "takes of one session" in doubt.reason
     places = sorted(np.argsort(np.argsort(survey.ids))[list(doubt.rows)].tolist())
     assert places[-1] - places[0] < 20
+    raise_doubts(survey.dataset, doubt, kind="file_order")
+    client.force_login(make_member(survey.dataset, Role.LEAD))
+    proposal = client.get(reverse("quality:divide", args=[survey.dataset.slug]))
+    assert "Give the sources first" in proposal.text
 
 
 def test_the_finding_leads_to_splits_dealt_anew_that_are_accepted_and_undone(client):
@@ -73,6 +77,7 @@ def test_the_finding_leads_to_splits_dealt_anew_that_are_accepted_and_undone(cli
     assert Flag.objects.get().reason.split(".")[0] in page
     page = client.get(anew)
     assert "dealt by chance" in page.text
+    assert "Give the sources first" not in page.text
     sent = {"digest": page.context["mending"].digest, "test_confirmed": "on"}
     client.post(anew, sent)
     in_test = Item.objects.filter(dataset=dataset, split="test").values_list("label__name")
