@@ -127,6 +127,14 @@ def test_the_page_costs_as_many_queries_for_twenty_items_as_for_ten(pets: Datase
     assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize(("role", "is_offered"), [(Role.REVIEWER, False), (Role.LEAD, True)])
+def test_the_menu_leads_those_who_may_change_them_to_the_settings(
+    pets: Dataset, role: str, is_offered: bool
+) -> None:
+    page = client_of(pets, role).get(url(pets)).text
+    assert (reverse("labeling:settings", args=[pets.slug]) in page) is is_offered
+
+
 @pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 403), (Role.REVIEWER, 200)])
 def test_annotators_have_no_overview(pets: Dataset, role: str, status: int) -> None:
     assert client_of(pets, role).get(url(pets)).status_code == status
