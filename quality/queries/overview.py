@@ -42,6 +42,7 @@ from quality.queries.flags import (
 )
 from quality.queries.imbalance import imbalance_of
 from quality.queries.runs import newest_done
+from quality.queries.second import waiting
 from quality.queries.success import change_of, figure_of
 from quality.queries.tiles import media_url
 from quality.queries.verdict import verdict_of
@@ -101,7 +102,7 @@ def overview_of(
         "may_train": run is None and len({label for label, *_rest in spread if label}) > 1,
         "jobs": jobs,
         "rounds": _rounds(dataset),
-        "waiting": _waiting(dataset, queues, uploads_that_wait(dataset) if may_lead else ()),
+        "waiting": _waiting(dataset, user, queues, uploads_that_wait(dataset) if may_lead else ()),
         "steps": _steps(
             dataset,
             spread,
@@ -194,9 +195,9 @@ def _rounds(dataset: Dataset) -> list[Round]:
 
 
 def _waiting(
-    dataset: Dataset, queues: Iterable[Queue], uploads: Iterable[Upload]
+    dataset: Dataset, user: User, queues: Iterable[Queue], uploads: Iterable[Upload]
 ) -> list[dict[str, Any]]:
-    """What only a person can settle: disputes, what colleagues flagged, changes of imports."""
+    """What only a person can settle: disputes, what colleagues decided or flagged, imports."""
     disputed = RoundItem.objects.filter(
         round__dataset=dataset,
         round__counts=True,
@@ -205,6 +206,9 @@ def _waiting(
     ).aggregate(n=Count("item", distinct=True))["n"]
     browse = reverse("quality:browse", args=[dataset.slug])
     told = [(disputed, ngettext("dispute", "disputes", disputed), f"{browse}?disputed=1")]
+    seconds = waiting(dataset).exclude(by=user).count()
+    words = ngettext("decision for a second reviewer", "decisions for a second reviewer", seconds)
+    told.append((seconds, words, reverse("quality:second", args=[dataset.slug])))
     for queue in queues:
         if queue.kind == "manual":
             words = ngettext("item flagged by people", "items flagged by people", queue.open)

@@ -77,6 +77,18 @@ def test_a_change_of_a_test_item_waits_and_takes_effect_under_both_names(flag, a
     assert (decision.by, decision.proposal.second, decision.seconds) == (ann, bob, 5.0)
 
 
+def test_the_overview_tells_others_and_not_who_decided_that_it_waits(
+    client, flag, dataset, ann, bob
+):
+    propose(flag, ann)
+    told = []
+    for person in (ann, bob):
+        client.force_login(person)
+        page = client.get(reverse("quality:overview", args=[dataset.slug]))
+        told.append([(row["n"], row["words"]) for row in page.context["waiting"]])
+    assert told == [[], [(1, "decision for a second reviewer")]]
+
+
 def test_nobody_agrees_with_themselves(flag, ann):
     made = propose(flag, ann)
     with pytest.raises(SecondRefusedError, match="yourself"):
