@@ -102,6 +102,14 @@ def test_the_sample_says_what_share_was_decided_as_proposed(dataset):
     assert said.share.low < 0.75 < said.share.high
 
 
+def test_the_page_advises_what_the_sample_was_mostly_decided_as(client, dataset):
+    judge(draw(dataset), kept=15)
+    client.force_login(make_member(dataset))
+    page = client.get(reverse("quality:bulk", args=[dataset.slug, "label_error"])).text
+    assert 'btn-main" name="step" value="keep"' in page
+    assert 'btn-main" name="step" value="decide"' not in page
+
+
 def test_test_items_and_what_has_no_single_proposal_stay_open_unless_confirmed(dataset):
     sample = draw(dataset)
     judge(sample)
@@ -212,6 +220,7 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     assert "19 as proposed" in page
     assert "Relabel the other 9 as suggested" in page
     assert "1 more stays open" in page
+    assert 'btn-main" name="step" value="decide"' in page
     assert client.post(url, {"step": "undo"}).status_code == 422
     client.post(url, {"step": "decide"})
     job = dataset.jobs.get()
