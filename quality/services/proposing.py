@@ -13,6 +13,7 @@ from quality.services.decisions import LONGEST_SECONDS
 from quality.services.plans import STATE, NothingToChangeError, state_of, state_with_content
 
 State = Mapping[str, Any]
+MOVED = ("split", "excluded")
 
 
 class ProposedAlreadyError(NothingToChangeError):
@@ -60,9 +61,13 @@ def propose_undo_of_many(*, bulk: Bulk, by: User) -> Proposal:
 
 
 def unchanged(proposal: Proposal) -> list[tuple[State, State]]:
-    """Return what would change (before, after), of the items that are still as they were."""
+    """Return what would change (before, after), of the items that are still as they were.
+
+    A label given meanwhile does not stop a move: classes are merged while splits are mended.
+    """
     is_cut = any("content" in state for state in proposal.before)
-    told, names = (state_with_content, (*STATE, "content")) if is_cut else (state_of, STATE)
+    told = state_with_content if is_cut else state_of
+    names = MOVED if proposal.action == Action.MOVE else (*STATE, *(("content",) if is_cut else ()))
     ids = [state["item"] for state in proposal.before]
     found = Item.objects.filter(one_of("pk", ids), dataset=proposal.dataset_id)
     now = {item.pk: told(item) for item in found.select_related("label")}

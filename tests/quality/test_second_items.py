@@ -89,6 +89,14 @@ def test_what_has_changed_since_stays_and_what_all_changed_does_not_take_effect(
     assert set(pets.items.values_list("excluded", flat=True)) == {"broken", ""}
 
 
+def test_a_label_given_meanwhile_does_not_stop_a_move(pets, ann, bob):
+    moved = proposed(selection.move(chosen(pets, ann), split="train"))
+    second.agree(proposal=proposed(to_dog(pets, ann)), by=bob)
+    second.agree(proposal=moved, by=bob)
+    assert labels_of(pets) == ["dog"] * 3
+    assert set(pets.items.values_list("split", flat=True)) == {"train"}
+
+
 @pytest.mark.parametrize(("is_done", "becomes"), [(True, "dog"), (False, "cat")])
 def test_a_lead_who_is_told_settles_a_disagreement(client, pets, ann, bob, is_done, becomes):
     made = proposed(to_dog(pets, ann))
