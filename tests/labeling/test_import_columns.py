@@ -166,6 +166,17 @@ def test_an_unused_table_is_read_again_for_the_items_that_are_there(lead: Client
     assert importing.counts(read)["different"] == 4
 
 
+def test_labels_of_class_folders_are_not_said_to_come_from_the_table(
+    lead: Client, dataset: Dataset
+):
+    table = b"file,camera\n" + b"".join(f"cat/{n}.png,c{n}\n".encode() for n in range(2))
+    files = {f"cat/{n}.png": image for n, image in enumerate(PICTURES.values())}
+    upload = sent(lead, "pets", {"a.zip": zipped(files | {"metadata.csv": table})})
+    page = lead.get(reverse("labeling:upload", args=["pets", upload.pk])).text
+    assert "Labels and columns come from" not in page
+    assert "None of them tells labels: class folders do" in page
+
+
 def test_a_label_column_is_chosen_with_one_click(lead: Client, words: Dataset):
     table = "message,topic,customer\n" + "".join(
         f"hello {n},t{n % 2},c{n // 2}\n" for n in range(8)
