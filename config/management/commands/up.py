@@ -99,6 +99,8 @@ class Command(BaseCommand):
         self.run("beat", _celery("beat"), environment)
         if wants_demo:
             self.demo(environment, address=address)
+        elif not User.objects.exists():
+            self.say("Nobody has an account here yet: manage.py createsuperuser makes the first.")
         connections.close_all()
         self.weights()
         self.say(
