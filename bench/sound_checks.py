@@ -272,8 +272,8 @@ def speed() -> Figures:
     """Read from disk, measure and check clips of one second at 16 kHz: files a CPU-second.
 
     The digits are of as many lengths as clips (0.14 to 2.28 s at 8 kHz), and so are Arabic words
-    of which up to a third is cut off. The best of several rounds in turn, so that a busy machine
-    slows all of them alike.
+    of which up to a third is cut off. Every eighth of the clips is measured in every way in turn,
+    several times, and the ratio is taken each time: a busy machine slows both sides of it alike.
     """
     words = _clips("arabic_speech_commands")
     sets = {
@@ -282,23 +282,24 @@ def speed() -> Figures:
         "arabic words of many lengths": _of_many_lengths(words),
         "digits": _clips("fsdd"),
     }
+    ways: dict[str, Callable[[list[Path]], None]] = {
+        "all checks, together": _check_together,
+        "all checks, one by one": _check_each,
+        "librosa: load and rms": _librosa_rms,
+    }
     for name, clips in sets.items():
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder) / f"{place}.wav" for place in range(len(clips))]
             for path, clip in zip(paths, clips.values(), strict=True):
                 path.write_bytes(clip)
-            ways: dict[str, Callable[[list[Path]], None]] = {
-                "all checks, together": _check_together,
-                "all checks, one by one": _check_each,
-                "librosa: load and rms": _librosa_rms,
-            }
-            best = dict.fromkeys(ways, 0.0)
-            for _ in range(ROUNDS):
-                for way, run in ways.items():
-                    best[way] = max(best[way], _best_rate(run, paths))
-        ratio = best["all checks, together"] / best["librosa: load and rms"]
+            eighths = [paths[start::8] for start in range(8)]
+            rates = np.array([[[_rate(run, part) for run in ways.values()] for part in eighths]
+                              for _ in range(ROUNDS)]).reshape(-1, len(ways))  # fmt: skip
+        low, ratio, high = np.percentile(rates[1:, 0] / rates[1:, 2], [25, 50, 75])
+        middle = np.median(rates, axis=0).round().astype(int).tolist()
         yield {"speed": name, "bar": BAR_CLIPS_A_CPU_S, "ratio": round(ratio, 2),
-               **{way: round(rate) for way, rate in best.items()}}  # fmt: skip
+               "ratio_quartiles": [round(low, 2), round(high, 2)],
+               **dict(zip(ways, middle, strict=True))}  # fmt: skip
 
 
 def _of_many_lengths(clips: dict[str, bytes]) -> dict[str, bytes]:
@@ -313,16 +314,11 @@ def _of_many_lengths(clips: dict[str, bytes]) -> dict[str, bytes]:
     return cut
 
 
-def _best_rate(run: Callable[[list[Path]], None], paths: list[Path]) -> float:
-    """Return the best rate of an eighth of the files, in files a CPU-second."""
-    size = len(paths) // 8
-    rates = []
-    for start in range(0, 8 * size, size):
-        chosen = paths[start : start + size]
-        begun = time.process_time()
-        run(chosen)
-        rates.append(size / (time.process_time() - begun))
-    return max(rates)
+def _rate(run: Callable[[list[Path]], None], paths: list[Path]) -> float:
+    """Return files a CPU-second."""
+    begun = time.process_time()
+    run(paths)
+    return len(paths) / (time.process_time() - begun)
 
 
 def _check_together(paths: list[Path]) -> None:

@@ -82,7 +82,7 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
         has at its quietest; 0 is noise alone, 3 a word as strong as the noise),
         median_above_noise_db (the same in the middle bin). harmonicity (share of the loud power
         that repeats with a voice's period, 0 to 1; asked of clips near their noise, and of
-        those whose loud part moves as noise does, else 0).
+        those whose loud part moves as noise does, if their bins jump as its do, else 0).
     """
     size = min(len(clips[0]), frame_samples(rate))
     line = Line.of([len(clip) for clip in clips])

@@ -1,5 +1,6 @@
 """Spectra of many clips at once: how flat, how wide, how they change, how alike to noise."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import log
@@ -31,9 +32,11 @@ QUIETEST_SHARE = 0.05
 NOISE_SHARE = 0.3
 
 #: Of clips less than this above their noise, in dB, it is asked how much of them is a voice; and of
-#: those whose loud part moves hardly more than this many times as much as noise.
+#: those whose loud part moves hardly more than this many times as much as noise. Neither if its
+#: bins jump less than this many times as much as those of noise: a steady tone is no noise anyway.
 VOICE_ASKED_DB = 6.0
 VOICE_ASKED_SWAY = 1.5
+VOICE_ASKED_ROUGHNESS = 0.6
 
 #: Pitches that are looked for, in Hz; two periods of the lowest fill the 40 ms of two frames.
 PITCH_HERTZ = (70, 400)
@@ -41,6 +44,9 @@ PITCH_HERTZ = (70, 400)
 #: Loud stretches of two frames that are asked for a pitch at most, evenly chosen. A word has
 #: hardly more; noise that fills a second has three times as many, and none has a pitch.
 MOST_PITCHES = 16
+
+#: Clips that are asked for a pitch together, so that their arrays stay small.
+ASKED_TOGETHER = 32
 
 #: Share of the power that lies below the fact `bandwidth_hz`.
 BANDWIDTH_SHARE = 0.99
@@ -77,7 +83,10 @@ def spectral_facts(
     if size < LEAST_SAMPLES:
         return dict.fromkeys(SPECTRAL_FACTS, np.zeros(len(places)))
     if line.lengths.max() > MOST_SPECTRA:
-        chosen = [start + _chosen(length) for start, length in zip(line.starts, line.lengths)]
+        chosen = [
+            start + _chosen(length, MOST_SPECTRA)
+            for start, length in zip(line.starts, line.lengths.tolist())
+        ]
         line = Line.of([len(one) for one in chosen])
         frames, levels = frames[np.concatenate(chosen)], levels[np.concatenate(chosen)]
     spectra = _power_spectra(frames)
@@ -90,16 +99,21 @@ def spectral_facts(
     changes = _changes(spectra, levels, line, rate / size)
     above = _above_noise(spectra, levels, line)
     harmonicity = np.zeros(len(places))
-    loud_sway = changes[2]
+    loud_sway, roughness = changes[2], changes[4]
     asked = (above[0] < VOICE_ASKED_DB) | (loud_sway < VOICE_ASKED_SWAY)
-    for clip in asked.nonzero()[0]:
-        harmonicity[clip] = _harmonicity(whole[places[clip]][:MOST_SPECTRA], rate)
+    asked &= roughness > VOICE_ASKED_ROUGHNESS
+    for start in range(0, np.count_nonzero(asked), ASKED_TOGETHER):
+        clips = asked.nonzero()[0][start : start + ASKED_TOGETHER]
+        voiced = [whole[places[clip]][:MOST_SPECTRA] for clip in clips]
+        harmonicity[clips] = _harmonicity(voiced, rate)
     found = (flatness, width, *changes, *above, harmonicity)
     return dict(zip(SPECTRAL_FACTS, found, strict=True))
 
 
-def _chosen(frames: int) -> np.ndarray:
-    return np.linspace(0, frames - 1, min(frames, MOST_SPECTRA)).astype(int)
+@lru_cache(maxsize=256)
+def _chosen(n: int, most: int) -> np.ndarray:
+    """Return places of at most so many of n, evenly chosen."""
+    return np.linspace(0, n - 1, min(n, most)).astype(int)
 
 
 @lru_cache(maxsize=8)
@@ -220,21 +234,19 @@ def _noise_power(spectra: np.ndarray) -> np.ndarray:
     return lowest / np.add.reduce(1 / (frames - np.arange(place + 1)))
 
 
-def _harmonicity(frames: np.ndarray, rate: int) -> float:
-    """Return the share of a clip's loud power that repeats with the period of a voice, 0 to 1.
+def _harmonicity(clips: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    """Return the share of each clip's loud power that repeats with a voice's period, 0 to 1.
 
     The autocorrelation at the pitch period, relative to that of the window, is the share of
     the power that is periodic (Boersma 1993): 1 for a vowel, a half where noise is as strong.
     What correlates from the start on, before the first zero, is the colour of noise, no pitch.
     """
-    powers = np.einsum("fs,fs->f", frames, frames)
-    power = powers[:-1] + powers[1:]  # of stretches of two frames
-    if not len(power) or not power.max() > 0:
-        return 0.0
-    loud = (power >= power.max() * np.float32(10 ** (-LOUD_RANGE_DB / 10))).nonzero()[0]
-    loud = loud[np.linspace(0, len(loud) - 1, min(len(loud), MOST_PITCHES)).astype(int)]
-    waves, power = np.concatenate([frames[loud], frames[loud + 1]], axis=1), power[loud]
-    size = waves.shape[1]
+    stretches = [_loud_stretches(frames) for frames in clips]
+    owner = np.repeat(np.arange(len(clips)), [len(one) for one in stretches])
+    waves = np.concatenate(stretches)
+    if not len(waves):
+        return np.zeros(len(clips))
+    power, size = np.einsum("fs,fs->f", waves, waves), waves.shape[1]
     shortest, longest = round(rate / PITCH_HERTZ[1]), min(size - 1, round(rate / PITCH_HERTZ[0]))
     window, of_window = _pitch_window(size, longest)
     correlation = _autocorrelation(waves * window, longest) / of_window
@@ -242,8 +254,19 @@ def _harmonicity(frames: np.ndarray, rate: int) -> float:
     below_zero = correlation < 0
     first = np.where(below_zero.any(axis=1), below_zero.argmax(axis=1), longest + 1)
     is_pitch = np.arange(longest + 1) >= np.maximum(first, shortest)[:, None]
-    periodic = (correlation * is_pitch).max(axis=1)
-    return float(np.minimum(periodic, 1) @ power / np.add.reduce(power))
+    periodic = np.minimum((correlation * is_pitch).max(axis=1), 1)
+    whole, repeating = (np.bincount(owner, part, len(clips)) for part in (power, periodic * power))
+    return repeating / np.where(whole > 0, whole, 1)
+
+
+def _loud_stretches(frames: np.ndarray) -> np.ndarray:
+    """Return loud pairs of successive frames as one row each, none of a clip without sound."""
+    powers = np.einsum("fs,fs->f", frames, frames)
+    power = powers[:-1] + powers[1:]
+    least = power.max(initial=0) * np.float32(10 ** (-LOUD_RANGE_DB / 10))
+    loud = ((power >= least) & (power > 0)).nonzero()[0]
+    loud = loud[_chosen(len(loud), MOST_PITCHES)]
+    return np.concatenate([frames[loud], frames[loud + 1]], axis=1)
 
 
 @lru_cache(maxsize=8)

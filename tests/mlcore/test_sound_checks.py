@@ -169,13 +169,22 @@ def voice(pitch: float, *, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pitch", [90.0, 140.0, 240.0])
-@pytest.mark.parametrize("noise", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("noise", [0.7, 1.0, 1.2])
 def test_the_share_of_a_voice_in_noise_is_measured(pitch: float, noise: float) -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)
         sound = 0.1 * (voice(pitch, seed=seed) + noise * rng.normal(size=RATE // 4))
         (facts,) = level_facts(sound.astype(np.float32)[None, :, None], RATE)
         assert facts["harmonicity"] == pytest.approx(1 / (1 + noise**2), abs=0.07)
+
+
+def test_a_steady_voice_is_heard_without_being_asked_for_its_period() -> None:
+    """Its bins jump less than those of noise do, so it is none, whatever its period."""
+    for seed in range(3):
+        facts = measured(0.1 * voice(140.0, seed=seed))
+        assert facts["loud_roughness"] < 0.6
+        assert facts["harmonicity"] == 0
+        assert "silent_audio" not in kinds(check_sound(facts))
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
