@@ -58,6 +58,8 @@ class Line:
         """Return the sum of each clip's values, of shape (n_places, ...), over its places."""
         if values.ndim == 1 or values.shape[1] <= FEW_COLUMNS:
             return np.add.reduceat(values, self.starts)
+        if self.lengths.min() == self.lengths.max():
+            return np.add.reduce(values.reshape(len(self.lengths), -1, values.shape[1]), axis=1)
         return np.stack([np.add.reduce(values[places]) for places in self.slices])
 
     def ordered(self, values: np.ndarray) -> np.ndarray:
