@@ -20,7 +20,7 @@ from quality import copy_pairs
 from quality.models import FlagItem, FlagState
 from quality.queries.filters import Filter, Shown, one_of
 from quality.queries.tiles import Tile, tiles_of
-from quality.queries.together import Copied, copied_in, leaked
+from quality.queries.together import Paired, copied_among, leaked, paired_in
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -76,7 +76,7 @@ class Shared:
     sources: Mapping[str, Mapping[str, int]]
     last: Mapping[str, datetime] = field(default_factory=dict)
     early: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    copied: Sequence[Sequence[Copied]] = ()
+    copied: Sequence[Sequence[Paired]] = ()
 
     @cached_property
     def splits(self) -> list[str]:
@@ -115,24 +115,23 @@ def shared_by_splits(dataset: Dataset) -> Shared:
     """Read what splits share: the pairs of the last check, and sources and times of now."""
     items = divided(dataset)
     pairs = copy_pairs.load_pairs(dataset.pk)
-    ties, split_of = ties_of(dataset, pairs or [])
+    rows, placed = paired_in(dataset, copies_of(dataset, pairs or []))
     sources: dict[str, dict[str, int]] = defaultdict(dict)
     named = items.exclude(source_group="").values_list("source_group", "split")
     for group, split, n in named.annotate(n=Count("pk")).order_by():
         sources[group][split] = n
-    found = items.values("split").annotate(n=Count("pk"), last=Max("captured_at")).order_by()
-    rows = {row["split"]: row for row in found}
-    last = {split: row["last"] for split, row in rows.items() if row["last"]}
+    sizes = dict(items.values_list("split").annotate(n=Count("pk")).order_by())
+    last = _last_moments(items)
     return Shared(
         dataset=dataset,
-        sizes={split: row["n"] for split, row in rows.items()},
+        sizes=sizes,
         pairs=pairs,
-        ties=ties,
-        split_of=split_of,
+        ties=_ties(rows, placed),
+        split_of={row.pk: row.split for row in rows},
         sources=dict(sources),
         last=last,
         early=_early(items, last),
-        copied=copied_in(dataset, copies_of(dataset, pairs or [])),
+        copied=copied_among(rows, placed),
     )
 
 
@@ -141,21 +140,19 @@ def divided(dataset: Dataset) -> QuerySet[Item]:
     return Item.objects.filter(dataset=dataset, excluded="", split__in=DIVIDED)
 
 
-def ties_of(dataset: Dataset, pairs: list[Pair]) -> tuple[list[Tie], dict[int, str]]:
-    """Return ties by ids of items, and the split of each item that is in a pair.
+def _last_moments(items: QuerySet[Item]) -> dict[str, datetime]:
+    """Return when the last item of each split was captured: an index has the last of one split."""
+    newest = {
+        str(split): items.filter(split=split).aggregate(last=Max("captured_at"))["last"]
+        for split in DIVIDED
+    }
+    return {split: last for split, last in newest.items() if last}
 
-    Pairs that a person called different are no copies; what was taken out is tied to nothing.
-    """
-    sure = copies_of(dataset, pairs)
-    ids = sorted({pk for pair in sure for pk in (pair.first, pair.second)})
-    row = {pk: place for place, pk in enumerate(ids)}
-    known = divided(dataset).filter(one_of("pk", ids)) if ids else Item.objects.none()
-    split_of = dict(known.values_list("pk", "split"))
-    placed = [
-        Pair(row[pair.first], row[pair.second], pair.score, pair.evidence, "") for pair in sure
-    ]
-    found = find_ties(placed, [split_of.get(pk, "") for pk in ids])
-    return [Tie(ids[one], ids[two], what, score) for one, two, what, score in found], split_of
+
+def _ties(rows: Sequence[Paired], placed: Sequence[Pair]) -> list[Tie]:
+    """Return ties by ids of items; what was taken out is tied to nothing."""
+    found = find_ties(placed, [row.split for row in rows])
+    return [Tie(rows[one].pk, rows[two].pk, what, score) for one, two, what, score in found]
 
 
 def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
@@ -285,7 +282,9 @@ def tied_page(dataset: Dataset, kind: str, split: str, *, other: str, after: str
         last = _last_of(dataset, other)
         items = items.filter(captured_at__lt=last.captured_at) if last else items.none()
     else:
-        ties, split_of = ties_of(dataset, copy_pairs.load_pairs(dataset.pk) or [])
+        pairs = copy_pairs.load_pairs(dataset.pk) or []
+        paired, placed = paired_in(dataset, copies_of(dataset, pairs))
+        ties, split_of = _ties(paired, placed), {row.pk: row.split for row in paired}
         counterparts = {
             tie.item: (tie.other, _alike_words(tie.score))
             for tie in ties

@@ -9,32 +9,36 @@ from mlcore.duplicates import Pair
 from quality.queries.filters import one_of
 
 
-class Copied(NamedTuple):
-    """An item that has copies."""
+class Paired(NamedTuple):
+    """An item that is in a pair; one that was taken out stands in no split."""
 
     pk: int
     split: str
     source: str
 
 
-def copied_in(dataset: Dataset, sure: Sequence[Pair]) -> list[list[Copied]]:
-    """Return the copy sets of a dataset; two items are copies through a third one, too."""
+def paired_in(dataset: Dataset, sure: Sequence[Pair]) -> tuple[list[Paired], list[Pair]]:
+    """Return the items of pairs as they are now, and the pairs by places in that list."""
     ids = sorted({pk for pair in sure for pk in (pair.first, pair.second)})
     if not ids:
-        return []
-    found = Item.objects.filter(one_of("pk", ids), dataset=dataset, excluded="").order_by("pk")
-    rows = [Copied(*row) for row in found.values_list("pk", "split", "source_group")]
-    place = {row.pk: number for number, row in enumerate(rows)}
-    pairs = [
-        Pair(place[pair.first], place[pair.second], pair.score, pair.evidence, "")
-        for pair in sure
-        if pair.first in place and pair.second in place
+        return [], []
+    items = Item.objects.filter(one_of("pk", ids), dataset=dataset, excluded="")
+    found = {row[0]: row for row in items.values_list("pk", "split", "source_group").iterator()}
+    rows = [Paired(*found.get(pk, (pk, "", ""))) for pk in ids]
+    place = {pk: number for number, pk in enumerate(ids)}
+    return rows, [
+        Pair(place[pair.first], place[pair.second], pair.score, pair.evidence, "") for pair in sure
     ]
-    return [[rows[row] for row in one] for one in copy_sets(len(rows), pairs)]
+
+
+def copied_among(rows: Sequence[Paired], pairs: Sequence[Pair]) -> list[list[Paired]]:
+    """Return the copy sets of what is there; two items are copies through a third one, too."""
+    there = [pair for pair in pairs if rows[pair.first].split and rows[pair.second].split]
+    return [[rows[row] for row in one] for one in copy_sets(len(rows), there)]
 
 
 def leaked(
-    copied: Sequence[Sequence[Copied]],
+    copied: Sequence[Sequence[Paired]],
     sources: Mapping[str, Mapping[str, int]],
     *,
     split: str,
