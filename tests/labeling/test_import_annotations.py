@@ -89,6 +89,27 @@ def test_importing_answers_again_doubles_nothing(tmp_path: Path, capsys: Any):
     assert Round.objects.count() == 1
 
 
+def test_the_same_table_with_seconds_adds_them_to_the_answers_that_are_there(
+    tmp_path: Path, capsys: Any
+):
+    dataset = make_dataset("birds")
+    make_item(dataset, "1")
+    make_item(dataset, "2")
+    run(table(tmp_path / "a.csv", "1,ann,cat", "1,bob,cat", "2,ann,cat"), capsys)
+    path = tmp_path / "timed.csv"
+    path.write_text("item,annotator,answer,seconds\n1,ann,cat,2.5\n1,bob,dog,4\n2,ann,cat,\n")
+    result = run(path, capsys)
+    assert (result["answers"], result["timed_now"], result["unchanged"]) == (0, 1, 2)
+    assert list(Annotation.objects.order_by("pk").values_list("seconds", flat=True)) == [
+        2.5,
+        None,
+        None,
+    ]
+    path.write_text("item,annotator,answer,seconds\n1,ann,cat,9\n")
+    assert run(path, capsys)["timed_now"] == 0
+    assert Annotation.objects.order_by("pk")[0].seconds == 2.5
+
+
 def test_a_table_without_a_known_column_is_refused_with_the_option_to_name_it(tmp_path: Path):
     make_item(make_dataset("birds"), "1")
     path = tmp_path / "a.csv"

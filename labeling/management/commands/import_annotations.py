@@ -26,6 +26,8 @@ class Command(TableCommand):
             words += f" {result['by_name']} lines named their item by its file name alone."
         if result["timed"]:
             words += f" {result['timed']} answers tell how many seconds they took."
+        if result["timed_now"]:
+            words += f" {result['timed_now']} of them were there without and have it now."
         if result["untimed"]:
             words += (
                 f" The time of {result['untimed']} is no number of seconds and was left out:"

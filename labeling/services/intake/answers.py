@@ -60,6 +60,10 @@ class Said:
     label: LabelClass | None
     seconds: float | None = field(default=None, compare=False)
 
+    @property
+    def label_id(self) -> int | None:
+        return self.label.pk if self.label else None
+
 
 @dataclass
 class Heard:
@@ -89,10 +93,12 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
         )
     asking = _round_of(dataset)
     added = _keep(heard, asking, work)
+    timed_now = _add_seconds(heard, asking)
     settled = _settle(asking, work)
     return {
         "answers": added,
-        "unchanged": len(heard.said) - added,
+        "unchanged": len(heard.said) - added - timed_now,
+        "timed_now": timed_now,
         "rejected": len(heard.problems),
         "settled": settled,
         "by_name": heard.by_name,
@@ -272,6 +278,29 @@ def _keep_batch(batch: Sequence[Said], asking: Round, annotators: Mapping[str, A
         ],
         ignore_conflicts=True,
     )
+
+
+def _add_seconds(heard: Heard, asking: Round) -> int:
+    """Keep the seconds of answers that were there without; returns how many that were.
+
+    Of the same answer alone: the time of another one tells nothing about it.
+    """
+    there = asking.annotations.filter(seconds__isnull=True, withdrawn_at__isnull=True)
+    timed = []
+    for row in there.select_related("annotator"):
+        said = heard.said.get((row.item_id, row.annotator.name))
+        if (
+            said
+            and said.seconds is not None
+            and (said.answer, said.label_id)
+            == (
+                row.answer,
+                row.label_id,
+            )
+        ):
+            row.seconds = said.seconds
+            timed.append(row)
+    return Annotation.objects.bulk_update(timed, ["seconds"], batch_size=ANSWERS_A_TRANSACTION)
 
 
 def _settle(asking: Round, work: jobs.Work) -> int:
