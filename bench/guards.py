@@ -65,6 +65,9 @@ they are all there is.
 The time that people take tells next to nothing: in the one real crowd that has times, the
 correlation with the time that others take for the same item is .20 with 20 of them and .10 with 3.
 
+Guards look at people with an account alone. Who answered elsewhere is handed nothing, so that there
+is nothing to pause; the Crowd page tells who of them is seldom right, and the consensus weighs it.
+
 On line a person is judged beside the answers of others to the same items and the latest 4,000
 others: of 250 people, easy and hard items, .76 of the spammers were warned within 60 answers so
 (50 of them, none of 120 honest people), .80 beside 10,000; with fewer people these answers hold

@@ -1,6 +1,7 @@
 """Numbers on pages: real minus signs, fixed figures, steps of matrices."""
 
 import pytest
+from django.template.loader import render_to_string
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,13 @@ def test_no_number_on_a_page_has_a_hyphen_for_a_minus(number: float) -> None:
 @given(st.floats(min_value=0, max_value=1, exclude_min=True))
 def test_a_cell_with_items_is_never_drawn_as_empty(share: float) -> None:
     assert figures.matrix_step(share) in {f"m{step}" for step in range(1, 8)}
+
+
+def test_limits_that_reach_below_a_scale_are_drawn_from_its_start() -> None:
+    shown = {"value": -0.3, "low": -1.0, "high": 0.4, "start": -0.2, "span": 1.2}
+    drawn = render_to_string("_interval.html", shown)
+    assert 'class="range" x1="-0.2" x2="0.4"' in drawn
+    assert "−1.000 – 0.400" in drawn
 
 
 def test_an_empty_cell_is_blank() -> None:

@@ -44,6 +44,13 @@ class Limits:
     low: float
     high: float
 
+    @property
+    def tells(self) -> bool:
+        """Whether the limits of an agreement leave anything out."""
+        from mlcore.agreement import tells
+
+        return tells(self.low, self.high)
+
 
 def limits_at(rows: np.ndarray, row: int | None) -> Limits | None:
     """Return a row of (value, low, high); None where there is none or nothing was measured."""
@@ -307,10 +314,7 @@ class Shared:
 
     @property
     def tells(self) -> bool:
-        """Whether the limits tell anything."""
-        from mlcore.agreement import tells
-
-        return self.alpha is not None and tells(self.alpha.low, self.alpha.high)
+        return self.alpha is not None and self.alpha.tells
 
 
 def agreement_of(dataset: Dataset, found: Findings) -> tuple[list[Shared], list[Shared]]:

@@ -123,6 +123,11 @@ def stopped_as(user: User) -> list[Stopped]:
     return stopped(Annotator.objects.filter(user=user))
 
 
+def has_outside(dataset: Dataset) -> bool:
+    """Return whether anybody answered elsewhere, where guards do not look."""
+    return Annotator.objects.filter(dataset=dataset, user__isnull=True).exists()
+
+
 def history(
     dataset: Dataset, *, annotator: Annotator | None = None
 ) -> list[tuple[GuardEvent, str]]:

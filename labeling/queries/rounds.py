@@ -233,13 +233,14 @@ def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
     """Return who answered in a round, most answers first, with their counts and pace."""
     here = Q(annotations__round=asking, annotations__withdrawn_at__isnull=True)
     given = here & ~Q(annotations__answer=Answer.SKIP)
+    since = Q(annotations__created_at__gte=today, user__isnull=False)  # not what was imported today
     return (
         Annotator.objects.filter(dataset=asking.dataset_id)
         .filter(Exists(Annotation.objects.filter(round=asking, annotator=OuterRef("pk"))))
         .select_related("user")
         .annotate(
             answers=Count("annotations", filter=given),
-            today=Count("annotations", filter=given & Q(annotations__created_at__gte=today)),
+            today=Count("annotations", filter=given & since),
             unsure=Count("annotations", filter=here & Q(annotations__answer=Answer.UNSURE)),
             unusable=Count("annotations", filter=here & Q(annotations__answer=Answer.UNUSABLE)),
             skipped=Count("annotations", filter=here & Q(annotations__answer=Answer.SKIP)),

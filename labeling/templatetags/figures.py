@@ -96,6 +96,12 @@ def times(number: Number, factor: Number) -> float:
 
 
 @register.filter
+def at_least(number: Number, bound: Number) -> float:
+    """A mark kept inside of a scale that begins at `bound`."""
+    return max(float(number or 0), float(bound or 0))
+
+
+@register.filter
 def matrix_step(share_of_row: Number) -> str:
     """Class of a confusion matrix cell, `m1` to `m7`, or `zero`."""
     return f"m{_step(share_of_row, MATRIX_BOUNDS)}" if share_of_row else "zero"

@@ -24,6 +24,7 @@ def pauses(request: access.MemberRequest, slug: str) -> HttpResponse:
         "dataset": dataset,
         "section": "annotate",
         "has_gold": gold.has_known(dataset),
+        "has_outside": queries.has_outside(dataset),
         "stopped": queries.stopped_in(dataset),
         "history": queries.history(dataset),
     }

@@ -159,6 +159,10 @@ def test_the_page_of_pauses_says_what_is_missed_without_check_items(client: Clie
         client.force_login(owner, backend=BACKEND)
         page = client.get(reverse("labeling:pauses", args=[asking.dataset.slug])).content.decode()
         assert ("Without check items" in page) is says
+        assert "Answers given elsewhere" not in page
+    Annotator.objects.create(dataset=asking.dataset, name="somebody elsewhere")
+    page = client.get(reverse("labeling:pauses", args=[asking.dataset.slug])).content.decode()
+    assert "Answers given elsewhere are not looked at" in page
 
 
 def test_the_screen_tells_the_warning_and_the_pause(client: Client):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from django.utils import timezone
 
 from labeling.models import Annotation, Annotator, Item, LabelSource, Round, RoundItem
 from labeling.queries.progress import progress
+from labeling.queries.rounds import crowd
 from labeling.services.labels import set_labels
 from labeling.services.rounds import settle_dispute
 from tests.factories import make_dataset, make_item
@@ -123,9 +126,14 @@ def test_a_table_without_a_known_column_is_refused_with_the_option_to_name_it(tm
 def test_imported_answers_are_all_that_were_wanted_and_make_no_pace(tmp_path: Path, capsys: Any):
     make_item(make_dataset("birds"), "1")
     run(table(tmp_path / "a.csv", "1,ann,cat", "1,bob,cat"), capsys)
-    seen = progress(Round.objects.get(), now=timezone.now())
+    asking = Round.objects.get()
+    asking.price = Decimal("0.05")
+    seen = progress(asking, now=timezone.now())
     assert (seen.answers, seen.answers_wanted, seen.answers_last_hour) == (2, 2, 0)
     assert seen.missing == 0
+    assert seen.cost == seen.cost_in_all == Decimal("0.10")
+    midnight = timezone.now() - timedelta(hours=1)
+    assert [person.today for person in crowd(asking, today=midnight)] == [0, 0]
 
 
 def test_lines_that_fit_nothing_are_reported_with_their_numbers(tmp_path: Path, capsys: Any):
