@@ -30,6 +30,7 @@ from labeling.models import (
 from labeling.queries import gold, guidelines, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
+COUNTED_AGAIN = 3  # times at most, while somebody takes and gives back
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
 # Keys of the annotation screen itself; a class that asks for one of them gets another.
 RESERVED_KEYS = {f"Key{letter}" for letter in "AGMNPRSUXYZ"} | {
@@ -260,9 +261,7 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
     if asking.kind == RoundKind.QUALIFY:
         left = qualifications.standing_in(asking, annotator).left
     else:
-        given = places.answers_by_round([asking], [annotator.pk], since=timezone.now())
-        left = places.left_in([asking], [annotator.pk], given=given)[asking.pk]
-        left += _held_and_full(asking, annotator)
+        left = _left_or_held(asking, annotator)
     if left and asking.gold_every:
         left += gold.still_to_come(asking, annotator, left=left)
     return {**given_in(asking, annotator), "left": left}
@@ -277,11 +276,27 @@ def given_in(asking: Round, annotator: Annotator) -> dict[str, int]:
     )
 
 
-def _held_and_full(asking: Round, annotator: Annotator) -> int:
-    """Count what an annotator holds where nobody else fits: a free place is counted as such."""
-    held = list(annotator.claims.values_list("round_item", flat=True))  # few; joined, it is a walk
-    free = Q(state=RoundItemState.OPEN, taken__lt=F("wanted"))
-    return RoundItem.objects.filter(pk__in=held, round=asking).exclude(free).count()
+def _left_or_held(asking: Round, annotator: Annotator) -> int:
+    """Count what is free for an annotator, and what they hold where nobody else fits.
+
+    Again where they took or gave back something meanwhile: it would be counted twice, or not.
+    """
+    held = _held(annotator)
+    for _turn in range(COUNTED_AGAIN):
+        given = places.answers_by_round([asking], [annotator.pk], since=timezone.now())
+        left = places.left_in([asking], [annotator.pk], given=given)[asking.pk]
+        free = Q(state=RoundItemState.OPEN, taken__lt=F("wanted"))  # counted as such
+        here = RoundItem.objects.filter(pk__in=held, round=asking)
+        left += here.exclude(free).count()
+        before, held = held, _held(annotator)
+        if held == before:
+            break
+    return left
+
+
+def _held(annotator: Annotator) -> list[int]:
+    """Return the places (by id) that an annotator holds; few, but joined it is a walk."""
+    return list(annotator.claims.order_by("pk").values_list("round_item", flat=True))
 
 
 def start_of_day(now: datetime) -> datetime:
