@@ -79,6 +79,15 @@ class Judge:
         told = {"value": found.value, "low": found.low, "high": found.high}
         return {**told, "found": found.low > CHANCE}
 
+    def by_fold(self, values: np.ndarray | None, folds: np.ndarray | None) -> list[float | None]:
+        """Return the metric of each fold, in their order; [] where it has none."""
+        told_by = epoch_judge(self.choice, self.classes)
+        if values is None or folds is None or told_by is None:
+            return []
+        rows = self.rows(values)
+        of = [rows[folds[rows] == one] for one in range(int(folds.max(initial=-1)) + 1)]
+        return [told_by(self.labels[some], values[some]) for some in of]
+
     def rows(self, *sides: np.ndarray) -> np.ndarray:
         """Return the labelled items that all sides predicted."""
         is_known = self.labels >= 0

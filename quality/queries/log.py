@@ -13,6 +13,7 @@ from labeling.models import Dataset
 from labeling.services import tombstones
 from quality.models import Decision
 from quality.queries.flags import STATE_SHOWN
+from quality.queries.regression import PINNED
 
 DECISIONS_A_PAGE = 50
 ITEMS_SHOWN = 3  # of a decision about many
@@ -25,6 +26,7 @@ class Entry:
     """One decision in words: `changes` are (item id, key, what of it) of its first items."""
 
     decision: Decision
+    title: str
     changes: list[tuple[int | None, str, str]]
     n_items: int
 
@@ -94,7 +96,17 @@ def _entry(row: Any, after: list[dict[str, Any]], gone: set[str]) -> Entry:
         for state in _first(row, "before")
     ]
     masked = tombstones.redacted(told, dataset=row.dataset_id, gone=gone) if gone else told
-    return Entry(row, [tuple(one) for one in masked], row.n_items)
+    title = _title(row, after[0] if after else {})
+    return Entry(row, title, [tuple(one) for one in masked], row.n_items)
+
+
+def _title(row: Decision, after: Mapping[str, Any]) -> str:
+    """Say what was done; the tag that pins is no word that people chose."""
+    if after.get("tag") == PINNED:
+        return _("Pinned to the regression set")
+    if after.get("untagged") == PINNED:
+        return _("Taken out of the regression set")
+    return str(row.get_action_display())
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -110,7 +122,22 @@ def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     ]
     if before.get("content") != after.get("content"):
         changed.append(_("bytes %(old)s → %(new)s") % _named(before, after))
-    return ", ".join(changed) or _("stays as it is")
+    return ", ".join(changed) or _tagged(before, after)
+
+
+def _tagged(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Say which tag came or went with an undo; what a title says need not be said again."""
+    if PINNED in (after.get("tag"), after.get("untagged")):
+        return ""
+    if "tag" in after:
+        return _("tagged “%(tag)s”") % {"tag": after["tag"]}
+    if before.get("tag") == PINNED:
+        return _("pinned no longer")
+    if before.get("untagged") == PINNED:
+        return _("pinned again")
+    if "tag" in before:
+        return _("tagged “%(tag)s” no longer") % {"tag": before["tag"]}
+    return _("stays as it is")
 
 
 def _named(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:

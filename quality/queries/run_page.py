@@ -24,7 +24,7 @@ from quality.queries.runs import (
     newest_imported,
     state_of,
 )
-from quality.queries.success import SuccessCard, costs, success_card, written
+from quality.queries.success import SuccessCard, costs, named, success_card, written
 from quality.queries.verdict import verdict_of
 
 
@@ -36,7 +36,8 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
     metrics, detail = run.metrics, live_detail(run)
     known = metrics or detail
     matrix = _matrix(run, metrics, detail)
-    blind = blind_score(run.dataset, choice_of(run.dataset)) if metrics else None
+    choice = choice_of(run.dataset)
+    blind = blind_score(run.dataset, choice) if metrics else None
     return {
         "run": run,
         "state": state_of(run),
@@ -50,9 +51,9 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "verdict": verdict_of(run) if metrics and not run.is_imported else None,
         "matrix": matrix,
         "confused": matrix.most_confused() if matrix else [],
-        "scores": _scores(run, blind) if metrics else _scores_so_far(detail),
-        "folds": _folds(run, metrics, detail),
-        "curves": _curves(metrics, detail, choice_of(run.dataset), fold=fold),
+        "scores": _scores(run, blind) if metrics else _scores_so_far(detail, choice),
+        "folds": _folds(run, metrics, detail, choice),
+        "curves": _curves(metrics, detail, choice, fold=fold),
         "calibration": _calibration(metrics.get("calibration")),
         "search": search_card(metrics, run.protocol),
     }
@@ -162,23 +163,50 @@ def _success(run: Run, blind: BlindScore | None) -> SuccessCard | None:
     return card
 
 
-def _scores_so_far(detail: dict[str, Any]) -> list[dict[str, Any]]:
+def _scores_so_far(detail: dict[str, Any], choice: Choice | None) -> list[dict[str, Any]]:
+    """Return the accuracy so far; above it what was chosen, where the training measures that."""
     if not detail.get("predicted"):
         return []
-    value = detail["right"] / detail["predicted"]
-    return [{"title": _("This run"), "main": True, "value": value, "low": None, "high": None}]
+    told: list[tuple[str, str]] = []
+    if choice and detail.get("curves_by") == choice.by and detail.get("success") is not None:
+        told.append((choice.title, written(choice)(detail["success"])))
+    told.append((_("Accuracy"), share(detail["right"] / detail["predicted"])))
+    return [
+        {"title": title, "words": words, "main": not n} for n, (title, words) in enumerate(told)
+    ]
 
 
-def _folds(run: Run, metrics: dict[str, Any], detail: dict[str, Any]) -> list[dict[str, Any]]:
-    if metrics:
-        return [{**fold, "share": 1.0} for fold in metrics["folds"]]
+def _folds(
+    run: Run, metrics: dict[str, Any], detail: dict[str, Any], choice: Choice | None
+) -> list[dict[str, Any]]:
+    """Return what each fold scored by the chosen metric, by accuracy where that was not measured.
+
+    `by` names the metric; folds to come have no words.
+    """
+    scores = metrics["folds"] if metrics else detail.get("fold_scores", [])
+    kept = metrics.get("success") or {}
+    by = kept.get("by") if metrics else detail.get("curves_by")
+    values = kept.get("folds", []) if metrics else [fold.get("success") for fold in scores]
+    is_told = choice is not None and by == choice.by and len(values) == len(scores)
+    chosen = choice if is_told and None not in values else None
+    values = values if chosen else [fold["accuracy"] for fold in scores]
+    write = written(chosen)
+    rows: list[dict[str, Any]] = [
+        {**fold, "share": 1.0, "words": write(value)}
+        for fold, value in zip(scores, values, strict=True)
+    ]
+    if not metrics:
+        rows += _folds_to_come(run, detail, done=len(rows))
+    return [{**row, "by": named(chosen)} for row in rows]
+
+
+def _folds_to_come(run: Run, detail: dict[str, Any], *, done: int) -> list[dict[str, Any]]:
     folds = detail.get("folds") or (Protocol(**run.protocol).n_heads if detail else 0)
-    rows: list[dict[str, Any]] = [{**fold, "share": 1.0} for fold in detail.get("fold_scores", [])]
-    if len(rows) < folds and detail.get("fold"):
+    rows: list[dict[str, Any]] = []
+    if done < folds and detail.get("fold"):
         epoch, epochs = detail.get("epoch", 0), detail.get("epochs") or 1
-        rows.append({"accuracy": None, "epoch": epoch, "epochs": epochs, "share": epoch / epochs})
-    missing = folds - len(rows)
-    return rows + [{"accuracy": None, "share": 0.0} for _place in range(missing)]
+        rows.append({"epoch": epoch, "epochs": epochs, "share": epoch / epochs})
+    return rows + [{"share": 0.0} for _place in range(folds - done - len(rows))]
 
 
 def _curves(

@@ -1,6 +1,6 @@
 """What a training says while it goes on, so that its page fills before it is done."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,14 @@ class LiveTraining:
     """Turns reports of the training into progress of its job."""
 
     def __init__(
-        self, work: Work, *, labels: np.ndarray, n_classes: int, n_folds: int, epochs: int
+        self,
+        work: Work,
+        *,
+        labels: np.ndarray,
+        n_classes: int,
+        n_folds: int,
+        epochs: int,
+        success_of: Callable[..., float | None] | None = None,
     ) -> None:
         self.work = work
         self.labels = labels
@@ -25,6 +32,7 @@ class LiveTraining:
         self.asked = np.zeros(len(labels), dtype=bool)
         self.n_folds = n_folds
         self.epochs = epochs
+        self.success_of = success_of
         self.scores: list[dict[str, Any]] = []
         self.reports: list[EpochReport] = []
 
@@ -47,17 +55,31 @@ class LiveTraining:
         )
         self.n_folds = report.n_folds
         self.scores.append(
-            {"accuracy": report.accuracy, "n": len(report.items), "epochs": report.epochs}
+            {
+                "accuracy": report.accuracy,
+                "n": len(report.items),
+                "epochs": report.epochs,
+                "success": self._success(report.items, report.probabilities),
+            }
         )
+        known = np.flatnonzero(self.asked)
         self.reports = []
         self._tell(
             epoch=0,
             confusion=counts.tolist(),
             right=int(np.trace(counts)),
             predicted=int(counts.sum()),
+            success=self._success(known, self.sums[known]),
             fold_scores=self.scores,
             now=True,
         )
+
+    def _success(self, items: np.ndarray, sums: np.ndarray) -> float | None:
+        """Measure items by what was chosen; None where nothing was, or they cannot tell."""
+        if self.success_of is None:
+            return None
+        found = self.success_of(self.labels[items], sums / sums.sum(axis=1, keepdims=True))
+        return _rounded(found)
 
     def _tell(self, *, epoch: int, now: bool = False, **detail: Any) -> None:
         fold = min(len(self.scores) + 1, self.n_folds)

@@ -232,6 +232,7 @@ def _train(
         **described,
     }
     fresh = {"fold": 0, "folds": 0, "fold_scores": [], "confusion": None, "curves": None}
+    fresh |= {"success": None}
     work.progress(detail={"run": run.number, "predicted": 0, **fresh, **facts}, now=True)
     features = features_of(work, material, backbone=backbone, rows=material.is_learned)
     is_readable = ~np.isnan(features).any(axis=1)
@@ -341,6 +342,7 @@ def _cross_validate(
         n_classes=n_classes,
         n_folds=protocol.n_heads,
         epochs=EPOCHS if protocol.tuned else protocol.epochs,
+        success_of=more.get("success_of"),
     )
     work.progress(0, 0, message=_first_words(protocol, n_items=len(learned[1])), now=True)
     try:

@@ -64,6 +64,7 @@ def _success(run: Run, material: Material, choice: Choice) -> dict[str, Any]:
         if title in baselines:
             found[name] = {"over": title, **judge.changed(baselines[title], own)}
             found[name]["found"] = is_better(found[name], choice)
+    found["folds"] = judge.by_fold(own, arrays.run_array(run, "folds"))
     if order := judge.order(own):
         found["order"] = order
     if "test" in run.metrics:

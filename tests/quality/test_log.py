@@ -108,3 +108,19 @@ def test_a_decision_about_many_is_told_by_its_first_items_whatever_their_order_a
         entry = log(reviewer).context["entries"][0]
     assert entry.changes == [(n, f"k00{n}", "cat → dog") for n in range(3)]
     assert entry.n_items == 200
+
+
+def test_a_pin_and_a_tag_are_told_in_plain_words(reviewer):
+    chosen = Selection(reviewer.dataset, [reviewer.items[0].pk], by=reviewer.ann)
+    selection.undo(selection.pin(chosen), by=reviewer.ann)
+    selection.pin(chosen)
+    selection.unpin(chosen)
+    selection.tag(chosen, name="odd light")
+    told = [(e.title, e.changes[0][2]) for e in log(reviewer).context["entries"][:5]]
+    assert told == [
+        ("Tag", "tagged “odd light”"),
+        ("Taken out of the regression set", ""),
+        ("Pinned to the regression set", ""),
+        ("Undo", "pinned no longer"),
+        ("Pinned to the regression set", ""),
+    ]

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import Dataset, Job, JobState, Role
-from labeling.services import jobs, labels
+from labeling.services import datasets, jobs, labels
 from labeling.services.versions import freeze_version
 from quality import arrays, frozen
 from quality.models import Run
@@ -291,6 +291,14 @@ def test_a_run_that_trains_shows_what_its_job_says(client):
     assert 'hx-trigger="every 1s"' in page
     assert "4 of 6 predicted so far" in page
     assert ".750" in page
+    assert "Accuracy of each fold" in page
+    datasets.choose_success(dataset=dataset, chosen={"metric": "macro_f1"})
+    detail["fold_scores"][0]["success"] = 0.625
+    detail |= {"curves_by": {"metric": "macro_f1"}, "success": 0.625}
+    Job.objects.filter(pk=job.pk).update(detail=detail)
+    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
+    assert "Macro-F1 of each fold" in page
+    assert page.count(".625") == 2  # of the fold, and so far
 
 
 def test_runs_are_not_there_for_strangers_and_refused_to_annotators(client):

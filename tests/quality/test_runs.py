@@ -14,6 +14,7 @@ from django.utils import timezone
 from labeling import shards
 from labeling.models import Job, JobState, LabelSource, Role
 from labeling.services import jobs, labels
+from labeling.services.datasets import choose_success
 from labeling.services.versions import freeze_version
 from mlcore import protocols
 from mlcore.duplicates import LEAST_SCORE
@@ -227,6 +228,7 @@ def test_a_cancelled_training_stops_and_leaves_no_finished_run():
 
 def test_a_training_tells_its_page_how_far_it_is():
     dataset = make_words(items=30)
+    choose_success(dataset=dataset, chosen={"metric": "macro_f1"})
     job = jobs.open_job(kind="train", dataset=dataset)
     seen = []
     jobs.carry_out(job.pk, runs.train, watch=lambda running: seen.append(dict(running.detail)))
@@ -234,7 +236,10 @@ def test_a_training_tells_its_page_how_far_it_is():
     assert folds == sorted(folds)
     last = [detail for detail in seen if detail.get("confusion")][-1]
     assert sum(map(sum, last["confusion"])) == last["predicted"] == 30
-    assert len(last["fold_scores"]) == 5
+    scores = [fold["success"] for fold in last["fold_scores"]]
+    assert scores == pytest.approx(Run.objects.get().metrics["success"]["folds"], abs=1e-4)
+    assert len(scores) == 5
+    assert 0 < last["success"] <= 1
     assert any(detail.get("curves") and detail["curves"]["loss"] for detail in seen)
 
 
