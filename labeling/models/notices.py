@@ -26,6 +26,9 @@ class Notice(models.Model):
     words = models.CharField(max_length=300)
     path = models.CharField(max_length=300, help_text="of the page where it is dealt with")
     at = models.DateTimeField(auto_now_add=True)
+    read_by = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="+", help_text="who watched it happen"
+    )
     told_at = models.DateTimeField(
         null=True, blank=True, help_text="to the webhook, or that there was none"
     )

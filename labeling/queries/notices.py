@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from labeling.models import Dataset, Notice, Role, User, Webhook
 
@@ -15,15 +15,19 @@ LEADING = (Role.OWNER, Role.LEAD)
 
 
 def inbox_of(user: User) -> QuerySet[Notice]:
-    """Return what happened in the datasets that somebody leads, newest first."""
+    """Return what happened in the datasets that somebody leads, newest first.
+
+    `is_read` says that this person watched it happen on its page.
+    """
     led = Dataset.objects.filter(memberships__user=user, memberships__role__in=LEADING)
     rows = Notice.objects.filter(dataset__in=led, dataset__archived_at__isnull=True)
-    return rows.select_related("dataset").order_by("-pk")
+    watched = Notice.read_by.through.objects.filter(notice=OuterRef("pk"), user=user)
+    return rows.annotate(is_read=Exists(watched)).select_related("dataset").order_by("-pk")
 
 
 def unseen(user: User) -> int:
-    """Return how much of it came after the inbox was opened last."""
-    rows = inbox_of(user)
+    """Return how much of it came after the inbox was opened last, and was not watched."""
+    rows = inbox_of(user).filter(is_read=False)
     return (rows.filter(at__gt=user.inbox_seen_at) if user.inbox_seen_at else rows).count()
 
 

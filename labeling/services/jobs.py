@@ -260,7 +260,7 @@ def _tell(job: Job, state: JobState, *, now: datetime) -> None:
     notices.tell(
         dataset=job.dataset,
         kind=NoticeKind.FAILED if has_failed else NoticeKind.DONE,
-        about=f"job {job.pk}",
+        about=notices.about(job),
         words=f"{job.title}: {state.label.lower()}",
         path=job.get_absolute_url(),
         now=now,

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from labeling.models import Dataset, Notice, NoticeKind, User, Webhook
+from labeling.models import Dataset, Job, Notice, NoticeKind, User, Webhook
 from labeling.queries import notices as queries
 
 MOST_ATTEMPTS = 12  # the last one about half a day after the first
@@ -56,6 +56,17 @@ def tell(
 def mark_inbox_seen(*, user: User, now: datetime) -> None:
     """Take what is in the inbox off the list of what is new."""
     User.objects.filter(pk=user.pk).update(inbox_seen_at=now)
+
+
+def mark_watched(*, job: Job, user: User) -> None:
+    """Take the end of a job, which this person has watched, off the list of what is new."""
+    for notice in Notice.objects.filter(dataset=job.dataset_id, about=about(job)):
+        notice.read_by.add(user)
+
+
+def about(job: Job) -> str:
+    """Name a job in its notice."""
+    return f"job {job.pk}"
 
 
 # ---- webhook ----

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from labeling import access, queries, tasks
 from labeling.models import Job
-from labeling.services import jobs
+from labeling.services import jobs, notices
 from labeling.views.downloads import let_go_of_database
 
 KEEP_ALIVE_SECONDS = 15
@@ -25,13 +25,14 @@ ANSWER_SECONDS = 2  # of a Redis that lives
 
 
 @login_required
-def job(request: HttpRequest, pk: int) -> HttpResponse:
+def job(request: access.MemberRequest, pk: int) -> HttpResponse:
     """One job's state: a fragment for htmx, a page of its own otherwise."""
     row = access.job_for(request.user, pk)
     context = {"job": row, "dataset": row.dataset, **queries.job_outlook(row)}
     if request.headers.get("HX-Request"):
         response = render(request, "labeling/_job.html", context)
         if not row.is_open:
+            notices.mark_watched(job=row, user=request.user)
             response["HX-Trigger"] = "job-ended"
         return response
     return render(request, "labeling/job.html", context)

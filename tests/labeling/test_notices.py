@@ -88,6 +88,19 @@ def test_work_that_is_done_or_failed_is_told_once_and_small_work_only_when_it_fa
     assert told(pets) == [*done, ("failed", "Checks: failed")]
 
 
+def test_what_somebody_watched_to_its_end_is_new_for_the_others_alone(client, lead, pets):
+    other = make_member(pets, "lead", "otto")
+    job = jobs.open_job(kind="import", dataset=pets)
+    lead.get(reverse("labeling:job", args=[job.pk]), headers={"HX-Request": "true"})
+    jobs.carry_out(job.pk, lambda work: {})
+    assert (queries.unseen(client.user), queries.unseen(other)) == (1, 1)
+    lead.get(reverse("labeling:job", args=[job.pk]), headers={"HX-Request": "true"})
+    assert (queries.unseen(client.user), queries.unseen(other)) == (0, 1)
+    assert "is-new" not in lead.get(reverse("labeling:inbox")).text
+    client.force_login(other)
+    assert "is-new" in client.get(reverse("labeling:inbox")).text
+
+
 def test_questions_pauses_and_replies_reach_the_inbox_and_a_resent_question_once(lead, pets):
     asking = make_round(
         dataset=pets, name="pets", kind="classify", items=[make_item(pets).pk], answers_wanted=1
