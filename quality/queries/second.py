@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -160,34 +161,33 @@ def _words_about_items(proposal: Proposal) -> str:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a proposal would do to items: how often which change, and some of the items."""
+    """What a proposal would do to items: how often which change, and a page of the items."""
 
     changes: list[tuple[str, int]]
     n: int
     in_test: int
     changed_since: int
     shown: list[Item]
-
-    @property
-    def is_part(self) -> bool:
-        return len(self.shown) < self.n
+    page: Page
 
 
-def outlook_of(proposal: Proposal, *, unchanged: Collection[int]) -> Outlook:
+def outlook_of(proposal: Proposal, *, unchanged: Collection[int], page: str = "") -> Outlook:
     """Say what would change of the items of a proposal; test items stand first."""
     pairs = list(zip(proposal.before, proposal.after, strict=True))
     counted = Counter(words for pair in pairs for words in _changes(*pair))
     is_test = {
         before["item"]: Split.TEST in (before["split"], after["split"]) for before, after in pairs
     }
-    first = sorted(is_test, key=lambda pk: not is_test[pk])[:ITEMS_SHOWN]
-    items = Item.objects.filter(pk__in=first).select_related("content", "label")
+    ordered = sorted(is_test, key=lambda pk: not is_test[pk])
+    part = Paginator(ordered, ITEMS_SHOWN).get_page(page)
+    items = Item.objects.filter(pk__in=part.object_list).select_related("content", "label")
     return Outlook(
         changes=counted.most_common(),
         n=len(pairs),
         in_test=sum(is_test.values()),
         changed_since=len(pairs) - len(unchanged),
         shown=sorted(items, key=lambda item: (not is_test[item.pk], item.key)),
+        page=part,
     )
 
 

@@ -126,7 +126,7 @@ def _page(
     if found:
         found.dataset = dataset
         about = {"wanted": queries.words_of(found)}
-        about |= _about(dataset, found)
+        about |= _about(dataset, found, page=request.GET.get("page", ""))
     return {
         "dataset": dataset,
         "section": "review",
@@ -139,17 +139,17 @@ def _page(
     }
 
 
-def _about(dataset: Dataset, found: Proposal) -> dict[str, Any]:
+def _about(dataset: Dataset, found: Proposal, *, page: str) -> dict[str, Any]:
     if found.before:
-        return _about_items(dataset, found)
+        return _about_items(dataset, found, page=page)
     if found.flag:
         return _about_one(dataset, found.flag)
     return _about_many(found, found.bulk)
 
 
-def _about_items(dataset: Dataset, found: Proposal) -> dict[str, Any]:
+def _about_items(dataset: Dataset, found: Proposal, *, page: str) -> dict[str, Any]:
     still = [before["item"] for before, _after in proposing.unchanged(found)]
-    outlook = queries.outlook_of(found, unchanged=still)
+    outlook = queries.outlook_of(found, unchanged=still, page=page)
     tiles = tiles_of(Shown(dataset, Filter()), outlook.shown)
     return {"outlook": outlook, "tiles": tiles, "kind": None}
 

@@ -184,3 +184,18 @@ def test_no_key_of_an_item_is_kept_in_what_waits(pets, ann):
     Item.objects.filter(key="a").update(key="speaker-17")
     made = proposed(selection.exclude(chosen(pets, ann, keys="b"), reason="x"))
     assert "key" not in made.before[0] | made.after[0]
+
+
+def test_all_items_of_a_proposal_are_seen_a_page_at_a_time_test_items_first(
+    client: Client, pets, ann, bob, monkeypatch
+):
+    monkeypatch.setattr(queries, "ITEMS_SHOWN", 2)
+    made = proposed(to_dog(pets, ann))
+    client.force_login(bob)
+    seen = []
+    for page in ("", "2", "nonsense"):
+        shown = client.get("/d/pets/second/", {"proposal": made.pk, "page": page})
+        seen.append([item.key for item in shown.context["outlook"].shown])
+    assert seen == [["a", "b"], ["c"], ["a", "b"]]
+    assert "1 to 2 of 3" in shown.text
+    assert f"?proposal={made.pk}&amp;later=&amp;page=2" in shown.text
