@@ -27,7 +27,7 @@ def inbox_of(user: User) -> QuerySet[Notice]:
 
 def unseen(user: User) -> int:
     """Return how much of it came after the inbox was opened last, and was not watched."""
-    rows = inbox_of(user).filter(is_read=False)
+    rows = inbox_of(user).exclude(read_by=user)
     return (rows.filter(at__gt=user.inbox_seen_at) if user.inbox_seen_at else rows).count()
 
 
