@@ -79,6 +79,8 @@ def _lines(
     is_class: bool = False,
 ) -> list[Coverage]:
     have = [counts.get(target.value, 0) for target in targets]
+    if _is_whole(targets):
+        total = sum(have)  # no addition makes up for items of other values: they are left aside
     missing = missing_counts(have, _shares(targets), total=total)
     lines = [
         Coverage(
@@ -93,10 +95,14 @@ def _lines(
     return sorted(lines, key=lambda line: (not line.is_gap, -line.missing, line.target.value))
 
 
+def _is_whole(targets: Sequence[TargetShare]) -> bool:
+    """Tell whether the shares of a column add up to 100 %, but for rounding."""
+    return sum(target.share for target in targets) > 1 - ROUNDING
+
+
 def _shares(targets: Sequence[TargetShare]) -> list[float]:
-    """Return the shares, made a whole exactly where they are one but for rounding."""
     shares = [target.share for target in targets]
-    return [share / sum(shares) for share in shares] if sum(shares) > 1 - ROUNDING else shares
+    return [share / sum(shares) for share in shares] if _is_whole(targets) else shares
 
 
 def _query(target: TargetShare, *, is_class: bool) -> str:

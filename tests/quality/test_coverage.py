@@ -109,3 +109,11 @@ def test_shares_of_one_column_add_up_to_a_whole_at_most():
         read_target_shares("a=x: 60 %\na=y: 60 %")
     with pytest.raises(ValueError, match="twice"):
         read_target_shares("a=x: 10 %\na=x: 10 %")
+
+
+def test_items_of_values_that_a_whole_does_not_name_are_left_aside(regions: Dataset):
+    declare(regions, "region=south: 60 %\nregion=north: 40 %")
+    south, north = coverage_of(regions)
+    assert (south.there.value, north.there.value) == pytest.approx((10 / 90, 80 / 90))
+    named = 90 + south.missing + north.missing
+    assert south.n + south.missing == pytest.approx(0.6 * named, abs=1)
