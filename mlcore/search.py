@@ -1,4 +1,4 @@
-"""Try a few heads within a budget of seconds; the usual one stays if none is clearly better."""
+"""Try a few heads, and fine-tuned layers, within budgets of seconds; say which to keep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import numpy as np
 
 from mlcore.intervals import Interval, recall_difference
 from mlcore.protocols import FOLDS, Protocol, divide
-from mlcore.success import ACCURACY, COST, Success, difference, measure
+from mlcore.success import (
+    ACCURACY,
+    COST,
+    Success,
+    difference,
+    measure,
+    surprise_difference,
+)
 from mlcore.training import cross_validate
 from mlcore.tuning import Maps
 
@@ -47,12 +54,14 @@ class Tried:
     """One head of the search: its metric on held-out items, and how much better than the usual one.
 
     The limits of `lead` hold for all heads of a search together, positive is for the better, of
-    costs too; None for the usual head.
+    costs too; None for the usual head. `surprise` is how much log loss, in nats, a fine-tuned head
+    adds to that of the frozen one which is best; None for others.
     """
 
     changes: dict[str, Any]
     value: float
     lead: Interval | None
+    surprise: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -121,10 +130,9 @@ def search_head(
 ) -> Search:
     """Return the protocol with the head that suits these items, and what was tried.
 
-    Each head predicts the items of the search by parts, as it would in a run. The best by the
-    metric is kept if its lead over the usual head is clear (paired, limits for so many rivals by
-    Bonferroni) and, where accuracy judges, the mean recall of classes is no lower. Where one part
-    or later ones judge the run, none of those items is used; for folds see `heads_of_folds`.
+    Each head predicts the items of the search by parts, as it would in a run; `choose` says which
+    is kept. Where one part or later ones judge the run, none of those items is used; for folds
+    see `heads_of_folds`.
 
     Parameters
     ----------
@@ -172,7 +180,7 @@ def search_head(
             should_stop=should_stop,
         )
         told.append(found.probabilities)
-    return _chosen(heads, told, labels[rows], groups[rows], protocol=protocol, success=success)
+    return choose(heads, told, labels[rows], groups[rows], protocol=protocol, success=success)
 
 
 def searches_of(protocol: Protocol) -> int:
@@ -247,15 +255,31 @@ def _heads(
     return (*GRID[:n_heads], TUNED), min(affordable, most or n_items)
 
 
-def _chosen(
+def choose(
     heads: tuple[dict[str, Any], ...],
     told: list[np.ndarray],
     labels: np.ndarray,
     groups: np.ndarray,
     *,
     protocol: Protocol,
-    success: Success,
+    success: Success = BY_ACCURACY,
 ) -> Search:
+    """Return the head to keep, by what each said of items that it had not learned.
+
+    Of frozen ones the best by the metric is kept if its lead over the usual one is clear (paired,
+    limits for so many rivals by Bonferroni) and, where accuracy judges, the mean recall of classes
+    is no lower. A fine-tuned one is kept before that unless it is clearly worse, by the metric or
+    by log loss (docs/decisions/fine-tuning-is-tried-first.md).
+
+    Parameters
+    ----------
+    heads : tuple of dict
+        What each has other than the protocol; the first nothing, a fine-tuned one is the last.
+    told : list of float ndarray of shape (n_items, n_classes)
+        Probabilities of each head, calibrated.
+    labels, groups, protocol, success
+        As for `search_head`.
+    """
     usual, *rivals = told
     try:
         value = measure(success, labels, probabilities=usual, groups=groups).value
@@ -267,10 +291,19 @@ def _chosen(
         found = difference(success, labels, before=usual, after=one, groups=groups)
         gain = _for_all(found.value * for_the_better, found, success, n_rivals=len(rivals))
         tried.append(Tried(changes, value + found.value, gain))
-    best = int(np.argmax([one.value * for_the_better for one in tried]))  # of equal ones the first
+    frozen = [one.value * for_the_better for one in tried if one.changes != TUNED]
+    best = int(np.argmax(frozen))  # of equal ones the first
     lead = tried[best].lead
     if lead is None or lead.low <= 0 or _costs_recall(success, usual, told[best], labels, groups):
         best = 0
+    if heads[-1] == TUNED:
+        pair: dict[str, np.ndarray] = {"before": told[best], "after": told[-1], "groups": groups}
+        surprise = surprise_difference(success, labels, **pair)
+        tried[-1] = replace(tried[-1], surprise=surprise)
+        gain = difference(success, labels, **pair)
+        is_worse = gain.low > 0 if success.metric == COST else gain.high < 0
+        if not is_worse and surprise.low <= 0:
+            best = len(heads) - 1
     return Search(replace(protocol, **heads[best]), tuple(tried), len(labels), best)
 
 

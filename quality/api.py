@@ -45,8 +45,8 @@ class RunOptions(Schema):
     )
     tune: int | Literal["off"] | None = Field(
         None,
-        description="seconds in which fine-tuning the top layers of the picture network is tried "
-        "first: 120, 300, 600, or off",
+        description="seconds in which fine-tuning the top layers of the picture network is tried, "
+        "kept unless clearly worse: 120, 300, 600, or off",
     )
 
 

@@ -55,20 +55,32 @@ def _search_words(rows: list[dict[str, Any]], search: dict[str, Any]) -> str:
     if not rows:
         why = search.get("reason") or _("Too few items, groups or seconds to try heads on.")
         return why + " " + _("The usual linear head is used.")
-    counts = {"heads": len(rows), "n": search["n"]}
-    kept = rows[search["kept"]]
-    if not kept["lead"]:
-        return (
-            _(
-                "%(heads)s heads predicted %(n)s items by parts that they had not learned: none is "
-                "clearly better than the usual linear head, which stays."
-            )
-            % counts
-        )
-    return _(
-        "%(heads)s heads predicted %(n)s items by parts that they had not learned: kept is the "
-        "one with %(title)s, %(lead)s above the usual linear head."
-    ) % {**counts, "title": kept["title"], "lead": kept["lead"]["value"]}
+    tried = _("%(heads)s heads predicted %(n)s items by parts that they had not learned:") % {
+        "heads": len(rows),
+        "n": search["n"],
+    }
+    surprise = search["heads"][-1].get("surprise")
+    if surprise and search["kept"] == len(rows) - 1:
+        why = _("fine-tuning is kept, being not clearly worse than the best frozen head")
+        return f"{tried} {why}, {_surprise_words(surprise)}."
+    words = _("none is clearly better than the usual linear head, which stays")
+    if (kept := rows[search["kept"]])["lead"]:
+        words = _("kept is the one with %(title)s, %(lead)s above the usual linear head") % {
+            "title": kept["title"],
+            "lead": kept["lead"]["value"],
+        }
+    if surprise:
+        words += "; " + _("fine-tuning is clearly worse") + ", " + _surprise_words(surprise)
+    return f"{tried} {words}."
+
+
+def _surprise_words(surprise: dict[str, Any]) -> str:
+    """Say how fine-tuning did by log loss."""
+    return _("log loss %(more)s nats an item (%(low)s to %(high)s; less is better)") % {
+        "more": signed(surprise["value"], 2),
+        "low": signed(surprise["low"], 2),
+        "high": signed(surprise["high"], 2),
+    }
 
 
 def _fold_words(heads: list[dict[str, Any]] | None) -> str:

@@ -120,8 +120,8 @@ def tuning_words(dataset: Dataset) -> str:
     asked = suited(Protocol(), n_items=n_items)
     seconds = seconds_to_tune(n_items, asked.n_heads)
     return _(
-        "Fine-tuning trains the last block of the network too, if a trial on held-out items shows "
-        "that it is clearly better; a training then takes about %(n)s s more on one core."
+        "Fine-tuning trains the last block of the network too, unless a trial on held-out items "
+        "shows that it is clearly worse; a training then takes about %(n)s s more on one core."
     ) % {"n": f"{max(seconds, 1):,.0f}"}
 
 

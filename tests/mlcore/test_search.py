@@ -8,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcore.protocols import HOLD_OUT, TIME, Protocol, divide
-from mlcore.search import GRID, SEARCHED, heads_of_folds, plan, search_head, unsearched
-from mlcore.success import COST, ROC_AUC, Success
+from mlcore.search import (
+    GRID,
+    SEARCHED,
+    TUNED,
+    choose,
+    heads_of_folds,
+    plan,
+    search_head,
+    unsearched,
+)
+from mlcore.success import ACCURACY, COST, ROC_AUC, Success
 from mlcore.training import Cancelled
 
 QUICK = Protocol(epochs=12, learning_rate=0.03, search=48)
@@ -89,6 +98,39 @@ def test_heads_are_judged_by_what_success_means():
     nobody = searched(features, labels, n_classes=3, success=Success(ROC_AUC, positive=2))
     assert nobody.protocol == QUICK
     assert "chosen class" in nobody.reason
+
+
+def answers(n_wrong, sure=0.8):
+    """Probabilities of 200 items of two classes in turn, of which so many are read as the other."""
+    right = np.where(np.arange(200) < n_wrong, 1 - sure, sure)
+    return np.where(np.arange(200)[:, None] % 2 == [0, 1], right[:, None], 1 - right[:, None])
+
+
+@pytest.mark.parametrize(
+    ("n_wrong", "sure", "is_kept"),
+    [
+        (34, 0.8, True),
+        (42, 0.8, True),  # two of 200 are no evidence
+        (60, 0.8, False),
+        (40, 0.99, False),  # as often wrong, but sure of it
+    ],
+)
+@pytest.mark.parametrize("success", [Success(ACCURACY), Success(COST, costs=1 - np.eye(2))])
+def test_fine_tuning_stays_unless_it_is_clearly_worse(n_wrong, sure, is_kept, success):
+    told = [answers(40), answers(n_wrong, sure)]
+    found = choose(
+        ({}, TUNED), told, np.arange(200) % 2, np.arange(200), protocol=QUICK, success=success
+    )
+    assert found.protocol.tuned is is_kept
+    assert found.tried[found.kept].changes == (TUNED if is_kept else {})
+    assert (found.tried[1].surprise.value > 0) is (n_wrong > 40 or sure > 0.8)
+
+
+def test_fine_tuning_must_stand_up_to_the_best_frozen_head():
+    heads = ({}, {"hidden": 64}, TUNED)
+    told = [answers(80), answers(20), answers(75)]
+    found = choose(heads, told, np.arange(200) % 2, np.arange(200), protocol=QUICK)
+    assert (found.protocol.hidden, found.protocol.tuned) == (64, False)
 
 
 def test_a_search_ends_when_asked_to():

@@ -193,7 +193,7 @@ def test_fine_tuned_layers_are_what_the_zip_and_the_page_answer_with(client, set
     heads = run.metrics["search"]["heads"]
     assert [head["changes"] for head in heads] == [{}, {"tuned": True}]
     assert len(run.metrics["fold_heads"]) == 5
-    run.protocol |= {"tuned": True}  # as if that had been clearly better
+    run.protocol |= {"tuned": True}  # as if that had been kept
     run.save()
     out = tmp_path / "model.zip"
     call_command("model", dataset.slug, out=out, stdout=io.StringIO())

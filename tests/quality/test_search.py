@@ -91,6 +91,14 @@ def test_a_run_shows_what_was_tried_in_the_metric_that_judged(client, pets):  # 
         assert "(+12.5 to +37.5)" in page.replace('"ink-2">', "")
         assert "linear x 2" in page
     assert "64 hidden units, dropout 0.3, penalty x 0.1), seed 0" in page
+    surprise = {"value": -0.25, "low": -0.5, "high": 0.125}
+    heads[1] |= {"changes": {"tuned": True}, "surprise": surprise}
+    run.save()
+    words = "not clearly worse than the best frozen head, log loss −0.25 nats an item"
+    assert words in page_of(client, run)
+    run.metrics["search"] |= {"kept": 0}
+    run.save()
+    assert "which stays; fine-tuning is clearly worse, log loss −0.25" in page_of(client, run)
     run.metrics["search"] |= {"is_cost": True}
     run.save()
     assert "+0.250" in page_of(client, run)

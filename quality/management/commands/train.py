@@ -45,7 +45,7 @@ class Command(JobCommand):
             "--tune",
             choices=[str(seconds or "off") for seconds in TUNINGS],
             help="seconds in which fine-tuning the top layers of the picture network is tried and "
-            "kept only if clearly better; without it as in the training before",
+            "kept unless clearly worse; without it as in the training before",
         )
         parser.add_argument("--reason", default="", help="why the test items are opened")
 
