@@ -20,14 +20,17 @@ CLUSTER_ITEMS = 40
 MOST_ITEMS = 10_000
 """Items looked at; a share of a larger set tells as much."""
 
-SUSPECTED = 0.05
-"""p-value up to which a slice is a candidate; up to mlcore.chance.SURE it is expected."""
+FOUND = 0.005
+"""p-value up to which a slice is named: of PERMUTATIONS one at most reaches as high."""
+
+MIXED = 0.4
+"""Share of labels in a bad slice that are as if dealt at random, of the ratio that is summed."""
 
 MOST_SHARED = 0.5
 """Share of a cluster that may be in one before; the same place is named once."""
 
-LEAST_PROBABILITY = 0.01
-"""Surprise is cut here, or one sure mistake would outweigh ten."""
+LEAST_PROBABILITY = 0.001
+"""The ratio is cut here; a softmax is no surer than that."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Slice:
     wrong, elsewhere : float
         Share of the items that the model gets wrong, here and outside.
     excess : float
-        Mean surprise (nats) above what the model itself expects, less that of all items.
+        Mean log likelihood ratio (nats) of labels partly dealt at random against the model's own,
+        above what the model itself expects, less that of all items.
     p_value : float
         Of the largest deviation among all slices, surprises shuffled.
     """
@@ -91,11 +95,12 @@ def find_slices(
     Returns
     -------
     list of Slice
-        Those up to SUSPECTED. Surprise is -log P(label) less its expectation under the model
-        (the entropy), so that a model that knows its confusions is not blamed for them, and
-        labels that it would have sworn against count. The deviation of a slice's mean is divided
-        by its standard error, and the largest of all slices in PERMUTATIONS shuffles corrects
-        for their number.
+        Those up to FOUND. The surprise of an item is the log likelihood ratio of its label if the
+        slice had MIXED of its labels dealt at random, against the model (Neyman and Pearson 1933),
+        less its expectation under the model, so that a model that knows its confusions is not
+        blamed for them, and labels that it would have sworn against count. The deviation of a
+        slice's mean is divided by its standard error, and the largest of all slices in
+        PERMUTATIONS shuffles corrects for their number.
     """
     known = _known(labels, probabilities, rng=rng)
     if len(known.rows) < 2 * LEAST_ITEMS:
@@ -107,7 +112,7 @@ def find_slices(
     for place in range(PERMUTATIONS):
         chance = _deviations(rng.permutation(known.surprise), by_value, around)
         largest[place] = max(part.max(initial=0.0) for part in chance)
-    least = float(np.quantile(largest, 1.0 - SUSPECTED))
+    least = float(np.quantile(largest, 1.0 - FOUND))
     found = [
         (float(value), *of) for value, of in zip(real[0], by_value, strict=True) if value >= least
     ]
@@ -123,10 +128,16 @@ def _known(labels: np.ndarray, probabilities: np.ndarray, *, rng: np.random.Gene
     rows = np.flatnonzero((labels >= 0) & ~np.isnan(probabilities).any(axis=1))
     if len(rows) > MOST_ITEMS:
         rows = np.sort(rng.choice(rows, MOST_ITEMS, replace=False))
-    told = np.maximum(probabilities[rows], 1e-12)
-    given = np.maximum(told[np.arange(len(rows)), labels[rows]], LEAST_PROBABILITY)
-    expected = -(told * np.log(np.maximum(told, LEAST_PROBABILITY))).sum(axis=1)
-    return _Known(rows, -np.log(given) - expected, told.argmax(axis=1) != labels[rows])
+    told = probabilities[rows]
+    ratios = _log_ratios(told)
+    given = ratios[np.arange(len(rows)), labels[rows]]
+    return _Known(rows, given - (told * ratios).sum(axis=1), told.argmax(axis=1) != labels[rows])
+
+
+def _log_ratios(told: np.ndarray) -> np.ndarray:
+    """Return how much each label would speak for a slice with MIXED labels (nats)."""
+    at_random = 1.0 / told.shape[1]
+    return np.asarray(np.log(1 - MIXED + MIXED * at_random / np.maximum(told, LEAST_PROBABILITY)))
 
 
 def _value_slices(

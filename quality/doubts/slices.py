@@ -3,7 +3,6 @@
 import numpy as np
 from django.utils.translation import gettext as _
 
-from mlcore.chance import SURE
 from mlcore.slices import Slice, find_slices
 from quality.doubts import CannotRunError, Doubt
 from quality.doubts.classes import columns_of
@@ -51,7 +50,6 @@ def _slice_doubt(survey: Survey, slice_: Slice) -> Doubt:
         topic=topic,
         score=slice_.excess / (1.0 + slice_.excess),
         reason=reason % told,
-        is_likely=slice_.p_value <= SURE,
         evidence={
             "p_value": slice_.p_value,
             "parts": [{"name": name % told, "n": len(slice_.rows), "items": shown}],
