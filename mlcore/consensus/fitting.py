@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from copy import copy
 from dataclasses import dataclass
 
@@ -30,7 +31,11 @@ SCORED_ITEMS = 5_000
 differences between methods on the same items far better."""
 
 STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Shrinkage to choose from, in answers per class: own matrix (1) to the crowd's (64)."""
+"""Shrinkage to choose from, in answers per class: own matrix (1) to the crowd's (64).
+
+Never less than Jeffreys' prior (1946), half an answer for each class that can be named: with less,
+whoever was shown only some of the classes is said to call the others by these names, which makes
+their answers more probable and nothing truer."""
 
 MIDDLE = 3
 
@@ -96,9 +101,10 @@ def best_strength(answers: Answers, prior: ItemPrior) -> tuple[Fit, np.ndarray]:
     middle = DawidSkene(answers, strength=STRENGTHS[MIDDLE])
     shared = fit(middle, prior, rounds=SHARED_ROUNDS)
     trials: dict[int, tuple[np.ndarray, Fit]] = {}
+    least = min(bisect_left(STRENGTHS, answers.n_classes / 2), len(STRENGTHS) - 1)
 
     def score(place: int) -> float:
-        if not 0 <= place < len(STRENGTHS):
+        if not least <= place < len(STRENGTHS):
             return -np.inf
         if place not in trials:
             crowd = middle.with_strength(STRENGTHS[place])
@@ -106,8 +112,8 @@ def best_strength(answers: Answers, prior: ItemPrior) -> tuple[Fit, np.ndarray]:
             trials[place] = foretold(trial), trial
         return float(trials[place][0].mean()) if len(trials[place][0]) else 0.0
 
-    place = MIDDLE
-    step = 1 if score(MIDDLE + 1) > score(MIDDLE) else -1
+    place = max(MIDDLE, least)
+    step = 1 if score(place + 1) > score(place) else -1
     while score(place + step) > score(place):
         place += step
     best_score, best = trials[place]

@@ -62,6 +62,23 @@ def test_who_has_a_matrix_of_their_own_is_given_it() -> None:
     assert np.abs(found.confusion - matrices).mean() < 0.05
 
 
+def test_who_is_shown_only_some_classes_is_not_said_to_call_the_others_by_these() -> None:
+    rng = np.random.default_rng(0)
+    habits = [rng.permutation(10) for _ in range(5)]  # what each one errs to
+    said = [
+        (item, who, habits[who][truth] if rng.random() < 0.15 else truth)
+        for item, truth in enumerate(rng.integers(10, size=300))
+        for who in range(5)
+    ]
+    said += [
+        (300 + item, who, rng.integers(5) if rng.random() < 0.06 else truth)
+        for item, truth in enumerate(rng.integers(5, size=60))
+        for who in (5, 6)
+    ]
+    found = aggregate(*np.array(said).T, n_classes=10)
+    assert (found.method, (found.accuracy[5:] > 0.85).all()) == ("dawid_skene", True)
+
+
 def test_a_rare_class_does_not_become_the_class_of_doubt() -> None:
     """A class that few items have and many doubtful ones are given keeps its share."""
     rng = np.random.default_rng(5)
