@@ -14,6 +14,7 @@ from quality.queries.protocols import augmentation_of
 from quality.queries.runs import newest_done
 
 SHOWN_ITEMS = 4
+UNLEARNED = Q(split=Split.TEST) | Q(content__isnull=True)
 CPU_MS = {"image": 17, "audio": 15}
 """CPU-milliseconds a copy with all changes and its vector: a photo of 400 pixels by MobileNetV2,
 a spoken digit by MFCC (docs/detectors.md, Augmentation)."""
@@ -101,14 +102,16 @@ def _proposed(media: str, now: str, mirror: dict[str, Any] | None) -> list[str]:
 
 def _learned(dataset: Dataset) -> Any:
     """Labelled items outside the test split; a run leaves out a few more."""
-    items = Item.objects.filter(dataset=dataset, label__isnull=False, excluded="")
-    return items.exclude(Q(split=Split.TEST) | Q(content__isnull=True))
+    return Item.objects.filter(dataset=dataset, label__isnull=False, excluded="").exclude(UNLEARNED)
 
 
 def _shown(dataset: Dataset) -> Any:
     """Return some items, of different classes where there are such."""
-    newest_first, found = _learned(dataset).select_related("label", "content"), {}
+    # "<=" is "=" here, and keeps SQLite to the index in whose order the first one stands first.
+    learned = Item.objects.filter(dataset=dataset, excluded__lte="").exclude(UNLEARNED)
+    found = {}
     for label_id in dataset.classes.values_list("pk", flat=True)[:SHOWN_ITEMS]:
-        if item := newest_first.filter(label_id=label_id).order_by("pk").first():
+        of_class = learned.filter(label_id=label_id).select_related("label", "content")
+        if item := of_class.order_by("pk").first():
             found[item.pk] = item
     return found.values()
