@@ -158,6 +158,8 @@ def _bars(lines: np.ndarray) -> tuple[int, int]:
     last = _bar(lines[::-1]) if first else 0  # most pictures have none: half of the time
     if not last or abs(float(lines[0].mean()) - float(lines[-1].mean())) > FRAME_STEP:
         return 0, 0
+    if first + last >= len(lines):  # the slow waves of a plain ground: nothing is framed
+        return 0, 0
     return first, last
 
 

@@ -150,6 +150,12 @@ def test_ground_around_an_object_and_sky_above_a_road_are_no_frames():
     assert frame_share(road) == 0.0
 
 
+@pytest.mark.parametrize("turn", range(4))
+def test_waves_whose_even_ends_meet_frame_nothing(turn):
+    waves = np.tile(np.repeat([100, 90, 115, 110], 8).astype(np.uint8), (32, 1))
+    assert frame_share(np.ascontiguousarray(np.rot90(waves, turn))) == 0.0
+
+
 def test_a_frame_is_found_after_jpeg():
     out = io.BytesIO()
     ImageOps.expand(photo(1), border=20, fill="black").save(out, "JPEG", quality=60)
