@@ -188,8 +188,10 @@ def _sides(
     *,
     rng: np.random.Generator,
 ) -> _Sides:
-    rows = np.concatenate(chosen)
-    is_second = np.repeat([False, True], [len(side) for side in chosen])
+    # Shuffled, so that where scores are equal neither side comes last.
+    order = rng.permutation(sum(map(len, chosen)))
+    rows = np.concatenate(chosen)[order]
+    is_second = np.repeat([False, True], [len(side) for side in chosen])[order]
     sources = [groups[row] or None for row in rows.tolist()]
     sets = [copies[row] if copies is not None else None for row in rows.tolist()]
     together = join_groups(sources, sets)
@@ -272,10 +274,13 @@ def _domain_shift(
     is_second = sides.dealt.astype(np.float64)
     fold = rng.permutation(sides.groups.max() + 1)[sides.groups] % FOLDS
     scores = np.zeros_like(is_second)
-    penalty = PENALTY * np.square(points).sum() * np.eye(points.shape[1]) / points.shape[1]
+    least = np.finfo(float).tiny  # where all are alike: nothing is told, nothing divided by 0
+    penalty = max(PENALTY * np.square(points).sum() / points.shape[1], least)
     for out in range(FOLDS):
         known = fold != out
-        inner = points[known].T @ points[known] + penalty
+        if not known.any():  # all are copies of each other
+            continue
+        inner = points[known].T @ points[known] + penalty * np.eye(points.shape[1])
         wanted = is_second[:, known] - is_second[:, known].mean(axis=1, keepdims=True)
         weights = np.linalg.solve(inner, (wanted @ points[known]).T)
         scores[:, ~known] = (points[~known] @ weights).T

@@ -131,3 +131,29 @@ def test_copies_across_parts_do_not_tell_them_apart():
     )
     assert not sure(shifts)
     assert next(s for s in shifts if s.cause == "domain").size == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("same_copies", [False, True])
+def test_items_that_are_all_alike_do_not_tell_parts_apart(same_copies):
+    shifts = find_shifts(
+        np.full(N, -1),
+        np.repeat(["a", "b"], N // 2),
+        groups=[""] * N,
+        copies=[1] * N if same_copies else None,
+        vectors=np.ones((N, SIZE)),
+        rng=np.random.default_rng(1),
+    )
+    (shift,) = shifts
+    assert shift.size == pytest.approx(0.5, abs=0.1)
+    assert not shift.is_sure
+
+
+def test_many_equal_items_are_no_evidence_whatever_their_order():
+    rng = np.random.default_rng(0)
+    chances = []
+    for _ in range(5):
+        vectors = rng.normal(size=(N, SIZE))
+        vectors[rng.random(N) < 0.9] = 0.0
+        (shift,) = found(np.full(N, -1), np.repeat(["a", "b"], N // 2), vectors)
+        chances.append(shift.p_value)
+    assert np.median(chances) > 0.2
