@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from labeling import storage
 from labeling.models import Item, Job, Media, Outcome, Split, Upload, UploadEntry, User
 from labeling.services import jobs
+from labeling.services.contents import files_changed
 from labeling.services.intake.measuring import Opened, open_all
 from labeling.services.intake.reading import Candidate
 from labeling.services.intake.recording import swapped
@@ -199,6 +200,7 @@ def _swap(upload: Upload, work: jobs.Work) -> dict[str, Any]:
         after.append(state_with_content(item))
         entry.outcome = Outcome.REPLACED
     Item.objects.bulk_update([items[e.item_id or 0] for e in ready], ["content", "odd"], 200)
+    files_changed(upload.dataset_id)
     UploadEntry.objects.bulk_update(ready, ["proposed", "outcome"], 200)
     result = {"upload": upload.pk, "cut": len(ready), "left": upload.entries.count() - len(ready)}
     if ready:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from labeling.models import Item, LabelClass, LabelSource, Split, User
 from labeling.services import labels
+from labeling.services.contents import files_changed
 
 ROWS_A_STATEMENT = 200
 STATE = ("label_id", "label_source", "split", "excluded")
@@ -118,6 +119,8 @@ def restore_contents(states: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         item.content_id, item.odd = wanted[item.pk]["content"], wanted[item.pk]["odd"]
     Item.objects.bulk_update(items, ["content", "odd"], ROWS_A_STATEMENT)
+    for dataset in {item.dataset_id for item in items}:
+        files_changed(dataset)
 
 
 def _exclude(reasons: Mapping[int, str]) -> None:

@@ -17,6 +17,7 @@ from labeling.services.contents import hashes_kept
 from labeling.services.versions import freeze_version
 from mlcore.clips import decode_sound
 from quality.models import Action, Decision, Proposal
+from quality.queries.facts import measured
 from quality.queries.loudest import longer_than_a_second
 from quality.services import cutting, deleting, second, selection, taking_back, withdrawing
 from tests.factories import make_member
@@ -92,6 +93,18 @@ def test_every_longer_clip_becomes_its_loudest_second_and_undo_brings_it_back(cl
 
 def hashes_of_kept(dataset: Dataset) -> set[str]:
     return hashes_kept(versions=dataset.versions.all(), leaving=UploadEntry.objects.none())
+
+
+def test_browse_goes_by_what_the_cuts_measure_and_after_an_undo_by_the_originals(clips: Dataset):
+    def seconds() -> list[float]:
+        dataset = Dataset.objects.get(pk=clips.pk)  # as each page reads it
+        return [round(value, 3) for value in measured(dataset, "seconds").values.tolist()]
+
+    assert seconds() == [0.5, 2, 2, 2]
+    decision = cut(clips)
+    assert seconds() == [0.5, 1, 1, 1]
+    selection.undo(decision, by=decision.by)
+    assert seconds() == [0.5, 2, 2, 2]
 
 
 def test_a_clip_that_changed_since_stays_when_the_cut_is_undone(clips: Dataset):
