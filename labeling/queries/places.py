@@ -273,7 +273,8 @@ def left_in(
         said = mine.exclude(round__kind=RoundKind.VERIFY).exclude(answer=Answer.SKIP)
         own = others.filter(round__in=verified, item__excluded="", item__in=said.values("item"))
         left.subtract(_by_round(own))
-    return left
+    # Counted one after the other: others may have taken what was free meanwhile.
+    return Counter({pk: max(0, n) for pk, n in left.items()})
 
 
 def _by_round(rows: QuerySet[Any]) -> dict[int, int]:

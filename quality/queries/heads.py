@@ -30,6 +30,7 @@ def search_card(metrics: dict[str, Any], protocol: dict[str, Any]) -> dict[str, 
     if search is None:
         return None
     is_cost = search.get("is_cost", False)
+    heads = [{"value": tried.get("accuracy"), **tried} for tried in search["heads"]]  # as once kept
     write = (lambda value: signed(value, 3)) if is_cost else points
     rows = [
         {
@@ -38,9 +39,11 @@ def search_card(metrics: dict[str, Any], protocol: dict[str, Any]) -> dict[str, 
             "value": (decimals(tried["value"], 3) if is_cost else share(tried["value"])),
             "lead": {name: write(value) for name, value in (tried["lead"] or {}).items()},
         }
-        for place, tried in enumerate(search["heads"])
+        for place, tried in enumerate(heads)
     ]
-    words = " ".join([_search_words(rows, search), _fold_words(metrics.get("fold_heads"))])
+    words = _search_words(rows, search)
+    if "fold_heads" in metrics:  # before, all folds took one head that their own items chose
+        words += " " + _fold_words(metrics["fold_heads"])
     metric = search.get("title") or _("Accuracy")
     return {
         "words": words,
@@ -83,7 +86,7 @@ def _surprise_words(surprise: dict[str, Any]) -> str:
     }
 
 
-def _fold_words(heads: list[dict[str, Any]] | None) -> str:
+def _fold_words(heads: list[dict[str, Any]]) -> str:
     """Say which heads the folds have, each chosen without the items that it predicts."""
     if not heads:
         return _("No item that judges this run had a say.")

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from labeling.models import Annotator, Item, Round, User
+from labeling.queries import places
 from labeling.queries import rounds as queries
 from labeling.queries.waiting import waiting_in
 from labeling.services.annotations import OwnAnswerError, record_annotation, withdraw_annotation
@@ -89,6 +90,17 @@ def test_what_is_left_agrees_with_what_is_handed_out_when_answers_are_shared():
     answer(asking, claim(asking, two)[0], two)
     for person in (one, two):
         assert left_for(person, asking) == len(claim(asking, person, 20))
+
+
+def test_nothing_less_than_nothing_is_left_when_others_answer_while_it_is_counted():
+    asking = make_asking(2, wanted=2)
+    one, two = make_annotator(asking), make_annotator(asking)
+    for item in claim(asking, one, 2):
+        answer(asking, item, one)
+    given = places.answers_by_round([asking], [one.pk], since=NOW)
+    for item in claim(asking, two, 2):
+        answer(asking, item, two)
+    assert places.left_in([asking], [one.pk], given=given)[asking.pk] == 0
 
 
 def test_an_answered_item_that_is_left_out_is_taken_off_once():

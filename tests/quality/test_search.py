@@ -12,6 +12,7 @@ from labeling.models import Job, Role
 from labeling.services.versions import freeze_version
 from mlcore.search import SEARCHED
 from quality.models import Run
+from quality.queries.heads import search_card
 from quality.services.search import asked_of
 from tests.factories import make_member
 from tests.quality.test_run_page import make_run, page_of, pets  # noqa: F401
@@ -105,3 +106,15 @@ def test_a_run_shows_what_was_tried_in_the_metric_that_judged(client, pets):  # 
     run.metrics["search"] = {"heads": [], "n": 0, "kept": 0, "reason": "It needs a cat."}
     run.save()
     assert "It needs a cat. The usual linear head is used." in page_of(client, run)
+
+
+def test_a_search_of_before_success_was_asked_is_still_shown():
+    lead = {"value": 0.02, "low": 0.01, "high": 0.03}
+    heads = [
+        {"changes": {}, "accuracy": 0.8, "lead": None},
+        {"changes": {"hidden": 8}, "accuracy": 0.82, "lead": lead},
+    ]
+    card = search_card({"search": {"heads": heads, "n": 40, "kept": 1}}, {"search": 60})
+    assert card
+    assert [row["value"] for row in card["rows"]] == [".800", ".820"]
+    assert "No item that judges" not in card["words"]  # its items chose the head
