@@ -51,7 +51,7 @@ def carry_out(proposal: Proposal, *, seconds: float = 0.0) -> Decision:
     """Do what was proposed about a disputed item, in the first one's name."""
     found = RoundItem.objects.select_related("round__dataset")
     place = found.filter(pk=proposal.choice[PLACE]).first()
-    pairs = proposing.unchanged(proposal)
+    pairs = proposing.held(proposal)
     if place is None or not pairs:
         raise NothingToChangeError(_("The item was changed since."))
     item = _held(place)

@@ -37,7 +37,7 @@ def propose(
     same = Proposal.objects.filter(dataset=dataset, state=ProposalState.WAITING, action=action)
     if same.filter(after=told, undoes=undoes, choice=dict(choice or {})).exists():
         raise ProposedAlreadyError(_("This waits for a second reviewer already."))
-    return Proposal.objects.create(
+    return _create(
         dataset=dataset,
         by=by,
         action=action,
@@ -51,11 +51,14 @@ def propose(
 
 def propose_undo_of_many(*, bulk: Bulk, by: User) -> Proposal:
     """Propose to take back a decision about many flags."""
+    return _create(dataset=bulk.dataset, bulk=bulk, by=by, action=Action.UNDO)
+
+
+def _create(**told: Any) -> Proposal:
+    """Keep a proposal, unless another about the same decision came first."""
     try:
         with transaction.atomic():
-            return Proposal.objects.create(
-                dataset=bulk.dataset, bulk=bulk, by=by, action=Action.UNDO
-            )
+            return Proposal.objects.create(**told)
     except IntegrityError as taken:
         raise ProposedAlreadyError(_("This waits for a second reviewer already.")) from taken
 
@@ -77,6 +80,14 @@ def unchanged(proposal: Proposal) -> list[tuple[State, State]]:
         if before["item"] in now
         and all(now[before["item"]][name] == before[name] for name in names)
     ]
+
+
+def held(proposal: Proposal) -> list[tuple[State, State]]:
+    """Return the same, and let nobody else change the items until the transaction ends."""
+    ids = [state["item"] for state in proposal.before]
+    rows = Item.objects.select_for_update().filter(one_of("pk", ids), dataset=proposal.dataset_id)
+    list(rows.order_by("key").values("pk"))
+    return unchanged(proposal)
 
 
 def _without_key(state: State) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def mend(selection: Selection, *, splits: Mapping[int, str]) -> Decision | Propo
 @transaction.atomic
 def carry_out(proposal: Proposal, *, seconds: float = 0.0) -> Decision:
     """Change what was proposed, of the items that are still as they were, in the first's name."""
-    pairs = proposing.unchanged(proposal)
+    pairs = proposing.held(proposal)
     if not pairs:
         raise NothingToChangeError(_("All of these were changed since."))
     selection = Selection(
@@ -311,7 +311,8 @@ def undo(decision: Decision, *, by: User | None, agreed: Proposal | None = None)
     is_cut = decision.action == Action.CUT
     told, names = (state_with_content, ("content",)) if is_cut else (state_of, STATE)
     found = Item.objects.filter(pk__in=[state["item"] for state in decision.before])
-    now = {item.pk: told(item) for item in found.select_related("label")}
+    there = found.select_for_update(of=("self",)).select_related("label").order_by("key")
+    now = {item.pk: told(item) for item in there}
     pairs = [
         (before, after)
         for before, after in zip(decision.before, decision.after, strict=True)

@@ -9,6 +9,7 @@ from labeling.services.versions import freeze_version
 from quality.models import Action, Decision, Proposal, ProposalState
 from quality.queries import second as queries
 from quality.services import bulk, second, selection
+from quality.services.decisions import UndoRefusedError
 from quality.services.merging import merge_classes
 from quality.services.plans import NothingToChangeError
 from quality.services.second import SecondRefusedError
@@ -75,6 +76,15 @@ def test_the_same_waits_once(pets, ann, bob):
     to_dog(pets, ann)
     with pytest.raises(NothingToChangeError, match="already"):
         to_dog(pets, bob)
+
+
+def test_of_two_who_undo_at_once_the_later_one_is_told_that_it_waits(pets, ann, bob):
+    decision = second.agree(proposal=proposed(to_dog(pets, ann)), by=bob).decision
+    made = proposed(second.undo(decision=decision, by=ann))
+    Proposal.objects.filter(pk=made.pk).update(choice={"n": 1})  # not seen to be the same
+    with pytest.raises(UndoRefusedError, match="already"):
+        second.undo(decision=decision, by=ann)
+    assert queries.waiting(pets).get() == made
 
 
 def test_what_has_changed_since_stays_and_what_all_changed_does_not_take_effect(pets, ann, bob):
