@@ -112,9 +112,9 @@ def find_slices(
     for place in range(PERMUTATIONS):
         chance = _deviations(rng.permutation(known.surprise), by_value, around)
         largest[place] = max(part.max(initial=0.0) for part in chance)
-    least = float(np.quantile(largest, 1.0 - FOUND))
+    least = float(np.sort(largest)[-int(FOUND * (PERMUTATIONS + 1))])  # above it p is at most FOUND
     found = [
-        (float(value), *of) for value, of in zip(real[0], by_value, strict=True) if value >= least
+        (float(value), *of) for value, of in zip(real[0], by_value, strict=True) if value > least
     ]
     found += _clusters(real[1], around, least=least)
     ranked = sorted(found, key=lambda slice_: -slice_[0])
@@ -178,7 +178,7 @@ def _clusters(
     """Return the places above chance, highest first, without those named before."""
     found, is_named = [], np.zeros(len(around), dtype=bool)
     order = np.argsort(-deviations, kind="stable")
-    for at in order[deviations[order] >= least].tolist():
+    for at in order[deviations[order] > least].tolist():
         members = around[at]
         if is_named[members].mean() <= MOST_SHARED:
             is_named[members] = True

@@ -76,3 +76,13 @@ def test_what_is_not_judged_is_in_no_slice():
         assert judged[slice_.rows].all()
     assert not found(np.full(N, -1), told, vectors)
     assert not found(labels[:8], told[:8], vectors[:8])
+
+
+@pytest.mark.parametrize("n_wrong", [0, 1])
+def test_where_nothing_or_one_item_surprises_no_slice_is_named(n_wrong):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, N)
+    told = np.eye(CLASSES)[labels]
+    labels[:n_wrong] = (labels[:n_wrong] + 1) % CLASSES
+    ward = rng.choice(["north", "south"], N).tolist()
+    assert not found(labels, told, rng.normal(size=(N, SIZE)), ward=ward)
