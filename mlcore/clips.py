@@ -13,6 +13,10 @@ from mlcore.waveforms import scaled
 #: Samples (frames x channels) that are decoded at most: 256 MB, 25 minutes of mono 44.1 kHz.
 MOST_SAMPLES = 64_000_000
 
+#: Samples beyond this are taken for damage, as NaN is: unscaled numbers of 32 bits reach 2e9, and
+#: the powers of what is much larger overflow.
+LARGEST = np.float32(1e12)
+
 #: Rates in Hz that every browser plays, and channels that need no mixing.
 PLAYED_RATES = range(8_000, 96_001)
 PLAIN_CHANNELS = frozenset({1, 2})
@@ -20,7 +24,10 @@ PLAIN_CHANNELS = frozenset({1, 2})
 
 @dataclass(frozen=True)
 class Clip:
-    """Decoded sound: `values` of shape (frames, channels), 16-bit steps or float32 as read."""
+    """Decoded sound: `values` of shape (frames, channels), 16-bit steps or float32 as read.
+
+    `not_finite` samples were no numbers or beyond `LARGEST`, and are 0 here.
+    """
 
     values: np.ndarray
     rate: int
@@ -79,12 +86,12 @@ def _decode(content: bytes, kind: str) -> Clip:
         raise UnusableFile("unreadable", f"The {kind.upper()} is damaged ({error}).") from error
     if not len(samples):
         raise UnusableFile("truncated", f"The {kind.upper()} has a header but no sound.")
-    finite = np.isfinite(samples)
-    bad = int(samples.size - np.count_nonzero(finite))
+    usable = (samples >= -LARGEST) & (samples <= LARGEST)
+    bad = int(samples.size - np.count_nonzero(usable))
     if bad == samples.size:
-        raise UnusableFile("unreadable", "No sample of the sound is a number.")
+        raise UnusableFile("unreadable", "No sample of the sound is a number below 1e12.")
     if bad:
-        samples = np.where(finite, samples, np.float32(0))
+        samples = np.where(usable, samples, np.float32(0))
     return Clip(samples, rate, subtype, promised, bad)
 
 

@@ -247,7 +247,7 @@ def _sound_oddities(clip: Clip, peak: float) -> tuple[Oddity, ...]:
     values, channels = clip.values, clip.values.shape[1]
     seconds = len(values) / clip.rate
     if clip.not_finite:
-        reason = f"{clip.not_finite:,} samples are not numbers; they were taken as silence."
+        reason = f"{clip.not_finite:,} samples are no numbers below 1e12; taken as silence."
         found.append(Oddity("not_finite", reason))
     if peak > OVER_FULL_SCALE:
         reason = f"Samples reach {peak:,.1f} times full scale: the file is scaled wrongly."

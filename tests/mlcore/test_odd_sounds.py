@@ -63,12 +63,20 @@ def test_samples_that_are_no_numbers_are_taken_as_silence() -> None:
     broken = word()
     broken[10:20] = np.nan
     broken[20:25] = np.inf
+    broken[25:27] = [[3e38], [-3e38]]  # numbers, whose powers are none
     measured = measure_sound(saved(broken, subtype="FLOAT"), "x.wav")
     assert codes(measured) == {"not_finite"}
-    assert measured.facts["not_finite"] == 15
+    assert measured.facts["not_finite"] == 17
     assert measured.facts["peak"] < 1  # type: ignore[operator]
     nothing = saved(np.full((100, 1), np.nan), subtype="FLOAT")
     assert refusal(nothing).code == "unreadable"
+
+
+def test_noise_bytes_read_as_float_samples_are_measured_without_them() -> None:
+    noise = np.frombuffer(np.random.default_rng(0).bytes(4 * RATE), "<f4")
+    measured = measure_sound(saved(noise[:, None], subtype="FLOAT"), "x.wav")
+    assert codes(measured) == {"not_finite", "over_full_scale"}
+    assert np.isfinite([fact for fact in measured.facts.values() if type(fact) is float]).all()
 
 
 def test_wrong_scale_dead_channels_many_channels_and_tiny_clips_are_odd() -> None:
