@@ -23,9 +23,9 @@ from mlcore.success import (
 def best_threshold(
     success: Success, labels: np.ndarray, *, probabilities: np.ndarray
 ) -> float | None:
-    """Return the lowest probability of `positive` to act on that keeps the least precision.
+    """Return the probability of `positive` to act on: most recall that keeps the least precision.
 
-    None where no threshold keeps it.
+    Of thresholds that catch as many the highest; None where none keeps it.
 
     Examples
     --------

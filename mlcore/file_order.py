@@ -117,7 +117,8 @@ def _likeness_order(
     dealt = np.array([_distances(rooms, first, second, rng).mean() for _ in range(ORDERINGS)])
     counts = np.bincount(rows)
     far = np.bincount(rows, as_it_is) / np.maximum(counts, 1)
-    nearest = int(np.argmin(np.where(counts >= LEAST_TOGETHER, far, np.inf)))
+    enough = min(LEAST_TOGETHER, int(counts.max()))  # of small classes nobody has so many
+    nearest = int(np.argmin(np.where(counts >= enough, far, np.inf)))
     together = np.sort(np.append(second[rows == nearest], asked[nearest]))
     nearness = float(1.0 - as_it_is.mean() / dealt.mean())
     return nearness, p_value(-as_it_is.mean(), -dealt), together

@@ -64,3 +64,14 @@ def test_any_labels_give_a_chance(seed, n_items):
     found = follow(labels)
     assert found.by_class <= 1.0 + 1e-9
     assert 0.0 < found.p_class <= 1.0
+
+
+def test_of_small_classes_the_example_has_neighbours_too():
+    rng = np.random.default_rng(0)
+    session = np.repeat(np.arange(40), 3)
+    vectors = np.eye(40)[session] + rng.normal(size=(120, 40)) * 0.1
+    vectors[0], labels = rng.normal(size=40), session.copy()
+    labels[0] = 40  # alone in its class
+    together = follow(labels, vectors).together
+    assert len(together) == 3
+    assert len(np.unique(labels[together])) == 1
