@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -239,7 +239,8 @@ def carry_out(
         _finish(attempt, state=JobState.FAILED, error="".join([lines[-1], "\n", *lines]))
         raise
     _finish(attempt, state=JobState.DONE, result=result)
-    statistics.renew_statistics()  # the job may have written much
+    with suppress(OperationalError):  # the database is busy: beat asks again in ten minutes
+        statistics.renew_statistics()  # the job may have written much
     return job
 
 
