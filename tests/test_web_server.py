@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
@@ -38,4 +39,7 @@ def test_requests_reuse_a_few_threads_one_after_another_and_side_by_side():
 
     before = threading.active_count()
     assert asyncio.run(visit()) == {200}
-    assert threading.active_count() - before <= MOST_IDLE_THREADS + 1
+    ends = time.monotonic() + 20  # those that are too many end after their last request
+    while threading.active_count() - before > MOST_IDLE_THREADS + 1:
+        assert time.monotonic() < ends
+        time.sleep(0.05)

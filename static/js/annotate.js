@@ -57,7 +57,9 @@ async function claimMore() {
     take(reply, isAllSaid);
   } catch (error) {
     outbox.noticed(error);
-    if (!current) blank(outbox.state === "login" ? "loginNeeded" : "away");
+    if (current) return;
+    blank(outbox.state === "login" ? "loginNeeded" : "away");
+    if (outbox.state === "ok") waitTimer = setTimeout(claimMore, CHECK_MS); // it was busy sending, and noticed nothing
   } finally {
     claiming = false;
   }
