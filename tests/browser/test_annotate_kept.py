@@ -113,7 +113,7 @@ def test_a_killed_server_loses_nothing_that_was_said(serving: Any, page: Any) ->
             serving.start()
             nothing_waits(page)
             page.wait_for_load_state("networkidle")
-        page.wait_for_selector("#annotate[data-item]")
+        page.wait_for_selector("#annotate[data-item]", timeout=150_000)  # 90 s: a page that is gone
     nothing_waits(page)
     rows = Annotation.objects.filter(withdrawn_at__isnull=True)
     assert sorted(rows.values_list("item_id", flat=True)) == sorted(answered)
