@@ -1,6 +1,5 @@
 """The frame of every page in a real browser: keys, theme, notices, all under the strict policy."""
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -108,14 +107,13 @@ def test_the_question_mark_lists_every_key_of_the_page(opened: Any) -> None:
 
 
 def test_the_look_follows_the_system_until_somebody_chooses(opened: Any) -> None:
-    theme: Callable[[], str] = lambda: opened.get_attribute("html", "data-bs-theme")  # noqa: E731
     opened.emulate_media(color_scheme="dark")
-    assert theme() == "dark"
+    opened.wait_for_selector("html[data-bs-theme=dark]")
     opened.click(".avatar")
     opened.click("[data-theme-choice=light]:not(html)")
-    assert theme() == "light"
+    opened.wait_for_selector("html[data-bs-theme=light]")
     opened.reload()
-    assert theme() == "light"
+    assert opened.get_attribute("html", "data-bs-theme") == "light"
 
 
 def test_a_refused_request_is_said_in_words_and_changes_nothing(opened: Any) -> None:
