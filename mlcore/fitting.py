@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +12,8 @@ from mlcore.calibration import Calibration, fit_calibration, softmax
 from mlcore.folds import grouped_folds
 from mlcore.head import Head, scores_of, standardised
 from mlcore.protocols import Protocol
-from mlcore.steps import (
-    Cancelled,
-    Material,
-    Trainer,
-    steps_an_epoch,
-    trainer_for,
-)
-from mlcore.tuning import EPOCHS, Maps, TunedHead
+from mlcore.steps import Cancelled, Material, Trainer, steps_an_epoch, trainer_for
+from mlcore.tuning import EPOCHS, Maps, TunedHead, Tuner
 
 FEWEST_ITEMS_TO_HOLD_OUT = 30
 """Items below which early stopping would decide on five or fewer, and is left out."""
@@ -82,60 +76,72 @@ def _fit_tuned(
     success_of: SuccessOf | None = None,
 ) -> TunedHead:
     """Tune the top layers, from a linear head on; calibrate by held-out groups."""
-    tuner, trained = maps.tuner(n_classes), maps.trained
+    tuner = maps.tuner(n_classes)
     weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
-    linear = replace(protocol, hidden=0, dropout=0.0)
     held_out = _held_out(labels, groups, rng=np.random.default_rng((protocol.seed, fold)))
-    calibration = Calibration()
-    everything = np.arange(len(labels))
-    for among in (everything,) if held_out is None else (np.flatnonzero(~held_out), everything):
-        head = _fit_frozen(
+
+    def passes(among: np.ndarray) -> Iterator[tuple[int, float, float]]:
+        linear = _fit_frozen(
             features[among],
             labels[among],
             groups[among],
             n_classes=n_classes,
-            protocol=linear,
+            protocol=replace(protocol, hidden=0, dropout=0.0),
             copies=None,
             fold=fold,
             on_epoch=None,
             should_stop=should_stop,
         )
-        tuner.restart(trained, head)
-        asked = np.setdiff1d(everything, among)
-        for epoch in range(EPOCHS):
-            loss, accuracy = tuner.pass_over(
-                (maps.rows, labels, weights),
-                among=among,
-                epoch=epoch,
-                rng=np.random.default_rng((protocol.seed, fold, epoch)),
-                should_stop=should_stop,
-            )
-            if on_epoch is not None and (len(asked) or held_out is None):
-                seen = tuner.scores(maps.rows[asked]) if len(asked) else None
-                report = EpochReport(fold, epoch, loss, accuracy, None, None)
-                on_epoch(_told(report, seen, labels[asked], success_of=success_of))
-        if len(asked):
-            calibration = fit_calibration(tuner.scores(maps.rows[asked]), labels[asked])
+        tuner.restart(maps.trained, linear)
+        material, seed = (maps.rows, labels, weights), (protocol.seed, fold)
+        return _passes(tuner, material, among=among, seed=seed, should_stop=should_stop)
+
+    calibration = Calibration()
+    if held_out is not None:
+        rows, answers, importance = maps.rows[held_out], labels[held_out], weights[held_out]
+        for epoch, loss, accuracy in passes(np.flatnonzero(~held_out)):
+            if on_epoch is not None:
+                judged = _judged(tuner.scores(rows), answers, importance, success_of=success_of)
+                on_epoch(EpochReport(fold, epoch, loss, accuracy, *judged))
+        calibration = fit_calibration(tuner.scores(rows), answers)
+        on_epoch = None  # the curve that shows both losses is the one to look at
+    for epoch, loss, accuracy in passes(np.arange(len(labels))):
+        if on_epoch is not None:
+            on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
     return TunedHead(tuner.weights(), maps.side, EPOCHS, calibration)
 
 
-def _told(
-    report: EpochReport,
-    scores: np.ndarray | None,
+def _passes(
+    tuner: Tuner,
+    material: Material,
+    *,
+    among: np.ndarray,
+    seed: tuple[int, int],
+    should_stop: Callable[[], bool] | None,
+) -> Iterator[tuple[int, float, float]]:
+    """Learn the rows `among` from where the tuner stands; tell each pass, its loss, accuracy."""
+    for epoch in range(EPOCHS):
+        rng = np.random.default_rng((*seed, epoch))
+        loss, accuracy = tuner.pass_over(
+            material, among=among, epoch=epoch, rng=rng, should_stop=should_stop
+        )
+        yield epoch, loss, accuracy
+
+
+def _judged(
+    scores: np.ndarray,
     answers: np.ndarray,
+    importance: np.ndarray,
     *,
     success_of: SuccessOf | None,
-) -> EpochReport:
-    """Return the report with what held-out items say, where there are some."""
-    if scores is None:
-        return report
+) -> tuple[float, float, float | None]:
+    """Return loss, accuracy and success on held-out items."""
     told = softmax(scores)
     surprise = -np.log(told[np.arange(len(answers)), answers] + 1e-12)
-    return replace(
-        report,
-        val_loss=float(surprise.mean()),
-        val_accuracy=float((told.argmax(axis=1) == answers).mean()),
-        val_success=None if success_of is None else success_of(answers, told),
+    return (
+        float((surprise * importance).sum() / importance.sum()),
+        float((told.argmax(axis=1) == answers).mean()),
+        None if success_of is None else success_of(answers, told),
     )
 
 
@@ -239,15 +245,11 @@ def _best_length(
             should_stop=should_stop,
         )
         scores = scores_of(asked, trainer.layers())
-        probabilities = softmax(scores)
-        surprise = -np.log(probabilities[np.arange(len(answers)), answers] + 1e-12)
-        val_loss = float((surprise * importance).sum() / importance.sum())
-        val_accuracy = float((probabilities.argmax(axis=1) == answers).mean())
+        judged = _judged(scores, answers, importance, success_of=success_of)
         if on_epoch is not None:
-            chosen = None if success_of is None else success_of(answers, probabilities)
-            on_epoch(EpochReport(fold, epoch, loss, accuracy, val_loss, val_accuracy, chosen))
-        if val_loss < lowest:
-            lowest, best, scores_then = val_loss, epoch + 1, scores
+            on_epoch(EpochReport(fold, epoch, loss, accuracy, *judged))
+        if judged[0] < lowest:
+            lowest, best, scores_then = judged[0], epoch + 1, scores
         elif epoch + 1 - best >= patience:
             break
     return best, fit_calibration(scores_then, answers)

@@ -113,12 +113,10 @@ def cross_validate(
     features, labels = _checked(features, labels, groups, n_classes=n_classes)
     shuffles = divide(labels, np.asarray(groups), protocol=protocol, times=times)
     heads = [division for divisions in shuffles for division in divisions]
-    sums = np.zeros((len(labels), n_classes), dtype=np.float32)
-    sums_before = np.zeros_like(sums)
-    asked = np.zeros(len(labels), dtype=np.float32)
     curves: list[EpochReport] = []
-    told: list[tuple[float, int]] = []
+    folds: list[FoldReport] = []
     calibrations: list[Calibration] = []
+    before: list[np.ndarray] = []
 
     def record(report: EpochReport) -> None:
         curves.append(report)
@@ -128,42 +126,57 @@ def cross_validate(
     for fold, division in enumerate(heads):
         seen, unseen = division.seen, division.unseen
         own = replace(protocol, **changes[fold]) if changes else protocol
-        more: dict[str, Any] = {"protocol": own, "fold": fold, "on_epoch": record}
         head = fit(
             features[seen],
             labels[seen],
             np.asarray(groups)[seen],
             n_classes=n_classes,
+            protocol=own,
+            fold=fold,
             copies=None if copies is None else copies[seen],
             success_of=success_of,
             maps=None if maps is None else maps[seen],
+            on_epoch=record,
             should_stop=should_stop,
-            **more,
         )
         scores = head.scores(maps[unseen].rows if maps and own.tuned else features[unseen])
         found = head.calibration.probabilities(scores)
-        sums[unseen] += found
-        sums_before[unseen] += softmax(scores)
-        asked[unseen] += 1
         accuracy = float((found.argmax(axis=1) == labels[unseen]).mean())
-        told.append((accuracy, len(unseen)))
+        folds.append(FoldReport(fold, len(heads), unseen, found, accuracy, head.epochs))
         calibrations.append(head.calibration)
+        before.append(softmax(scores))
         if on_fold is not None:
-            on_fold(FoldReport(fold, len(heads), unseen, found, accuracy, head.epochs))
-    folds = np.full(len(labels), -1, dtype=np.int64)
-    for fold, division in enumerate(shuffles[0]):
-        folds[division.unseen] = fold
-    with np.errstate(invalid="ignore"):  # 0 / 0 where nobody was asked: NaN
-        means, means_before = sums / asked[:, None], sums_before / asked[:, None]
+            on_fold(folds[-1])
     return CrossValidation(
-        probabilities=means,
-        folds=folds,
+        probabilities=_means([one.probabilities for one in folds], heads, n_items=len(labels)),
+        folds=_fold_of(shuffles[0], n_items=len(labels)),
         curves=tuple(curves),
         divisions=tuple(shuffles[0]),
-        heads=tuple(told),
+        heads=tuple((one.accuracy, len(one.items)) for one in folds),
         calibrations=tuple(calibrations),
-        uncalibrated=means_before,
+        uncalibrated=_means(before, heads, n_items=len(labels)),
     )
+
+
+def _means(
+    answers: Sequence[np.ndarray], divisions: Sequence[Division], *, n_items: int
+) -> np.ndarray:
+    """Return the mean of what each item got from the heads that were asked; NaN where none was."""
+    sums = np.zeros((n_items, answers[0].shape[1]), dtype=np.float32)
+    asked = np.zeros(n_items, dtype=np.float32)
+    for probabilities, division in zip(answers, divisions, strict=True):
+        sums[division.unseen] += probabilities
+        asked[division.unseen] += 1
+    with np.errstate(invalid="ignore"):  # 0 / 0 where nobody was asked
+        return np.asarray(sums / asked[:, None])
+
+
+def _fold_of(divisions: Sequence[Division], *, n_items: int) -> np.ndarray:
+    """Return which division asks about each item, -1 where none does."""
+    fold_of = np.full(n_items, -1, dtype=np.int64)
+    for fold, division in enumerate(divisions):
+        fold_of[division.unseen] = fold
+    return fold_of
 
 
 def fit_final(
