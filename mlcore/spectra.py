@@ -79,35 +79,44 @@ def spectral_facts(
     dict
         An array of n_clips for each of `SPECTRAL_FACTS`, which `levels.level_facts` explains.
     """
-    whole, places, size = frames, line.slices, frames.shape[1]
+    size, n_clips = frames.shape[1], len(line.lengths)
     if size < LEAST_SAMPLES:
-        return dict.fromkeys(SPECTRAL_FACTS, np.zeros(len(places)))
-    if line.lengths.max() > MOST_SPECTRA:
-        chosen = [
-            start + _chosen(length, MOST_SPECTRA)
-            for start, length in zip(line.starts, line.lengths.tolist())
-        ]
-        line = Line.of([len(one) for one in chosen])
-        frames, levels = frames[np.concatenate(chosen)], levels[np.concatenate(chosen)]
-    spectra = _power_spectra(frames)
+        return dict.fromkeys(SPECTRAL_FACTS, np.zeros(n_clips))
+    rows, thinned = _thinned(line)
+    spectra, levels = _power_spectra(frames[rows]), levels[rows]
+    shape = _shape(spectra, thinned, rate / size)
+    changes = _changes(spectra, levels, thinned, rate / size)
+    above = _above_noise(spectra, levels, thinned)
+    loud_sway, roughness = changes[2], changes[4]
+    asked = (above[0] < VOICE_ASKED_DB) | (loud_sway < VOICE_ASKED_SWAY)
+    asked &= roughness > VOICE_ASKED_ROUGHNESS
+    harmonicity = np.zeros(n_clips)
+    harmonicity[asked] = _harmonicities(
+        [frames[line.slices[clip]][:MOST_SPECTRA] for clip in asked.nonzero()[0]], rate
+    )
+    found = (*shape, *changes, *above, harmonicity)
+    return dict(zip(SPECTRAL_FACTS, found, strict=True))
+
+
+def _thinned(line: Line) -> tuple[slice | np.ndarray, Line]:
+    """Return which frames spectra are taken of, and where each clip lies among these."""
+    if line.lengths.max() <= MOST_SPECTRA:
+        return slice(None), line
+    chosen = [
+        start + _chosen(length, MOST_SPECTRA)
+        for start, length in zip(line.starts, line.lengths.tolist(), strict=True)
+    ]
+    return np.concatenate(chosen), Line.of([len(one) for one in chosen])
+
+
+def _shape(spectra: np.ndarray, line: Line, bin_hertz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return how flat the mean spectrum of each clip is, and how wide in Hz."""
     mean = (line.sums(spectra) / line.lengths[:, None]).astype(np.float64)
     cumulated = np.add.accumulate(mean, axis=1)
     total, bins = cumulated[:, -1], mean.shape[1]
     below = np.add.reduce(cumulated < BANDWIDTH_SHARE * total[:, None], axis=1)
     flatness = np.exp(np.add.reduce(np.log(mean), axis=1) / bins) / (total / bins)
-    width = np.minimum(below + 1, bins) * (rate / size)
-    changes = _changes(spectra, levels, line, rate / size)
-    above = _above_noise(spectra, levels, line)
-    harmonicity = np.zeros(len(places))
-    loud_sway, roughness = changes[2], changes[4]
-    asked = (above[0] < VOICE_ASKED_DB) | (loud_sway < VOICE_ASKED_SWAY)
-    asked &= roughness > VOICE_ASKED_ROUGHNESS
-    for start in range(0, np.count_nonzero(asked), ASKED_TOGETHER):
-        clips = asked.nonzero()[0][start : start + ASKED_TOGETHER]
-        voiced = [whole[places[clip]][:MOST_SPECTRA] for clip in clips]
-        harmonicity[clips] = _harmonicity(voiced, rate)
-    found = (flatness, width, *changes, *above, harmonicity)
-    return dict(zip(SPECTRAL_FACTS, found, strict=True))
+    return flatness, np.minimum(below + 1, bins) * bin_hertz
 
 
 @lru_cache(maxsize=256)
@@ -238,6 +247,13 @@ def _noise_power(spectra: np.ndarray) -> np.ndarray:
     place = int(NOISE_SHARE * (frames - 1))
     lowest = np.partition(np.ascontiguousarray(spectra.T), place, axis=1)[:, place]
     return lowest / np.add.reduce(1 / (frames - np.arange(place + 1)))
+
+
+def _harmonicities(clips: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    """Return `_harmonicity` of clips, a few at a time."""
+    starts = range(0, len(clips), ASKED_TOGETHER)
+    parts = [_harmonicity(clips[start : start + ASKED_TOGETHER], rate) for start in starts]
+    return np.concatenate([np.empty(0), *parts])
 
 
 def _harmonicity(clips: Sequence[np.ndarray], rate: int) -> np.ndarray:
