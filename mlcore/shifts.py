@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -83,6 +83,17 @@ class _Sides:
     by_group: bool
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """What was found of a pair in one way: its size in each deal, which rows lean to the second."""
+
+    pair: tuple[str, str]
+    cause: str
+    sides: _Sides
+    sizes: np.ndarray
+    lean: np.ndarray
+
+
 def find_shifts(
     labels: np.ndarray,
     parts: np.ndarray,
@@ -128,23 +139,38 @@ def find_shifts(
     if vectors is not None:
         within = _within_classes(vectors[everything], labels[everything])
         points = leading(within, rng=rng)
-    tried = []
+    tried: list[_Tried] = []
     for pair in pairs:
         sides = _sides([chosen[name] for name in pair], labels, groups, copies, rng=rng)
-        checks = []
-        if sides.is_labelled:
-            checks.append(("classes", _share_shift(labels[sides.rows], sides.dealt)))
-        if points is not None:
-            own = points[np.searchsorted(everything, sides.rows)]
-            own = _within_classes(own, labels[sides.rows])
-            checks.append(("domain", _domain_shift(own, sides, rng=rng)))
-        tried += [(pair, cause, sides, sizes, lean) for cause, (sizes, lean) in checks]
+        own = points[np.searchsorted(everything, sides.rows)] if points is not None else None
+        tried += _compared(pair, sides, labels[sides.rows], own, rng=rng)
+    return _told(tried)
+
+
+def _compared(
+    pair: tuple[str, str],
+    sides: _Sides,
+    labels: np.ndarray,
+    points: np.ndarray | None,
+    *,
+    rng: np.random.Generator,
+) -> Iterator[_Tried]:
+    """Look at a pair in each way that its labels and points allow."""
+    if sides.is_labelled:
+        yield _Tried(pair, "classes", sides, *_share_shift(labels, sides.dealt))
+    if points is not None:
+        within = _within_classes(points, labels)
+        yield _Tried(pair, "domain", sides, *_domain_shift(within, sides, rng=rng))
+
+
+def _told(tried: list[_Tried]) -> list[Shift]:
+    """Return what was tried, surest first, each p-value corrected for how much was tried."""
     if not tried:
         return []
-    stands_out = np.stack([_standard(sizes) for _pair, _cause, _sides, sizes, _lean in tried])
+    stands_out = np.stack([_standard(one.sizes) for one in tried])
     largest = stands_out[:, 1:].max(axis=0)
     found = [
-        _shift(*one, p=p_value(float(out[0]), largest))
+        _shift(one, p=p_value(float(out[0]), largest))
         for one, out in zip(tried, stands_out, strict=True)
     ]
     return sorted(found, key=lambda shift: (shift.p_value, -shift.size))
@@ -231,17 +257,16 @@ def _standard(sizes: np.ndarray) -> np.ndarray:
     return np.asarray((sizes - sizes[1:].mean()) / spread)
 
 
-def _shift(
-    pair: tuple[str, str], cause: str, sides: _Sides, sizes: np.ndarray, lean: np.ndarray, *,
-    p: float,
-) -> Shift:  # fmt: skip
-    is_second, order = sides.dealt[0], np.argsort(lean, kind="stable")
+def _shift(one: _Tried, *, p: float) -> Shift:
+    sides, order = one.sides, np.argsort(one.lean, kind="stable")
+    is_second = sides.dealt[0]
     typical = (
         sides.rows[order[~is_second[order]]],
         sides.rows[order[is_second[order]][::-1]],
     )
     n_items = (len(typical[0]), len(typical[1]))
-    return Shift(cause, pair, float(sizes[0]), p, sides.by_group, n_items, typical)
+    size = float(one.sizes[0])
+    return Shift(one.cause, one.pair, size, p, sides.by_group, n_items, typical)
 
 
 def _share_shift(labels: np.ndarray, dealt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
