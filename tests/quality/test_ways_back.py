@@ -21,7 +21,7 @@ from quality.models import Flag, FlagItem
 from quality.services import deleting, taking_back
 from tests.factories import make_member, make_user
 from tests.labeling.test_intake import folder, png
-from tests.test_rights import make_world
+from tests.world import make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
