@@ -33,14 +33,20 @@ def say(**figure: object) -> None:
     print(json.dumps(figure), flush=True)
 
 
-def rows_of(folder: str) -> list[dict[str, str]]:
-    with (SHARED / "data" / folder / "index.csv").open(newline="") as file:
+def rows_of(folder: str, table: str = "index.csv") -> list[dict[str, str]]:
+    with (SHARED / "data" / folder / table).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def contents_of(folder: str, archive: str, names: list[str]) -> list[bytes]:
     with zipfile.ZipFile(SHARED / "data" / folder / archive) as packed:
         return [packed.read(name) for name in names]
+
+
+def vectors_of(media: str, contents: list[bytes], *, side: float | None) -> np.ndarray:
+    """Return what the best backbone for pictures of this side, or for other media, says of them."""
+    known = choose_backbones(media, weights_folder=WEIGHTS, keras_cache=NOWHERE, native_side=side)
+    return extract(known[0], contents)
 
 
 def numbers(values: list[str]) -> np.ndarray:

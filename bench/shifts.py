@@ -6,12 +6,9 @@ WINNOW_SHARED=... python bench/shifts.py
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -20,10 +17,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402  (after the number of threads)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from mlcore.features import choose_backbones, extract  # noqa: E402
+from bench.features import contents_of, numbers, rows_of, say, vectors_of  # noqa: E402
 from mlcore.shifts import Shift, find_shifts  # noqa: E402
 
-SHARED = Path(os.environ.get("WINNOW_SHARED", "../shared"))
 SETS = (
     ("clothing", "csv_label", "sender_id", "images.zip", "image", 400.0),
     ("fsdd", "digit", "speaker", "audio.zip", "audio", None),
@@ -33,14 +29,10 @@ CUT = 0.8
 
 
 def study(name: str, label: str, source: str, archive: str, media: str, side: float | None) -> None:
-    rows = list(csv.DictReader((SHARED / "data" / name / "index.csv").open()))
-    names = sorted({row[label] for row in rows})
-    labels = np.array([names.index(row[label]) for row in rows])
-    backbone = choose_backbones(
-        media, weights_folder=SHARED / "weights", keras_cache=None, native_side=side
-    )[0]
-    with zipfile.ZipFile(SHARED / "data" / name / archive) as files:
-        vectors = extract(backbone, [files.read(row["file"]) for row in rows])
+    rows = rows_of(name)
+    labels = numbers([row[label] for row in rows])
+    contents = contents_of(name, archive, [row["file"] for row in rows])
+    vectors = vectors_of(media, contents, side=side)
 
     def find(splits: np.ndarray, groups: list[str], seed: int = 1) -> list[Shift]:
         rng = np.random.default_rng(seed)
@@ -71,9 +63,7 @@ def study(name: str, label: str, source: str, archive: str, media: str, side: fl
         (one.cause, one.parts, round(one.size, 2)) for one in by_source if one.is_sure
     ]
     told |= {"pairs_by_source": len(by_source) // 2, "by_source_cpu_s": round(seconds, 1)}
-    print(
-        json.dumps({"set": name, "items": len(rows), "shuffled_marked": marked} | told), flush=True
-    )
+    say(set=name, items=len(rows), shuffled_marked=marked, **told)
 
 
 def _frequent(values: np.ndarray) -> np.ndarray:
@@ -91,7 +81,7 @@ def cost() -> None:
     found = find_shifts(labels, splits, groups=[""] * len(labels), vectors=vectors, rng=rng)
     seconds = time.process_time() - start
     sure = sum(shift.is_sure for shift in found)
-    print(json.dumps({"drawn": len(labels), "marked": sure, "cpu_s": round(seconds, 2)}))
+    say(drawn=len(labels), marked=sure, cpu_s=round(seconds, 2))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,9 @@ as when a test set is flawed. Probabilities: five folds of a softmax head on 64 
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -22,10 +19,10 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402  (after the number of threads)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from mlcore.features import choose_backbones, extract  # noqa: E402
+from bench.features import contents_of, numbers, rows_of, say, vectors_of  # noqa: E402
+from mlcore.calibration import softmax  # noqa: E402
 from mlcore.slices import CLUSTER_ITEMS, find_slices  # noqa: E402
 
-SHARED = Path(os.environ.get("WINNOW_SHARED", "../shared"))
 SETS = (
     ("clothing", "index.csv", "csv_label", "images.zip", "image", 400.0),
     ("cifar10", "cifar10n_train_labels.csv", "truth", "images.zip", "image", 32.0),
@@ -55,29 +52,22 @@ def predicted(vectors: np.ndarray, labels: np.ndarray, n_classes: int) -> np.nda
     return told
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
 def study(name: str, index: str, column: str, archive: str, media: str, side: float | None) -> None:
-    listed = list(csv.DictReader((SHARED / "data" / name / index).open()))
+    listed = rows_of(name, index)
     chosen = np.random.default_rng(0).permutation(len(listed))[:MOST_ITEMS]
     rows = [listed[at] for at in chosen.tolist()]
-    names = sorted({row[column] for row in rows})
-    labels = np.array([names.index(row[column]) for row in rows])
-    backbone = choose_backbones(
-        media, weights_folder=SHARED / "weights", keras_cache=None, native_side=side
-    )[0]
-    with zipfile.ZipFile(SHARED / "data" / name / archive) as files:
-        vectors = extract(backbone, [files.read(row["file"]) for row in rows])
+    labels = numbers([row[column] for row in rows])
+    n_classes = int(labels.max()) + 1
+    vectors = vectors_of(
+        media, contents_of(name, archive, [row["file"] for row in rows]), side=side
+    )
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def find(shown: np.ndarray, told: np.ndarray, seed: int = 1) -> list:
         rng = np.random.default_rng(seed)
         return find_slices(shown, told, vectors=vectors, columns={}, rng=rng)
 
-    clean = predicted(vectors, labels, len(names))
+    clean = predicted(vectors, labels, n_classes)
     start = time.process_time()
     as_it_is = find(labels, clean)
     seconds = time.process_time() - start
@@ -87,9 +77,9 @@ def study(name: str, index: str, column: str, archive: str, media: str, side: fl
         near = np.argsort(-(unit @ unit[rng.integers(len(rows))]))[:CLUSTER_ITEMS]
         flipped = rng.choice(near, FLIPPED, replace=False)
         shown = labels.copy()
-        shown[flipped] = (labels[flipped] + rng.integers(1, len(names), FLIPPED)) % len(names)
+        shown[flipped] = (labels[flipped] + rng.integers(1, n_classes, FLIPPED)) % n_classes
         for when, told in (
-            ("for training", predicted(vectors, shown, len(names))),
+            ("for training", predicted(vectors, shown, n_classes)),
             ("afterwards", clean),
         ):
             first = find(shown, told)[:3]
@@ -97,24 +87,19 @@ def study(name: str, index: str, column: str, archive: str, media: str, side: fl
     for seed in range(DEALS):
         order = np.random.default_rng(seed).permutation(len(rows))
         dealt.append(bool(find(labels[order], clean[order], seed)))
-    print(
-        json.dumps(
-            {
-                "set": name,
-                "items": len(rows),
-                "accuracy": round(float((clean.argmax(axis=1) == labels).mean()), 3),
-                "plants": PLANTS,
-                "among_three": hits,
-                "as_it_is": [
-                    [round(slice_.wrong, 2), round(slice_.elsewhere, 2), round(slice_.p_value, 3)]
-                    for slice_ in as_it_is
-                ],
-                "dealt_out_by_chance": DEALS,
-                "of_them_with_a_slice": sum(dealt),
-                "cpu_s_each": round(seconds, 1),
-            }
-        ),
-        flush=True,
+    say(
+        set=name,
+        items=len(rows),
+        accuracy=round(float((clean.argmax(axis=1) == labels).mean()), 3),
+        plants=PLANTS,
+        among_three=hits,
+        as_it_is=[
+            [round(slice_.wrong, 2), round(slice_.elsewhere, 2), round(slice_.p_value, 3)]
+            for slice_ in as_it_is
+        ],
+        dealt_out_by_chance=DEALS,
+        of_them_with_a_slice=sum(dealt),
+        cpu_s_each=round(seconds, 1),
     )
 
 
