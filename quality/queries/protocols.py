@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Media, Split
@@ -109,9 +110,18 @@ def tuning_of(dataset: Dataset, options: dict[str, Any]) -> int:
     return int(_newest_protocol(dataset).get("tuning", 0))
 
 
+def is_tunable(dataset: Dataset) -> bool:
+    """Tell whether there is a trained network here whose top layers could be fine-tuned."""
+    from mlcore.features import known_backbones
+
+    if dataset.media != Media.IMAGE:
+        return False
+    return known_backbones(dataset.media, weights_folder=settings.WEIGHTS_DIR)[0].pretrained
+
+
 def tuning_words(dataset: Dataset) -> str:
     """Say what fine-tuning costs if it is kept; empty where it is not offered."""
-    if dataset.media != Media.IMAGE:
+    if not is_tunable(dataset):
         return ""
     labelled = dataset.items.filter(label__isnull=False, excluded="").exclude(split=Split.TEST)
     n_items = labelled.count()

@@ -1,7 +1,7 @@
 """Training runs: out-of-sample predictions for what people labelled, under a stated protocol."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -234,27 +234,9 @@ def _train(
     fresh = {"fold": 0, "folds": 0, "fold_scores": [], "confusion": None, "curves": None}
     fresh |= {"success": None}
     work.progress(detail={"run": run.number, "predicted": 0, **fresh, **facts}, now=True)
-    features = features_of(work, material, backbone=backbone, rows=material.is_learned)
-    is_readable = ~np.isnan(features).any(axis=1)
-    changed = augmentation.copies_of(
-        work,
-        material,
-        backbone=backbone,
-        protocol=protocol,
-        rows=material.is_learned,
-        vectors=features,
-    )
-    seen = np.flatnonzero(material.is_learned)[is_readable]
-    maps = maps_for(work, material, backbone=backbone, protocol=protocol, rows=material.is_learned)
-    work.progress(message="Looking for copies, which no two folds may share", now=True)
-    found_copies = copies.sets_of(work, material, backbone=backbone)
-    groups = copies.keep_groups(run, material, found_copies)
-    learned = (features[is_readable], material.labels[seen], groups[seen])
-    more: dict[str, Any] = {
-        "copies": None if changed is None else changed[is_readable],
-        "maps": None if maps is None else maps[is_readable],
-        "times": material.times[seen],
-    }
+    rows = _rows_to_learn(work, run, material, protocol=protocol, backbone=backbone)
+    labels, groups, more = material.labels[rows.seen], rows.groups[rows.seen], rows.more
+    learned = (rows.features, labels, groups)
     choosing = search.HeadSearch(work, run, **more)
     if searches:
         protocol, facts["search"] = choosing.head(learned, protocol)
@@ -271,28 +253,55 @@ def _train(
         **more,
     )
     baselines = figures.baselines_of(
-        found, features=features[is_readable], labels=material.labels[seen], n_classes=n_classes
+        found, features=rows.features, labels=labels, n_classes=n_classes
     )
     whole = {"probabilities": found.probabilities, "uncalibrated": found.uncalibrated}
     whole |= {"folds": found.folds}
     whole |= {name: baselines[title] for title, name in scoring.BASELINES.items()}
-    arrays.save_run(run, _spread(whole, seen=seen, n_lines=len(material.keys)))
+    arrays.save_run(run, _spread(whole, seen=rows.seen, n_lines=len(material.keys)))
     work.check()
     metrics = figures.metrics_of(
-        found,
-        baselines=baselines,
-        labels=material.labels[seen],
-        groups=groups[seen],
-        n_classes=n_classes,
+        found, baselines=baselines, labels=labels, groups=groups, n_classes=n_classes
     )
-    facts |= {"n": len(seen), "asked": int((found.folds >= 0).sum())}
-    facts |= {"unreadable": int((~is_readable).sum()), "seed": protocol.seed}
+    facts |= {"unreadable": int(material.is_learned.sum()) - len(rows.seen), "seed": protocol.seed}
+    facts |= {"n": len(rows.seen), "asked": int((found.folds >= 0).sum())}
     facts |= {"success": scoring.success_of(run, material)}
-    if changed is not None and dataset_of(work).media == Media.IMAGE:
+    if more["copies"] is not None and dataset_of(work).media == Media.IMAGE:
         facts["mirror"] = augmentation.try_mirror(
-            work, material, backbone=backbone, rows=seen, groups=groups
+            work, material, backbone=backbone, rows=rows.seen, groups=rows.groups
         )
     return _end(work, run, {**metrics, **facts, "seconds": round(time.monotonic() - started, 1)})
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a run learns from: the items whose vectors could be made, and the groups of all."""
+
+    seen: np.ndarray
+    features: np.ndarray
+    groups: np.ndarray
+    more: dict[str, Any]  # of those seen: changed copies, maps, times
+
+
+def _rows_to_learn(
+    work: Work, run: Run, material: Material, *, protocol: "Protocol", backbone: "Backbone"
+) -> Rows:
+    asked = material.is_learned
+    features = features_of(work, material, backbone=backbone, rows=asked)
+    made: dict[str, Any] = {"backbone": backbone, "protocol": protocol, "rows": asked}
+    changed = augmentation.copies_of(work, material, vectors=features, **made)
+    maps = maps_for(work, material, **made)
+    work.progress(message="Looking for copies, which no two folds may share", now=True)
+    found_copies = copies.sets_of(work, material, backbone=backbone)
+    groups = copies.keep_groups(run, material, found_copies)
+    is_readable = ~np.isnan(features).any(axis=1)
+    seen = np.flatnonzero(asked)[is_readable]
+    more = {
+        "copies": None if changed is None else changed[is_readable],
+        "maps": None if maps is None else maps[is_readable],
+        "times": material.times[seen],
+    }
+    return Rows(seen, features[is_readable], groups, more)
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from labeling.models import Job, Role
 from labeling.services.versions import freeze_version
+from mlcore.features.weights import MOBILENET_FILE
 from mlcore.search import SEARCHED
 from quality.models import Run
 from quality.queries.heads import search_card
@@ -71,6 +72,25 @@ def test_the_search_is_chosen_beside_the_other_settings(client, pets):  # noqa: 
     assert not Job.objects.exists()
     client.post(address, {"search": "60", "tuning": "120"})
     assert Job.objects.get().options == {"search": 60, "tuning": 120}
+
+
+def test_fine_tuning_is_offered_where_a_network_was_found(
+    client,
+    pets,  # noqa: F811
+    settings,
+    tmp_path,
+    monkeypatch,
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # Keras keeps networks below it
+    make_run(pets, "cddd")
+    client.force_login(make_member(pets, Role.LEAD))
+    shown = []
+    for weights in (tmp_path / "none", tmp_path):
+        (tmp_path / MOBILENET_FILE).write_bytes(b"weights")
+        settings.WEIGHTS_DIR = weights
+        page = client.get(reverse("quality:runs", args=[pets.slug])).content.decode()
+        shown.append(("Try fine-tuning" in page, "Fine-tuning trains the last block" in page))
+    assert shown == [(False, False), (True, True)]
 
 
 def test_a_run_shows_what_was_tried_in_the_metric_that_judged(client, pets):  # noqa: F811
