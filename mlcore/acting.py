@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.intervals import Interval, accuracy_interval, limits_of_share
+from mlcore.intervals import Interval, accuracy_interval
 from mlcore.success import (
     ACCURACY,
     ROUNDING,
     Success,
-    evidence_of,
+    limits_of,
     mean_of,
-    parts_of,
     production_weights,
     recall_and_precision,
-    with_and_without,
 )
 
 
@@ -102,9 +100,4 @@ def _share_called(
     if shares is None or not shares[labels].any():
         return accuracy_interval(is_called, groups)
     valued = mean_of(labels, is_called.astype(float), shares)
-    value, without = with_and_without(valued, parts_of(groups))
-    if np.isnan(without).any():
-        return Interval(value, 0.0, 1.0)
-    return limits_of_share(
-        value, without, **evidence_of(Success(ACCURACY, shares=shares), labels, groups)
-    )
+    return limits_of(valued, Success(ACCURACY, shares=shares), labels, groups=groups)

@@ -251,10 +251,11 @@ def groups_worth(groups: np.ndarray) -> float:
     >>> groups_worth(np.array([0, 0, 1, 1])), groups_worth(np.array([0, 0, 0, 1]))
     (2.0, 1.6)
     """
-    return _worth(np.bincount(_numbered(groups)))
+    return worth_of(np.bincount(_numbered(groups)))
 
 
-def _worth(sizes: np.ndarray) -> float:
+def worth_of(sizes: np.ndarray) -> float:
+    """Return how many of equal size, or weight, would say as much as these (Kish 1965)."""
     return float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum())
 
 
@@ -281,7 +282,7 @@ def jackknife_variance(value: float, without: np.ndarray) -> float:
 
 
 def _reach(sizes: np.ndarray) -> float:
-    return student_reach(_worth(sizes))
+    return student_reach(worth_of(sizes))
 
 
 def student_reach(worth: float) -> float:
@@ -297,7 +298,7 @@ def _share_limits(value: float, without: np.ndarray, sizes: np.ndarray) -> Inter
     The effective number of items is what independent items of this variance would be; never
     more than there are, and the worth of the groups where they do not vary.
     """
-    return limits_of_share(value, without, worth=_worth(sizes), n=float(sizes.sum()))
+    return limits_of_share(value, without, worth=worth_of(sizes), n=float(sizes.sum()))
 
 
 def limits_of_share(value: float, without: np.ndarray, *, worth: float, n: float) -> Interval:

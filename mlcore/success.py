@@ -22,6 +22,7 @@ from mlcore.intervals import (
     limits_of_share,
     macro_f1_interval,
     student_reach,
+    worth_of,
 )
 
 ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST = "accuracy", "macro_f1", "recall", "roc_auc", "cost"
@@ -35,6 +36,10 @@ TINY = 1e-12
 """Added to a probability before its logarithm is taken."""
 ROUNDING = 1e-9
 """By how much a precision may fall short of the least one through rounding alone."""
+
+
+#: From which items are kept (bool) to a value, NaN where these have none.
+Valued = Callable[[np.ndarray], float]
 
 
 @dataclass(frozen=True)
@@ -166,11 +171,21 @@ def measure(
         n_classes = probabilities.shape[1]
         return macro_f1_interval(labels, predicted, groups, n_classes=n_classes)
     valued = _valued(success, labels, probabilities)
-    value, without = with_and_without(valued, parts_of(groups, success.parts))
-    if np.isnan(without).any():
-        return Interval(value * success.unit, 0.0, success.unit)
-    found = limits_of_share(value, without, **evidence_of(success, labels, groups))
+    found = limits_of(valued, success, labels, groups=groups)
     return Interval(*(bound * success.unit for bound in (found.value, found.low, found.high)))
+
+
+def limits_of(
+    valued: Valued, success: Success, labels: np.ndarray, *, groups: np.ndarray
+) -> Interval:
+    """Return a value, 0 to 1, with the limits that `success` asks for.
+
+    They are 0 and 1 where one part holds all that it is about.
+    """
+    value, without = _with_and_without(valued, parts_of(groups, success.parts))
+    if np.isnan(without).any():
+        return Interval(value, 0.0, 1.0)
+    return limits_of_share(value, without, **_evidence_of(success, labels, groups))
 
 
 def difference(
@@ -197,13 +212,12 @@ def difference(
     labels = np.asarray(labels)
     _check(success, labels)
     parts = parts_of(groups, success.parts)
-    old, old_without = with_and_without(_valued(success, labels, np.asarray(before)), parts)
-    new, new_without = with_and_without(_valued(success, labels, np.asarray(after)), parts)
+    old, old_without = _with_and_without(_valued(success, labels, np.asarray(before)), parts)
+    new, new_without = _with_and_without(_valued(success, labels, np.asarray(after)), parts)
     value, without, unit = new - old, new_without - old_without, success.unit
     if np.isnan(without).any():
         return Interval(value * unit, -unit, unit)
-    worth = min(evidence_of(success, labels, groups)["worth"], len(without))
-    reach = student_reach(worth) * math.sqrt(jackknife_variance(value, without))
+    reach = _reach(value, without, _evidence_of(success, labels, groups)["worth"])
     return Interval(value * unit, max(-1.0, value - reach) * unit, min(1.0, value + reach) * unit)
 
 
@@ -235,13 +249,18 @@ def surprise_difference(
     labels, place = np.asarray(labels), np.arange(len(labels))
     old, new = (np.log(one[place, labels].astype(float) + TINY) for one in (before, after))
     valued = mean_of(labels, old - new, success.shares)
-    value, without = with_and_without(valued, parts_of(groups))
+    value, without = _with_and_without(valued, parts_of(groups))
     if np.isnan(without).any():
         return Interval(value, math.log(TINY), -math.log(TINY))
     by_item = replace(success, metric=ACCURACY)
-    worth = min(evidence_of(by_item, labels, groups)["worth"], len(without))
-    reach = student_reach(worth) * math.sqrt(jackknife_variance(value, without))
+    reach = _reach(value, without, _evidence_of(by_item, labels, groups)["worth"])
     return Interval(value, value - reach, value + reach)
+
+
+def _reach(value: float, without: np.ndarray, worth: float) -> float:
+    """Return how far the limits of a difference are from it."""
+    widely = student_reach(min(worth, len(without)))
+    return widely * math.sqrt(jackknife_variance(value, without))
 
 
 def parts_of(groups: np.ndarray, most: int = PARTS) -> np.ndarray:
@@ -257,9 +276,6 @@ def parts_of(groups: np.ndarray, most: int = PARTS) -> np.ndarray:
     rank[np.argsort(-np.bincount(group_of), kind="stable")] = np.arange(len(rank))
     turn, place = np.divmod(rank[group_of], most)  # there and back again, so that sizes even out
     return np.asarray(np.where(turn % 2, most - 1 - place, place))
-
-
-Valued = Callable[[np.ndarray], float]
 
 
 def _check(success: Success, labels: np.ndarray) -> None:
@@ -350,13 +366,13 @@ def recall_and_precision(
     return np.minimum(caught / caught[-1], 1.0), precision
 
 
-def with_and_without(valued: Valued, parts: np.ndarray) -> tuple[float, np.ndarray]:
+def _with_and_without(valued: Valued, parts: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the value of all items, and without each part."""
     whole = valued(np.ones(len(parts), dtype=bool))
     return whole, np.array([valued(parts != part) for part in range(parts.max() + 1)])
 
 
-def evidence_of(success: Success, labels: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+def _evidence_of(success: Success, labels: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """Return how many groups and items the value rests on."""
     groups = np.asarray(groups)
     if success.metric in (RECALL, ROC_AUC):
@@ -367,8 +383,4 @@ def evidence_of(success: Success, labels: np.ndarray, groups: np.ndarray) -> dic
         return {"worth": worth, "n": float(n)}
     weights = production_weights(labels, success.shares)
     of_groups = np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), weights)
-    return {"worth": _kish(of_groups), "n": _kish(weights)}
-
-
-def _kish(weights: np.ndarray) -> float:
-    return float(weights.sum() ** 2 / (weights**2).sum())
+    return {"worth": worth_of(of_groups), "n": worth_of(weights)}
