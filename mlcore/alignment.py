@@ -52,14 +52,15 @@ def unexplained(
     ----------
     first, second : float ndarrays of shape (n_pairs, SIDE * SIDE)
         Grey values; pair i is first[i] with second[i].
-    most : float ndarray of shape (n_pairs,)
+    most : float ndarray of shape (n_pairs,), optional
         What matters no more: a pair that leaves as much in one direction is not looked at in
         the other, nor is one fitted that a shift alone brings nowhere near it.
 
     Returns
     -------
     float64 ndarray of shape (n_pairs,)
-        0 (the same picture) to 1 (nothing in common), the worse of both directions.
+        0 (the same picture) to 1 (nothing in common), the worse of both directions; where a
+        pair reaches `most`, only that it does.
 
     Examples
     --------

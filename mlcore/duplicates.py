@@ -339,7 +339,7 @@ def _relative_share(
     """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
     levels = np.minimum(level[pairs[:, 0]], level[pairs[:, 1]])
     left = np.empty(len(pairs))
-    for start in range(0, len(pairs), BATCH):
+    for start in range(0, len(pairs), BATCH):  # the pictures of all pairs would fill the memory
         part = slice(start, start + BATCH)
         first, second = pictures[pairs[part, 0]], others[pairs[part, 1]]
         left[part] = unexplained(first, second, most=most * levels[part])

@@ -60,12 +60,8 @@ def divide_anew(
 
     Parameters
     ----------
-    labels : int ndarray of shape (n_items,)
-        A negative number stands for no label.
-    groups : int ndarray of shape (n_items,)
-        As `join_groups` returns them.
-    splits : str ndarray of shape (n_items,)
-        Names of splits; items in none of `SPLIT_NAMES` stay as they are.
+    labels, groups, splits
+        As for `mend_split`.
     rng : numpy Generator
 
     Returns
@@ -75,7 +71,7 @@ def divide_anew(
     Raises
     ------
     ValueError
-        If there are fewer groups than splits, so that no division keeps them whole.
+        As there.
 
     Examples
     --------
