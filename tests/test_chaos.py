@@ -100,7 +100,7 @@ def test_killing_up_leaves_no_part_behind(up: "subprocess.Popen[str]") -> None:
     until(lambda: all(chaos.parts_of(up).values()), seconds=90)
     parts = [pid for pids in chaos.parts_of(up).values() for pid in pids]
     os.kill(up.pid, signal.SIGKILL)
-    until(lambda: not any(map(is_running, parts)), seconds=30)
+    assert until(lambda: not any(map(is_running, parts)), seconds=30)
 
 
 def is_running(pid: int) -> bool:

@@ -1,5 +1,6 @@
 """A command on a data folder that no Winnow has used yet, or an earlier one has."""
 
+import io
 import os
 import sqlite3
 import subprocess
@@ -53,4 +54,6 @@ def test_what_an_operator_can_mend_is_said_in_words(tmp_path: Path):
 
 
 def test_every_change_of_a_table_has_its_migration(db: None):
-    call_command("makemigrations", check_changes=True, dry_run=True, verbosity=0)
+    said = io.StringIO()
+    call_command("makemigrations", check_changes=True, dry_run=True, stdout=said)
+    assert said.getvalue() == "No changes detected\n"

@@ -49,7 +49,7 @@ def test_starting_again_ends_the_children_of_what_was_killed(tmp_path: Path) -> 
     os.kill(part.process.pid, signal.SIGKILL)
     part.process.wait()
     part.start_again()
-    until(lambda: not is_running(child), seconds=10)
+    assert until(lambda: not is_running(child), seconds=10)
     os.killpg(part.process.pid, signal.SIGKILL)
     part.process.wait()
 
