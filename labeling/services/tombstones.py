@@ -5,7 +5,8 @@ their digests could not be recomputed; whoever reads them through a version read
 """
 
 import hashlib
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from typing import Any
 
 from labeling.models import Content, Item
@@ -48,13 +49,35 @@ def masked(line: dict[str, Any], *, dataset: int, gone: Collection[str]) -> dict
 
 def redacted(value: Any, *, dataset: int, gone: Collection[str]) -> Any:
     """Return what history kept as JSON with the keys of tombstones in place of the items'."""
+
+    def told(text: str) -> str:
+        key = tombstone_key(dataset, text)
+        return key if key in gone else text
+
+    return _retold(value, told)
+
+
+def unnamed(value: Any, *, dataset: int, names: Collection[str]) -> Any:
+    """Return what history kept as JSON with digests in place of names, also within sentences."""
+    longest_first = sorted(names, key=len, reverse=True)  # one may be the beginning of another
+
+    def told(text: str) -> str:
+        for name in longest_first:
+            if name in text:
+                whole = rf"(?<!\w){re.escape(name)}(?!\w)"
+                text = re.sub(whole, tombstone_key(dataset, name), text)
+        return text
+
+    return _retold(value, told)
+
+
+def _retold(value: Any, told: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        key = tombstone_key(dataset, value)
-        return key if key in gone else value
+        return told(value)
     if isinstance(value, list):
-        return [redacted(one, dataset=dataset, gone=gone) for one in value]
+        return [_retold(one, told) for one in value]
     if isinstance(value, dict):
-        return {name: redacted(one, dataset=dataset, gone=gone) for name, one in value.items()}
+        return {name: _retold(one, told) for name, one in value.items()}
     return value
 
 

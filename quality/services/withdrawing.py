@@ -8,6 +8,7 @@ after a kill: what names the bytes goes last, or stands in the job. It cannot be
 import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+from urllib.parse import unquote_plus
 
 from django.db import transaction
 from django.db.models import Q
@@ -32,13 +33,18 @@ from labeling.services import contents, jobs, tombstones
 from labeling.services.intake import importing
 from labeling.services.versions import read_frozen
 from quality import arrays, graphs
+from quality.detectors import PART_SHIFT
 from quality.models import Comparison, Decision, Flag, FlagState
 from quality.queries.filters import one_of
+from quality.queries.parts import KIND as COMPARE_PARTS
+from quality.queries.parts import MOST_NAME
 from quality.services.deleting import without_content
 
 KIND = "withdraw"
 # Beside these no withdrawal begins: they change items, by what they read before.
 IN_THE_WAY = ("import", "take_back", "cut", KIND)
+# Flags whose words hold a value of a column or a source, not items alone.
+NAMES_VALUES = Q(kind__in=("shortcut", "slice", PART_SHIFT)) | Q(evidence__has_key="group")
 ROWS_A_TRANSACTION = 200
 POLL_SECONDS = 0.5
 KEYS_OF_RESULT = ("newly_right", "newly_wrong")
@@ -61,10 +67,19 @@ def open_withdrawal(
     held = dict(rows.values_list("pk", "content"))
     if not held:
         raise jobs.Refused("No item was chosen, or all of them were withdrawn already.")
+    names = sorted(_names_of(rows))
     _entomb(rows, dataset)
-    options = {"items": sorted(held), "contents": sorted(set(held.values()))}
+    options = {"items": sorted(held), "contents": sorted(set(held.values())), "names": names}
     # Behind trainings: they read the vectors of which some go.
     return jobs.open_job(kind=KIND, dataset=dataset, options=options, by=by, queue="train")
+
+
+def _names_of(rows: Any) -> set[str]:
+    """Return what a source or a column calls items; a part's name is the beginning of that."""
+    told: set[str] = set()
+    for source, metadata in rows.values_list("source_group", "metadata").iterator(chunk_size=2000):
+        told |= {source, *(str(value) for value in metadata.values())}
+    return (told | {name[:MOST_NAME] for name in told}) - {""}
 
 
 def _entomb(rows: Any, dataset: Dataset) -> None:
@@ -105,6 +120,7 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
             work.keep()
             _forget_names(dataset, some)
     _redact_history(dataset, work)
+    _redact_names(dataset, work)
     work.progress(message="Removing vectors", now=True)
     vectors = arrays.drop_vectors(without_content)
     graphs.remove_graphs(dataset.pk)  # the next check builds one without them
@@ -199,6 +215,33 @@ def _redact_history(dataset: Dataset, work: jobs.Work) -> None:
         result = comparison.result
         named = {name: told(result[name]) for name in KEYS_OF_RESULT if name in result}
         Comparison.objects.filter(pk=comparison.pk).update(result=result | named)
+
+
+def _redact_names(dataset: Dataset, work: jobs.Work) -> None:
+    """Take what nobody else is called out of comparisons of parts and of flags that name values."""
+    asked = Job.objects.filter(dataset=dataset, kind=KIND, options__has_key="names")
+    held = dataset.items.filter(withdrawn_at=None)
+    names = {name for job in asked for name in job.options["names"]} - _names_of(held)
+
+    def told(value: Any) -> Any:
+        return tombstones.unnamed(value, dataset=dataset.pk, names=names)
+
+    with transaction.atomic():
+        work.keep()
+        for job in Job.objects.filter(dataset=dataset, kind=COMPARE_PARTS):
+            plain = {name: unquote_plus(value) for name, value in job.options.items()}
+            said = {"options": told(plain), "result": told(job.result)}
+            if said != {"options": plain, "result": job.result}:
+                Job.objects.filter(pk=job.pk).update(**said)
+        for flag in Flag.objects.filter(NAMES_VALUES, dataset=dataset):
+            reason, evidence = told(flag.reason)[:500], told(flag.evidence)
+            if (reason, evidence) != (flag.reason, flag.evidence):
+                state = FlagState.GONE if flag.state == FlagState.OPEN else flag.state
+                rows = Flag.objects.filter(pk=flag.pk)
+                rows.update(reason=reason, evidence=evidence, state=state)
+        for job in asked:
+            job.options.pop("names")
+            job.save(update_fields=["options"])
 
 
 def _batches(values: Sequence[Any]) -> Iterator[list[Any]]:

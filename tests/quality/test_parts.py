@@ -1,5 +1,6 @@
 """A lead asks how two parts of a dataset differ, by a column or by two filters."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from django.urls import reverse
 
 from labeling.models import Dataset, Job, JobState, Role
 from labeling.services import jobs
-from quality.models import Flag
+from quality.models import Flag, FlagState
 from quality.queries.parts import columns_of
+from quality.services import withdrawing
 from quality.services.parts import compare_parts
 from tests.factories import make_dataset, make_member
 from tests.quality.words import SPOKEN, add_text, make_words
@@ -120,3 +122,23 @@ def test_too_few_items_are_said_to_be_too_few():
     assert ask(dataset, client, by="split")["shifts"] == []
     page = client.get(reverse("quality:parts", args=["few"]))
     assert "no two parts with 30 items or more" in page.text
+
+
+def test_after_consent_is_withdrawn_no_answer_holds_what_a_part_was_called(regions):
+    client = Client()
+    client.force_login(make_member(regions, Role.LEAD))
+    ask(regions, client, by="filters", a="meta=region%3Dsouth")
+    ask(regions, client, by="meta:region")
+    Flag.objects.filter(state=FlagState.OPEN).update(state=FlagState.DECIDED)
+    south = [item.pk for item in regions.items.all() if item.metadata["region"] == "south"]
+    leaving = withdrawing.open_withdrawal(dataset=regions, items=south, typed="regions", by=None)
+    done = jobs.carry_out(leaving.pk, withdrawing.withdraw)
+    assert done
+    assert done.state == JobState.DONE, done.error
+    said = [*Job.objects.values_list("options", "result")]
+    said += [*Flag.objects.values_list("reason", "evidence")]
+    assert "south" not in json.dumps(said)
+    assert "north" in json.dumps(said)
+    page = client.get(reverse("quality:parts", args=["regions"])).text
+    assert "withdrawn-" in page
+    assert "south" not in page
