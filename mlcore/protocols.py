@@ -17,8 +17,8 @@ CHANGES = {"image": (FLIP, CROP, SHIFT, BRIGHTNESS), "audio": (PITCH, STRETCH, N
 """What `mlcore.augment` can do to each kind of media, in the order in which it is done."""
 SEARCHES = (0, 60, 120, 300)
 """Seconds that a search over heads may be given; 0 is none."""
-TUNINGS = (0, 120, 300, 600)
-"""Seconds that trying to fine-tune may be given; 0 is none."""
+TUNINGS = {"image": (0, 120, 300, 600), "audio": (0,), "text": (0,)}
+"""Seconds that trying to fine-tune may be given for each kind of media; 0 is none."""
 MOST_TUNED = 10_000
 """Items up to which it is offered: their maps take 110 MB, five folds of them half an hour."""
 FEW_ITEMS = 500

@@ -80,7 +80,6 @@ class TrainForm(forms.Form):
         coerce=int,
         empty_value=None,
         label=gettext_lazy("Try fine-tuning"),
-        choices=[(n, _seconds_words(n)) for n in TUNINGS],
         widget=forms.Select({"class": "form-select form-select-sm"}),
     )
     augment = forms.BooleanField(required=False)  # tells that changes were offered: none is none
@@ -92,6 +91,9 @@ class TrainForm(forms.Form):
         changes = self.fields["changes"]
         assert isinstance(changes, forms.MultipleChoiceField)
         changes.choices = [(change, change) for change in self.offered]
+        tuning = self.fields["tuning"]
+        assert isinstance(tuning, forms.TypedChoiceField)
+        tuning.choices = [(n, _seconds_words(n)) for n in TUNINGS[media]]
         scheme = self.fields["scheme"]
         assert isinstance(scheme, forms.ChoiceField)
         scheme.choices = [choice for choice in self.SCHEMES if dated or choice[0] != TIME]

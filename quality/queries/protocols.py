@@ -73,13 +73,15 @@ def asked_by_name(
     if search is not None:
         asked["search"] = _seconds_named(search, SEARCHES, what="A search")
     if tune is not None:
-        asked["tuning"] = _seconds_named(tune, TUNINGS, what="Trying to fine-tune")
+        asked["tuning"] = _seconds_named(tune, TUNINGS[dataset.media], what="Trying to fine-tune")
     return asked
 
 
 def _seconds_named(told: str | int, known: tuple[int, ...], *, what: str) -> int:
     seconds = 0 if told == "off" else int(told)
     if seconds not in known:
+        if known == (0,):
+            raise ValueError(f"{what} is not offered for this kind of item.")
         offered = ", ".join(str(one) for one in known[1:])
         raise ValueError(f"{what} takes {offered} seconds, or is off.")
     return seconds

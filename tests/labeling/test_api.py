@@ -289,6 +289,17 @@ def test_a_training_that_is_not_offered_is_refused_in_words(sent, words):
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize("media", ["audio", "text"])
+def test_fine_tuning_is_refused_where_no_network_can_be_tuned(media):
+    dataset = make_dataset(media=media)
+    program = make_program(dataset, "lead")
+    refused = program.post(f"datasets/{dataset.slug}/runs", {"tune": 120})
+    assert refused.status_code == 422
+    assert refused.json()["detail"].endswith("is not offered for this kind of item.")
+    assert not Job.objects.exists()
+    assert program.post(f"datasets/{dataset.slug}/runs", {"tune": "off"}).status_code == 202
+
+
 def make_flag(dataset: Dataset, split: str = "train") -> Flag:
     item = make_item(dataset, label="cat", split=split)
     flag = Flag.objects.create(

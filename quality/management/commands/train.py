@@ -43,7 +43,7 @@ class Command(JobCommand):
         )
         parser.add_argument(
             "--tune",
-            choices=[str(seconds or "off") for seconds in TUNINGS],
+            choices=[str(seconds or "off") for seconds in TUNINGS["image"]],
             help="seconds in which fine-tuning the top layers of the picture network is tried and "
             "kept unless clearly worse; without it as in the training before",
         )
