@@ -6,6 +6,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from labeling import access
+from quality.forms.runs import TrainForm
 from quality.queries import augmentation as queries
 from quality.queries.runs import open_job
 from quality.services.augmentation import preview_of
@@ -17,12 +18,14 @@ KEPT_SECONDS = 3600  # the same changes of the same item give the same copy
 def augmentation(request: access.MemberRequest, slug: str) -> HttpResponse:
     """The changes with some items before and after each, and the button that trains with them.
 
-    What is posted here is only shown: ticks in an address would hold the form's token.
+    What is posted here is only shown, or carried from the page of runs to the training: ticks in
+    an address would hold the form's token.
     """
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     context = {
         "dataset": dataset,
         "section": "runs",
+        "form": TrainForm(request.POST or None, dated=False, media=dataset.media),
         "job": open_job(dataset, "train", "prove"),
         **queries.augmentation_page(dataset, request.POST.getlist("changes")),
     }

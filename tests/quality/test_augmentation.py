@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from labeling import storage
 from labeling.models import Content, Job, LabelClass, Role
 from labeling.models.items import Item
+from labeling.services.versions import freeze_version
 from mlcore.riff import pcm16_wav
 from quality import arrays
 from quality.models import Run
@@ -121,6 +122,21 @@ def test_the_page_shows_each_change_and_what_it_costs(client, django_assert_max_
         reverse("quality:augmentation", args=[dataset.slug]), {"changes": ["flip", "crop"]}
     ).content.decode()
     assert reverse("quality:augmented", args=[dataset.slug, item.pk, "flip+crop"]) in shown
+
+
+def test_what_was_chosen_for_the_training_comes_along_through_the_page(client):
+    dataset = make_digits()
+    Run.objects.create(dataset=dataset, number=1, version=freeze_version(dataset=dataset)[0],
+                       protocol={}, backbone="net")  # fmt: skip
+    client.force_login(make_member(dataset, Role.LEAD))
+    address = reverse("quality:augmentation", args=[dataset.slug])
+    runs = client.get(reverse("quality:runs", args=[dataset.slug])).content.decode()
+    assert f'formaction="{address}"' in runs  # the button sends the form around it
+    page = client.post(address, {"scheme": "folds", "search": "60", "tuning": "0"})
+    hidden = {name: page.context["form"][name].as_hidden() for name in ("scheme", "search")}
+    assert all(field in page.content.decode() for field in hidden.values())
+    assert 'value="folds"' in hidden["scheme"]
+    assert 'value="60"' in hidden["search"]
 
 
 def test_sounds_play_and_texts_say_that_there_is_nothing(client):
