@@ -15,6 +15,7 @@ class NoticeKind(models.TextChoices):
     GOLD = "wrong_gold", _("Check item in doubt")
     DISPUTES = "disputes", _("Disputes")
     DISAGREED = "disagreed", _("Reviewers disagree")
+    SECOND = "second", _("Second review waits")
 
 
 class Notice(models.Model):

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from labeling.models import Dataset, Notice, Role, User, Webhook
+from labeling.models import Dataset, Notice, NoticeKind, Role, User, Webhook
+from labeling.queries.people import REVIEWING
 
 NOTICES_A_PAGE = 50
 DUE_AT_ONCE = 50
@@ -17,10 +18,14 @@ LEADING = (Role.OWNER, Role.LEAD)
 def inbox_of(user: User) -> QuerySet[Notice]:
     """Return what happened in the datasets that somebody leads, newest first.
 
-    `is_read` says that this person watched it happen on its page.
+    Those who only review are told of what waits for a second one. `is_read` says that this
+    person watched it happen on its page, or did it.
     """
-    led = Dataset.objects.filter(memberships__user=user, memberships__role__in=LEADING)
-    rows = Notice.objects.filter(dataset__in=led, dataset__archived_at__isnull=True)
+    live = Dataset.objects.filter(archived_at__isnull=True)
+    led = live.filter(memberships__user=user, memberships__role__in=LEADING)
+    reviewed = live.filter(memberships__user=user, memberships__role__in=REVIEWING)
+    is_asked = Q(kind=NoticeKind.SECOND, dataset__in=reviewed)
+    rows = Notice.objects.filter(Q(dataset__in=led) | is_asked)
     watched = Notice.read_by.through.objects.filter(notice=OuterRef("pk"), user=user)
     return rows.annotate(is_read=Exists(watched)).select_related("dataset").order_by("-pk")
 

@@ -39,9 +39,16 @@ class NotToldError(Exception):
 
 
 def tell(
-    *, dataset: Dataset, kind: NoticeKind, about: str, words: str, path: str, now: datetime
+    *,
+    dataset: Dataset,
+    kind: NoticeKind,
+    about: str,
+    words: str,
+    path: str,
+    now: datetime,
+    by: User | None = None,
 ) -> None:
-    """Write that something happened; the same thing is written once."""
+    """Write that something happened; the same thing is written once, and no news to who did it."""
     notice = Notice(
         dataset=dataset,
         kind=kind,
@@ -51,6 +58,9 @@ def tell(
         next_attempt_at=now,
     )
     Notice.objects.bulk_create([notice], ignore_conflicts=True)
+    if by:
+        for made in Notice.objects.filter(dataset=dataset, kind=kind, about=about):
+            made.read_by.add(by)
 
 
 def mark_inbox_seen(*, user: User, now: datetime) -> None:

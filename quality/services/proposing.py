@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from labeling.models import Dataset, Item, User
-from quality.models import Action, Bulk, Decision, Proposal, ProposalState
+from labeling.models import Dataset, Item, NoticeKind, User
+from labeling.services import notices
+from quality.models import Action, Decision, Proposal, ProposalState
 from quality.queries.filters import one_of
+from quality.queries.second import waiting
 from quality.services.decisions import LONGEST_SECONDS
 from quality.services.plans import STATE, NothingToChangeError, state_of, state_with_content
 
@@ -37,7 +40,7 @@ def propose(
     same = Proposal.objects.filter(dataset=dataset, state=ProposalState.WAITING, action=action)
     if same.filter(after=told, undoes=undoes, choice=dict(choice or {})).exists():
         raise ProposedAlreadyError(_("This waits for a second reviewer already."))
-    return _create(
+    return keep(
         dataset=dataset,
         by=by,
         action=action,
@@ -49,18 +52,30 @@ def propose(
     )
 
 
-def propose_undo_of_many(*, bulk: Bulk, by: User) -> Proposal:
-    """Propose to take back a decision about many flags."""
-    return _create(dataset=bulk.dataset, bulk=bulk, by=by, action=Action.UNDO)
-
-
-def _create(**told: Any) -> Proposal:
-    """Keep a proposal, unless another about the same decision came first."""
+@transaction.atomic
+def keep(**told: Any) -> Proposal:
+    """Keep a proposal and tell who may agree, unless another about the same came first."""
     try:
         with transaction.atomic():
-            return Proposal.objects.create(**told)
+            made = Proposal.objects.create(**told)
     except IntegrityError as taken:
         raise ProposedAlreadyError(_("This waits for a second reviewer already.")) from taken
+    if not waiting(made.dataset).filter(by=made.by).exclude(pk=made.pk).exists():
+        _tell(made)
+    return made
+
+
+def _tell(first: Proposal) -> None:
+    """Say that somebody's proposals wait: once, until all of them are answered."""
+    notices.tell(
+        dataset=first.dataset,
+        kind=NoticeKind.SECOND,
+        about=f"proposal {first.pk}",
+        words=_("%(who)s asks for a second reviewer") % {"who": first.by or "–"},
+        path=reverse("quality:second", args=[first.dataset.slug]),
+        now=first.at,
+        by=first.by,
+    )
 
 
 def unchanged(proposal: Proposal) -> list[tuple[State, State]]:

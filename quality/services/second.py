@@ -9,7 +9,7 @@ What is done to selected items (`proposing.py`) and every undo of such a decisio
 import random
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -95,17 +95,16 @@ def decide_many(
     others = sampling.above(sample.dataset, sample.kind, sample.least_score)
     found = list(others.exclude(pk__in=sample.sample).values_list("pk", flat=True))
     try:
-        with transaction.atomic():
-            return Proposal.objects.create(
-                dataset=sample.dataset,
-                bulk=sample,
-                by=by,
-                action=action,
-                choice={"test_confirmed": test_confirmed},
-                sample=rng.sample(found, min(len(found), sampling.SAMPLE)),
-            )
-    except IntegrityError as taken:
-        raise many.BulkRefusedError(_("This waits for a second reviewer already.")) from taken
+        return proposing.keep(
+            dataset=sample.dataset,
+            bulk=sample,
+            by=by,
+            action=action,
+            choice={"test_confirmed": test_confirmed},
+            sample=rng.sample(found, min(len(found), sampling.SAMPLE)),
+        )
+    except proposing.ProposedAlreadyError as waits:
+        raise many.BulkRefusedError(str(waits)) from waits
 
 
 def _settled_by_a_lead(disputed: Proposal) -> str:
@@ -125,7 +124,7 @@ def _propose(flag: Flag, reviewer: User, choice: dict[str, Any]) -> Proposal:
         raise decisions.FlagClosedError(_("A colleague has decided this already."))
     kept = {name: choice.get(name) for name in ("keep", "split", "reason", "new_class")}
     label: LabelClass | None = choice.get("label")
-    return Proposal.objects.create(
+    return proposing.keep(
         dataset=flag.dataset,
         flag=flag,
         by=reviewer,
@@ -176,7 +175,7 @@ def undo_many(*, bulk: Bulk, by: User) -> Job | Proposal:
     if bulk.is_undone:
         raise many.BulkRefusedError(_("This decision was undone already."))
     try:
-        return proposing.propose_undo_of_many(bulk=bulk, by=by)
+        return proposing.keep(dataset=bulk.dataset, bulk=bulk, by=by, action=Action.UNDO)
     except proposing.ProposedAlreadyError as waits:
         raise many.BulkRefusedError(str(waits)) from waits
 

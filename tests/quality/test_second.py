@@ -8,6 +8,7 @@ from django.db import connection
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, JobState, Notice, Role, User
+from labeling.queries import notices
 from labeling.services import jobs, members
 from quality.models import Action, Decision, Flag, FlagState, Proposal, ProposalState
 from quality.queries import second as queries
@@ -120,7 +121,7 @@ def test_a_disagreement_changes_nothing_and_a_lead_who_is_told_settles_it(flag, 
     made = propose(flag, ann)
     second.disagree(proposal=made, by=bob, words="it is a cat")
     assert (state_of(flag), label_of(flag)) == ("open", "cat")
-    notice = Notice.objects.get()
+    notice = Notice.objects.get(kind="disagreed")
     assert (notice.kind, "ann and bob" in notice.words) == ("disagreed", True)
     assert notice.path.endswith(f"?flag={flag.pk}")
     with pytest.raises(DecisionRefusedError, match="a lead settles it"):
@@ -193,7 +194,7 @@ def test_of_all_who_answer_at_once_exactly_one_counts(flag, ann, bob, lea):
     is_agreed = winner is second.agree
     assert state_of(flag) == ("decided" if is_agreed else "open")
     assert Decision.objects.count() == is_agreed
-    assert Notice.objects.count() == (winner is second.disagree)
+    assert Notice.objects.count() == 1 + (winner is second.disagree)
 
 
 def judged_sample(dataset: Dataset, by: User) -> bulk.Bulk:
@@ -240,7 +241,9 @@ def test_a_decision_about_many_waits_with_a_sample_and_is_carried_out_once_agree
 def test_many_that_two_disagree_about_stay_open_until_a_lead_decides(dataset, ann, bob, lea):
     sample = judged_sample(dataset, ann)
     second.disagree(proposal=decide_many(sample, ann), by=bob)
-    assert Notice.objects.get().path == reverse("quality:bulk", args=["pets", "label_error"])
+    assert Notice.objects.get(kind="disagreed").path == reverse(
+        "quality:bulk", args=["pets", "label_error"]
+    )
     with pytest.raises(BulkRefusedError, match="a lead settles it"):
         decide_many(sample, bob)
     assert isinstance(decide_many(sample, lea, leads=True), jobs.Job)
@@ -348,3 +351,21 @@ def test_a_lead_switches_it_on_in_the_settings(client, lea):
     client.post("/d/pets/settings/reviewing/", {"draws_unflagged": "on"})
     assert not Dataset.objects.get().has_second_reviewer
     assert "A second reviewer" in client.get("/d/pets/settings/").text
+
+
+def test_who_may_agree_is_told_once_until_all_of_somebody_s_proposals_are_answered(
+    dataset, flag, ann, bob, lea
+):
+    made = propose(flag, ann)
+    other = make_flag(make_item(dataset, "b", "cat", split="test"))
+    propose(other, ann)
+    (notice,) = notices.inbox_of(bob)
+    assert (notice.words, notice.kind) == ("ann asks for a second reviewer", "second")
+    assert [notices.unseen(person) for person in (ann, bob, lea)] == [0, 1, 1]
+    assert notices.unseen(make_member(dataset, Role.ANNOTATOR, "carl")) == 0
+    second.disagree(proposal=made, by=bob)
+    assert notices.unseen(lea) == 2
+    assert notices.unseen(bob) == 1  # what leads settle is told to leads
+    second.agree(proposal=Proposal.objects.get(flag=other), by=bob)
+    propose(make_flag(make_item(dataset, "c", "cat", split="test")), ann)
+    assert notices.unseen(bob) == 2

@@ -111,7 +111,7 @@ def test_a_label_given_meanwhile_does_not_stop_a_move(pets, ann, bob):
 def test_a_lead_who_is_told_settles_a_disagreement(client, pets, ann, bob, is_done, becomes):
     made = proposed(to_dog(pets, ann))
     second.disagree(proposal=made, by=bob, words="they are cats")
-    notice = Notice.objects.get()
+    notice = Notice.objects.get(kind="disagreed")
     assert "Relabel: dog (3 items)" in notice.words
     client.force_login(ann)
     assert "they are cats" in client.get(notice.path).text
