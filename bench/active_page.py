@@ -1,7 +1,8 @@
 """What bench/active.py writes down: the page, its tables and its plot."""
 
 import numpy as np
-from scipy.stats import t as student
+
+from bench.features import reach
 
 COLOURS = {"random": "#6b7280", "entropy": "#b45309", "margin": "#0f766e", "ours": "#4338ca"}
 
@@ -68,8 +69,7 @@ def at(points: np.ndarray, answers: float) -> float:
 
 def limits(values: np.ndarray) -> tuple[float, float]:
     """Mean and half the width of its 95 % interval over seeds."""
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(half)
+    return float(values.mean()), reach(values)
 
 
 def plot(curves: dict[str, list[np.ndarray]], budget: int, batch: int) -> str:

@@ -13,12 +13,11 @@ import time
 
 import numpy as np
 
-from bench.features import NOWHERE, WEIGHTS, contents_of, numbers, rows_of
+from bench.features import NOWHERE, WEIGHTS, contents_of, drawn, numbers, reach, rows_of
 from mlcore.augment import augmented, rng_of
 from mlcore.features import choose_backbones, extract
 from mlcore.files import sha256_of
 from mlcore.folds import join_groups
-from mlcore.intervals import student_reach
 from mlcore.protocols import CHANGES, CROP, FLIP, Protocol
 from mlcore.training import fit_final
 
@@ -47,30 +46,27 @@ def main() -> None:
         each = (time.process_time() - started) / len(seen) * 1000
         print(f"{way}: {each:.1f} CPU-ms a copy", flush=True)
 
-    def right(drawn: np.ndarray, *, seed: int, way: str) -> float:
+    def right(learned: np.ndarray, *, seed: int, way: str) -> float:
         head = fit_final(
-            vectors[drawn],
-            labels[drawn],
-            senders[drawn],
+            vectors[learned],
+            labels[learned],
+            senders[learned],
             n_classes=int(labels.max()) + 1,
             protocol=Protocol(seed=seed),
-            copies=copies[way][drawn] if way else None,
+            copies=copies[way][learned] if way else None,
         )
         return float((head.predict(vectors[test]).argmax(axis=1) == labels[test]).mean())
 
     for a_class in asked.a_class:
         found: dict[str, list[float]] = {way: [] for way in ("", *WAYS)}
         for seed in range(asked.draws):
-            rng = np.random.default_rng(seed)
-            of_class = (seen[labels[seen] == one] for one in range(int(labels.max()) + 1))
-            drawn = np.concatenate([rng.permutation(of_one)[:a_class] for of_one in of_class])
+            learned = drawn(labels, seen, a_class, seed=seed)
             for way, values in found.items():
-                values.append(right(drawn, seed=seed, way=way))
+                values.append(right(learned, seed=seed, way=way))
         print(f"{a_class} a class, as they are: {np.mean(found['']):.4f}", flush=True)
         for way in WAYS:
             gain = np.array(found[way]) - np.array(found[""])
-            reach = student_reach(len(gain)) * gain.std(ddof=1) / np.sqrt(len(gain))
-            print(f"{a_class} a class, {way}: {gain.mean():+.4f} ± {reach:.4f}", flush=True)
+            print(f"{a_class} a class, {way}: {gain.mean():+.4f} ± {reach(gain):.4f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import numpy as np
 
 from mlcore.features import Backbone, choose_backbones, extract, known_backbones
 from mlcore.folds import join_groups
+from mlcore.intervals import student_reach
 from mlcore.protocols import Protocol
 from mlcore.training import cross_validate, fit_final
 
@@ -51,6 +52,18 @@ def vectors_of(media: str, contents: list[bytes], *, side: float | None) -> np.n
 
 def numbers(values: list[str]) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1].ravel()
+
+
+def drawn(labels: np.ndarray, among: np.ndarray, a_class: int, *, seed: int) -> np.ndarray:
+    """Return so many of the rows `among` of each class, all where there are fewer."""
+    rng = np.random.default_rng(seed)
+    of_class = (among[labels[among] == one] for one in range(int(labels.max()) + 1))
+    return np.concatenate([rng.permutation(rows)[:a_class] for rows in of_class])
+
+
+def reach(values: np.ndarray) -> float:
+    """Return how far the 95 % limits of a mean over draws are from it (Student)."""
+    return float(student_reach(len(values)) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def timed_features(backbone: Backbone, contents: list[bytes]) -> tuple[np.ndarray, float]:

@@ -24,10 +24,9 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from bench.features import NOWHERE, SHARED, WEIGHTS, contents_of, numbers, rows_of
+from bench.features import NOWHERE, SHARED, WEIGHTS, contents_of, drawn, numbers, reach, rows_of
 from mlcore.features import choose_backbones, extract, maps_of
 from mlcore.folds import join_groups
-from mlcore.intervals import student_reach
 from mlcore.protocols import Protocol
 from mlcore.search import TUNED, TUNED_SECONDS_AN_ITEM, search_head
 from mlcore.training import fit_final
@@ -116,13 +115,6 @@ def seen_by_the_network(
     )
 
 
-def draw(photos: Photos, a_class: int, seed: int) -> np.ndarray:
-    """Return the rows of so many training photos of each class."""
-    rng, seen = np.random.default_rng(seed), np.flatnonzero(~photos.is_test)
-    of_class = (seen[photos.labels[seen] == one] for one in range(photos.n_classes))
-    return np.concatenate([rng.permutation(rows)[:a_class] for rows in of_class])
-
-
 def one_draw(photos: Photos, rows: np.ndarray, seed: int) -> dict[str, float]:
     """Return the test accuracy of each way; print it with what was found inside and its cost."""
     learned = photos.vectors[rows], photos.labels[rows], photos.senders[rows]
@@ -169,15 +161,18 @@ def main() -> None:
     options.add_argument("--a-class", type=int, nargs="+", default=[10, 20, 100])
     asked = options.parse_args()
     photos = read_cifar10(max(asked.a_class)) if asked.cifar10 else read_photos()
+    seen = np.flatnonzero(~photos.is_test)
     for a_class in asked.a_class:
-        draws = [one_draw(photos, draw(photos, a_class, seed), seed) for seed in range(asked.draws)]
+        draws = [
+            one_draw(photos, drawn(photos.labels, seen, a_class, seed=seed), seed)
+            for seed in range(asked.draws)
+        ]
         for name in WAYS if len(draws) > 1 else ():
             values = np.array([found[name] for found in draws])
             for beside in ("frozen", "best"):
                 gain = values - np.array([found[beside] for found in draws])
-                reach = student_reach(len(gain)) * gain.std(ddof=1) / np.sqrt(len(gain))
                 print(f"{a_class} a class, {name}: {values.mean():.4f}, beside {beside} "
-                      f"{gain.mean():+.4f} ± {reach:.4f}", flush=True)  # fmt: skip
+                      f"{gain.mean():+.4f} ± {reach(gain):.4f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
