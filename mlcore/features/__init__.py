@@ -146,7 +146,6 @@ def extract(
     batch: int = 32,
     progress: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    rng_seed: int = 0,
 ) -> np.ndarray:
     """Turn contents into vectors, batch by batch.
 
@@ -162,8 +161,6 @@ def extract(
         Called with the number of contents done.
     should_stop : callable, optional
         True ends the work with `Stopped`.
-    rng_seed : int
-        Unused by all backbones there are: each has its seeds in its name.
 
     Returns
     -------
