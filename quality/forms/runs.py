@@ -117,7 +117,8 @@ class RunPageForm(forms.Form):
     """What a run page shows: what cells say, beside which run, whose curves, which cell."""
 
     show = forms.ChoiceField(
-        required=False, choices=[(name, name) for name in ("counts", "share", "difference")]
+        required=False,
+        choices=[(name, name) for name in ("counts", "share", "column", "difference")],
     )
     against = forms.IntegerField(required=False, min_value=1)
     fold = forms.IntegerField(required=False, min_value=1)

@@ -21,7 +21,7 @@ MOST_ERROR_CHARACTERS = 600
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a confusion matrix."""
+    """One cell of a confusion matrix; `share` is that of its row, `column_share` of its column."""
 
     count: int
     share: float
@@ -29,6 +29,7 @@ class Cell:
     predicted: str
     total: int = 0
     url: str = ""
+    column_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Matrix:
 
     heads: list[tuple[str, str]] = field(default_factory=list)
     rows: list[MatrixRow] = field(default_factory=list)
+    precisions: list[float | None] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -195,6 +197,7 @@ def arrange(
     """Arrange a table of counts as a matrix; `link(given, predicted)` leads to the items."""
     places = order if order and len(order) == len(classes) else list(range(len(classes)))
     link = link or (lambda given, predicted: "")
+    said = [sum(column) for column in zip(*counts, strict=True)]
     rows = []
     for given in places:
         total = sum(counts[given])
@@ -206,6 +209,7 @@ def arrange(
                 predicted=classes[predicted],
                 total=total,
                 url=link(classes[given], classes[predicted]),
+                column_share=counts[given][predicted] / said[predicted] if said[predicted] else 0.0,
             )
             for predicted in places
         ]
@@ -218,7 +222,11 @@ def arrange(
                 url=link(classes[given], ""),
             )
         )
-    return Matrix(heads=[(classes[p], link("", classes[p])) for p in places], rows=rows)
+    return Matrix(
+        heads=[(classes[p], link("", classes[p])) for p in places],
+        rows=rows,
+        precisions=[counts[p][p] / said[p] if said[p] else None for p in places],
+    )
 
 
 def items_url(run: Run, *, given: str = "", predicted: str = "") -> str:

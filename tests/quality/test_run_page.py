@@ -1,8 +1,11 @@
 """The pages of runs: the list, one run, beside an earlier one, before the first fold."""
 
+import re
+
 import numpy as np
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -338,3 +341,12 @@ def test_a_cell_finds_what_came_back_under_the_key_of_a_deleted_item():
     first.delete()
     again = make_item(dataset, "a", "dog")
     assert frozen.items_at(version, rows) == [again.pk, second.pk]
+
+
+def test_cells_say_their_share_of_the_column_and_the_foot_the_precision(pets):
+    run = make_run(pets, "cccd")
+    page = page_of(client=Client(), run=run, show="column")
+    cells = re.findall(r'title="(\w+) → (\w+): \d">([^<]+)<', page)
+    assert cells == [("dog", "dog", "1.000"), ("dog", "cat", ".333"), ("cat", "cat", ".667")]
+    foot = page[page.index("<tfoot>") : page.index("</tfoot>")]
+    assert re.findall(r'<td class="edge">([^<]+)<', foot) == ["1.000", ".667"]
