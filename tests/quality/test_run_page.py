@@ -350,3 +350,13 @@ def test_cells_say_their_share_of_the_column_and_the_foot_the_precision(pets):
     assert cells == [("dog", "dog", "1.000"), ("dog", "cat", ".333"), ("cat", "cat", ".667")]
     foot = page[page.index("<tfoot>") : page.index("</tfoot>")]
     assert re.findall(r'<td class="edge">([^<]+)<', foot) == ["1.000", ".667"]
+
+
+def test_the_first_run_is_offered_the_same_choices_as_later_ones(client, pets):
+    client.force_login(make_member(pets, Role.LEAD))
+    first = client.get(reverse("quality:runs", args=[pets.slug])).content.decode()
+    make_run(pets, "cddc")
+    later = client.get(reverse("quality:runs", args=[pets.slug])).content.decode()
+    choices = re.findall(r'<select name="(\w+)"', first)
+    assert {"scheme", "search"} <= set(choices)
+    assert choices == re.findall(r'<select name="(\w+)"', later)
