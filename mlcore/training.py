@@ -44,7 +44,8 @@ class CrossValidation:
     `probabilities` is float32 (n_items, n_classes), the mean over shuffles, NaN where not asked;
     `folds` int64 (n_items,) of the first shuffle, -1 where not asked. `divisions` are those of
     the first shuffle. `heads` tells each head's share of right answers and how many it gave,
-    `calibrations` what was fitted on its inner held-out items; `uncalibrated` are the
+    `successes` what `success_of` found of them (None where nothing was asked for or it cannot
+    tell), `calibrations` what was fitted on its inner held-out items; `uncalibrated` are the
     probabilities before that was applied.
     """
 
@@ -53,6 +54,7 @@ class CrossValidation:
     curves: tuple[EpochReport, ...]
     divisions: tuple[Division, ...]
     heads: tuple[tuple[float, int], ...]
+    successes: tuple[float | None, ...]
     calibrations: tuple[Calibration, ...]
     uncalibrated: np.ndarray
 
@@ -153,6 +155,10 @@ def cross_validate(
         curves=tuple(curves),
         divisions=tuple(shuffles[0]),
         heads=tuple((one.accuracy, len(one.items)) for one in folds),
+        successes=tuple(
+            None if success_of is None else success_of(labels[one.items], one.probabilities)
+            for one in folds
+        ),
         calibrations=tuple(calibrations),
         uncalibrated=_means(before, heads, n_items=len(labels)),
     )

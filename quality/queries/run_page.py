@@ -185,8 +185,9 @@ def _folds(
     """
     scores = metrics["folds"] if metrics else detail.get("fold_scores", [])
     kept = metrics.get("success") or {}
-    by = kept.get("by") if metrics else detail.get("curves_by")
-    values = kept.get("folds", []) if metrics else [fold.get("success") for fold in scores]
+    by, values = (metrics or detail).get("curves_by"), [fold.get("success") for fold in scores]
+    if metrics and (None in values or choice is None or by != choice.by):
+        by, values = kept.get("by"), kept.get("folds", [])  # chosen after it was trained
     is_told = choice is not None and by == choice.by and len(values) == len(scores)
     chosen = choice if is_told and None not in values else None
     values = values if chosen else [fold["accuracy"] for fold in scores]

@@ -216,9 +216,10 @@ def described(backbone: "Backbone", chosen_from: dict[str, float] | None = None)
 
 
 def _folds(found: "CrossValidation") -> list[dict[str, Any]]:
+    told = zip(found.heads, found.successes, _reports_by_fold(found), strict=True)
     return [
-        {"accuracy": right, "n": n, "epochs": len(reports)}
-        for (right, n), reports in zip(found.heads, _reports_by_fold(found), strict=True)
+        {"accuracy": right, "n": n, "epochs": len(reports), "success": success}
+        for (right, n), success, reports in told
     ]
 
 

@@ -16,6 +16,7 @@ from labeling.models import Job, JobState, LabelSource, Role
 from labeling.services import jobs, labels
 from labeling.services.datasets import choose_success
 from labeling.services.versions import freeze_version
+from labeling.templatetags.figures import share
 from mlcore import protocols
 from mlcore.duplicates import LEAST_SCORE
 from quality import arrays, tasks
@@ -224,6 +225,20 @@ def test_a_cancelled_training_stops_and_leaves_no_finished_run():
     ended = jobs.carry_out(job.pk, runs.train, watch=cancel_in_training)
     assert ended.state == JobState.CANCELLED
     assert Run.objects.get().finished_at is None
+
+
+def test_every_head_of_several_shuffles_is_told_by_the_chosen_metric(monkeypatch):
+    monkeypatch.setattr(protocols, "SHUFFLES", 3)  # as everywhere but in tests
+    dataset = make_words(items=30)
+    choose_success(dataset=dataset, chosen={"metric": "macro_f1"})
+    train(dataset)
+    run = Run.objects.get()
+    folds = run_page(run)["folds"]
+    assert len(folds) == 15
+    assert {fold["by"] for fold in folds} == {"Macro-F1"}
+    assert [fold["words"] for fold in folds] == [
+        share(fold["success"]) for fold in run.metrics["folds"]
+    ]
 
 
 def test_a_training_tells_its_page_how_far_it_is():
