@@ -22,6 +22,7 @@ from quality.models import Run
 from quality.queries import runs as queries
 from quality.queries.augmentation import augmentation_words
 from quality.queries.judged import judged_of
+from quality.queries.people_beside import people_beside
 from quality.queries.practice import practice_of, surprises_of
 from quality.queries.protocols import (
     augmentation_of,
@@ -153,6 +154,8 @@ def closer(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         context["practice"] = practice_of(row, judged, form.cleaned_data)
         context["surprises"] = surprises_of(row, judged)
         context["retested"] = retested(row, judged)
+        if not request.GET:  # the form above it changes nothing here
+            context["beside"] = people_beside(row)
     return render(request, "quality/_run_closer.html", context)
 
 
