@@ -100,7 +100,7 @@ def _noise_burst(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.nd
     size = rate // 50
     power = wave[: len(wave) // size * size].reshape(-1, size).var(axis=1)
     loud = np.flatnonzero(power > power.max() * 10 ** (-SOUND_WITHIN_DB / 10))
-    word = slice(loud[0] * size, (loud[-1] + 1) * size)
+    word = slice(loud[0] * size + rng.integers(size), (loud[-1] + 1) * size - rng.integers(size))
     noise = _noise(len(wave[word]), rng) * wave[word].std() * 10 ** (rng.uniform(0, 10) / 20)
     return _fitted(np.concatenate([wave[: word.start], noise, wave[word.stop :]]))
 

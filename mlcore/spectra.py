@@ -7,7 +7,7 @@ from math import log
 
 import numpy as np
 
-from mlcore.decibels import FLOOR_DB
+from mlcore.decibels import FLOOR_DB, decibels
 from mlcore.lines import Line
 
 #: Frames of which spectra are taken at most, evenly chosen: 10 s of sound.
@@ -21,6 +21,9 @@ BAND_EDGES = (100, 200, 400, 800, 1600, 3200, 6400, 12_800)
 
 #: Frames within this many dB of the loudest are loud: where the word is, if there is one.
 LOUD_RANGE_DB = 12.0
+
+#: A loud frame beside one that is not is loud only if each of so many parts of it is.
+FRAME_PARTS = 4
 
 #: Clips this far above their quietest frames, in dB, have pauses; no noise need be looked for.
 PAUSE_DB = 12.0
@@ -83,9 +86,11 @@ def spectral_facts(
     if size < LEAST_SAMPLES:
         return dict.fromkeys(SPECTRAL_FACTS, np.zeros(n_clips))
     rows, thinned = _thinned(line)
-    spectra, levels = _power_spectra(frames[rows]), levels[rows]
+    frames_of, levels = frames[rows], levels[rows]
+    spectra = _power_spectra(frames_of)
     shape = _shape(spectra, thinned, rate / size)
-    changes = _changes(spectra, levels, thinned, rate / size)
+    loud = _loud(frames_of, levels, thinned)
+    changes = _changes(spectra, loud, thinned, rate / size)
     above = _above_noise(spectra, levels, thinned)
     loud_sway, roughness = changes[2], changes[4]
     asked = (above[0] < VOICE_ASKED_DB) | (loud_sway < VOICE_ASKED_SWAY)
@@ -143,8 +148,26 @@ def _power_spectra(frames: np.ndarray) -> np.ndarray:
     return spectra
 
 
+def _loud(frames: np.ndarray, levels: np.ndarray, line: Line) -> np.ndarray:
+    """Say which frames are loud all through; the loudest of a clip is one anyway.
+
+    A frame in which a sound begins or ends is left out: the window weighs its loud part as it
+    happens to lie, so that steady noise which begins inside a frame would seem to move.
+    """
+    loudest = np.maximum.reduceat(levels, line.starts)[line.owner]
+    loud = levels >= loudest - LOUD_RANGE_DB
+    both = np.zeros(len(loud), bool)
+    both[1:-1] = loud[:-2] & loud[2:]
+    both[line.starts] = both[line.ends - 1] = False
+    edges = (loud & ~both).nonzero()[0]
+    parts = np.array_split(frames[edges], FRAME_PARTS, axis=1)
+    least = decibels(np.min([part.var(axis=1) for part in parts], axis=0))
+    loud[edges] = (least >= loudest[edges] - LOUD_RANGE_DB) | (levels[edges] >= loudest[edges])
+    return loud
+
+
 def _changes(
-    spectra: np.ndarray, levels: np.ndarray, line: Line, bin_hertz: float
+    spectra: np.ndarray, loud: np.ndarray, line: Line, bin_hertz: float
 ) -> tuple[np.ndarray, ...]:
     """Return how octave bands change over time: their shape in dB, and relative to noise.
 
@@ -152,8 +175,7 @@ def _changes(
     ----------
     spectra : float ndarray of shape (n_frames, n_bins)
         Power; bin k lies at (k + 1) * bin_hertz.
-    levels : float ndarray of shape (n_frames,)
-        dBFS.
+    loud : bool ndarray of shape (n_frames,)
     line : Line
         Where each of the n_clips lies.
     bin_hertz : float
@@ -168,7 +190,6 @@ def _changes(
     power = np.concatenate([spectra[places] @ belongs for places in line.slices])
     decibel = np.float32(10 / log(10)) * np.log(power)  # in a quarter of the time of log10
     bands = decibel[:, 1:]
-    loud = levels >= (np.maximum.reduceat(levels, line.starts) - LOUD_RANGE_DB)[line.owner]
     of_loud = line.kept(loud)
     over_all = _deviation(np.concatenate([bands - decibel[:, :1], bands], axis=1), line)
     n = bands.shape[1]

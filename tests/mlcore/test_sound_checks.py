@@ -122,6 +122,17 @@ def test_noise_in_place_of_a_word_is_named_whatever_its_colour(slope: float, see
     assert kinds(doubts_about(everywhere)) == ["silent_audio"]
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("begin", [40, 110, 170, 260])
+def test_noise_that_begins_and_ends_inside_a_frame_is_noise(slope: float, begin: int) -> None:
+    for seed in range(4):
+        sound = word(seed)
+        inside = slice(int(0.3 * RATE) + begin, int(0.75 * RATE) - begin // 2)
+        burst = coloured_noise(slope, len(sound[inside]), seed=seed)
+        sound[inside] = sound[inside].std() * burst
+        assert kinds(doubts_about(sound)) == ["silent_audio"]
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.5])
 def test_a_word_drowned_in_noise_is_named_and_one_above_it_is_not(slope: float) -> None:
     for seed in range(4):
