@@ -117,7 +117,7 @@ def decode_image(image: Image.Image, content: bytes, kind: str) -> Decoded:
         turned_before = _turned_by_reader(image, content, kind)
         image = _loaded(image, content, kind)
         frames = getattr(image, "n_frames", 1) if kind != "jpeg" else 1
-        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = _orientation(image)
         image.seek(0)
         turned = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
     except DECODING_ERRORS as error:
@@ -137,13 +137,22 @@ def decode_image(image: Image.Image, content: bytes, kind: str) -> Decoded:
     )
 
 
+def _orientation(image: Image.Image) -> int:
+    """Return EXIF's orientation, 1 to 8; 1 where EXIF cannot be read."""
+    try:
+        told = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return int(told) if int(told) in range(1, 9) else 1
+    except DECODING_ERRORS:  # a picture with broken EXIF is still a picture
+        return 1
+
+
 def _turned_by_reader(image: Image.Image, content: bytes, kind: str) -> int:
     """Return the EXIF orientation of a TIFF or HEIC, whose readers turn it and then forget it.
 
     A HEIC is turned by boxes of its own (ISO/IEC 23008-12), which EXIF only repeats.
     """
     if kind == "tiff":
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return _orientation(image)
     head = content[:65_536]
     if kind == "heic" and (b"irot" in head or b"imir" in head):
         return int(image.info.get("original_orientation") or 1)

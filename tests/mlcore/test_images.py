@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
+from mlcore.features.pixels import decode_square
 from mlcore.files import Measured, UnusableFile
 from mlcore.image_measures import surface_facts
-from mlcore.images import PICTURES_TOGETHER, measure_image, measure_images
+from mlcore.images import PICTURES_TOGETHER, measure_image, measure_images, small_grey
 from tests.shared import shared_path
 
 
@@ -170,6 +171,17 @@ def test_a_clock_that_was_never_set_gives_no_time() -> None:
     exif = Image.Exif()
     exif[0x0132] = "0000:00:00 00:00:00"
     assert "captured_at" not in measure_image(saved(scene(), exif=exif), "x.jpg").facts
+
+
+def test_a_picture_with_broken_exif_is_read_wherever_it_is_opened() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = saved(scene(), exif=exif, dpi=(72, 72))  # with a density no reader asks EXIF for it
+    start = content.index(b"Exif") + 6
+    broken = content[:start] + b"I#" + content[start + 2 :]
+    assert measure_image(broken, "x.jpg").facts["orientation"] == 1
+    assert len(small_grey(broken)) == 32 * 32
+    assert decode_square(broken, 16).shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
