@@ -45,6 +45,9 @@ CONCENTRATIONS = np.geomspace(1.0, 30_000.0, 16)
 BLOCK_VALUES = 2**18
 """Probabilities worked on at once: 1 MB, which stays in the processor's cache."""
 
+ROUNDED = 0.01
+"""How far above 1 a probability may lie that was rounded (float16)."""
+
 FEW_CLASSES = 32
 """Up to here the largest belief is found class by class over all items: a third of the time."""
 
@@ -84,7 +87,7 @@ def find_label_errors(
     Parameters
     ----------
     labels : int ndarray of shape (n_items,)
-        Class index; -1 is unlabelled: never scored, never votes.
+        Class index, of any whole type; -1 is unlabelled: never scored, never votes.
     probabilities : float ndarray of shape (n_items, n_classes) or None
         Out-of-sample, rows sum to 1; may be a memory map, which is read block by block. None
         before any run: then the neighbours decide alone. Without neighbours they are taken as
@@ -101,6 +104,11 @@ def find_label_errors(
     -------
     LabelErrors
 
+    Raises
+    ------
+    ValueError
+        What was given does not fit together, or is no class or probability.
+
     Examples
     --------
     >>> labels = np.repeat([0, 1], 50)
@@ -109,10 +117,11 @@ def find_label_errors(
     >>> np.flatnonzero(find_label_errors(labels, probabilities).is_error)
     array([7])
     """
-    labels = np.asarray(labels)
+    labels = _whole(labels)
     if probabilities is not None:
-        n_classes = n_classes or np.shape(probabilities)[-1]
-    if n_classes is None:
+        probabilities = np.asanyarray(probabilities)
+        n_classes = n_classes or (probabilities.shape or (0,))[-1]
+    if not n_classes:
         raise ValueError("label errors need probabilities, or n_classes and neighbours")
     _check(labels, probabilities, neighbours, n_classes)
     rows = max(1, block_values // max(1, n_classes))
@@ -122,9 +131,33 @@ def find_label_errors(
     else:
         beliefs = Joined(labels, probabilities, neighbours, n_classes, rows)
     suggested, confidence = _tops(beliefs, rows)
+    _check_confidence(confidence)
     noise, believed = _noise(labels, suggested, confidence, n_classes)
     score = _expected_shares(beliefs, labels, suggested, believed, rows)
+    if score.min(initial=0.0) < 0:
+        raise ValueError("probabilities must not be below 0")
     return LabelErrors(score, score >= ERROR_SHARE, suggested, noise)
+
+
+def _whole(labels: np.ndarray) -> np.ndarray:
+    """Return class indices of a signed type."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind in "bu" or not labels.size:
+        return labels.astype(np.int64)
+    if labels.dtype.kind != "i":
+        raise ValueError(f"labels must be whole numbers, not {labels.dtype}")
+    return labels
+
+
+def _check_confidence(confidence: np.ndarray) -> None:
+    """Refuse what is no probability, by each item's largest: NaN is the largest of all."""
+    fits = (confidence >= 0) & (confidence <= 1 + ROUNDED)
+    if not fits.all():
+        row = int(fits.argmin())
+        raise ValueError(
+            f"probabilities must be numbers from 0 to 1; the largest of row {row} is "
+            f"{confidence[row]:g}"
+        )
 
 
 def _check(

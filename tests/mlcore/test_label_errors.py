@@ -123,7 +123,7 @@ def test_the_first_of_equally_probable_classes_is_suggested(
     n_classes: int, n_items: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    told = rng.integers(1, 4, (n_items, n_classes)).astype(np.float32)
+    told = rng.integers(1, 4, (n_items, n_classes)).astype(np.float32) / 4
     found = find_label_errors(rng.integers(0, n_classes, n_items), told)
     assert np.array_equal(found.suggested, told.argmax(axis=1))
 
@@ -148,6 +148,37 @@ def test_what_does_not_fit_together_is_refused() -> None:
         find_label_errors(np.array([0]), np.ones((1, 3)), n_classes=2)
     with pytest.raises(ValueError, match="-1 to 1"):
         find_label_errors(np.array([2]), np.ones((1, 2)), n_classes=2)
+
+
+def test_what_is_no_label_or_probability_is_refused() -> None:
+    _, labels, _, told = blobs(300, 4, distance=2.0, noise=0.1, seed=3)
+    for wrong in (np.nan, np.inf, -0.2, 7.0):
+        broken = told.copy()
+        broken[5, (labels[5] + 1) % 4] = wrong
+        with pytest.raises(ValueError, match="probabilities"):
+            find_label_errors(labels, broken)
+    for none in (np.log(told), told * 5):
+        with pytest.raises(ValueError, match="row 0"):
+            find_label_errors(labels, none)
+    for words in (labels.astype(float), labels.astype(str)):
+        with pytest.raises(ValueError, match="whole numbers"):
+            find_label_errors(words, told)
+    with pytest.raises(ValueError, match="need probabilities"):
+        find_label_errors(np.zeros(0, int), np.zeros((0, 0)))
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "uint64", "float16", "float32", "list"])
+def test_the_type_of_numbers_changes_nothing(kind: str) -> None:
+    _, labels, _, told = blobs(300, 4, distance=2.0, noise=0.1, seed=3)
+    told = told.astype(np.float16).astype(np.float64)  # so that none of them rounds
+    found = find_label_errors(labels, told)
+    if kind == "list":
+        same = find_label_errors(labels.tolist(), told.tolist())  # type: ignore[arg-type]
+    elif kind.startswith("float"):
+        same = find_label_errors(labels, told.astype(kind))
+    else:
+        same = find_label_errors(labels.astype(kind), told)
+    assert np.array_equal(found.score, same.score)
 
 
 def test_real_verified_errors_come_first_and_few_labels_are_marked() -> None:
