@@ -1,6 +1,7 @@
 """The crowd as its lead sees it: who answers how much and how well, and where people disagree."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -25,6 +26,7 @@ from labeling.queries.worst_answers import MEASURES
 from labeling.services import jobs
 from labeling.services import readings as reading_services
 from labeling.views.downloads import file_response
+from labeling.views.jobs import start_job
 
 SORT_WORDS = (
     ("answers", _l("most answers")),
@@ -84,14 +86,8 @@ def _measuring(dataset: Dataset) -> dict[str, Any]:
 def measure(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Measure the crowd anew in the background."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    try:
-        job = jobs.open_job(kind=queries.KIND, dataset=dataset, by=request.user)
-    except jobs.JobOpenError:
-        messages.info(request, _("The crowd is being measured already."))
-    except jobs.Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        tasks.send(job)
+    measuring = partial(jobs.open_job, kind=queries.KIND, dataset=dataset, by=request.user)
+    start_job(request, measuring, already=_("The crowd is being measured already."))
     return redirect("labeling:crowd", slug)
 
 

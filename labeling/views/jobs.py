@@ -1,7 +1,7 @@
 """Watching, cancelling and retrying background work."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import redis.asyncio
 from asgiref.sync import sync_to_async
@@ -18,10 +18,23 @@ from redis.exceptions import RedisError
 from labeling import access, queries, tasks
 from labeling.models import Job
 from labeling.services import jobs, notices
+from labeling.storage import DiskFullError
 from labeling.views.downloads import let_go_of_database
 
 KEEP_ALIVE_SECONDS = 15
 ANSWER_SECONDS = 2  # of a Redis that lives
+
+
+def start_job(request: HttpRequest, open_it: Callable[[], Job], *, already: str) -> None:
+    """Open a job and send it, or tell the person why not; `already`: one is under way."""
+    try:
+        started = open_it()
+    except jobs.JobOpenError:
+        messages.info(request, already)
+    except (jobs.Refused, DiskFullError) as refusal:
+        messages.error(request, str(refusal))
+    else:
+        tasks.send(started)
 
 
 @login_required

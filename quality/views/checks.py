@@ -1,18 +1,19 @@
 """The checks of a dataset: what each looks for, what it found, when it last ran."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from labeling import access, tasks
+from labeling import access
 from labeling.models import Dataset, Job
 from labeling.queries import job_outlook
 from labeling.services import jobs
+from labeling.views.jobs import start_job
 from quality.detectors import KINDS, Kind
 from quality.queries import flags as queries
 from quality.queries.coverage import coverage_of
@@ -77,18 +78,13 @@ def detect(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Open a job that runs the checks, and send it."""
     dataset = access.dataset_for(request.user, slug)
     wanted = [name for name in request.POST.getlist("kind") if name in KINDS]
-    try:
-        job = jobs.open_job(
-            kind="detect",
-            dataset=dataset,
-            options={"kinds": wanted},
-            by=request.user,
-            queue="train",
-        )
-    except jobs.JobOpenError:
-        messages.info(request, _("A check is on its way already."))
-    except jobs.Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        tasks.send(job)
+    checking = partial(
+        jobs.open_job,
+        kind="detect",
+        dataset=dataset,
+        options={"kinds": wanted},
+        by=request.user,
+        queue="train",
+    )
+    start_job(request, checking, already=_("A check is on its way already."))
     return redirect("quality:checks", slug)

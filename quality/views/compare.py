@@ -1,6 +1,7 @@
 """Before/After: choose two versions, see what lay between them and what it bought."""
 
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -10,10 +11,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from labeling import access, tasks
-from labeling.models import Dataset, User
+from labeling import access
+from labeling.models import Dataset
 from labeling.queries import job_outlook
 from labeling.services import jobs
+from labeling.views.jobs import start_job
 from quality.forms.versions import VersionsForm
 from quality.queries import comparisons as queries
 from quality.queries.history import history
@@ -52,7 +54,7 @@ def before_after(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def prove(request: HttpRequest, slug: str) -> HttpResponse:
+def prove(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Open and send the job that compares two versions."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     form = VersionsForm(request.POST, dataset=dataset)
@@ -60,21 +62,16 @@ def prove(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("Choose two versions of this dataset."))
         return redirect(address)
-    options, person = form.cleaned_data, cast(User, request.user)
-    try:
-        job = jobs.open_job(
-            kind="prove",
-            dataset=dataset,
-            options=options,
-            by=person,
-            queue="train",
-        )
-    except jobs.JobOpenError:
-        messages.info(request, _("A comparison is on its way already."))
-    except jobs.Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        tasks.send(job)
+    options = form.cleaned_data
+    proving = partial(
+        jobs.open_job,
+        kind="prove",
+        dataset=dataset,
+        options=options,
+        by=request.user,
+        queue="train",
+    )
+    start_job(request, proving, already=_("A comparison is on its way already."))
     return redirect(f"{address}?old={options['old']}&new={options['new']}")
 
 
@@ -90,23 +87,22 @@ def _parts_work(dataset: Dataset) -> dict[str, Any]:
 
 @login_required
 @require_POST
-def contributions(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def contributions(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Open and send the job that measures what each kind of change contributed."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     comparison = queries.comparison_with(dataset, pk)
     if comparison is None:
         raise Http404("no such comparison")
-    person, options = cast(User, request.user), {"comparison": comparison.pk}
-    try:
-        job = jobs.open_job(
-            kind="contributions", dataset=dataset, options=options, by=person, queue="train"
-        )
-    except jobs.JobOpenError:
-        messages.info(request, _("The parts of a comparison are being measured already."))
-    except jobs.Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        tasks.send(job)
+    measuring = partial(
+        jobs.open_job,
+        kind="contributions",
+        dataset=dataset,
+        options={"comparison": comparison.pk},
+        by=request.user,
+        queue="train",
+    )
+    already = _("The parts of a comparison are being measured already.")
+    start_job(request, measuring, already=already)
     sides = [comparison.result[side]["version"] for side in ("old", "new")]
     address = reverse("quality:before_after", args=[slug])
     return redirect(f"{address}?old={sides[0]}&new={sides[1]}#contributions")

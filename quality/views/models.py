@@ -1,6 +1,7 @@
 """The model of a run: taken along as a zip, or tried on one file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from django.contrib import messages
@@ -8,14 +9,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from labeling import access, tasks
+from labeling import access
 from labeling.models import Job, Media
 from labeling.queries import job_outlook
-from labeling.services import jobs
-from labeling.storage import DiskFullError
 from labeling.views.downloads import file_response
+from labeling.views.jobs import start_job
 from quality.forms.runs import TrialForm
 from quality.models import Run
 from quality.queries import runs as queries
@@ -23,6 +24,7 @@ from quality.queries.trials import newest_trial
 from quality.services import models
 
 PIECE = 2**20
+ALREADY = gettext_lazy("One is on its way already; ask again when it is over.")
 
 
 @login_required
@@ -38,7 +40,8 @@ def make_package(request: access.MemberRequest, slug: str, number: int) -> HttpR
     """Open the job that makes the zip, and send it."""
     run = _run(request, slug, number)
     if _has_model(run):
-        _send(request, lambda: models.open_package(run=run, by=request.user))
+        making = partial(models.open_package, run=run, by=request.user)
+        start_job(request, making, already=str(ALREADY))
     return redirect("quality:use_model", slug, number)
 
 
@@ -51,7 +54,8 @@ def try_model(request: access.MemberRequest, slug: str, number: int) -> HttpResp
     if not _has_model(run) or not form.is_valid():
         return _page(request, run, form, status=422)
     name, file = form.sent()
-    _send(request, lambda: models.open_trial(run=run, name=name, file=file, by=request.user))
+    trying = partial(models.open_trial, run=run, name=name, file=file, by=request.user)
+    start_job(request, trying, already=str(ALREADY))
     return redirect("quality:use_model", slug, number)
 
 
@@ -93,17 +97,6 @@ def _with_outlook(job: Job | None) -> dict[str, object]:
 
 def _has_model(run: Run) -> bool:
     return bool(run.finished_at) and not run.is_imported
-
-
-def _send(request: access.MemberRequest, open_it: Callable[[], Job]) -> None:
-    try:
-        job = open_it()
-    except jobs.JobOpenError:
-        messages.info(request, _("One is on its way already; ask again when it is over."))
-    except (jobs.Refused, DiskFullError) as refusal:
-        messages.error(request, str(refusal))
-    else:
-        tasks.send(job)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

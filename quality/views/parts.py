@@ -1,15 +1,17 @@
 """How any two parts of a dataset differ: asking, and the answer."""
 
-from django.contrib import messages
+from functools import partial
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from labeling import access, tasks
+from labeling import access
 from labeling.models import Dataset
 from labeling.queries import job_outlook
 from labeling.services import jobs
+from labeling.views.jobs import start_job
 from quality.detectors import PART_SHIFT
 from quality.forms.parts import PartsForm
 from quality.queries import parts as queries
@@ -50,17 +52,12 @@ def parts(request: access.MemberRequest, slug: str) -> HttpResponse:
 
 def _ask(request: access.MemberRequest, dataset: Dataset, form: PartsForm) -> None:
     words = dict(queries.columns_of(dataset))[form.cleaned_data["by"]]
-    try:
-        job = jobs.open_job(
-            kind=queries.KIND,
-            dataset=dataset,
-            options={**form.cleaned_data, "words": words},
-            by=request.user,
-            queue="train",
-        )
-    except jobs.JobOpenError:
-        messages.info(request, _("A comparison is on its way already."))
-    except jobs.Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        tasks.send(job)
+    comparing = partial(
+        jobs.open_job,
+        kind=queries.KIND,
+        dataset=dataset,
+        options={**form.cleaned_data, "words": words},
+        by=request.user,
+        queue="train",
+    )
+    start_job(request, comparing, already=_("A comparison is on its way already."))

@@ -1,6 +1,7 @@
 """Pages about training: the list of runs, one run live and done, its predictions as CSV."""
 
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -9,13 +10,14 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from labeling import access, tasks
+from labeling import access
 from labeling.export import Rows, as_csv
-from labeling.models import Dataset, User
+from labeling.models import Dataset
 from labeling.queries import job_outlook
 from labeling.queries.success import choice_of
 from labeling.services import jobs
 from labeling.views.downloads import file_response
+from labeling.views.jobs import start_job
 from quality import frozen
 from quality.forms.runs import PracticeForm, RunPageForm, TrainForm
 from quality.models import Run
@@ -80,10 +82,9 @@ def _train_form(dataset: Dataset) -> TrainForm:
 
 @login_required
 @require_POST
-def train(request: HttpRequest, slug: str) -> HttpResponse:
+def train(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Open a training job and send it."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    person = cast(User, request.user)
     form = TrainForm(request.POST, dated=can_go_by_time(dataset), media=dataset.media)
     if not form.is_valid():
         if "changes" in form.errors:
@@ -93,16 +94,15 @@ def train(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.error(request, _("Items with different dates are too few to go by time."))
         return redirect("quality:runs", slug)
-    try:
-        job = jobs.open_job(
-            kind="train", dataset=dataset, by=person, options=form.asked(), queue="train"
-        )
-    except jobs.JobOpenError:
-        messages.info(request, _("A training is on its way already."))
-    except jobs.Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        tasks.send(job)
+    training = partial(
+        jobs.open_job,
+        kind="train",
+        dataset=dataset,
+        by=request.user,
+        options=form.asked(),
+        queue="train",
+    )
+    start_job(request, training, already=_("A training is on its way already."))
     return redirect("quality:runs", slug)
 
 
