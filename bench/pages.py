@@ -18,17 +18,14 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-import django
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-django.setup()
-
-from django.db import connection  # noqa: E402
-from django.test import Client  # noqa: E402
-from django.test.utils import CaptureQueriesContext  # noqa: E402
-
-from labeling.models import Dataset, User  # noqa: E402
-from quality.models import Flag  # noqa: E402
-from quality.queries.facts import FACTS  # noqa: E402
+import config.asgi  # noqa: F401  (sets Django up as the web process does)
+from labeling.models import Dataset, User
+from quality.models import Flag
+from quality.queries.facts import FACTS
 
 VISITS = int(os.environ.get("VISITS", "20"))
 DIFFERENCE = "versions/difference/?old=1&new=2"
