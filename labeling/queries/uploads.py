@@ -15,7 +15,7 @@ from mlcore.files import IMAGE_TYPES, SOUND_TYPES, expected_types
 PAGE = 100
 PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
 TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
-IS_ELSEWHERE = Q(proposed__has_key="new")
+IS_ELSEWHERE = Q(code="other_key", proposed__has_key="new")
 UNREAD = ("zero_bytes", "truncated", "unreadable")
 ROLE_WORDS = {
     "key": _("key"),
@@ -40,16 +40,30 @@ class Shown:
     text: str = ""
 
 
-def totals(upload: Upload) -> list[dict[str, Any]]:
+Totals = list[dict[str, Any]]
+
+
+def totals(upload: Upload) -> Totals:
     """Count entries by outcome and by their first reason, in the order of outcomes."""
-    rows: Any = upload.entries.values("outcome", "code", "is_odd").annotate(n=Count("pk"))
+    rows = upload.entries.values("code", "outcome", "is_odd").annotate(n=Count("pk"))
     order = {str(value): n for n, value in enumerate(Outcome.values)}
-    return sorted(rows, key=lambda row: (order[row["outcome"]], row["code"] != "", -row["n"]))
+    told: Any = rows.order_by("code", "outcome", "is_odd")  # as the index has them
+    return sorted(told, key=lambda row: (order[row["outcome"]], row["code"] != "", -row["n"]))
 
 
-def to_look_at(upload: Upload) -> int:
+def counts(told: Totals) -> dict[str, int]:
+    """Count entries by outcome; odd ones count among the imported as well."""
+    found = Counter(dict.fromkeys((*Outcome.values, "odd"), 0))
+    for row in told:
+        found[row["outcome"]] += row["n"]
+        found["odd"] += row["n"] if row["is_odd"] else 0
+    return dict(found)
+
+
+def to_look_at(told: Totals) -> int:
     """Count the entries that a person should see: rejected, odd, in conflict, half understood."""
-    return upload.entries.filter(TO_LOOK_AT).count()
+    plain = (row["outcome"] in PLAIN and not row["is_odd"] and not row["code"] for row in told)
+    return sum(row["n"] for row, is_plain in zip(told, plain, strict=True) if not is_plain)
 
 
 def entries(upload: Upload, shown: Shown) -> QuerySet[UploadEntry]:
@@ -102,12 +116,17 @@ def alike_classes(dataset: Dataset) -> list[dict[str, Any]]:
     Each is `old`, with its `n` items, beside the one of them that has most, `new`.
     """
     groups: dict[str, list[LabelClass]] = {}
-    used = dataset.classes.filter(retired_at__isnull=True).annotate(n=Count("items"))
-    for row in used.order_by("-n", "position"):
+    for row in dataset.classes.filter(retired_at__isnull=True).order_by("position"):
         folded = "".join(c for c in row.name.casefold() if not c.isspace() and c not in "_-")
         groups.setdefault(folded, []).append(row)
-    alike = [(rest, rows[0]) for rows in groups.values() for rest in rows[1:]]
-    return [{"old": old, "new": new, "n": getattr(old, "n", 0)} for old, new in alike]
+    alike = [rows for rows in groups.values() if len(rows) > 1]
+    labelled = dataset.items.filter(label__in=[row.pk for rows in alike for row in rows])
+    n = dict(labelled.order_by().values_list("label").annotate(Count("pk"))) if alike else {}
+    found = []
+    for rows in alike:
+        new, *others = sorted(rows, key=lambda row: -n.get(row.pk, 0))
+        found += [{"old": old, "new": new, "n": n.get(old.pk, 0)} for old in others]
+    return found
 
 
 def columns_of(upload: Upload) -> dict[str, Any]:

@@ -128,7 +128,8 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Watch an import; afterwards read its report."""
     row = access.upload_for(request.user, slug, pk)
     shown, after = _shown(request.GET)
-    to_look_at = reads.to_look_at(row)
+    told = reads.totals(row)
+    to_look_at = reads.to_look_at(told)
     if to_look_at and not request.GET:
         shown = replace(shown, look=True)
     entries, next_after = reads.page_after(row, shown, after)
@@ -138,14 +139,14 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "upload": row,
         "job": row.job,
         "result": row.options.get("result", {}),
-        "totals": _totals(row, shown),
+        "totals": _totals(row, told, shown),
         "to_look_at": to_look_at,
         "shown": shown,
         "entries": [(entry, reads.changes_of(entry)) for entry in entries],
         "next_url": _address(row, shown, next_after) if next_after else "",
         "first_url": _address(row, shown, 0) if after else "",
         "csv_url": f"{reverse('labeling:upload_report', args=[slug, pk])}?{_query(shown)}",
-        "counts": importing.counts(row),
+        "counts": reads.counts(told),
         "elsewhere": reads.elsewhere(row),
         "unknown": reads.unknown_classes(row),
         "alike": reads.alike_classes(row.dataset),
@@ -260,10 +261,10 @@ def _address(row: Upload, shown: reads.Shown, after: int) -> str:
     return f"{page}?{_query(shown, after=after, **everything)}#lines"
 
 
-def _totals(row: Upload, shown: reads.Shown) -> list[dict[str, Any]]:
+def _totals(row: Upload, told: reads.Totals, shown: reads.Shown) -> list[dict[str, Any]]:
     """Return one line for each outcome and reason, with the address that shows its entries."""
     lines = []
-    for total in reads.totals(row):
+    for total in told:
         chosen = reads.Shown(outcome=total["outcome"], code=total["code"])
         words = Outcome(total["outcome"]).label
         active = (chosen.outcome, chosen.code) == (shown.outcome, shown.code)

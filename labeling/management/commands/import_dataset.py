@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from labeling.management.job_command import JobCommand
-from labeling.models import Dataset, Media, User
+from labeling.models import Dataset, Media, Outcome, User
 from labeling.services import datasets, jobs
 from labeling.services.intake import importing
 from labeling.services.intake.members import is_table, list_members
@@ -81,7 +81,7 @@ class Command(JobCommand):
         ended = self.carry_out(job, importing.import_upload)
         result = {**ended.result, "job": job.pk, "dataset": dataset.slug}
         self.report(options, result, _words(dataset, result))
-        if result["rejected"] and not any(result[n] for n in importing.OUTCOMES if n != "rejected"):
+        if result["rejected"] and not any(result[n] for n in Outcome.values if n != "rejected"):
             raise CommandError(f"Nothing could be used: {result['rejected']} rejected.")
 
     def _columns(self, pairs: list[str]) -> dict[str, str]:
@@ -130,7 +130,7 @@ def _guessed_media(path: Path) -> str:
 
 
 def _words(dataset: Dataset, result: dict[str, Any]) -> str:
-    named = [f"{result[name]} {name}" for name in importing.OUTCOMES if result[name]]
+    named = [f"{result[name]} {name}" for name in Outcome.values if result[name]]
     lines = [f"{dataset.slug}: {', '.join(named) or 'nothing new'}; {result['odd']} odd."]
     if result["elsewhere"]:
         lines.append(

@@ -14,10 +14,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
 
 from labeling import storage
-from labeling.models import Dataset, Job, JobState, LabelClass, Split, Upload, UploadEntry, User
+from labeling.models import Dataset, Job, JobState, LabelClass, Split, Upload, User
 from labeling.queries import uploads
 from labeling.services import datasets, jobs, tombstones
 from labeling.services.intake import splitting
@@ -292,21 +291,6 @@ def batches(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
         yield batch
 
 
-OUTCOMES = (
-    "imported",
-    "unchanged",
-    "present",
-    "rejected",
-    "conflict",
-    "different",
-    "replaced",
-    "updated",
-)
-
-
 def counts(upload: Upload) -> dict[str, int]:
     """Count the entries of a report by outcome; odd ones count among the imported as well."""
-    entries = UploadEntry.objects.filter(upload=upload)
-    by_outcome = {name: Count("pk", filter=Q(outcome=name)) for name in OUTCOMES}
-    found: dict[str, int] = entries.aggregate(**by_outcome, odd=Count("pk", filter=Q(is_odd=True)))
-    return found
+    return uploads.counts(uploads.totals(upload))
