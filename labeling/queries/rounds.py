@@ -230,27 +230,53 @@ def _work(asking: Round, left: int, given: places.Given) -> Work:
     )
 
 
-def crowd(asking: Round, *, today: datetime) -> QuerySet[Annotator]:
-    """Return who answered in a round, most answers first, with their counts and pace."""
-    here = Q(annotations__round=asking, annotations__withdrawn_at__isnull=True)
-    given = here & ~Q(annotations__answer=Answer.SKIP)
-    since = Q(annotations__created_at__gte=today, user__isnull=False)  # not what was imported today
-    return (
-        Annotator.objects.filter(dataset=asking.dataset_id)
-        .filter(Exists(Annotation.objects.filter(round=asking, annotator=OuterRef("pk"))))
-        .select_related("user")
+@dataclass(frozen=True)
+class Answering:
+    """A person in a round: their counts, their pace, and when they answered last."""
+
+    person: Annotator
+    answers: int
+    today: int
+    unsure: int
+    unusable: int
+    skipped: int
+    surplus: int
+    pace: float | None
+    last: datetime | None
+
+
+def crowd(asking: Round, *, today: datetime) -> list[Answering]:
+    """Return who answered in a round, most answers first: two queries.
+
+    Counted by person and then named: joined, SQLite walks what they answered in all rounds.
+    """
+    here = Q(withdrawn_at__isnull=True)
+    given = here & ~Q(answer=Answer.SKIP)
+    since = Q(created_at__gte=today)
+    told: Any = (
+        Annotation.objects.filter(round=asking)
+        .order_by()
+        .values("annotator")
         .annotate(
-            answers=Count("annotations", filter=given),
-            today=Count("annotations", filter=given & since),
-            unsure=Count("annotations", filter=here & Q(annotations__answer=Answer.UNSURE)),
-            unusable=Count("annotations", filter=here & Q(annotations__answer=Answer.UNUSABLE)),
-            skipped=Count("annotations", filter=here & Q(annotations__answer=Answer.SKIP)),
-            surplus=Count("annotations", filter=given & Q(annotations__is_surplus=True)),
-            seconds=Avg("annotations__seconds", filter=given),
-            last=Max("annotations__created_at", filter=here),
+            answers=Count("pk", filter=given),
+            today=Count("pk", filter=given & since),
+            unsure=Count("pk", filter=here & Q(answer=Answer.UNSURE)),
+            unusable=Count("pk", filter=here & Q(answer=Answer.UNUSABLE)),
+            skipped=Count("pk", filter=here & Q(answer=Answer.SKIP)),
+            surplus=Count("pk", filter=given & Q(is_surplus=True)),
+            pace=Avg("seconds", filter=given),
+            last=Max("created_at", filter=here),
         )
-        .order_by("-answers", "pk")
     )
+    counted = {row.pop("annotator"): row for row in told}
+    people = Annotator.objects.filter(pk__in=list(counted)).select_related("user")
+    found = [Answering(person, **_by_themselves(person, counted[person.pk])) for person in people]
+    return sorted(found, key=lambda row: (-row.answers, row.person.pk))
+
+
+def _by_themselves(person: Annotator, counted: dict[str, Any]) -> dict[str, Any]:
+    """Return the counts of a person; what was imported today was answered before."""
+    return counted if person.user_id else {**counted, "today": 0}
 
 
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:

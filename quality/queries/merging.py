@@ -1,10 +1,11 @@
 """Reads for merging classes: what names each class, and what was merged."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from labeling.models import Dataset, GoldItem, Split
 from quality.models import Action, Decision
@@ -21,13 +22,19 @@ class Named:
 
 
 def named_by(dataset: Dataset) -> list[Named]:
-    """Count what each class in use has: two queries."""
-    rows = dataset.classes.filter(retired_at__isnull=True).annotate(
-        n=Count("items"), test=Count("items", filter=Q(items__split=Split.TEST))
-    )
+    """Count what each class in use has: three queries.
+
+    Items are counted from an index alone; joined with their classes, each of them is read.
+    """
+    items, in_test = Counter[int](), Counter[int]()
+    counted = dataset.items.order_by().values_list("excluded", "label", "split")  # as it has them
+    for _reason, label, split, n in counted.annotate(n=Count("pk")):
+        items[label] += n
+        in_test[label] += n if split == Split.TEST else 0
     there = GoldItem.objects.filter(item__dataset=dataset, retired_at__isnull=True).order_by()
     gold = dict(there.values_list("label").annotate(n=Count("pk")))
-    return [Named(row.name, row.n, row.test, gold.get(row.pk, 0)) for row in rows]
+    rows = dataset.classes.filter(retired_at__isnull=True)
+    return [Named(row.name, items[row.pk], in_test[row.pk], gold.get(row.pk, 0)) for row in rows]
 
 
 def proposed(dataset: Dataset, asked: Mapping[str, Any]) -> dict[str, Any]:
