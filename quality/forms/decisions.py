@@ -18,6 +18,7 @@ class DecideForm(ButtonForm):
     """A decision as its button sends it: the action, a colon, and what it acts with."""
 
     new_class = forms.CharField(required=False, max_length=100)
+    rule = forms.CharField(required=False, max_length=500)
 
     def clean(self) -> dict[str, Any]:
         """Take the button's value apart into the arguments of `decide_flag`."""
@@ -30,6 +31,7 @@ class DecideForm(ButtonForm):
             "seconds": sent.get("seconds") or 0.0,
             "test_confirmed": sent.get("test_confirmed", False),
             "new_class": sent.get("new_class", ""),
+            "rule": sent.get("rule", ""),
         }
         if name == Action.RELABEL and argument:
             found = self.dataset.classes.filter(pk=argument) if argument.isdigit() else None

@@ -135,6 +135,8 @@ def words_of(proposal: Proposal) -> str:
     told = str(choice.get("reason") or choice.get("new_class") or choice.get("split") or "")
     if is_settled_here(proposal):
         return _words_about_items(proposal)
+    if choice.get("rule"):
+        told = f"{told} ({choice['rule']})"
     if proposal.action == Action.RELABEL:
         pk = choice.get("label")
         label = LabelClass.objects.filter(pk=pk).first() if pk else None

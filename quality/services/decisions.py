@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Item, LabelClass, Membership, Round, RoundKind, Split, User
 from labeling.services import rounds
-from labeling.services.datasets import MOST_NAME_CHARACTERS, add_classes, retire_class
 from quality.detectors import KINDS
 from quality.models import (
     Action,
@@ -23,7 +22,7 @@ from quality.models import (
     Proposal,
     ProposalState,
 )
-from quality.services import plans
+from quality.services import class_splits, plans
 from quality.services.plans import STATE, Plan, state_of
 
 PEOPLE_ASKED = 3  # answers wanted when a doubt goes to a round: the least odd number above one
@@ -62,6 +61,7 @@ def decide_flag(
     split: str = "",
     reason: str = "",
     new_class: str = "",
+    rule: str = "",
     test_confirmed: bool = False,
     bulk: Bulk | None = None,
     proposal: Proposal | None = None,
@@ -71,7 +71,8 @@ def decide_flag(
     `proposal` is what a second reviewer answered to, where the dataset asks for one.
 
     `label` is for relabel, `keep` (id of an item) for merge, `split` for move, `reason` for
-    exclude, `new_class` (a name) for split; what is not given follows the flag's proposal.
+    exclude, `new_class` (a name) and `rule` (a line more of the guideline) for split; what is
+    not given follows the flag's proposal.
     """
     state = FlagState.DISMISSED if action == Action.KEEP else FlagState.DECIDED
     still_open = Flag.objects.filter(pk=flag.pk, state=FlagState.OPEN)
@@ -81,7 +82,7 @@ def decide_flag(
     _check_unchanged(flag, items)
     made: dict[str, Any] = {}
     if action == Action.SPLIT:
-        label, made = _class_named(flag, new_class)
+        label, made = _split_off(flag, new_class)
     plan = plan_for(flag, items, action=action, label=label, keep=keep, split=split, reason=reason)
     touches_test = plan.touches_test(items)
     if touches_test and not test_confirmed:
@@ -92,6 +93,8 @@ def decide_flag(
     told = str(KINDS[flag.kind].title).lower()
     plans.carry_out(plan, by=reviewer, reason=f"review: {told}")
     asked = _ask(flag, plan.ask, by=reviewer) if plan.ask else {}
+    if label and action == Action.SPLIT:
+        made |= class_splits.write_rule(flag, label, rule, by=reviewer)
     touched = {item.pk for item in items}
     return Decision.objects.create(
         dataset=flag.dataset,
@@ -105,6 +108,13 @@ def decide_flag(
         bulk=bulk,
         proposal=proposal,
     )
+
+
+def _split_off(flag: Flag, name: str) -> tuple[LabelClass, dict[str, Any]]:
+    try:
+        return class_splits.class_named(flag, name)
+    except class_splits.NameRefusedError as refusal:
+        raise DecisionRefusedError(str(refusal)) from refusal
 
 
 def plan_for(
@@ -146,28 +156,6 @@ def _relabelling(
     if chosen is None or chosen.dataset_id != flag.dataset_id or chosen.retired_at:
         raise DecisionRefusedError(_("Choose a class of this dataset."))
     return {item.pk: chosen for item in items}
-
-
-def _class_named(flag: Flag, name: str) -> tuple[LabelClass, dict[str, Any]]:
-    """Return the class that the split-off part goes into, and whether it was made for it."""
-    wanted = name.strip()
-    if not wanted or wanted == flag.given:
-        raise DecisionRefusedError(_("Say what the other class is called, then split."))
-    is_new = bool(add_classes(dataset=flag.dataset, names=[wanted]))
-    found = flag.dataset.classes.get(name=wanted[:MOST_NAME_CHARACTERS])
-    if found.retired_at and _was_made_by_a_split(flag, found):  # which was undone
-        retire_class(label_class=found, retired=False)
-        is_new = True
-    if found.retired_at:
-        raise DecisionRefusedError(
-            _("“%(name)s” is retired; bring it back first.") % {"name": name}
-        )
-    return found, {"made_class": found.pk} if is_new else {}
-
-
-def _was_made_by_a_split(flag: Flag, label: LabelClass) -> bool:
-    afters = flag.decisions.filter(action=Action.SPLIT).values_list("after", flat=True)
-    return any(state.get("made_class") == label.pk for after in afters for state in after)
 
 
 def _exclusions(flag: Flag, items: Sequence[Item], reason: str) -> dict[int, str]:
@@ -312,7 +300,7 @@ def undo_decision(
     touched = {state["item"] for state in decision.after}
     plans.restore(decision.before, by=reviewer, reason="undo of a review decision")
     _stop_asking(decision)
-    _retire_made(decision)
+    class_splits.take_back(decision, by=reviewer)
     reopen(flag)
     return Decision.objects.create(
         dataset_id=decision.dataset_id,
@@ -359,16 +347,6 @@ def _stop_asking(decision: Decision) -> None:
         return
     if not rounds.take_out_items(asking=asking, items=asked["asked"]):
         raise UndoRefusedError(_("People are answering this in a round already; let them finish."))
-
-
-def _retire_made(decision: Decision) -> None:
-    """Take the class that a split made out of use again, unless something has its name by now."""
-    made = next((state["made_class"] for state in decision.after if "made_class" in state), None)
-    if made is None:
-        return
-    unused = LabelClass.objects.filter(pk=made, retired_at__isnull=True, items__isnull=True)
-    if label := unused.first():
-        retire_class(label_class=label, retired=True)
 
 
 def reopen(flag: Flag) -> None:

@@ -122,7 +122,7 @@ def _settle(disputed: Proposal | None) -> None:
 def _propose(flag: Flag, reviewer: User, choice: dict[str, Any]) -> Proposal:
     if not Flag.objects.filter(pk=flag.pk, state=FlagState.OPEN).update(state=FlagState.WAITING):
         raise decisions.FlagClosedError(_("A colleague has decided this already."))
-    kept = {name: choice.get(name) for name in ("keep", "split", "reason", "new_class")}
+    kept = {name: choice.get(name) for name in ("keep", "split", "reason", "new_class", "rule")}
     label: LabelClass | None = choice.get("label")
     return proposing.keep(
         dataset=flag.dataset,

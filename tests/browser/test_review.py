@@ -239,8 +239,11 @@ def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(p
     expect(page.get_by_text("doubt number 0")).to_be_visible()
     seen(page)
     name.fill("cat (wild)")
-    name.press("Enter")
+    name.press("Tab")
+    page.keyboard.type("it has a bushy tail")
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Nothing left to review here")).to_be_visible()
     expect(page.locator("#counts")).to_contain_text("1 decided, 0 left")
     assert Item.objects.get(key="00.jpg").label.name == "cat (wild)"
+    assert "it has a bushy tail" in dataset.guidelines.first().text
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED

@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 
 from labeling.models import Role
+from labeling.services.guidelines import publish_guideline
 from mlcore.neighbours import nearest
 from quality.doubts.classes import columns_of, find_double_classes, find_shortcut_columns
 from quality.models import Action, Flag, FlagState
@@ -143,6 +144,25 @@ def test_a_class_of_two_things_is_split_under_a_new_name_and_put_back():
     decisions.decide_flag(flag=flag, reviewer=lead, action=Action.SPLIT, new_class=made.name)
     made.refresh_from_db()
     assert made.retired_at is None, "the same split once more takes it back into use"
+
+
+def test_a_split_says_in_the_guideline_which_is_which_and_its_undo_takes_that_back():
+    dataset, survey = make_jaguars()
+    lead = make_member(dataset, Role.LEAD)
+    publish_guideline(dataset=dataset, text="Look twice.", by=lead)
+    raise_doubts(dataset, find_double_classes(survey)[0], kind="double_class")
+    chosen = {"action": Action.SPLIT, "new_class": "jaguar (car)", "rule": "it has wheels"}
+    decided = decisions.decide_flag(flag=Flag.objects.get(), reviewer=lead, **chosen)
+    newest = dataset.guidelines.first()
+    assert newest.number == 2
+    assert newest.text == "Look twice.\n\n**jaguar (car)** (not jaguar): it has wheels\n"
+    assert "jaguar (car)" in newest.change
+    decisions.undo_decision(decision=decided, reviewer=lead)
+    assert dataset.guidelines.first().text == "Look twice."
+    decided = decisions.decide_flag(flag=Flag.objects.get(), reviewer=lead, **chosen)
+    publish_guideline(dataset=dataset, text="Look three times.", by=lead)
+    decisions.undo_decision(decision=decided, reviewer=lead)
+    assert dataset.guidelines.first().text == "Look three times.", "what came later stays"
 
 
 def test_items_settled_one_by_one_leave_the_rest_of_the_class_to_be_decided():
