@@ -9,13 +9,24 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext_lazy as _
 
-from labeling.models import Dataset, LabelClass, Media, Outcome, Upload, UploadEntry
+from labeling.models import (
+    Dataset,
+    LabelClass,
+    Media,
+    Outcome,
+    Split,
+    Upload,
+    UploadEntry,
+    User,
+)
 from mlcore.files import IMAGE_TYPES, SOUND_TYPES, expected_types
 
 PAGE = 100
 PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
+WAITING = (Outcome.CONFLICT, Outcome.DIFFERENT)
 TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
 IS_ELSEWHERE = Q(code="other_key", proposed__has_key="new")
+CHANGES_TEST = Q(item__split=Split.TEST) | Q(proposed__split=Split.TEST)
 UNREAD = ("zero_bytes", "truncated", "unreadable")
 ROLE_WORDS = {
     "key": _("key"),
@@ -91,6 +102,16 @@ def page_after(upload: Upload, shown: Shown, after: int) -> tuple[list[UploadEnt
 def has_items(upload: Upload) -> bool:
     """Tell whether an upload brought items, or met some that were there."""
     return upload.entries.filter(item__isnull=False).exists()
+
+
+def for_another(upload: Upload, by: User | None) -> QuerySet[UploadEntry]:
+    """Return what this person does not take over alone: it changes test items, two have to agree.
+
+    Who imported is the first of the two, who takes it over from the report the second.
+    """
+    waiting = upload.entries.filter(CHANGES_TEST, outcome__in=WAITING, item__isnull=False)
+    is_alone = by is None or by.pk == upload.by_id
+    return waiting if upload.dataset.has_second_reviewer and is_alone else waiting.none()
 
 
 def elsewhere(upload: Upload) -> int:

@@ -147,6 +147,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "first_url": _address(row, shown, 0) if after else "",
         "csv_url": f"{reverse('labeling:upload_report', args=[slug, pk])}?{_query(shown)}",
         "counts": reads.counts(told),
+        "for_another": reads.for_another(row, request.user).count(),
         "elsewhere": reads.elsewhere(row),
         "unknown": reads.unknown_classes(row),
         "alike": reads.alike_classes(row.dataset),
@@ -343,9 +344,12 @@ def _merge(request: access.MemberRequest, row: Upload) -> None:
         messages.error(request, _("Which classes? Load the page again."))
         return
     old, new = form.cleaned_data["old"], form.cleaned_data["new"]
-    if request.POST.get("what") == "merge" and new:
-        count = differences.merge_class(upload=row, old=old, new=new, by=request.user)
-        messages.success(request, _("%s items relabelled.") % count)
-    else:
-        count = differences.split_class(upload=row, old=old, by=request.user)
-        messages.success(request, _("Taken back: %s items.") % count)
+    try:
+        if request.POST.get("what") == "merge" and new:
+            count = differences.merge_class(upload=row, old=old, new=new, by=request.user)
+            messages.success(request, _("%s items relabelled.") % count)
+        else:
+            count = differences.split_class(upload=row, old=old, by=request.user)
+            messages.success(request, _("Taken back: %s items.") % count)
+    except jobs.Refused as refusal:
+        messages.warning(request, str(refusal))

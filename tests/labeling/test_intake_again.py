@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
 
 from labeling.models import (
     Dataset,
     Item,
     LabelClass,
     LabelSource,
+    Role,
     Upload,
 )
 from labeling.services import labels
 from labeling.services.intake import differences, splitting
 from labeling.services.versions import freeze_version
-from tests.factories import make_dataset
+from tests.factories import make_dataset, make_member
 from tests.labeling.test_intake import CLIPS, entry, folder, packed, png, run
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +73,63 @@ def test_other_bytes_under_a_key_are_a_conflict_until_replaced(tmp_path: Path, c
     assert Item.objects.get(key="cat/1.png").content_id != kept
     assert run(tmp_path / "one", capsys, "--replace")["replaced"] == 1
     assert Item.objects.get(key="cat/1.png").content_id == kept
+
+
+def test_under_a_second_reviewer_another_lead_takes_over_what_changes_test_items(
+    client: Client, tmp_path: Path, capsys: Any
+):
+    files = {"train/cat/1.png": png(1), "test/cat/2.png": png(2), "test/dog/3.png": png(3)}
+    run(folder(tmp_path / "one", files), capsys)
+    dataset = Dataset.objects.get()
+    ann, bob = make_member(dataset, Role.LEAD, "ann"), make_member(dataset, Role.LEAD, "bob")
+    Dataset.objects.update(has_second_reviewer=True)
+    was = dict(dataset.items.values_list("key", "content"))
+    other = {"train/cat/1.png": png(11), "test/cat/2.png": png(12), "test/dog/3.png": png(3)}
+    root = folder(tmp_path / "two", other)
+    (root / "labels.csv").write_text(
+        "file,label\ntrain/cat/1.png,cat\ntest/cat/2.png,cat\ntest/dog/3.png,cat\n"
+    )
+    result = run(root, capsys, "--replace")
+    assert (result["replaced"], result["conflict"], result["different"]) == (1, 1, 1)
+    assert entry("test/cat/2.png").code == "test_item"
+    Upload.objects.update(by=ann)
+    page = reverse("labeling:upload", args=[dataset.slug, Upload.objects.latest("pk").pk])
+    apply = reverse("labeling:apply_upload", args=[dataset.slug, Upload.objects.latest("pk").pk])
+    for who in (ann, bob):
+        client.force_login(who)
+        assert ("2 of these change test items" in client.get(page).text) == (who == ann)
+        for what in ("conflicts", "differences"):
+            client.post(apply, {"what": what})
+        now = dict(dataset.items.values_list("key", "content"))
+        changed = {key for key, content in now.items() if content != was[key]}
+        alone, both = {"train/cat/1.png"}, {"train/cat/1.png", "test/cat/2.png"}
+        assert changed == (alone if who == ann else both)
+        assert dataset.items.get(key="test/dog/3.png").label.name == (
+            "dog" if who == ann else "cat"
+        )
+
+
+def test_under_a_second_reviewer_a_report_merges_no_class_of_test_items(
+    client: Client, tmp_path: Path, capsys: Any
+):
+    files = {"train/cat/1.png": png(1), "train/Cat_/2.png": png(2), "test/Cat_/3.png": png(3)}
+    run(folder(tmp_path / "a", files), capsys)
+    dataset, upload = Dataset.objects.get(), Upload.objects.get()
+    old, new = dataset.classes.get(name="Cat_"), dataset.classes.get(name="cat")
+    client.force_login(make_member(dataset, Role.LEAD))
+    apply = reverse("labeling:apply_upload", args=[dataset.slug, upload.pk])
+    asked = {"what": "merge", "old": old.pk, "new": new.pk}
+    Dataset.objects.update(has_second_reviewer=True)
+    assert "nobody gives alone here" in client.post(apply, asked, follow=True).text
+    assert dataset.items.filter(label=old).count() == 2
+    Dataset.objects.update(has_second_reviewer=False)
+    client.post(apply, asked)
+    assert not dataset.items.filter(label=old).exists()
+    Dataset.objects.update(has_second_reviewer=True)
+    assert (
+        "nobody gives alone" in client.post(apply, {**asked, "what": "unmerge"}, follow=True).text
+    )
+    assert not dataset.items.filter(label=old).exists()
 
 
 def test_other_labels_wait_for_a_person_and_never_beat_one(tmp_path: Path, capsys: Any):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.models import (
     Content,
@@ -12,12 +13,13 @@ from labeling.models import (
     LabelClass,
     LabelSource,
     Outcome,
+    Split,
     Upload,
     UploadEntry,
     User,
 )
-from labeling.queries.uploads import IS_ELSEWHERE
-from labeling.services import contents, datasets, labels
+from labeling.queries.uploads import IS_ELSEWHERE, for_another
+from labeling.services import contents, datasets, jobs, labels
 from labeling.services.intake import splitting
 from labeling.services.intake.recording import classes_by_name, moment_of, swapped
 
@@ -31,7 +33,7 @@ def apply_differences(*, upload: Upload, by: User | None = None) -> int:
     upload names end a proposal: it follows new sources, and the first labels, only where nothing
     names a split.
     """
-    waiting = upload.entries.filter(outcome=Outcome.DIFFERENT, item__isnull=False)
+    waiting = _waiting(upload, Outcome.DIFFERENT, by)
     names_splits = waiting.filter(proposed__has_key="split").exists()
     names_sources = waiting.filter(proposed__has_key="group").exists()
     had_labels = upload.dataset.items.filter(label__isnull=False).exists()
@@ -47,7 +49,7 @@ def apply_differences(*, upload: Upload, by: User | None = None) -> int:
 
 def replace_conflicts(*, upload: Upload, by: User | None = None) -> int:
     """Take the new bytes, label and metadata for keys that were there with other bytes."""
-    waiting = upload.entries.filter(outcome=Outcome.CONFLICT, item__isnull=False)
+    waiting = _waiting(upload, Outcome.CONFLICT, by)
     return sum(_replace(upload, batch, by) for batch in _batches(waiting))
 
 
@@ -86,6 +88,7 @@ def merge_class(*, upload: Upload, old: int, new: int, by: User | None = None) -
     chosen = upload.dataset.classes.in_bulk([old, new])
     if len(chosen) < 2 or chosen[old].retired_at:
         return 0
+    _leave_test_labels(upload, Q(label_id=old))
     reason = _merged(upload, old)
     pks = list(Item.objects.filter(label_id=old).values_list("pk", flat=True))
     count = 0
@@ -108,6 +111,7 @@ def split_class(*, upload: Upload, old: int, by: User | None = None) -> int:
     if done is None:
         return 0
     label = upload.dataset.classes.get(pk=old)
+    _leave_test_labels(upload, Q(label_changes__reason=_merged(upload, old)))
     datasets.retire_class(label_class=label, retired=False)
     if not upload.dataset.classes.filter(key=done["key"]).exists():
         label.key = done["key"]
@@ -125,6 +129,16 @@ def split_class(*, upload: Upload, old: int, by: User | None = None) -> int:
     )
 
 
+def _leave_test_labels(upload: Upload, which: Q) -> None:
+    """Refuse to relabel test items where two have to agree."""
+    in_test = upload.dataset.items.filter(which, split=Split.TEST)
+    if upload.dataset.has_second_reviewer and in_test.exists():
+        raise jobs.Refused(
+            _("Test items would get another label, which nobody gives alone here. Merge classes in"
+              " the settings, or relabel in Browse: there it waits for a second reviewer.")
+        )  # fmt: skip
+
+
 def _merged(upload: Upload, old: int) -> str:
     return f"class {old} merged after import {upload.pk}"
 
@@ -138,6 +152,12 @@ def _settle(entry: UploadEntry, part: str) -> None:
 
 def _reason(upload: Upload) -> str:
     return f"imported with {upload.name}"
+
+
+def _waiting(upload: Upload, outcome: Outcome, by: User | None) -> QuerySet[UploadEntry]:
+    """Return what this person may take over; what changes test items waits for another."""
+    there = upload.entries.filter(outcome=outcome, item__isnull=False)
+    return there.exclude(pk__in=for_another(upload, by).values("pk"))
 
 
 def _batches(entries: QuerySet[UploadEntry]) -> Iterator[list[UploadEntry]]:

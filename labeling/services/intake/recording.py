@@ -27,6 +27,10 @@ from labeling.services.rows import insert_rows
 
 BY_PEOPLE = (LabelSource.CONSENSUS, LabelSource.REVIEW)
 MOST_REASON_CHARACTERS = 500
+FOR_ANOTHER = (
+    "A test item, which nobody changes alone here: its bytes are kept until another lead than who"
+    " imported replaces them from this report."
+)
 
 
 @dataclass
@@ -134,7 +138,8 @@ def _compare(one: Opened, item: Item, ledger: Ledger) -> None:
 def _place_other_bytes(one: Opened, item: Item, ledger: Ledger) -> None:
     proposed, note = differences(one.candidate, item, ledger.classes)
     assert one.content is not None
-    if ledger.replace:
+    is_measured = ledger.upload.dataset.has_second_reviewer and item.split == Split.TEST
+    if ledger.replace and not is_measured:
         proposed |= swapped(item, one.content.sha256)
         item.content, item.odd = one.content, one.odd
         ledger.replaced.append(item)
@@ -142,7 +147,7 @@ def _place_other_bytes(one: Opened, item: Item, ledger: Ledger) -> None:
         return
     proposed |= {"content": one.content.sha256, "odd": one.odd}
     words = "This key is there already with other bytes; they are kept until you replace them."
-    conflict = [("other_bytes", words), *note]
+    conflict = [("test_item", FOR_ANOTHER) if is_measured else ("other_bytes", words), *note]
     _enter(one, ledger, Outcome.CONFLICT, item=item, proposed=proposed, notes=conflict)
 
 
