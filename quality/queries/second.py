@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from labeling.access import LEADS
 from labeling.models import Dataset, Item, LabelClass, Split, User
 from labeling.queries.people import reviewers_of
 from quality.models import Action, Bulk, Decision, Flag, FlagState, Proposal, ProposalState
@@ -94,7 +95,20 @@ def disagreement(*, flag: Flag | None = None, bulk: Bulk | None = None) -> Propo
     """Return what two people disagree about and no lead has settled."""
     rows = Proposal.objects.filter(state=ProposalState.DISAGREED)
     rows = rows.filter(flag=flag) if flag else rows.filter(bulk=bulk).exclude(action=Action.UNDO)
-    return rows.select_related("by", "second").last()
+    return rows.select_related("by", "second", "dataset").last()
+
+
+def own_dispute(disputed: Proposal | None, by: User) -> str:
+    """Say why a lead does not settle what they proposed themselves; nothing to anybody else."""
+    if disputed is None or disputed.by_id != by.pk or not disputed.dataset.has_second_reviewer:
+        return ""
+    leads = reviewers_of(disputed.dataset).filter(role__in=LEADS)
+    if leads.exclude(user=by).exists():
+        return _("You proposed this yourself: another lead settles it. You can leave all as it is.")
+    return _(
+        "You proposed this yourself, and there is no other lead here to settle it: leave all as it"
+        " is, invite one under Members, or let an owner switch the second reviewer off."
+    )
 
 
 def last_of_first(dataset: Dataset, user: User, kind: str) -> Proposal | None:

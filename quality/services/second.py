@@ -57,16 +57,21 @@ class SecondRefusedError(Exception):
 def decide(*, flag: Flag, reviewer: User, leads: bool, **choice: Any) -> Decision | Proposal:
     """Decide a flag, or propose it to a second reviewer where the dataset asks for one.
 
-    What two disagreed about a lead settles, at once.
+    What two disagreed about a lead settles, at once; who proposed it can only leave it.
     """
     disputed = queries.disagreement(flag=flag)
     if disputed and not leads:
         raise decisions.DecisionRefusedError(_settled_by_a_lead(disputed))
+    own = queries.own_dispute(disputed, reviewer)
     try:
         with transaction.atomic():
-            made = decisions.decide_flag(flag=flag, reviewer=reviewer, proposal=disputed, **choice)
+            made = decisions.decide_flag(
+                flag=flag, reviewer=reviewer, proposal=None if own else disputed, **choice
+            )
             _settle(disputed)
-    except SecondNeededError:
+    except SecondNeededError as needed:
+        if own:
+            raise decisions.DecisionRefusedError(own) from needed
         return _propose(flag, reviewer, choice)
     return made
 
@@ -79,6 +84,8 @@ def decide_many(
     disputed = queries.disagreement(bulk=sample)
     if disputed and not leads:
         raise many.BulkRefusedError(_settled_by_a_lead(disputed))
+    if own := queries.own_dispute(disputed, by):
+        raise many.BulkRefusedError(own)
     try:
         with transaction.atomic():
             job = many.open_decision(
@@ -240,8 +247,13 @@ def reconsider(*, proposal: Proposal, by: User) -> None:
 
 
 @transaction.atomic
-def settle(*, proposal: Proposal, is_done: bool) -> Agreed:
-    """End as a lead what two disagree about and no queue shows: do it, or leave all as it is."""
+def settle(*, proposal: Proposal, is_done: bool, by: User) -> Agreed:
+    """End as a lead what two disagree about and no queue shows: do it, or leave all as it is.
+
+    Who proposed it can only leave it.
+    """
+    if is_done and (own := queries.own_dispute(proposal, by)):
+        raise SecondRefusedError(own)
     disputed = Proposal.objects.filter(pk=proposal.pk, state=ProposalState.DISAGREED)
     if not disputed.update(state=ProposalState.SETTLED):
         raise SecondRefusedError(_("A lead has settled this already."))

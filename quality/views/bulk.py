@@ -105,6 +105,7 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
     line = sample.least_score if sample else _line(request, dataset, row)
     flags = queries.above(dataset, row.name, line)
     last = queries.last_bulk(dataset, row.name)
+    disputed = waiting.disagreement(bulk=sample) if sample else None
     n, unclear = flags.count(), queries.without_proposal(flags, proposed=row.bulk)
     return {
         "dataset": dataset,
@@ -118,7 +119,8 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "touching_test": queries.in_test(flags),
         "sample": sample,
         "proposal": waiting.waiting_about(sample) if sample else None,
-        "disputed": waiting.disagreement(bulk=sample) if sample else None,
+        "disputed": disputed,
+        "own_dispute": waiting.own_dispute(disputed, request.user),
         "said": queries.judged(sample, proposed=row.bulk) if sample else None,
         "last": last,
         "undo_waits": waiting.waiting_about(last) if last else None,

@@ -79,7 +79,7 @@ def flag(request: access.MemberRequest, slug: str, kind: str, pk: int) -> HttpRe
     found = queries.flag_in(dataset, row.name, pk)
     if found is None:
         raise Http404("no such flag")
-    context = _flag(dataset, row, found, later=[])
+    context = _flag(request, dataset, row, found, later=[])
     return render(request, "quality/_flag.html", context)
 
 
@@ -184,14 +184,18 @@ def _page(
         "later": ",".join(map(str, later)),
         "reasons": EXCLUDE_REASONS[dataset.media],
         **_counts(request, dataset, row),
-        **(_flag(dataset, row, flag, later=later) if flag else {"kind": row, "flag": None}),
+        "flag": None,
+        **(_flag(request, dataset, row, flag, later=later) if flag else {}),
         **_rail(dataset, row, flag, later=later),
     }
 
 
-def _flag(dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]) -> dict[str, Any]:
+def _flag(
+    request: access.MemberRequest, dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]
+) -> dict[str, Any]:
     evidence = queries.evidence_of(flag)
     is_open = flag.state == FlagState.OPEN and bool(evidence.items)
+    disputed = waiting.disagreement(flag=flag) if is_open else None
     proposal = waiting.waiting_about(flag) if flag.state == FlagState.WAITING else None
     return {
         "dataset": dataset,
@@ -211,7 +215,8 @@ def _flag(dataset: Dataset, row: Kind, flag: Flag, *, later: list[int]) -> dict[
         "put_off": ",".join(map(str, [*later, flag.pk])),
         "proposal": proposal,
         "wanted": waiting.words_of(proposal) if proposal else "",
-        "disputed": waiting.disagreement(flag=flag) if is_open else None,
+        "disputed": disputed,
+        "own_dispute": waiting.own_dispute(disputed, request.user),
     }
 
 

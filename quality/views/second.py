@@ -69,7 +69,7 @@ def _carry_out(request: access.MemberRequest, found: Proposal, sent: dict[str, A
             words = _("Nothing changes; the leads are told.")
         elif sent["answer"] in ("do", "leave"):
             access.demand_role(found.dataset, access.LEADS)
-            done = services.settle(proposal=found, is_done=sent["answer"] == "do")
+            done = services.settle(proposal=found, is_done=sent["answer"] == "do", by=request.user)
             words = _("Settled.")
         else:
             done = services.agree(proposal=found, by=request.user, seconds=sent["seconds"] or 0.0)
@@ -126,6 +126,8 @@ def _page(
     if found:
         found.dataset = dataset
         about = {"wanted": queries.words_of(found)}
+        if found.state == ProposalState.DISAGREED:
+            about["own_dispute"] = queries.own_dispute(found, request.user)
         about |= _about(dataset, found, page=request.GET.get("page", ""))
     return {
         "dataset": dataset,

@@ -135,7 +135,7 @@ def test_a_test_item_waits_for_a_second_reviewer_and_its_dispute_is_put_off(clie
     made = second.agree(proposal=first, by=bob).decision
     assert (made.by, made.proposal.second, made.after[0]["label"]) == (ann, bob, "dog")
     assert [row.pk for row in open_disputes(dataset)] == [places[1].pk]
-    second.settle(proposal=other, is_done=False)
+    second.settle(proposal=other, is_done=False, by=ann)
     assert "1 open" in page(client).text
     second.undo_agreed(proposal=first, by=bob)
     assert {row.pk for row in open_disputes(dataset)} == {row.pk for row in places}

@@ -134,6 +134,39 @@ def test_a_disagreement_changes_nothing_and_a_lead_who_is_told_settles_it(flag, 
     assert label_of(flag) == "dog"
 
 
+def test_who_proposed_leaves_the_disagreement_to_another_lead_or_leaves_all_as_it_is(
+    client, flag, dataset, bob, lea
+):
+    second.disagree(proposal=propose(flag, lea), by=bob)
+    asked = {"flag": flag, "reviewer": lea, "leads": True}
+    with pytest.raises(DecisionRefusedError, match="there is no other lead here"):
+        second.decide(**asked, action=Action.RELABEL, test_confirmed=True)
+    zoe = make_member(dataset, Role.OWNER, "zoe")
+    with pytest.raises(DecisionRefusedError, match="another lead settles it"):
+        second.decide(**asked, action=Action.RELABEL, test_confirmed=True)
+    address = reverse("quality:queue", args=["pets", flag.kind]) + f"?flag={flag.pk}"
+    for person, words in ((lea, "another lead settles it"), (zoe, "takes effect at once")):
+        client.force_login(person)
+        assert words in client.get(address).text
+    assert (state_of(flag), label_of(flag)) == ("open", "cat")
+    assert isinstance(second.decide(**asked, action=Action.KEEP), Decision)
+    assert (Proposal.objects.get().state, label_of(flag)) == (ProposalState.SETTLED, "cat")
+
+
+def test_many_are_not_decided_by_who_proposed_it_after_a_no(client, dataset, bob, lea):
+    sample = judged_sample(dataset, lea)
+    second.disagree(proposal=decide_many(sample, lea), by=bob)
+    with pytest.raises(BulkRefusedError, match="there is no other lead here"):
+        decide_many(sample, lea, leads=True)
+    address = reverse("quality:bulk", args=["pets", "label_error"])
+    client.force_login(lea)
+    page = client.get(address).text
+    assert "there is no other lead here" in page
+    assert "Relabel the other" not in page
+    Dataset.objects.update(has_second_reviewer=False)  # then one person is enough
+    assert "Relabel the other" in client.get(address).text
+
+
 def test_what_was_agreed_is_undone_as_one_decision_and_asks_again(flag, ann, bob):
     decision = second.agree(proposal=propose(flag, ann), by=bob).decision
     with pytest.raises(SecondNeededError):

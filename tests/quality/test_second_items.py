@@ -120,6 +120,11 @@ def test_a_lead_who_is_told_settles_a_disagreement(client, pets, ann, bob, is_do
     path = f"/d/pets/second/{made.pk}/"
     assert client.post(path, {"answer": answer}).status_code == 403
     client.force_login(ann)
+    if is_done:  # not by who proposed it, who can only leave all as it is
+        assert "there is no other lead" in client.get(notice.path).text
+        assert "there is no other lead" in client.post(path, {"answer": "do"}, follow=True).text
+        assert labels_of(pets) == ["cat"] * 3
+        client.force_login(make_member(pets, Role.LEAD, "lea"))
     client.post(path, {"answer": answer})
     assert labels_of(pets) == [becomes] * 3
     made.refresh_from_db()
