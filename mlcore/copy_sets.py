@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mlcore.duplicates import EXACT, Pair
 
@@ -181,7 +181,7 @@ def _moved(pairs: Sequence[Pair], standing: dict[int, list[int]]) -> list[Pair]:
             for other in standing.get(pair.second, [pair.second]):
                 key = (min(one, other), max(one, other))
                 if one != other and (key not in best or best[key].score < pair.score):
-                    best[key] = replace(pair, first=key[0], second=key[1])
+                    best[key] = pair._replace(first=key[0], second=key[1])
     return list(best.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,8 +72,7 @@ SEED = 20261121
 """Seed of the background sample where the caller gives no generator."""
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):  # tens of thousands are made for one page
     """Two items that are taken for the same thing.
 
     `first` < `second` are row numbers, `score` is 0 to 1 (1 is certain), `evidence` is one of

@@ -166,11 +166,10 @@ def find_ties(pairs: Sequence[Pair], splits: Sequence[str]) -> list[Tie]:
     [(0, 1, 'mirror'), (1, 0, 'mirror')]
     """
     closest: dict[tuple[int, str, str], Tie] = {}
-    alike = [pair for pair in pairs if pair.evidence not in EXACT]
-    for pair in alike:
-        what, score = pair.evidence, pair.score
-        _tie(closest, pair.first, pair.second, evidence=what, score=score, splits=splits)
-        _tie(closest, pair.second, pair.first, evidence=what, score=score, splits=splits)
+    for first, second, score, what, _reason in pairs:
+        if what not in EXACT:
+            _tie(closest, Tie(first, second, what, score), splits)
+            _tie(closest, Tie(second, first, what, score), splits)
     for evidence in EXACT:
         equal = [pair for pair in pairs if pair.evidence == evidence]
         for items in copy_sets(len(splits), equal) if equal else ():
@@ -178,21 +177,14 @@ def find_ties(pairs: Sequence[Pair], splits: Sequence[str]) -> list[Tie]:
     return sorted(closest.values())
 
 
-def _tie(
-    closest: dict[tuple[int, str, str], Tie],
-    item: int,
-    other: int,
-    *,
-    evidence: str,
-    score: float,
-    splits: Sequence[str],
-) -> None:
+def _tie(closest: dict[tuple[int, str, str], Tie], tie: Tie, splits: Sequence[str]) -> None:
+    item, other, evidence, score = tie
     there = splits[other]
     if splits[item] in NO_SPLIT or there in NO_SPLIT:
         return
     known = closest.get((item, there, evidence))
     if known is None or known.score < score:
-        closest[item, there, evidence] = Tie(item, other, evidence, score)
+        closest[item, there, evidence] = tie
 
 
 def _tie_equal(
@@ -213,4 +205,4 @@ def _tie_equal(
         for known in firsts.values():
             other = next((one for one in known if one != item), None)
             if other is not None:
-                _tie(closest, item, other, evidence=evidence, score=score, splits=splits)
+                _tie(closest, Tie(item, other, evidence, score), splits)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Count, Max, Min, QuerySet
@@ -43,6 +43,7 @@ TITLES: dict[str, "_StrPromise"] = {
     TIME: gettext_lazy("earlier than the last"),
 }
 PAIRS_A_PAGE = 40
+TIES_KEPT = 2  # datasets; 5 MB each with 5,000 pairs
 COPIES = ("near_duplicate", "leakage")
 
 
@@ -65,18 +66,29 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Ties:
+    """What joins the items of pairs: ties by ids, how many of each evidence, and copy sets.
+
+    `counts` has items by evidence, their split and that of their counterpart.
+    """
+
+    ties: list[Tie]
+    split_of: Mapping[int, str]
+    counts: Counter[tuple[str, str, str]]
+    copied: Sequence[Sequence[Paired]]
+
+
+@dataclass(frozen=True)
 class Shared:
     """What the splits of a dataset have in common now, read once for a page."""
 
     dataset: Dataset
     sizes: Mapping[str, int]
     pairs: list[Pair] | None
-    ties: list[Tie]
-    split_of: Mapping[int, str]
+    tied: Ties
     sources: Mapping[str, Mapping[str, int]]
     last: Mapping[str, datetime] = field(default_factory=dict)
     early: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    copied: Sequence[Sequence[Paired]] = ()
 
     @cached_property
     def splits(self) -> list[str]:
@@ -95,14 +107,7 @@ class Shared:
             held = (self.sources[name] for name in self.torn)
             torn = (counts[split] for counts in held if split in counts and other in counts)
             return sum(torn) if split != other else 0
-        return self.counts[kind, split, other]
-
-    @cached_property
-    def counts(self) -> Counter[tuple[str, str, str]]:
-        """Items by evidence, their split and that of their counterpart."""
-        return Counter(
-            (tie.evidence, self.split_of[tie.item], self.split_of[tie.other]) for tie in self.ties
-        )
+        return self.tied.counts[kind, split, other]
 
     @cached_property
     def is_everywhere(self) -> bool:
@@ -116,23 +121,35 @@ def shared_by_splits(dataset: Dataset) -> Shared:
     items = divided(dataset)
     pairs = copy_pairs.load_pairs(dataset.pk)
     rows, placed = paired_in(dataset, copies_of(dataset, pairs or []))
-    sources: dict[str, dict[str, int]] = defaultdict(dict)
-    named = items.exclude(source_group="").values_list("source_group", "split")
-    for group, split, n in named.annotate(n=Count("pk")).order_by():
-        sources[group][split] = n
-    sizes = dict(items.values_list("split").annotate(n=Count("pk")).order_by())
+    tied, sources = _tied(rows, placed), sources_of(dataset)
+    sizes = Counter[str]()
+    for counts in sources.values():
+        sizes.update(counts)
+    sources.pop("", None)
     last = _last_moments(items)
     return Shared(
         dataset=dataset,
         sizes=sizes,
         pairs=pairs,
-        ties=_ties(rows, placed),
-        split_of={row.pk: row.split for row in rows},
-        sources=dict(sources),
+        tied=tied,
+        sources=sources,
         last=last,
         early=_early(items, last),
-        copied=copied_among(rows, placed),
     )
+
+
+def sources_of(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Count the items of each source by split, those without one under an empty name.
+
+    Only what is in the index is asked for, in its order: to leave out other splits there costs
+    more than to pass over them here (bench/pages.py).
+    """
+    rows = Item.objects.filter(dataset=dataset, excluded="").values_list("source_group", "split")
+    sources: dict[str, dict[str, int]] = {}
+    for group, split, n in rows.annotate(n=Count("pk")).order_by("source_group", "split"):
+        if split in DIVIDED:
+            sources.setdefault(group, {})[split] = n
+    return sources
 
 
 def divided(dataset: Dataset) -> QuerySet[Item]:
@@ -149,25 +166,31 @@ def _last_moments(items: QuerySet[Item]) -> dict[str, datetime]:
     return {split: last for split, last in newest.items() if last}
 
 
-def _ties(rows: Sequence[Paired], placed: Sequence[Pair]) -> list[Tie]:
-    """Return ties by ids of items; what was taken out is tied to nothing."""
+@lru_cache(maxsize=TIES_KEPT)
+def _tied(rows: tuple[Paired, ...], placed: tuple[Pair, ...]) -> Ties:
+    """Tie items by their pairs; what was taken out is tied to nothing.
+
+    Kept for as long as pairs and items are read as they were: they are the key.
+    """
     found = find_ties(placed, [row.split for row in rows])
-    return [Tie(rows[one].pk, rows[two].pk, what, score) for one, two, what, score in found]
+    ties = [Tie(rows[one].pk, rows[two].pk, what, score) for one, two, what, score in found]
+    split_of = {row.pk: row.split for row in rows}
+    counts = Counter((tie.evidence, split_of[tie.item], split_of[tie.other]) for tie in ties)
+    return Ties(ties, split_of, counts, copied_among(rows, placed))
 
 
 def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
     """Return the sure pairs, less those that a reviewer said are not the same."""
-    parted: dict[int, set[int]] = defaultdict(set)
+    parted = defaultdict[int, set[int]](set)
     settled = FlagItem.objects.filter(
         flag__dataset=dataset, flag__kind__in=COPIES, flag__state=FlagState.DISMISSED
     ).exclude(flag__evidence__has_key="group")
     for item, flag in settled.values_list("item", "flag"):
         parted[item].add(flag)
-    return [
-        pair
-        for pair in pairs
-        if pair.score >= LEAST_SCORE and not parted[pair.first] & parted[pair.second]
-    ]
+    sure = [pair for pair in pairs if pair.score >= LEAST_SCORE]
+    if not parted:
+        return sure
+    return [pair for pair in sure if not parted[pair.first] & parted[pair.second]]
 
 
 def _early(items: QuerySet[Item], last: Mapping[str, datetime]) -> dict[tuple[str, str], int]:
@@ -231,7 +254,7 @@ def _about_sources(shared: Shared) -> str:
 def _about_leaks(shared: Shared) -> Iterable[str]:
     """Count what shares a copy or a source, as the pages of runs count it."""
     for split, learned in ((Split.TEST, DIVIDED[:2]), (Split.VALIDATION, DIVIDED[:1])):
-        n = leaked(shared.copied, shared.sources, split=split, learned=learned)
+        n = leaked(shared.tied.copied, shared.sources, split=split, learned=learned)
         if n and not (shared.is_everywhere and n == shared.sizes[split]):
             words = ngettext(
                 "%(n)s of %(all)s %(split)s items shares a copy or a source with what is learned "
@@ -283,11 +306,11 @@ def tied_page(dataset: Dataset, kind: str, split: str, *, other: str, after: str
         items = items.filter(captured_at__lt=last.captured_at) if last else items.none()
     else:
         pairs = copy_pairs.load_pairs(dataset.pk) or []
-        paired, placed = paired_in(dataset, copies_of(dataset, pairs))
-        ties, split_of = _ties(paired, placed), {row.pk: row.split for row in paired}
+        tied = _tied(*paired_in(dataset, copies_of(dataset, pairs)))
+        split_of = tied.split_of
         counterparts = {
             tie.item: (tie.other, _alike_words(tie.score))
-            for tie in ties
+            for tie in tied.ties
             if tie.evidence == kind and split_of[tie.item] == split and split_of[tie.other] == other
         }
         items = items.filter(one_of("pk", list(counterparts)))

@@ -17,18 +17,21 @@ class Paired(NamedTuple):
     source: str
 
 
-def paired_in(dataset: Dataset, sure: Sequence[Pair]) -> tuple[list[Paired], list[Pair]]:
+def paired_in(
+    dataset: Dataset, sure: Sequence[Pair]
+) -> tuple[tuple[Paired, ...], tuple[Pair, ...]]:
     """Return the items of pairs as they are now, and the pairs by places in that list."""
     ids = sorted({pk for pair in sure for pk in (pair.first, pair.second)})
     if not ids:
-        return [], []
+        return (), ()
     items = Item.objects.filter(one_of("pk", ids), dataset=dataset, excluded="")
     found = {row[0]: row for row in items.values_list("pk", "split", "source_group").iterator()}
-    rows = [Paired(*found.get(pk, (pk, "", ""))) for pk in ids]
+    rows = tuple(Paired._make(found.get(pk, (pk, "", ""))) for pk in ids)
     place = {pk: number for number, pk in enumerate(ids)}
-    return rows, [
-        Pair(place[pair.first], place[pair.second], pair.score, pair.evidence, "") for pair in sure
-    ]
+    return rows, tuple(
+        Pair(place[first], place[second], score, evidence, "")
+        for first, second, score, evidence, _reason in sure
+    )
 
 
 def copied_among(rows: Sequence[Paired], pairs: Sequence[Pair]) -> list[list[Paired]]:
