@@ -106,7 +106,8 @@ class Flag(models.Model):
             ),
             # Flags are counted from it alone (bench/pages.py).
             models.Index(
-                fields=["dataset", "state", "kind", "given", "is_likely"], name="flag_counts"
+                fields=["dataset", "state", "kind", "given", "is_likely", "expected"],
+                name="flag_counts",
             ),
         ]
 

@@ -138,15 +138,21 @@ def items_to_ask(
     return found
 
 
-def rounds_of(dataset: Dataset) -> QuerySet[Round]:
-    """Return a dataset's rounds, open ones first, with how far each is."""
+def rounds_so_far(dataset: Dataset) -> QuerySet[Round]:
+    """Return a dataset's rounds, open ones first, with how many of their items are done."""
     rows = dataset.rounds.annotate(
         total=_count(RoundItem.objects.exclude(state=RoundItemState.GOLD)),
         done=_count(RoundItem.objects.filter(state__in=DONE)),
+    )
+    return rows.order_by(F("closed_at").desc(nulls_first=True), "-pk")
+
+
+def rounds_of(dataset: Dataset) -> QuerySet[Round]:
+    """Return a dataset's rounds, open ones first, with how far each is."""
+    return rounds_so_far(dataset).annotate(
         disputed=_count(RoundItem.objects.filter(state=RoundItemState.DISPUTED)),
         answers=_count(answers_given().filter(is_gold=False)),
     )
-    return rows.order_by(F("closed_at").desc(nulls_first=True), "-pk")
 
 
 def _count(rows: QuerySet[Any], field: str = "round") -> Any:

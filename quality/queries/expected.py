@@ -1,5 +1,7 @@
 """How many open flags are right: what a check expects, corrected by what people decided."""
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +22,26 @@ class Learned:
     decided: int
 
 
+Row = tuple[float, str, int, int]  # what was expected, of which class, how many, how many kept
+
+
 def learned_shares(dataset: Dataset, kind: str) -> Learned:
     """Learn from every decision about one kind that stands: one query."""
-    settled = settled_decisions(dataset).filter(flag__kind=kind)
-    rows = list(
-        settled.order_by()
-        .values_list("flag__expected", "flag__given")
-        .annotate(n=Count("pk"), kept=Count("pk", filter=Q(action=Action.KEEP)))
+    return _learned(_decided(dataset, [kind])[kind])
+
+
+def _decided(dataset: Dataset, kinds: Collection[str]) -> dict[str, list[Row]]:
+    settled = settled_decisions(dataset).filter(flag__kind__in=kinds).order_by()
+    rows = settled.values_list("flag__kind", "flag__expected", "flag__given").annotate(
+        n=Count("pk"), kept=Count("pk", filter=Q(action=Action.KEEP))
     )
+    found = defaultdict[str, list[Row]](list)
+    for kind, expected, given, n, kept in rows:
+        found[kind].append((expected, given, n, kept))
+    return found
+
+
+def _learned(rows: Sequence[Row]) -> Learned:
     n = np.array([row[2] for row in rows], dtype=float)
     kept = np.array([row[3] for row in rows], dtype=float)
     believed = np.array([row[0] for row in rows], dtype=float)
@@ -35,16 +49,27 @@ def learned_shares(dataset: Dataset, kind: str) -> Learned:
     return Learned(shares, int(n.sum()))
 
 
-def expected_right(dataset: Dataset, kind: str, *, n_open: int) -> Interval:
-    """Return how many of the open flags of one kind, which were counted, are right: two queries.
+def expected_right(dataset: Dataset, n_open: Mapping[str, int]) -> dict[str, Interval]:
+    """Return how many of the open flags of each kind, which were counted, are right: two queries.
 
     What is expected of them is taken from all that are not closed: looking again for the few
     whose items have changed meanwhile would be a second pass over all items.
     """
-    waiting = Flag.objects.filter(dataset=dataset, kind=kind, state=FlagState.OPEN).order_by()
-    rows = list(waiting.values_list("expected", "given").annotate(n=Count("pk")))
+    waiting = Flag.objects.filter(dataset=dataset, kind__in=list(n_open), state=FlagState.OPEN)
+    rows = waiting.values_list("kind", "given", "is_likely", "expected").order_by()  # as indexed
+    believed = defaultdict[str, list[tuple[float, str, int]]](list)
+    for kind, given, _is_likely, expected, n in rows.annotate(n=Count("pk")):
+        believed[kind].append((expected, given, n))
+    decided = _decided(dataset, list(n_open))
+    return {
+        kind: _total(_learned(decided[kind]).shares, believed[kind], n_open=n)
+        for kind, n in n_open.items()
+    }
+
+
+def _total(shares: ShareRight, rows: Sequence[tuple[float, str, int]], *, n_open: int) -> Interval:
     n = np.array([row[2] for row in rows], dtype=float)
-    return learned_shares(dataset, kind).shares.total(
+    return shares.total(
         np.array([row[0] for row in rows], dtype=float),
         [row[1] for row in rows],
         n * n_open / max(1.0, n.sum()),

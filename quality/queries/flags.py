@@ -1,7 +1,7 @@
 """Reads about flags and decisions: queues, counts, the rows of exports."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
@@ -173,14 +173,17 @@ def reviewed(dataset: Dataset) -> QuerySet[Decision]:
     return Decision.objects.filter(dataset=dataset, flag__isnull=False, undoes__isnull=True)
 
 
-def seconds_each(dataset: Dataset, user: User, kind: str) -> float | None:
-    """Return a person's median seconds for a decision about this kind, else about any."""
+def seconds_each(dataset: Dataset, user: User, kinds: Iterable[str]) -> dict[str, float | None]:
+    """Return a person's median seconds for a decision about each kind, else about any."""
     mine = reviewed(dataset).filter(by=user, seconds__gt=0)
-    for decisions in (mine.filter(flag__kind=kind), mine):
-        spent = list(decisions.order_by("-pk").values_list("seconds", flat=True)[:PACE_OVER])
-        if spent:
-            return float(median(spent))
-    return None
+    found = {kind: _median_seconds(mine.filter(flag__kind=kind)) for kind in kinds}
+    of_any = _median_seconds(mine) if None in found.values() else None
+    return {kind: of_any if each is None else each for kind, each in found.items()}
+
+
+def _median_seconds(decisions: QuerySet[Decision]) -> float | None:
+    spent = list(decisions.order_by("-pk").values_list("seconds", flat=True)[:PACE_OVER])
+    return float(median(spent)) if spent else None
 
 
 def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:

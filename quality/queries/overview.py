@@ -26,7 +26,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries import job_outlook
-from labeling.queries.rounds import rounds_of
+from labeling.queries.rounds import rounds_so_far
 from labeling.queries.success import choice_of
 from labeling.queries.uploads import uploads_that_wait
 from quality.models import Flag
@@ -35,12 +35,13 @@ from quality.queries.flags import (
     Confirmed,
     confirmed_so_far,
     counts_by_kind,
-    open_flags,
+    review_queue,
     reviewed,
     seconds_each,
     tally_of,
 )
 from quality.queries.imbalance import imbalance_of
+from quality.queries.report.evidence import items_of
 from quality.queries.runs import newest_done
 from quality.queries.second import waiting
 from quality.queries.success import change_of, figure_of
@@ -147,6 +148,7 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
     tally, confirmed = tally_of(dataset), confirmed_so_far(dataset)
     found = counts_by_kind(dataset, tally=tally)
     counts = {kind: n for kind, n in found.items() if n.open and kind in kinds}
+    seconds, examples = seconds_each(dataset, user, counts), _examples(dataset, counts)
     queues = [
         Queue(
             kind,
@@ -154,23 +156,25 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
             open=n.open,
             likely=n.likely,
             touches_test=n.touches_test,
-            seconds=seconds_each(dataset, user, kind),
+            seconds=seconds[kind],
             confirmed=confirmed.get(kind),
             most_doubted=tally.most_doubted(kind),
-            examples=_examples(dataset, kind),
+            examples=examples[kind],
         )
         for kind, n in counts.items()
     ]
     return sorted(queues, key=lambda queue: (-queue.likely, -queue.open, queue.kind))
 
 
-def _examples(dataset: Dataset, kind: str) -> list[dict[str, str]]:
-    worst = open_flags(dataset, kind).order_by("-score", "pk").prefetch_related("items__content")
-    found: list[Item] = []
-    for flag in worst[:EXAMPLES]:
-        found += sorted(flag.items.all(), key=lambda item: item.key)[:2]
-    shown = {item.pk: item for item in found}
-    return [_example(dataset, item) for item in list(shown.values())[:EXAMPLES]]
+def _examples(dataset: Dataset, kinds: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """Return items of the worst flags of each kind; their items cost one query in all."""
+    worst = {kind: list(review_queue(dataset, kind)[:EXAMPLES]) for kind in kinds}
+    items = items_of(flag for flags in worst.values() for flag in flags)
+    found = {}
+    for kind, flags in worst.items():
+        shown = {item.pk: item for flag in flags for item in items[flag.pk]}
+        found[kind] = [_example(dataset, item) for item in list(shown.values())[:EXAMPLES]]
+    return found
 
 
 def _example(dataset: Dataset, item: Item) -> dict[str, str]:
@@ -191,7 +195,7 @@ def _jobs(dataset: Dataset) -> list[dict[str, Any]]:
 def _rounds(dataset: Dataset) -> list[Round]:
     """Return the newest open rounds; one whose items were all taken back asks nothing."""
     asked = RoundItem.objects.filter(round=OuterRef("pk"))  # a join would count for each item
-    return list(rounds_of(dataset).filter(Exists(asked), closed_at=None)[:ROUNDS_SHOWN])
+    return list(rounds_so_far(dataset).filter(Exists(asked), closed_at=None)[:ROUNDS_SHOWN])
 
 
 def _waiting(

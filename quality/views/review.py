@@ -222,7 +222,7 @@ def _flag(
 
 def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
     counts = counting.counts_by_kind(dataset, row.name).get(row.name, counting.QueueCounts())
-    each = counting.seconds_each(dataset, request.user, row.name)
+    each = counting.seconds_each(dataset, request.user, [row.name])[row.name]
     sample = bulk.open_sample(dataset, row.name) if row.bulk else None
     return {
         "dataset": dataset,
@@ -232,7 +232,9 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "kind": row,
         "counts": counts,
         "each": each,
-        "expected": expected_right(dataset, row.name, n_open=counts.open) if counts.open else None,
+        "expected": expected_right(dataset, {row.name: counts.open})[row.name]
+        if counts.open
+        else None,
         "missed": unflagged.missed(dataset) if row.name == DOUBTED else None,
         "left": None if each is None else each * counts.open,
         "waiting": waiting.waiting(dataset).filter(flag__kind=row.name).count()

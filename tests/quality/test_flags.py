@@ -147,7 +147,7 @@ def test_what_is_likely_follows_the_decisions_at_the_next_check():
     assert raise_doubts(dataset, *doubts)["likely"] == 7  # too few decisions to know better
     decide_flag(flag=Flag.objects.order_by("pk")[19], reviewer=reviewer, action=Action.KEEP)
     assert raise_doubts(dataset, *doubts)["likely"] == 0
-    assert expected_right(dataset, "label_error", n_open=6).high < 3
+    assert expected_right(dataset, {"label_error": 6})["label_error"].high < 3
 
 
 def test_what_the_check_itself_expects_stays_beside_what_was_learned():

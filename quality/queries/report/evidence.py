@@ -54,7 +54,7 @@ def evidence_of(
 ) -> dict[str, list[Evidence]]:
     """Return the worst open doubts of each kind; their items cost one query in all."""
     worst = {kind: list(review_queue(dataset, kind)[:FLAGS_SHOWN]) for kind in kinds}
-    items = _items_of(flag for flags in worst.values() for flag in flags)
+    items = items_of(flag for flags in worst.values() for flag in flags)
     return {
         kind: [
             Evidence(
@@ -70,7 +70,7 @@ def evidence_of(
     }
 
 
-def _items_of(flags: Iterable[Flag]) -> dict[int, list[Item]]:
+def items_of(flags: Iterable[Flag]) -> dict[int, list[Item]]:
     """Read a few items of each flag; of a group, which may be a whole class, its examples."""
     examples_first = Case(When(role="example", then=Value(0)), default=Value(1))
     place = Window(RowNumber(), partition_by=F("flag"), order_by=[examples_first, F("pk").asc()])

@@ -1,6 +1,6 @@
 """The queues of a dataset as a report lists them: what waits, what proved right, what it takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -18,7 +18,6 @@ from quality.queries.flags import (
     Confirmed,
     QueueCounts,
     confirmed_so_far,
-    counts_by_kind,
 )
 from quality.queries.report.evidence import Evidence, Picture, evidence_of
 
@@ -59,8 +58,8 @@ class Paces:
         return None if each is None else n * each
 
 
-def paces_of(dataset: Dataset, kinds: Mapping[str, str]) -> Paces:
-    """Return the median of the last decisions, by whomever."""
+def paces_of(dataset: Dataset, kinds: Iterable[str]) -> Paces:
+    """Return the median of the last decisions about these kinds and about any, by whomever."""
     timed = Decision.objects.filter(dataset=dataset, undoes__isnull=True, seconds__gt=0)
     by_kind = {kind: _pace(timed.filter(flag__kind=kind)) for kind in kinds}
     known = {kind: each for kind, each in by_kind.items() if each is not None}
@@ -73,13 +72,19 @@ def _pace(timed: Any) -> float | None:
 
 
 def queues_of(
-    dataset: Dataset, *, kinds: Mapping[str, str], paces: Paces, picture: Picture
+    dataset: Dataset,
+    *,
+    kinds: Mapping[str, str],
+    counts: Mapping[str, QueueCounts],
+    paces: Paces,
+    picture: Picture,
 ) -> list[Queue]:
     """Return kinds with any doubt, most faults expected first; `kinds` has the titles by name."""
-    counts = {kind: n for kind, n in counts_by_kind(dataset).items() if kind in kinds and n.total}
+    counts = {kind: n for kind, n in counts.items() if kind in kinds and n.total}
     confirmed = confirmed_so_far(dataset)
-    waiting = [kind for kind, n in counts.items() if n.open]
+    waiting = {kind: n.open for kind, n in counts.items() if n.open}
     evidence = evidence_of(dataset, waiting, picture=picture)
+    expected = expected_right(dataset, waiting)
     dismissed = Flag.objects.filter(dataset=dataset, state=FlagState.DISMISSED).order_by()
     kept = dict(dismissed.values_list("kind").annotate(n=Count("pk")))
     rows = [
@@ -90,7 +95,7 @@ def queues_of(
             seconds=paces.seconds(n.open, kind),
             is_own_pace=kind in paces.by_kind,
             evidence=evidence.get(kind, []),
-            expected=expected_right(dataset, kind, n_open=n.open),
+            expected=expected.get(kind, Interval(0.0, 0.0, 0.0)),
             **_counted(n, confirmed.get(kind)),
             **_addresses(dataset, kind),
         )
