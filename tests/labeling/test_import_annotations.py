@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from labeling.models import Annotation, Annotator, Item, LabelSource, Round, RoundItem
+from labeling.models import Annotation, Annotator, Content, Item, LabelSource, Round, RoundItem
 from labeling.queries.progress import progress
 from labeling.queries.rounds import crowd
 from labeling.services.labels import set_labels
@@ -61,6 +62,43 @@ def test_an_item_is_found_by_its_file_name_where_only_one_can_be_meant(tmp_path:
     assert [problem["line"] for problem in result["problems"]] == [3, 4, 5]
     found = Annotation.objects.order_by("item__key").values_list("item__key", flat=True)
     assert list(found) == ["a/img_3.png", "img_1.png"]
+
+
+def test_a_text_tells_its_item_where_exactly_one_has_it(tmp_path: Path, capsys: Any):
+    dataset = make_dataset("said", media="text")
+    texts = {"a": "the sea\nis calm", "b": "cafe\u0301", "c": "twice", "d": "twice"}
+    for key, text in texts.items():
+        item = make_item(dataset, key)
+        Content.objects.filter(pk=item.content_id).update(text=unicodedata.normalize("NFC", text))
+    path = tmp_path / "a.csv"
+    lines = ("the sea  is calm", "cafe\u0301", "twice", "never said", "")
+    path.write_text("text,worker,label\n" + "".join(f"{line},ann,cat\n" for line in lines))
+    result = run(path, capsys, "said")
+    assert (result["answers"], result["by_text"], result["by_name"]) == (2, 2, 0)
+    assert [(p["line"], p["code"]) for p in result["problems"]] == [
+        (4, "several_items"),
+        (5, "unknown_text"),
+        (6, "bad_row"),
+    ]
+    assert "2 items have the text 'twice'" in result["problems"][0]["reason"]
+    told = Annotation.objects.order_by("item__key").values_list("item__key", flat=True)
+    assert list(told) == ["a", "b"]
+
+
+def test_a_key_goes_before_a_text_that_must_be_its_own(tmp_path: Path, capsys: Any):
+    dataset = make_dataset("said", media="text")
+    for key, text in {"1": "twice", "2": "twice", "3": "once"}.items():
+        Content.objects.filter(pk=make_item(dataset, key).content_id).update(text=text)
+    path = tmp_path / "a.csv"
+    rows = ("1,twice", "2,once", "task-9,once", "3,")
+    path.write_text("id,text,worker,label\n" + "".join(f"{row},ann,cat\n" for row in rows))
+    result = run(path, capsys, "said")
+    assert (result["answers"], result["by_text"]) == (2, 1)
+    assert [(p["line"], p["code"]) for p in result["problems"]] == [(3, "other_text")]
+    make_item(make_dataset("birds"), "1")
+    with pytest.raises(CommandError, match="no dataset of texts"):
+        call_command("import_annotations", "birds", str(path), "--column", "text=text")
+    assert run(table(path, "1,ann,cat"), capsys)["answers"] == 1
 
 
 def test_the_seconds_of_answers_are_kept_where_they_are_numbers(tmp_path: Path, capsys: Any):

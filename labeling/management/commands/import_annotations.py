@@ -10,8 +10,8 @@ class Command(TableCommand):
     """Import answers (item, annotator, answer, seconds); importing them again changes nothing."""
 
     help = (
-        "Import answers that people gave elsewhere: a CSV of item, annotator, answer and, where it"
-        " is known, the seconds that each took."
+        "Import answers that people gave elsewhere: a CSV of item (or, of texts, text), annotator,"
+        " answer and, where it is known, the seconds that each took."
     )
     kind = "import_annotations"
 
@@ -24,6 +24,8 @@ class Command(TableCommand):
         )
         if result["by_name"]:
             words += f" {result['by_name']} lines named their item by its file name alone."
+        if result["by_text"]:
+            words += f" {result['by_text']} lines named their item by its text alone."
         if result["timed"]:
             words += f" {result['timed']} answers tell how many seconds they took."
         if result["timed_now"]:

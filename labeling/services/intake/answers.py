@@ -1,10 +1,9 @@
 """Answers that people gave elsewhere: outside annotators, one round, and what they agree on."""
 
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from labeling.models import (
     Item,
     LabelClass,
     LabelSource,
+    Media,
     Round,
     RoundItem,
     RoundItemState,
@@ -27,18 +27,18 @@ from labeling.models import (
 from labeling.queries.settling import IMPORTED
 from labeling.services import jobs, labels
 from labeling.services.annotations import LONGEST_SECONDS
-from labeling.services.intake.manifest import ByName
-from labeling.services.intake.placing import plain_name
+from labeling.services.intake.naming import BY_NAME, BY_TEXT, Found, ItemsNamed
 from labeling.services.intake.tables import Row, Table, read_table
 from labeling.services.settling import LEAST_SURE, consensus_of, reason_for
 
 COLUMN_NAMES = {
+    "text": "text",  # of a dataset of texts; tells the item where no key does
     "item": "item item_id key file file_name filename path image audio clip task task_id id",
     "annotator": "annotator annotator_id worker worker_id user user_id rater rater_id performer",
     "answer": "answer label class category response value judgement",
     "seconds": "seconds seconds_taken time_seconds duration_seconds worktimeinseconds lead_time",
 }
-MAY_LACK = ("seconds",)  # of the roles: the answers count without
+MAY_LACK = ("text", "seconds")  # of the roles: the answers count without
 ANSWERS_A_TRANSACTION = 200
 CLASSES_NAMED = 10  # where an answer names none of them
 MOST_PROBLEMS_KEPT = 1_000  # in the job's result; all are counted
@@ -59,6 +59,7 @@ class Said:
     answer: str
     label: LabelClass | None
     seconds: float | None = field(default=None, compare=False)
+    told_by: str = field(default="", compare=False)  # what told the item
 
     @property
     def label_id(self) -> int | None:
@@ -72,6 +73,7 @@ class Heard:
     said: dict[tuple[int, str], Said] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
     by_name: int = 0  # lines whose item was told by its file name alone
+    by_text: int = 0  # lines whose item was told by its text alone
     untimed: int = 0  # lines whose time is no number of seconds
 
 
@@ -84,7 +86,7 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
         table = read_table(path.name, path.read_bytes())
     except OSError as error:
         raise jobs.Refused(f"{path} cannot be read ({error.strerror}).") from error
-    heard = _hear(dataset, table, _columns(table, work.options.get("columns") or {}))
+    heard = _hear(dataset, table, _columns(table, work.options.get("columns") or {}, dataset))
     if heard.problems and not heard.said:
         line, reason = heard.problems[0]["line"], heard.problems[0]["reason"]
         raise jobs.Refused(
@@ -102,6 +104,7 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
         "rejected": len(heard.problems),
         "settled": settled,
         "by_name": heard.by_name,
+        "by_text": heard.by_text,
         "timed": sum(said.seconds is not None for said in heard.said.values()),
         "untimed": heard.untimed,
         "disputed": asking.round_items.filter(state=RoundItemState.DISPUTED).count(),
@@ -110,19 +113,24 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
     }
 
 
-def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
+def _columns(table: Table, wanted: Mapping[str, str], dataset: Dataset) -> dict[str, str]:
     unknown = set(wanted) - set(COLUMN_NAMES)
     if unknown:
         raise jobs.Refused(
             f"{', '.join(unknown)}: a column is for {', '.join(COLUMN_NAMES)}, as in"
             " --column annotator=worker."
         )
+    if "text" in wanted and dataset.media != Media.TEXT:
+        raise jobs.Refused("This is no dataset of texts: name its items in a column `item`.")
     plain = {name.casefold().replace(" ", "_"): name for name in reversed(table.columns)}
     found = {}
     for role, names in COLUMN_NAMES.items():
+        if role == "text" and dataset.media != Media.TEXT:
+            continue
+        may_lack = role in MAY_LACK or (role == "item" and "text" in found)
         choices = [wanted[role].casefold().replace(" ", "_")] if role in wanted else names.split()
         column = next((plain[name] for name in choices if name in plain), None)
-        if column is None and role in MAY_LACK and role not in wanted:
+        if column is None and may_lack and role not in wanted:
             continue
         if column is None:
             there = ", ".join(table.columns[:30])
@@ -139,7 +147,7 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
     lines: dict[tuple[int, str], int] = {}
     for line, (code, reason) in table.problems:
         heard.problems.append({"line": line, "code": code, "reason": reason})
-    items = _named(dataset, table, columns["item"])
+    items = ItemsNamed(dataset, table, columns)
     classes = {c.name: c for c in dataset.classes.all()}
     classes = {c.name.casefold(): c for c in classes.values()} | classes
     for row in table.rows:
@@ -150,7 +158,8 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
             heard.untimed += said.seconds is None and bool(
                 row.cells.get(columns.get("seconds", ""))
             )
-            heard.by_name += plain_name(row.cells[columns["item"]]) not in items.by_path
+            heard.by_name += said.told_by == BY_NAME
+            heard.by_text += said.told_by == BY_TEXT
             line = lines.setdefault(place, row.line)
             if heard.said.setdefault(place, said) != said:
                 problem = (
@@ -167,27 +176,28 @@ def _hear(dataset: Dataset, table: Table, columns: Mapping[str, str]) -> Heard:
 def _said(
     row: Row,
     columns: Mapping[str, str],
-    items: ByName[int],
+    items: ItemsNamed,
     classes: Mapping[str, LabelClass],
 ) -> Said | tuple[str, str]:
     cells = {role: row.cells.get(column, "") for role, column in columns.items()}
-    missing = ", ".join(r for r, cell in cells.items() if not cell and r not in MAY_LACK)
+    needed = {
+        "item" if "item" in columns else "text": cells.get("item") or cells.get("text"),
+        "annotator": cells["annotator"],
+        "answer": cells["answer"],
+    }
+    missing = ", ".join(role for role, cell in needed.items() if not cell)
     if missing:
         return ("bad_row", f"There is no {missing} here: fill the cell, or leave the line out.")
-    item_id = items.find(plain_name(cells["item"]))
-    if item_id is None:
-        return (
-            "unknown_item",
-            f"There is no item {cells['item'][:200]!r}: import it first, or write its key as Browse"
-            " shows it.",
-        )
+    item = items.find(cells)
+    if not isinstance(item, Found):
+        return item
     label = classes.get(cells["answer"]) or classes.get(cells["answer"].casefold())
     without = WITHOUT_CLASS.get(cells["answer"].casefold())
     if label is None and without is None:
         return ("unknown_class", _no_class(cells["answer"], [c.name for c in classes.values()]))
     answer = Answer.CLASS if label else without
     seconds = _seconds(cells.get("seconds", ""))
-    return Said(item_id, cells["annotator"][:150], str(answer), label, seconds)
+    return Said(item.pk, cells["annotator"][:150], str(answer), label, seconds, item.how)
 
 
 def _seconds(cell: str) -> float | None:
@@ -205,20 +215,6 @@ def _no_class(answer: str, names: Sequence[str]) -> str:
         f"There is no class {answer[:200]!r}: add it in Settings, or name one that is there"
         f" ({known}). Without a class: {', '.join(WITHOUT_CLASS)}."
     )
-
-
-def _named(dataset: Dataset, table: Table, column: str) -> ByName[int]:
-    """Return items by what the table calls them: by key, else by a file name without its folder.
-
-    A file name that the table has in two folders, or that two items share, names none.
-    """
-    found = ByName(Item.objects.filter(dataset=dataset).values_list("key", "pk"))
-    called = {plain_name(row.cells.get(column, "")) for row in table.rows}
-    folders = Counter(PurePosixPath(name).name for name in called if "/" in name)
-    for name, n in folders.items():
-        if n > 1:
-            found.by_name.pop(name, None)
-    return found
 
 
 @transaction.atomic
