@@ -104,6 +104,8 @@ class Flag(models.Model):
             models.Index(
                 F("dataset"), F("kind"), F("state"), F("score").desc(), F("id"), name="flag_queue"
             ),
+            # Browse walks it, most suspicious first (bench/pages.py).
+            models.Index(F("dataset"), F("state"), F("score").desc(), name="flag_worst"),
             # Flags are counted from it alone (bench/pages.py).
             models.Index(
                 fields=["dataset", "state", "kind", "given", "is_likely", "expected"],

@@ -9,9 +9,11 @@ from django.utils.translation import ngettext
 
 from labeling.models import RoundItemState, Split
 from quality.models import Action, Decision
-from quality.queries.browse import Facets, Outline
+from quality.queries.browse import Outline
+from quality.queries.doubts import ANY
+from quality.queries.facets import Facets
 from quality.queries.facts import FACTS
-from quality.queries.filters import ANY, PARAMETERS, SORTS, Filter, Shown
+from quality.queries.filters import PARAMETERS, SORTS, Filter, Shown
 from quality.queries.regression import PINNED
 
 

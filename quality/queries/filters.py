@@ -4,15 +4,16 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 from django.db import connection
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.expressions import RawSQL
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
+from django.db.models.lookups import IContains
 from django.http import QueryDict
 
 from labeling.models import (
@@ -27,11 +28,11 @@ from labeling.models import (
 )
 from labeling.queries.progress import items_counted, read_count
 from quality import frozen
-from quality.models import UNFLAGGED, FlagItem, FlagState, Run
+from quality.models import Run
+from quality.queries.doubts import is_doubted
 from quality.queries.facts import FACTS, measured
 from quality.queries.neighbours import more_like
 
-ANY = "any"
 SORTS = ("newest", "key", "suspicious")
 READ = ("right", "wrong")
 MOST_KEYS = 500  # pasted into the address: about 40 kB, below the 64 kB that servers accept
@@ -210,37 +211,6 @@ def one_of(field: str, values: Collection[int] | Collection[str]) -> Q:
     return Q(**{f"{field}__in": chosen})
 
 
-class Doubt(NamedTuple):  # tens of thousands are made for one page
-    """One item's part in an open flag."""
-
-    item: int
-    kind: str
-    score: float
-    suggested: str
-
-
-def standing_doubts(dataset: Dataset) -> list[Doubt]:
-    """Return items' parts in open flags that still doubt the label that the item has.
-
-    Read flags first and alone: joined with a condition on items, SQLite walks all items
-    (over 4 s instead of 0.06 s at 100,000; bench/browse.py).
-    """
-    return _standing(FlagItem.objects.filter(flag__dataset=dataset))
-
-
-def doubts_about(items: Collection[int]) -> list[Doubt]:
-    """Return the standing doubts about a page of items (by id)."""
-    return _standing(FlagItem.objects.filter(item__in=items))
-
-
-def _standing(rows: QuerySet[FlagItem]) -> list[Doubt]:
-    doubts = rows.filter(flag__state=FlagState.OPEN).exclude(flag__kind=UNFLAGGED)
-    read = doubts.values_list(
-        "item", "flag__kind", "flag__score", "flag__suggested", "flag__given", "item__label__name"
-    )
-    return [Doubt(*row[:4]) for row in read.iterator() if not row[4] or row[4] == row[5]]
-
-
 @dataclass(frozen=True)
 class Shown:
     """A filter on a dataset, with the items that it names one by one looked up (None: none)."""
@@ -249,62 +219,60 @@ class Shown:
     filter: Filter
     ids: list[int] | None = None
 
-    def condition(self, *, prefix: str = "", without: Collection[str] = ()) -> Q:
-        """Return the condition on items, or on rows that point at them by `prefix`."""
+    def condition(self, *, without: Collection[str] = ()) -> Q:
+        """Return the condition on items."""
         chosen = self.filter.without(*without)
-        found = Q(**{f"{prefix}dataset": self.dataset})
-        found &= self._about_labels(chosen, prefix)
-        found &= self._about_state(chosen, prefix, with_excluded="excluded" in without)
+        found = Q(dataset=self.dataset)
+        found &= self._about_labels(chosen)
+        found &= self._about_state(chosen, with_excluded="excluded" in without)
         if chosen.text:
-            found &= _mentions(chosen.text, prefix=prefix, media=self.dataset.media)
+            found &= _mentions(chosen.text, media=self.dataset.media)
         if self.ids is not None:
-            found &= one_of(f"{prefix}pk", self.ids)
+            found &= one_of("pk", self.ids)
         return found
 
-    def _about_labels(self, chosen: Filter, prefix: str) -> Q:
+    def _about_labels(self, chosen: Filter) -> Q:
         found = Q()
         if chosen.classes or chosen.unlabelled:
             classes = LabelClass.objects.filter(dataset=self.dataset, name__in=chosen.classes)
-            wanted = Q(**{f"{prefix}label__in": classes.values("pk")})
-            found &= wanted | (Q(**{f"{prefix}label": None}) if chosen.unlabelled else Q())
+            wanted = Q(label__in=classes.values("pk"))
+            found &= wanted | (Q(label=None) if chosen.unlabelled else Q())
         if chosen.splits:
-            found &= Q(**{f"{prefix}split__in": chosen.splits})
+            found &= Q(split__in=chosen.splits)
         if chosen.groups:
-            found &= Q(**{f"{prefix}source_group__in": chosen.groups})
+            found &= Q(source_group__in=chosen.groups)
         for named in chosen.meta:
             column, _sign, value = named.partition("=")
             there = with_column(Item.objects.filter(dataset=self.dataset), column)
-            found &= Q(**{f"{prefix}pk__in": there.filter(told=value).values("pk")})
+            found &= Q(pk__in=there.filter(told=value).values("pk"))
         return found
 
-    def _about_state(self, chosen: Filter, prefix: str, *, with_excluded: bool) -> Q:
+    def _about_state(self, chosen: Filter, *, with_excluded: bool) -> Q:
         found = Q()
         if with_excluded:
             pass
         elif chosen.excluded:
-            found &= Q(**{f"{prefix}excluded__gt": ""})
+            found &= Q(excluded__gt="")
         elif not chosen.names_items:
-            found &= Q(**{f"{prefix}excluded": ""})
+            found &= Q(excluded="")
         if chosen.odd:
-            found &= Q(**{f"{prefix}is_odd": True})
+            found &= Q(is_odd=True)
         if chosen.flags:
-            found &= one_of(f"{prefix}pk", self.doubted(chosen.flags))
+            found &= is_doubted(self.dataset, chosen.flags)
         if chosen.disputed:
-            disputed = RoundItem.objects.filter(
-                round__dataset=self.dataset, round__counts=True, state=RoundItemState.DISPUTED
-            )
-            found &= Q(**{f"{prefix}pk__in": disputed.values("item")})
+            found &= Q(pk__in=disputed_in(self.dataset).values("item"))
         if chosen.tags:
             tagged = ItemTag.objects.filter(item__dataset=self.dataset, name__in=chosen.tags)
-            found &= Q(**{f"{prefix}pk__in": tagged.values("item")})
+            found &= Q(pk__in=tagged.values("item"))
         return found
 
-    def annotated(self, rows: Any, *, prefix: str = "") -> Any:
-        """Narrow rows to the chosen range of a fact."""
+    def items(self, *, without: Collection[str] = ()) -> QuerySet[Item]:
+        """Return the items, unordered."""
+        rows = Item.objects.filter(self.condition(without=without))
         chosen = self.filter
         if not chosen.fact or (chosen.low is None and chosen.high is None):
             return rows
-        return rows.filter(one_of(f"{prefix}pk", self._in_range))
+        return rows.filter(one_of("pk", self._in_range))
 
     @cached_property
     def _in_range(self) -> list[int]:
@@ -315,34 +283,24 @@ class Shown:
         ids: list[int] = known.ids[first:last].tolist()
         return ids
 
-    @cached_property
-    def doubts(self) -> list[Doubt]:
-        """All standing doubts of the dataset, whatever the filter."""
-        return standing_doubts(self.dataset)
 
-    def doubted(self, kinds: Collection[str] = (ANY,)) -> list[int]:
-        """Return items that flags of these kinds doubt, each once."""
-        wanted = (doubt.item for doubt in self.doubts if ANY in kinds or doubt.kind in kinds)
-        return list(dict.fromkeys(wanted))
-
-    def items(self, *, without: Collection[str] = ()) -> Any:
-        """Return the items, unordered."""
-        return self.annotated(Item.objects.filter(self.condition(without=without)))
+def disputed_in(dataset: Dataset) -> QuerySet[RoundItem]:
+    """Return the places of rounds whose answers do not agree."""
+    return RoundItem.objects.filter(
+        round__dataset=dataset, round__counts=True, state=RoundItemState.DISPUTED
+    )
 
 
-def _mentions(text: str, *, prefix: str, media: str) -> Q:
+def _mentions(text: str, *, media: str) -> Q:
     """Match key, source group, metadata and text; databases may keep metadata escaped."""
-    found = Q(**{f"{prefix}key__icontains": text})
-    found |= Q(**{f"{prefix}source_group__icontains": text})
+    found = Q(key__icontains=text) | Q(source_group__icontains=text)
     if media == Media.TEXT:
-        found |= Q(**{f"{prefix}content__text__icontains": text})
-    return found | Q(**{f"{prefix}pk__in": _with_metadata(text)})
-
-
-def _with_metadata(text: str) -> Any:
-    rows = Item.objects.exclude(metadata={}).annotate(told=Cast("metadata", TextField()))
-    escaped = json.dumps(text)[1:-1]
-    return rows.filter(Q(told__icontains=text) | Q(told__icontains=escaped)).values("pk")
+        found |= Q(content__text__icontains=text)
+    told, escaped = Cast(F("metadata"), TextField()), json.dumps(text)[1:-1]
+    written = Q(IContains(told, text))
+    if escaped != text:
+        written |= Q(IContains(told, escaped))
+    return found | (~Q(metadata={}) & written)
 
 
 def with_column(rows: Any, column: str) -> Any:

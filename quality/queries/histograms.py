@@ -8,6 +8,7 @@ import numpy as np
 from labeling.models import Item
 from quality.queries.facts import FACTS, Fact, fact_value
 from quality.queries.filters import Shown, one_of
+from quality.queries.id_lists import ids_of_rows
 
 BINS = 16  # bars of 12 px in the 208 px beside the items
 # Items read for one histogram, 6 us each (bench/pages.py); a bar of a tenth is then within .008.
@@ -68,13 +69,11 @@ def histogram_of(shown: Shown) -> Histogram | None:
 def _values(shown: Shown, fact: Fact) -> tuple[np.ndarray, bool]:
     """Read the fact of at most MOST_MEASURED items, evenly spread when there are more."""
     whole = replace(shown, filter=shown.filter.without("fact", "low", "high", "random"))
-    rows = whole.items().order_by()
-    ids = list(rows.values_list("pk", flat=True))
+    ids = ids_of_rows(whole.items())
     is_sample = len(ids) > MOST_MEASURED
     if is_sample:
-        places = np.linspace(0, len(ids) - 1, MOST_MEASURED).astype(np.int64)
-        chosen = np.sort(np.array(ids))[places].tolist()
-        rows = Item.objects.filter(one_of("pk", chosen)).order_by()
+        ids = ids[np.linspace(0, len(ids) - 1, MOST_MEASURED).astype(np.int64)]
+    rows = Item.objects.filter(one_of("pk", ids.tolist())).order_by()
     read = rows.annotate(value=fact_value(fact.name)).values_list("value", flat=True)
     values = np.array([value for value in read if value is not None], np.float64)
     return values[np.isfinite(values)], is_sample

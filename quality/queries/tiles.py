@@ -7,7 +7,8 @@ from typing import Any
 from django.urls import reverse
 
 from labeling.models import Dataset, Item, Media
-from quality.queries.filters import Shown, doubts_about
+from quality.queries.doubts import doubts_about
+from quality.queries.filters import Shown
 
 SMALL_ORIGINAL = 100  # px; smaller pictures are shown with their pixels, not smeared
 

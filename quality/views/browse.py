@@ -23,6 +23,7 @@ from quality.models import Decision, Proposal
 from quality.queries import browse as queries
 from quality.queries import chips
 from quality.queries import second as waiting
+from quality.queries.facets import facets_of
 from quality.queries.filters import Filter, Shown, look_up, read_filter
 from quality.queries.histograms import histogram_of
 from quality.queries.regression import PINNED
@@ -65,7 +66,7 @@ def counts(request: access.MemberRequest, slug: str) -> HttpResponse:
     """How many items each box would show and all show together; fetched after the page itself."""
     dataset = access.dataset_for(request.user, slug)
     shown = shown_for(request, dataset)
-    facets = queries.facets_of(shown)
+    facets = facets_of(shown)
     context = {
         "dataset": dataset,
         "filter": shown.filter,

@@ -13,7 +13,7 @@ from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.guidelines import use_as_example
 from labeling.services.rounds import close_round
 from quality.queries.blind import askable, blind_score, sizes
-from quality.queries.browse import facets_of
+from quality.queries.facets import facets_of
 from quality.services.blind import ask_blind
 from quality.services.merging import merge_classes
 from tests.factories import make_dataset, make_item, make_member

@@ -13,6 +13,7 @@ from django.urls import reverse
 from labeling.models import Content, Dataset, Item, ItemTag, Role
 from quality.models import Flag, FlagItem
 from quality.queries import browse
+from quality.queries.facets import facets_of
 from quality.queries.filters import Filter, look_up, read_filter
 from quality.queries.histograms import histogram_of
 from quality.services.withdrawing import open_withdrawal
@@ -101,12 +102,12 @@ def test_excluded_items_are_shown_only_when_asked_for(pets: Dataset) -> None:
 
 def test_counts_of_a_group_ignore_its_own_boxes(pets: Dataset) -> None:
     Item.objects.filter(key="new-0.png").update(excluded="blurred")
-    facets = browse.facets_of(shown(pets, "class=dog"))
+    facets = facets_of(shown(pets, "class=dog"))
     names = dict(pets.classes.values_list("name", "pk"))
     assert facets.total == 6
     assert facets.classes == {names["cat"]: 12, names["dog"]: 6, None: 1}
     assert facets.splits == {"test": 6}
-    assert browse.facets_of(shown(pets)).excluded == 1
+    assert facets_of(shown(pets)).excluded == 1
 
 
 def test_flag_and_tag_boxes_count_items_once(pets: Dataset) -> None:
@@ -114,7 +115,7 @@ def test_flag_and_tag_boxes_count_items_once(pets: Dataset) -> None:
     doubt(cat, score=0.9)
     doubt(cat, score=0.4, kind="file_fault")
     ItemTag.objects.create(item=cat, name="night")
-    facets = browse.facets_of(shown(pets))
+    facets = facets_of(shown(pets))
     assert (facets.flagged, facets.kinds) == (1, {"label_error": 1, "file_fault": 1})
     assert facets.tags == {"night": 1}
     assert keys(pets, "flag=file_fault") == keys(pets, "tag=night") == [cat.key]
@@ -225,7 +226,7 @@ def test_counts_come_after_the_items_into_the_same_boxes(pets: Dataset) -> None:
         assert first == counted
         boxes = [box for group in page.context["groups"] for box in group.boxes]
         assert {box.count for box in boxes} == {None}
-    facets = browse.facets_of(shown(pets, "split=test"))
+    facets = facets_of(shown(pets, "split=test"))
     text = client.get(reverse("quality:browse_counts", args=["pets"]) + "?split=test")
     assert f"{facets.total} items</b>" in text.content.decode()
 
