@@ -1,14 +1,18 @@
 """Parts of a dataset that can be compared: values of a column, or two filters of Browse."""
 
+import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from django.http import QueryDict
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.models import Dataset, Item, Job, JobState, Outcome, Split, UploadEntry
 from mlcore.shifts import LEAST_ITEMS
@@ -18,7 +22,9 @@ from quality.queries.filters import Filter, look_up, one_of, read_filter
 from quality.queries.survey import Survey
 
 KIND = "compare_parts"
-FILTERS, SPLIT, SOURCE, IMPORT, TIME, META = "filters", "split", "source", "import", "time", "meta:"
+FILTERS, SPLIT, SOURCE, IMPORT, TIME = "filters", "split", "source", "import", "time"
+META, QUARTERS = "meta:", "quarters:"
+MOST_ASKED = 10  # of the answers that are listed
 MOST_PARTS = 6  # the most frequent values of a column; 15 pairs
 ITEMS_READ = 500  # of each end of a dataset, for the names of its columns
 MOST_NAME = 60  # characters of a part's name
@@ -37,7 +43,10 @@ def columns_of(dataset: Dataset) -> list[tuple[str, str]]:
     ends = [items.order_by(order)[:ITEMS_READ] for order in ("pk", "-pk")]
     told = [row for end in ends for row in end.values_list("metadata", flat=True)]
     names = sorted({name for row in told for name in row})
-    found += [(META + name, name) for name in names]
+    for name in names:
+        found.append((META + name, name))
+        if _is_measured([row.get(name) for row in told]):
+            found.append((QUARTERS + name, _("%(name)s, in quarters") % {"name": name}))
     return [*found, (FILTERS, _("two filters of Browse"))]
 
 
@@ -77,9 +86,46 @@ def _values(survey: Survey, column: str) -> list[str]:
         return _imports(survey)
     if column == TIME:
         return _halves(survey)
+    if column.startswith(QUARTERS):
+        name = column.removeprefix(QUARTERS)
+        return _quarters([row.get(name) for row in survey.metadata])
     name = column.removeprefix(META)
     told = [row.get(name) for row in survey.metadata]
     return ["" if value is None else str(value)[:MOST_NAME] for value in told]
+
+
+def _number(value: object) -> float | None:
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_measured(values: Sequence[object]) -> bool:
+    """Whether a column holds numbers alone, more different ones than are compared as values."""
+    told = [_number(value) for value in values if value is not None and value != ""]
+    return None not in told and len(set(told)) > MOST_PARTS
+
+
+def _quarters(values: Sequence[object]) -> list[str]:
+    """Part at the quartiles, each written as an item has it; equal numbers stay together."""
+    numbers = [_number(value) for value in values]
+    written = {n: str(value)[:MOST_NAME] for n, value in zip(numbers, values) if n is not None}
+    if not written:
+        return [""] * len(values)
+    known = [number for number in numbers if number is not None]
+    limits = np.unique(np.quantile(known, (0.25, 0.5, 0.75), method="inverted_cdf")).tolist()
+    told = [written[limit] for limit in limits]
+    names = [_("up to %(high)s") % {"high": told[0]}]
+    names += [
+        _("over %(low)s, up to %(high)s") % {"low": low, "high": high}
+        for low, high in pairwise(told)
+    ]
+    names.append(_("over %(low)s") % {"low": told[-1]})
+    return ["" if n is None else names[bisect_left(limits, n)] for n in numbers]
 
 
 def _imports(survey: Survey) -> list[str]:
@@ -129,10 +175,24 @@ def _shown(dataset: Dataset, query: str, *, kinds: Mapping[str, str]) -> tuple[s
     return set(shown.items().values_list("pk", flat=True)), words[:MOST_NAME] or _("everything")
 
 
-def last_answer(dataset: Dataset) -> Job | None:
-    """The newest comparison that ended well."""
+def answers(dataset: Dataset) -> list[tuple[Job, str]]:
+    """Return the newest comparisons that ended well, each with its answer in one line."""
     done = Job.objects.filter(dataset=dataset, kind=KIND, state=JobState.DONE)
-    return done.order_by("-pk").first()
+    return [(job, _in_one_line(job.result)) for job in done.order_by("-pk")[:MOST_ASKED]]
+
+
+def _in_one_line(told: Mapping[str, Any]) -> str:
+    names = ", ".join(name for name, _n in told["parts"]) or "–"
+    if not told["shifts"]:
+        return _("%(parts)s: too few items") % {"parts": names}
+    sure = [row["parts"] for row in told["shifts"] if row["is_sure"]]
+    if not sure:
+        return _("%(parts)s: no clear difference") % {"parts": names}
+    pairs = list(dict.fromkeys((one, other) for one, other in sure))
+    words = _("%(one)s and %(other)s differ") % dict(zip(("one", "other"), pairs[0], strict=True))
+    n = len(pairs) - 1
+    more = ngettext("and %(n)s pair more", "and %(n)s pairs more", n) % {"n": n}
+    return f"{words}, {more}" if n else words
 
 
 def answer_of(dataset: Dataset, job: Job) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from functools import partial
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from labeling import access
-from labeling.models import Dataset
+from labeling.forms.ids import id_of
+from labeling.models import Dataset, Job
 from labeling.queries import job_outlook
 from labeling.services import jobs
 from labeling.views.jobs import start_job
@@ -21,19 +22,22 @@ from quality.queries.runs import last_ended_job, open_job
 
 @login_required
 def parts(request: access.MemberRequest, slug: str) -> HttpResponse:
-    """The newest answer, and the question for the next one."""
+    """One answer, the newest or the one that is asked for, and the question for the next one."""
     is_asked = request.method == "POST"
     roles = access.LEADS if is_asked else access.REVIEWERS
     dataset = access.dataset_for(request.user, slug, roles=roles)
     columns = queries.columns_of(dataset)
-    query = request.GET.urlencode()
-    first = {"by": queries.FILTERS, "a": query} if query else {"by": columns[0][0]}
+    answers = queries.answers(dataset)
+    answered = _opened(request.GET, [job for job, _words in answers])
+    query = "" if "answer" in request.GET else request.GET.urlencode()
+    first = {"by": columns[0][0]} if answered is None else answered.options
+    if query:
+        first = {"by": queries.FILTERS, "a": query}
     form = PartsForm(request.POST or None, columns=columns, initial=first)
     if is_asked and form.is_valid():
         _ask(request, dataset, form)
         return redirect("quality:parts", slug)
     job = open_job(dataset, queries.KIND)
-    answer = queries.last_answer(dataset)
     context = {
         "dataset": dataset,
         "section": "checks",
@@ -42,12 +46,24 @@ def parts(request: access.MemberRequest, slug: str) -> HttpResponse:
         "may_lead": dataset.viewer_role in access.LEADS,
         "job": job,
         "ended": None if job else last_ended_job(dataset, queries.KIND),
-        "answered": answer,
-        "answer": queries.answer_of(dataset, answer) if answer else None,
+        "answers": answers,
+        "answered": answered,
+        "answer": queries.answer_of(dataset, answered) if answered else None,
         "doubts": doubts_of(dataset, [PART_SHIFT]),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/parts.html", context, status=422 if form.errors else 200)
+
+
+def _opened(asked: QueryDict, answers: list[Job]) -> Job | None:
+    """Return the answer that the address names, else the newest."""
+    if "answer" not in asked:
+        return answers[0] if answers else None
+    named = id_of(asked.get("answer", ""))
+    found = next((job for job in answers if job.pk == named), None)
+    if found is None:
+        raise Http404("no such answer among the newest")
+    return found
 
 
 def _ask(request: access.MemberRequest, dataset: Dataset, form: PartsForm) -> None:

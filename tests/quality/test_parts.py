@@ -98,6 +98,50 @@ def test_two_filters_of_browse_are_two_parts_and_what_is_in_both_is_left_out(reg
     assert any(row["is_sure"] for row in rest["shifts"])
 
 
+def test_earlier_answers_are_listed_in_one_line_and_opened_again(regions):
+    client = Client()
+    client.force_login(make_member(regions, Role.LEAD))
+    ask(regions, client, by="meta:region")
+    first = Job.objects.get()
+    ask(regions, client, by="meta:device")
+    address = reverse("quality:parts", args=["regions"])
+    page = client.get(address)
+    assert page.context["answer"]["by"] == "device"
+    assert [words for _job, words in page.context["answers"]] == [
+        "one, two: no clear difference",
+        "north and south differ",
+    ]
+    again = client.get(f"{address}?answer={first.pk}")
+    assert again.context["answer"]["by"] == "region"
+    assert again.context["form"].initial["by"] == "meta:region"
+    assert " AUC" not in again.text.replace('<span class="caption">AUC', "")
+    assert 'data-head="p">.0' in again.text
+    for wrong in ("0", "x", "99999999999999999999"):
+        assert client.get(f"{address}?answer={wrong}").status_code == 404
+
+
+def test_a_column_of_numbers_is_parted_at_its_quartiles(regions):
+    for n, item in enumerate(regions.items.order_by("key")):
+        is_north = item.metadata["region"] == "north"
+        item.metadata["height"] = f"{(n + 0.5) if is_north else n + 1000}"
+        item.metadata["floor"] = n % 5
+        item.save(update_fields=["metadata"])
+    assert ("quarters:height", "height, in quarters") in columns_of(regions)
+    assert "quarters:floor" not in dict(columns_of(regions))
+    for n in range(48):
+        words = f"frozen lake snow {n} {n * 7}"
+        add_text(regions, f"x{n:03}", text=words, label=None, metadata={"height": str(n * 2)})
+    client = Client()
+    client.force_login(make_member(regions, Role.LEAD))
+    found = ask(regions, client, by="quarters:height")
+    sizes = dict(found["parts"])
+    assert list(sizes.values()) == [36] * 4
+    limits = [words for words in sizes if words.startswith("up to")]
+    heights = sorted((item.metadata["height"] for item in regions.items.all()), key=float)
+    assert limits == [f"up to {heights[35]}"]
+    assert any(row["is_sure"] for row in found["shifts"])
+
+
 def test_a_filter_is_needed_and_only_leads_ask(regions):
     client = Client()
     client.force_login(make_member(regions, Role.LEAD))
