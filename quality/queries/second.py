@@ -190,7 +190,9 @@ class Outlook:
 def outlook_of(proposal: Proposal, *, unchanged: Collection[int], page: str = "") -> Outlook:
     """Say what would change of the items of a proposal; test items stand first."""
     pairs = list(zip(proposal.before, proposal.after, strict=True))
-    counted = Counter(words for pair in pairs for words in _changes(*pair))
+    counted = Counter(words for pair in pairs for words in _changes(*pair)).most_common()
+    if proposal.action == Action.EXCLUDE:
+        counted = []  # all were included: what was asked for says it
     is_test = {
         before["item"]: Split.TEST in (before["split"], after["split"]) for before, after in pairs
     }
@@ -198,7 +200,7 @@ def outlook_of(proposal: Proposal, *, unchanged: Collection[int], page: str = ""
     part = Paginator(ordered, ITEMS_SHOWN).get_page(page)
     items = Item.objects.filter(pk__in=part.object_list).select_related("content", "label")
     return Outlook(
-        changes=counted.most_common(),
+        changes=counted,
         n=len(pairs),
         in_test=sum(is_test.values()),
         changed_since=len(pairs) - len(unchanged),

@@ -394,4 +394,14 @@ if (settings.change) {
   find("changing").textContent = say(words.textChanging, said);
   next();
 } else claimMore();
-post(settings.urls.standing, { user: settings.user }).then((standing) => strip.counted(standing), (error) => outbox.noticed(error));
+
+/* What is left in all: asked for again until it is told, which the answers do not wait for. */
+async function count() {
+  try {
+    strip.counted(await post(settings.urls.standing, { user: settings.user }));
+  } catch (error) {
+    if (outbox.state === "ok") outbox.noticed(error);
+    setTimeout(count, CHECK_MS);
+  }
+}
+count();

@@ -44,7 +44,8 @@ export class Strip {
     undo.querySelector("[data-words]").textContent = history.length ? say(words.textUndo, history[0].said) : words.textUndoPlain;
     find("recent").replaceChildren(...history.slice(0, RECENT_SHOWN).map((row) => this.#row(row)));
     find("answered").textContent = this.answered;
-    find("total").textContent = isKnown ? this.total : "…";
+    find("total").textContent = isKnown ? this.total : "";
+    find("of-total").hidden = !isKnown;
     find("parked").textContent = this.parked ? say(words.textParkedCount, this.parked) : "";
     find("progress").max = isKnown ? Math.max(1, this.total) : 1;
     find("progress").value = isKnown ? this.answered : 0;

@@ -79,6 +79,27 @@ def test_items_whose_reply_is_lost_are_on_screen_again_at_once(
     assert Annotation.objects.filter(is_surplus=False).count() == 3
 
 
+def test_what_is_left_is_counted_again_after_a_request_that_failed(
+    live_server: Any, page: Any
+) -> None:
+    asking: Round = make_asking(items=3)
+    log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
+    failed: list[int] = []
+
+    def fail_the_first(route: Any) -> None:
+        if failed:
+            return route.continue_()
+        failed.append(1)
+        return route.fulfill(status=503)
+
+    page.route("**/standing/", fail_the_first)
+    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+    page.wait_for_selector("#annotate[data-item]")
+    expect(page.locator("#of-total")).to_be_hidden()
+    expect(page.locator("#of-total")).to_have_text("of 3", timeout=15_000)
+    expect(page.locator("#of-total")).to_be_visible()
+
+
 def test_a_killed_tab_keeps_its_answers_for_the_next_one(annotating: Any) -> None:
     asking = make_asking(items=5)
     page, _ = annotating(asking)

@@ -177,6 +177,14 @@ def test_merging_classes_waits_with_its_guideline_and_so_does_its_undo(pets, ann
     assert labels_of(pets) == ["cat"] * 3
 
 
+def test_an_exclusion_is_told_once(client: Client, pets, ann, bob):
+    selection.exclude(chosen(pets, ann), reason="broken")
+    client.force_login(bob)
+    shown = client.get("/d/pets/second/").text
+    assert shown.count("broken") == 1
+    assert "included →" not in shown
+
+
 def test_browse_proposes_shows_what_it_would_do_and_z_takes_it_back(client: Client, pets, ann, bob):
     client.force_login(ann)
     items = list(pets.items.values_list("pk", flat=True))
@@ -186,7 +194,8 @@ def test_browse_proposes_shows_what_it_would_do_and_z_takes_it_back(client: Clie
     assert (made.action, len(made.before)) == (Action.MOVE, 2)
     client.force_login(bob)
     shown = client.get("/d/pets/second/").text
-    assert "ann wants: Change the split: train (2 items)." in shown
+    assert shown.count("Change the split: train (2 items)") == 1
+    assert "ann proposed this. It takes effect when you agree." in shown
     assert "test → train" in shown
     client.force_login(ann)
     client.post("/d/pets/browse/undo/")
