@@ -6,6 +6,8 @@ the best such change tells a copy from a picture that only looks alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mlcore.neighbours import nearest, tail_exponent
@@ -20,7 +22,7 @@ REACH = 3
 """Largest shift looked for, in pixels of 32 (9 % of the picture)."""
 
 BATCH = 512
-"""Pairs compared at once; bounds memory to about 30 MB."""
+"""Pairs, or pictures, worked on at once; bounds memory to about 30 MB."""
 
 BACKGROUND_SAMPLE = 1000
 """Other pictures that each one is compared with to learn what unrelated looks like."""
@@ -36,12 +38,13 @@ FITTED = 0.5
 
 Shifts alone leave .37 of copies planted in photos at most, .7 and more of nine others in ten."""
 
+_TAPER = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
 _WINDOW = SIDE - 2 * MARGIN
 _SHIFTS = slice(MARGIN - REACH, MARGIN + REACH + 1)
 
 
 def unexplained(
-    first: np.ndarray, second: np.ndarray, *, most: np.ndarray | None = None
+    pictures: np.ndarray, others: np.ndarray, pairs: np.ndarray, *, most: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the share of each picture's variance that its partner can't explain.
 
@@ -50,8 +53,11 @@ def unexplained(
 
     Parameters
     ----------
-    first, second : float ndarrays of shape (n_pairs, SIDE * SIDE)
-        Grey values; pair i is first[i] with second[i].
+    pictures, others : ndarrays of shape (n_pictures, SIDE * SIDE)
+        Grey values.
+    pairs : int ndarray of shape (n_pairs, 2)
+        Rows (i, j): pictures[i] with others[j]. A picture is transformed once for all its pairs
+        that are next to each other.
     most : float ndarray of shape (n_pairs,), optional
         What matters no more: a pair that leaves as much in one direction is not looked at in
         the other, nor is one fitted that a shift alone brings nowhere near it.
@@ -65,21 +71,28 @@ def unexplained(
     Examples
     --------
     >>> picture = np.random.default_rng(0).normal(size=(1, SIDE * SIDE)).cumsum(axis=1)
-    >>> float(unexplained(picture, 0.5 * picture + 3).round(4)[0])
+    >>> float(unexplained(picture, 0.5 * picture + 3, np.array([[0, 0]])).round(4)[0])
     0.0
     """
-    left = np.empty(len(first))
-    for start in range(0, len(first), BATCH):
+    left = np.empty(len(pairs))
+    for start in range(0, len(pairs), BATCH):
         part = slice(start, start + BATCH)
-        one = np.asarray(first[part], np.float32).reshape(-1, SIDE, SIDE)
-        other = np.asarray(second[part], np.float32).reshape(-1, SIDE, SIDE)
-        enough = np.full(len(one), np.inf) if most is None else most[part]
-        told = _one_way(one, other, enough)
+        one, ones = _gathered(pictures, pairs[part, 0])
+        other, theirs = _gathered(others, pairs[part, 1])
+        enough = np.full(len(ones), np.inf) if most is None else most[part]
+        told = _one_way(one, ones, other, theirs, enough)
         may = np.flatnonzero(told < enough)
         if len(may):
-            told[may] = np.maximum(told[may], _one_way(other[may], one[may], enough[may]))
+            back = _one_way(other, theirs[may], one, ones[may], enough[may])
+            told[may] = np.maximum(told[may], back)
         left[part] = told
     return left
+
+
+def _gathered(pictures: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pictures of some rows, each once, and where among them each row's is."""
+    distinct, places = np.unique(rows, return_inverse=True)
+    return np.asarray(pictures[distinct], np.float32).reshape(-1, SIDE, SIDE), places
 
 
 def mirrored(pictures: np.ndarray) -> np.ndarray:
@@ -104,8 +117,7 @@ def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.nda
         where many pictures look alike, such as scans of the same digit.
     """
     n_items = len(pictures)
-    halved = pictures.reshape(n_items, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
-    unit = _unit(halved.reshape(n_items, -1))
+    unit = np.concatenate([_unit(_halved(part)) for part in _batches(pictures)])
     sample = rng.permutation(n_items)[:BACKGROUND_SAMPLE]
     correlation = unit @ unit[sample].T
     correlation[sample, np.arange(len(sample))] = -1.0
@@ -129,7 +141,10 @@ def crowd_exponent(pictures: np.ndarray, *, rng: np.random.Generator) -> float:
     """
     sample = pictures[rng.permutation(len(pictures))[:BACKGROUND_SAMPLE]]
     near = nearest(shapes(sample), k=CROWD_CANDIDATES).indices
-    left = unexplained(np.repeat(sample, near.shape[1], axis=0), sample[near.ravel()])
+    own = np.repeat(np.arange(len(near)), near.shape[1])
+    pairs = np.sort(np.stack([own, near.ravel()], axis=1), axis=1)
+    pairs, places = np.unique(pairs, axis=0, return_inverse=True)
+    left = unexplained(sample, sample, pairs)[places]
     return tail_exponent(np.sort(left.reshape(near.shape), axis=1))
 
 
@@ -146,15 +161,30 @@ def shapes(pictures: np.ndarray) -> np.ndarray:
     float32 ndarray of shape (n_items, 190)
         Square roots of the lowest Fourier magnitudes of the windowed picture.
     """
+    return np.concatenate([_shapes(part) for part in _batches(pictures)])
+
+
+def _batches(pictures: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut pictures into batches that stay in the cache; one of none where there are none."""
+    for start in range(0, max(1, len(pictures)), BATCH):
+        yield pictures[start : start + BATCH]
+
+
+def _shapes(pictures: np.ndarray) -> np.ndarray:
     from scipy.fft import rfft2  # here, since web processes import this module
 
     grey = pictures.reshape(-1, SIDE, SIDE).astype(np.float32)
-    grey = grey - grey.mean(axis=(1, 2), keepdims=True)
+    grey -= grey.mean(axis=(1, 2), keepdims=True)
     grey /= np.maximum(grey.std(axis=(1, 2), keepdims=True), 1e-3)
-    taper = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
-    magnitude = np.abs(rfft2(grey * taper[:, None] * taper, axes=(2, 1)))
-    lowest = magnitude[:, :10][:, :, np.r_[0:10, -9:0]]
+    spectrum = rfft2(grey * (_TAPER[:, None] * _TAPER), axes=(2, 1))[:, :10]
+    lowest = np.abs(spectrum[:, :, np.r_[0:10, -9:0]])
     return np.sqrt(lowest).reshape(len(grey), -1).astype(np.float32)
+
+
+def _halved(pictures: np.ndarray) -> np.ndarray:
+    grey = pictures.reshape(-1, SIDE, SIDE).astype(np.float32)
+    lines = grey[:, ::2] + grey[:, 1::2]
+    return (lines[:, :, ::2] + lines[:, :, 1::2]).reshape(len(grey), -1) / 4
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -164,16 +194,19 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return unit
 
 
-def _one_way(target: np.ndarray, source: np.ndarray, enough: np.ndarray) -> np.ndarray:
-    """Return what the best window of `source` can't explain of the middle of `target`."""
-    middle = target[:, MARGIN:-MARGIN, MARGIN:-MARGIN].reshape(len(target), -1)
-    middle = middle - middle.mean(axis=1, keepdims=True)
-    energy = np.maximum((middle**2).sum(axis=1), 1e-6)
-    down, right, match = _best_shift(middle, source)
+def _one_way(
+    targets: np.ndarray, t: np.ndarray, sources: np.ndarray, s: np.ndarray, enough: np.ndarray
+) -> np.ndarray:
+    """Return what the best window of sources[s] can't explain of the middle of targets[t]."""
+    middles = targets[:, MARGIN:-MARGIN, MARGIN:-MARGIN].reshape(len(targets), -1)
+    middles = middles - middles.mean(axis=1, keepdims=True)
+    energy = np.maximum((middles**2).sum(axis=1), 1e-6)[t]
+    down, right, match = _best_shift(middles, t, sources, s)
     left = 1.0 - np.clip(match, 0.0, None).astype(np.float64) ** 2 / energy
     may = np.flatnonzero(left < enough + FITTED)
     if len(may):
-        left[may] = _fitted(middle[may], energy[may], source[may], down[may], right[may])
+        middle, source = middles[t[may]], sources[s[may]]
+        left[may] = _fitted(middle, energy[may], source, down[may], right[may])
     return left
 
 
@@ -201,22 +234,22 @@ def _fitted(
 
 
 def _best_shift(
-    middle: np.ndarray, source: np.ndarray
+    middles: np.ndarray, t: np.ndarray, sources: np.ndarray, s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where in `source` the window lies that correlates best with `middle` of mean 0.
+    """Return where in sources[s] the window lies that correlates best with middles[t] of mean 0.
 
-    The third is `middle` times that window, of mean 0 and length 1.
+    The third is the middle times that window, of mean 0 and length 1.
     """
     from scipy.fft import rfft2  # here, since web processes import this module
 
     # A whole picture's transform holds all shifts: no window within it wraps around. Only the
     # few that are looked for are transformed back, which two products do for less than an FFT.
-    source = source - source.mean(axis=(1, 2), keepdims=True)
-    spectra = rfft2(source) * rfft2(middle.reshape(-1, _WINDOW, _WINDOW), (SIDE, SIDE)).conj()
-    match = (_BACK_DOWN @ (spectra @ _BACK_RIGHT)).real
-    mean, square = (_BOXES @ values @ _BOXES.T for values in (source, np.square(source)))
+    sources = sources - sources.mean(axis=(1, 2), keepdims=True)
+    shifted = rfft2(middles.reshape(-1, _WINDOW, _WINDOW), (SIDE, SIDE)).conj()
+    match = (_BACK_DOWN @ ((rfft2(sources)[s] * shifted[t]) @ _BACK_RIGHT)).real
+    mean, square = (_BOXES @ values @ _BOXES.T for values in (sources, np.square(sources)))
     spread = np.sqrt(np.maximum(square - np.square(mean), 1e-6)) * _WINDOW
-    match = (match / spread).reshape(len(middle), -1)
+    match = (match / spread[s]).reshape(len(match), -1)
     best = match.argmax(axis=1)
     down, right = np.divmod(best, 2 * REACH + 1)
     return down + _SHIFTS.start, right + _SHIFTS.start, match[np.arange(len(best)), best]

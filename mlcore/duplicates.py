@@ -11,7 +11,6 @@ import numpy as np
 from mlcore.alignment import (
     BACKGROUND_RANK,
     BACKGROUND_SAMPLE,
-    BATCH,
     SIDE,
     crowd_exponent,
     mirrored,
@@ -150,8 +149,7 @@ def find_copies(
     else:
         if thumbnails.shape != (n_items, SIDE * SIDE):
             raise ValueError(f"thumbnails must have shape ({n_items}, {SIDE * SIDE})")
-        pictures = np.asarray(thumbnails, np.float32)
-        _join_pictures(found, rows, pictures, phashes, mirror_phashes, graph, rng)
+        _join_pictures(found, rows, thumbnails, phashes, mirror_phashes, graph, rng)
     sure = [pair for pair in found.values() if pair.score >= least_score]
     return sorted(sure, key=lambda pair: (-pair.score, pair.first, pair.second))
 
@@ -338,11 +336,7 @@ def _relative_share(
 ) -> np.ndarray:
     """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
     levels = np.minimum(level[pairs[:, 0]], level[pairs[:, 1]])
-    left = np.empty(len(pairs))
-    for start in range(0, len(pairs), BATCH):  # the pictures of all pairs would fill the memory
-        part = slice(start, start + BATCH)
-        first, second = pictures[pairs[part, 0]], others[pairs[part, 1]]
-        left[part] = unexplained(first, second, most=most * levels[part])
+    left = unexplained(pictures, others, pairs, most=most * levels)
     relative: np.ndarray = left / levels
     return relative
 

@@ -140,11 +140,23 @@ def test_what_is_less_than_matters_is_told_as_if_all_were_looked_for() -> None:
     first = rng.normal(size=(60, SIDE * SIDE)).cumsum(axis=1)
     nearer = np.roll(first, 2, axis=1) + rng.normal(size=first.shape) * rng.uniform(0, 9, (60, 1))
     most = rng.uniform(0, 0.6, len(first))
-    full, told = unexplained(first, nearer), unexplained(first, nearer, most=most)
+    own = np.stack([np.arange(len(first))] * 2, axis=1)
+    full, told = (unexplained(first, nearer, own, most=limit) for limit in (None, most))
     assert 10 < (full < most).sum() < 50
     np.testing.assert_allclose(told[full < most], full[full < most], atol=1e-4)
     assert (told[full >= most] >= most[full >= most]).all()
-    assert unexplained(first[:0], nearer[:0], most=most[:0]).shape == (0,)
+    assert unexplained(first, nearer, own[:0], most=most[:0]).shape == (0,)
+
+
+def test_a_picture_in_many_pairs_is_compared_as_if_each_pair_were_alone() -> None:
+    rng = np.random.default_rng(4)
+    pictures = rng.integers(0, 256, (30, 8, 8)).repeat(4, axis=1).repeat(4, axis=2)
+    pictures = np.concatenate([pictures, np.roll(pictures[:10], 1, axis=2)]).reshape(40, -1)
+    pairs = rng.integers(0, 40, (700, 2))
+    together = unexplained(pictures.astype(np.uint8), pictures, pairs)
+    alone = [unexplained(pictures, pictures, pair[None])[0] for pair in pairs]
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    assert together.min() < 0.1 < 0.5 < together.max()
 
 
 def test_blank_pages_do_not_match_each_other_unless_they_are_equal() -> None:
