@@ -30,7 +30,9 @@ class RunOptions(Schema):
     """As `train` names them; what is left out stays as in the training before."""
 
     open_test: bool = Field(False, description="also predict the sealed test items; it is counted")
-    reason: str = Field("", max_length=200, description="why the test items are opened")
+    reason: str = Field(
+        "", max_length=200, description="why the test items are opened; needed for it"
+    )
     judged_by: Literal["auto", "folds", "hold-out", "time"] | None = Field(
         None, description="how predictions are made out of sample; time needs items with dates"
     )
@@ -58,11 +60,14 @@ class RunOptions(Schema):
 def train(request: HttpRequest, slug: str, options: RunOptions | None = None) -> Any:
     """Freeze a version and train on it; the checks follow by themselves.
 
-    422 for what this dataset does not offer: a change of another kind of item, a scheme by time
-    without dates, a search or a trial of another length. 409 while a training is on its way.
+    422 for test items opened without a reason, and for what this dataset does not offer: a change
+    of another kind of item, a scheme by time without dates, a search or a trial of another length.
+    409 while a training is on its way.
     """
     dataset = access.dataset_for(speaker(request), slug, roles=access.LEADS)
     sent = options.dict() if options else {}
+    if sent.get("open_test") and not sent["reason"].strip():
+        return Status(422, {"detail": "Say why the test items are opened, as `reason`."})
     named = {name: sent.pop(name, None) for name in ("judged_by", "augment", "search", "tune")}
     try:
         asked = asked_by_name(dataset, **named)

@@ -56,6 +56,12 @@ def compare_parts(self: Task, job_id: int) -> None:
     jobs.carry_out(job_id, parts.compare_parts, task_id=self.request.id or "")
 
 
+@shared_task(name="winnow.open_test", bind=True)
+def open_test(self: Task, job_id: int) -> None:
+    """Predict the sealed test items of a run."""
+    jobs.carry_out(job_id, runs.open_test_of, task_id=self.request.id or "")
+
+
 @shared_task(name="winnow.prove", bind=True)
 def prove(self: Task, job_id: int) -> None:
     """Compare two versions."""

@@ -19,6 +19,7 @@ from quality.views import (
     loudest,
     merging,
     models,
+    openings,
     overview,
     parts,
     report,
@@ -81,6 +82,7 @@ urlpatterns = [
     path("d/<slug:slug>/demo/", demo.planted, name="demo"),
     path("d/<slug:slug>/runs/", runs.runs, name="runs"),
     path("d/<slug:slug>/runs/train/", runs.train, name="train"),
+    path("d/<slug:slug>/runs/test/", openings.openings, name="openings"),
     path("d/<slug:slug>/augmentation/", augmentation.augmentation, name="augmentation"),
     path(
         "d/<slug:slug>/items/<int:pk>/augmented/<str:changes>/",

@@ -71,6 +71,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "labeling:settings": (LEADS, "get"),
     "quality:success": (LEADS, "get"),
     "quality:blind": (LEADS, "get"),
+    "quality:openings": (REVIEWERS, "get"),
     "labeling:retraining": (LEADS, "post"),
     "labeling:reviewing": (LEADS, "post"),
     "labeling:change_classes": (LEADS, "post"),

@@ -24,6 +24,7 @@ WORDS = {
     "detect": _("Checks"),
     "compare_parts": _("Comparing parts"),
     "prove": _("Before/After"),
+    "open_test": _("Opening the test items"),
     "bulk": _("Deciding many at once"),
     "contributions": _("What each change contributed"),
     "delete_dataset": _("Deleting a dataset"),

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlcore.protocols import Protocol
     from mlcore.training import CrossValidation
 
-OPENED_ON_REQUEST = "asked for with --open-test"
+OPENING = "open_test"
 
 
 def train(work: Work) -> dict[str, Any]:
@@ -120,6 +120,16 @@ def summary(run: Run) -> dict[str, Any]:
     return found
 
 
+def open_test_of(work: Work) -> dict[str, Any]:
+    """Open the test items for the run that was chosen: the body of an `open_test` job."""
+    runs = dataset_of(work).runs.filter(finished_at__isnull=False, is_imported=False)
+    run = runs.select_related("version").filter(number=work.options["run"]).first()
+    if run is None:
+        raise Refused("The run is gone.")
+    open_test(work, run)
+    return summary(run)
+
+
 def open_test(work: Work, run: Run) -> None:
     """Predict the sealed test items of a run by a head that learned everything else."""
     if run.metrics.get("test_opened_by") == work.job.pk:  # an attempt that was lost did it
@@ -141,8 +151,7 @@ def open_test(work: Work, run: Run) -> None:
     with transaction.atomic():
         work.hold()
         Run.objects.filter(pk=run.pk).update(metrics=run.metrics)
-        reason = work.options.get("reason") or OPENED_ON_REQUEST
-        count_opening(run, by=work.job.by, reason=reason)
+        count_opening(run, by=work.job.by, reason=work.options["reason"])
 
 
 def count_opening(run: Run, *, by: User | None, reason: str) -> TestOpening:

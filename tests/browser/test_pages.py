@@ -53,6 +53,7 @@ MEMBERS_PAGES = (
     "/d/{slug}/rounds/new/",
     "/d/{slug}/rounds/{round}/",
     "/d/{slug}/runs/",
+    "/d/{slug}/runs/test/",
     "/d/{slug}/review/",
     "/d/{slug}/versions/",
     "/d/{slug}/before-after/",

@@ -58,7 +58,7 @@ def work_off(kind, body):
 
 
 def test_the_zip_follows_its_own_card_to_what_the_run_predicts(client, tmp_path, monkeypatch):
-    dataset = trained(open_test=True)
+    dataset = trained(open_test=True, reason="release")
     choose_success(dataset=dataset, chosen={"metric": "macro_f1"})
     scoring.score_run(Run.objects.get(), choice_of(dataset))
     client.force_login(make_member(dataset, Role.REVIEWER))
@@ -114,7 +114,7 @@ def test_a_head_with_a_hidden_layer_leaves_whole_for_a_python_with_keras_alone(c
 
 
 def test_a_member_tries_a_text_and_reads_what_the_run_would_say(client):
-    dataset = trained(open_test=True)
+    dataset = trained(open_test=True, reason="release")
     client.force_login(make_member(dataset, Role.REVIEWER))
     item = dataset.items.filter(split="test").first()
     client.post(address("try_model", dataset), {"text": item.content.text})

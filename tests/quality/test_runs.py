@@ -182,10 +182,12 @@ def test_opening_the_test_items_is_counted_each_time():
     result = train(dataset, open_test=True, reason="release")
     assert result["test_n"] == 12
     assert result["test_openings"] == 1
-    assert train(dataset, open_test=True)["test_openings"] == 2
+    assert train(dataset, open_test=True, reason="again")["test_openings"] == 2
+    with pytest.raises(CommandError, match="Say why"):
+        train(dataset, open_test=True)
     assert list(TestOpening.objects.values_list("reason", flat=True).order_by("pk")) == [
         "release",
-        runs.OPENED_ON_REQUEST,
+        "again",
     ]
 
 
@@ -321,7 +323,7 @@ def test_who_trains_by_command_runs_the_checks_by_command():
 def test_an_attempt_after_a_lost_one_opens_the_test_items_only_once():
     dataset = make_words(items=48, test_items=12)
     train(dataset)
-    job = jobs.open_job(kind="train", dataset=dataset, options={"open_test": True})
+    job = jobs.open_job(kind="train", dataset=dataset, options={"open_test": True, "reason": "a"})
     assert jobs.carry_out(job.pk, runs.train).result["test_openings"] == 1
     Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED)
     assert jobs.carry_out(job.pk, runs.train).result["test_openings"] == 1

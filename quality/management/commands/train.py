@@ -51,6 +51,8 @@ class Command(JobCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         dataset = self.dataset(options["name"])
+        if options["open_test"] and not options["reason"].strip():
+            raise CommandError("Say why the test items are opened, e.g. --reason 'release 2'.")
         named = {name: options[name] for name in ("judged_by", "augment", "search", "tune")}
         try:
             asked = asked_by_name(dataset, **named)
