@@ -1,19 +1,17 @@
-"""Fit one head: find on held-out groups how long, then learn everything for so long."""
+"""Fit heads side by side: find on held-out groups how long, then learn everything for so long."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mlcore.calibration import Calibration, fit_calibration, softmax
 from mlcore.folds import grouped_folds
-from mlcore.head import Head, scores_of, standardised
+from mlcore.head import Head, Layers, scores_of, standards_of
 from mlcore.protocols import Protocol
-from mlcore.steps import Cancelled, Material, Trainer, steps_an_epoch, trainer_for
-from mlcore.tuning import EPOCHS, Maps, TunedHead, Tuner
+from mlcore.steps import Cancelled, Material, steps_an_epoch, trainer_for
 
 FEWEST_ITEMS_TO_HOLD_OUT = 30
 """Items below which early stopping would decide on five or fewer, and is left out."""
@@ -44,91 +42,176 @@ class EpochReport:
 SuccessOf = Callable[[np.ndarray, np.ndarray], float | None]
 
 
-def fit(
+@dataclass
+class _Fit:
+    """A head in the making: numbers of the items that it learns, for how many epochs.
+
+    `is_held_out` marks which of all items decide that, None where they would be too few.
+    """
+
+    fold: int
+    part: np.ndarray
+    is_held_out: np.ndarray | None
+    epochs: int
+    layers: Layers = ()
+    calibration: Calibration = field(default_factory=Calibration)
+
+
+#: A pass over all rows: loss, accuracy and layers of each head after it.
+_Pass = tuple[np.ndarray, np.ndarray, Sequence[Layers]]
+_Passes = Callable[[Material], Iterator[_Pass]]
+_Tell = Callable[[EpochReport], None]
+
+
+def fit_frozen(
     features: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
     *,
+    parts: Sequence[np.ndarray],
+    n_classes: int,
     protocol: Protocol,
     copies: np.ndarray | None,
-    maps: Maps | None,
-    **more: Any,
-) -> Head | TunedHead:
-    """Return a head that learned these items under the protocol; see `mlcore.training`."""
-    if not protocol.tuned:
-        return _fit_frozen(features, labels, groups, protocol=protocol, copies=copies, **more)
-    if maps is None:
-        raise ValueError("Fine-tuning needs the maps of the items.")
-    return _fit_tuned(features, labels, groups, maps=maps, protocol=protocol, **more)
+    fold: int,
+    on_epoch: _Tell | None,
+    should_stop: Callable[[], bool] | None,
+    success_of: SuccessOf | None = None,
+) -> list[Head]:
+    """Return a head for each part of the items; see `mlcore.training` for the rest.
+
+    All learn side by side. Each finds on held-out groups of its part how long to train, then
+    trains on the whole part for so long. `fold` is that of the first part.
+    """
+    if should_stop is not None and should_stop():
+        raise Cancelled
+    fits = []
+    for own, part in enumerate(parts, start=fold):
+        rng = np.random.default_rng((protocol.seed, own))
+        is_held_out = _held_out(part, labels, groups, rng=rng)
+        fits.append(_Fit(own, part, is_held_out, protocol.epochs))
+    learned = _material(features, labels, fits, copies, n_classes=n_classes, protocol=protocol)
+
+    def passes(material: Material) -> Iterator[_Pass]:
+        # Drawn anew: how long others took to find their lengths must not tell in what follows.
+        rng = np.random.default_rng((protocol.seed, fold, 1))
+        n_heads, n_features = material.centre.shape
+        trainer = trainer_for(n_features, n_classes, protocol.hidden, n_heads)
+        trainer.restart(rng)
+        for _ in range(protocol.epochs):
+            told = trainer.pass_over(material, protocol=protocol, rng=rng, should_stop=should_stop)
+            yield *told, trainer.layers()
+
+    tell = on_epoch or (lambda report: None)
+    _find_lengths(passes, learned, fits, protocol=protocol, success_of=success_of, tell=tell)
+    _learn_all(passes, learned, fits, tell=tell)
+    return [
+        Head(one.layers, centre, spread, one.epochs, one.calibration)
+        for one, centre, spread in zip(fits, learned.centre, learned.spread, strict=True)
+    ]
 
 
-def _fit_tuned(
+def _material(
     features: np.ndarray,
     labels: np.ndarray,
-    groups: np.ndarray,
+    fits: Sequence[_Fit],
+    copies: np.ndarray | None,
     *,
     n_classes: int,
     protocol: Protocol,
-    maps: Maps,
-    fold: int,
-    on_epoch: Callable[[EpochReport], None] | None,
-    should_stop: Callable[[], bool] | None,
-    success_of: SuccessOf | None = None,
-) -> TunedHead:
-    """Tune the top layers, from a linear head on; calibrate by held-out groups."""
-    tuner = maps.tuner(n_classes)
-    weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
-    held_out = _held_out(labels, groups, rng=np.random.default_rng((protocol.seed, fold)))
-
-    def passes(among: np.ndarray) -> Iterator[tuple[int, float, float]]:
-        linear = _fit_frozen(
-            features[among],
-            labels[among],
-            groups[among],
-            n_classes=n_classes,
-            protocol=replace(protocol, hidden=0, dropout=0.0),
-            copies=None,
-            fold=fold,
-            on_epoch=None,
-            should_stop=should_stop,
+) -> Material:
+    """Return the items, and behind them their copies, with what each head learns of them."""
+    parts, n_items = [one.part for one in fits], len(labels)
+    if copies is not None:
+        features, labels = np.concatenate([features, copies]), np.tile(labels, 2)
+        parts = [np.concatenate([part, part + n_items]) for part in parts]
+    weights = np.zeros((len(labels), len(parts)), dtype=np.float32)
+    for column, part in zip(weights.T, parts, strict=True):
+        column[part] = item_weights(
+            labels[part], n_classes=n_classes, balanced=protocol.class_weights
         )
-        tuner.restart(maps.trained, linear)
-        material, seed = (maps.rows, labels, weights), (protocol.seed, fold)
-        return _passes(tuner, material, among=among, seed=seed, should_stop=should_stop)
-
-    calibration = Calibration()
-    if held_out is not None:
-        rows, answers, importance = maps.rows[held_out], labels[held_out], weights[held_out]
-        for epoch, loss, accuracy in passes(np.flatnonzero(~held_out)):
-            if on_epoch is not None:
-                judged = _judged(tuner.scores(rows), answers, importance, success_of=success_of)
-                on_epoch(EpochReport(fold, epoch, loss, accuracy, *judged))
-        calibration = fit_calibration(tuner.scores(rows), answers)
-        on_epoch = None  # the curve that shows both losses is the one to look at
-    for epoch, loss, accuracy in passes(np.arange(len(labels))):
-        if on_epoch is not None:
-            on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
-    return TunedHead(tuner.weights(), maps.side, EPOCHS, calibration)
+    return Material(features, labels, weights, *standards_of(features, parts))
 
 
-def _passes(
-    tuner: Tuner,
+def _find_lengths(
+    passes: _Passes,
     material: Material,
+    fits: Sequence[_Fit],
     *,
-    among: np.ndarray,
-    seed: tuple[int, int],
-    should_stop: Callable[[], bool] | None,
-) -> Iterator[tuple[int, float, float]]:
-    """Learn the rows `among` from where the tuner stands; tell each pass, its loss, accuracy."""
-    for epoch in range(EPOCHS):
-        rng = np.random.default_rng((*seed, epoch))
-        loss, accuracy = tuner.pass_over(
-            material, among=among, epoch=epoch, rng=rng, should_stop=should_stop
-        )
-        yield epoch, loss, accuracy
+    protocol: Protocol,
+    success_of: SuccessOf | None,
+    tell: _Tell,
+) -> None:
+    """Set after how many epochs the loss on held-out items was lowest, and what suits them."""
+    places = [place for place, one in enumerate(fits) if one.is_held_out is not None]
+    if not places:
+        return
+    watched = [fits[place] for place in places]
+    kept = material.of_heads(places)
+    watches = [_watch(one, kept, column, protocol=protocol) for column, one in enumerate(watched)]
+    for epoch, (loss, accuracy, layers) in enumerate(passes(kept)):
+        for column, (one, watch) in enumerate(zip(watched, watches, strict=True)):
+            if not watch.is_over:
+                found = watch.look(epoch, layers[column], success_of=success_of)
+                own = float(loss[column]), float(accuracy[column])
+                tell(EpochReport(one.fold, epoch, *own, *found))
+        if all(watch.is_over for watch in watches):
+            break
+    for one, watch in zip(watched, watches, strict=True):
+        one.epochs = watch.best
+        one.calibration = fit_calibration(watch.scores, watch.answers)
 
 
-def _judged(
+def _watch(one: _Fit, kept: Material, column: int, *, protocol: Protocol) -> _Watch:
+    """Take what is held out, and its copies, from what the head learns; return what watches it."""
+    weights, is_held_out = kept.weights[:, column], one.is_held_out
+    assert is_held_out is not None
+    asked = kept.features[: len(is_held_out)][is_held_out] - kept.centre[column]
+    asked /= kept.spread[column]
+    importance = weights[: len(is_held_out)][is_held_out]
+    weights[np.resize(is_held_out, len(weights))] = 0
+    steps = steps_an_epoch(int(np.count_nonzero(weights)), batch=protocol.batch)
+    patience = min(protocol.patience, -(-PATIENT_STEPS // steps))
+    return _Watch(asked, kept.labels[: len(is_held_out)][is_held_out], importance, patience)
+
+
+def _learn_all(passes: _Passes, material: Material, fits: Sequence[_Fit], *, tell: _Tell) -> None:
+    """Let each head learn all of its part for as long as was found."""
+    longest = max(one.epochs for one in fits)
+    for epoch, (loss, accuracy, layers) in zip(range(longest), passes(material)):
+        for place, one in enumerate(fits):
+            if epoch < one.epochs:
+                one.layers = layers[place]
+                if one.is_held_out is None:  # else the curve that shows both losses was told
+                    own = float(loss[place]), float(accuracy[place])
+                    tell(EpochReport(one.fold, epoch, *own, None, None))
+
+
+@dataclass
+class _Watch:
+    """Held-out items of one head, and how well it has done on them so far."""
+
+    asked: np.ndarray
+    answers: np.ndarray
+    importance: np.ndarray
+    patience: int
+    best: int = 1
+    lowest: float = np.inf
+    scores: np.ndarray = field(default_factory=lambda: np.empty(0))
+    is_over: bool = False
+
+    def look(
+        self, epoch: int, layers: Layers, *, success_of: SuccessOf | None
+    ) -> tuple[float, float, float | None]:
+        """Return what `judged` finds after an epoch, and remember the best."""
+        scores = scores_of(self.asked, layers)
+        found = judged(scores, self.answers, self.importance, success_of=success_of)
+        if found[0] < self.lowest:
+            self.lowest, self.best, self.scores = found[0], epoch + 1, scores
+        self.is_over = epoch + 1 - self.best >= self.patience
+        return found
+
+
+def judged(
     scores: np.ndarray,
     answers: np.ndarray,
     importance: np.ndarray,
@@ -145,59 +228,7 @@ def _judged(
     )
 
 
-def _fit_frozen(
-    features: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    *,
-    n_classes: int,
-    protocol: Protocol,
-    copies: np.ndarray | None,
-    fold: int,
-    on_epoch: Callable[[EpochReport], None] | None,
-    should_stop: Callable[[], bool] | None,
-    success_of: SuccessOf | None = None,
-) -> Head:
-    """Find on held-out groups how long to train, then train on everything for so long."""
-    if should_stop is not None and should_stop():
-        raise Cancelled
-    rng = np.random.default_rng((protocol.seed, fold))
-    held_out = _held_out(labels, groups, rng=rng)
-    if copies is not None:
-        features, labels = np.concatenate([features, copies]), np.tile(labels, 2)
-    trainer = trainer_for(features.shape[1], n_classes, protocol.hidden)
-    standard, centre, spread = standardised(features)
-    weights = _item_weights(labels, n_classes=n_classes, balanced=protocol.class_weights)
-    epochs, calibration = protocol.epochs, Calibration()
-    if held_out is not None:
-        epochs, calibration = _best_length(
-            trainer,
-            (standard, labels, weights),
-            kept=np.flatnonzero(np.resize(~held_out, len(labels))),
-            unseen=np.flatnonzero(held_out),
-            protocol=protocol,
-            fold=fold,
-            rng=rng,
-            success_of=success_of,
-            on_epoch=on_epoch,
-            should_stop=should_stop,
-        )
-        on_epoch = None  # the curve that shows both losses is the one to look at
-    trainer.restart(rng)
-    for epoch in range(epochs):
-        loss, accuracy = trainer.pass_over(
-            (standard, labels, weights),
-            among=np.arange(len(labels)),
-            protocol=protocol,
-            rng=rng,
-            should_stop=should_stop,
-        )
-        if on_epoch is not None:
-            on_epoch(EpochReport(fold, epoch, loss, accuracy, None, None))
-    return Head(trainer.layers(), centre, spread, epochs, calibration)
-
-
-def _item_weights(labels: np.ndarray, *, n_classes: int, balanced: bool) -> np.ndarray:
+def item_weights(labels: np.ndarray, *, n_classes: int, balanced: bool) -> np.ndarray:
     """Return weights of mean 1 that give every class present the same total."""
     if not balanced:
         return np.ones(len(labels), dtype=np.float32)
@@ -206,7 +237,7 @@ def _item_weights(labels: np.ndarray, *, n_classes: int, balanced: bool) -> np.n
     return (len(labels) / (present * counts[labels])).astype(np.float32)
 
 
-def _held_out(
+def held_out_of(
     labels: np.ndarray, groups: np.ndarray, *, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Mark whole groups to decide on when to stop; None where that leaves too little."""
@@ -216,40 +247,13 @@ def _held_out(
     return held_out if len(np.unique(labels[~held_out])) > 1 else None
 
 
-def _best_length(
-    trainer: Trainer,
-    material: Material,
-    *,
-    kept: np.ndarray,
-    unseen: np.ndarray,
-    protocol: Protocol,
-    fold: int,
-    rng: np.random.Generator,
-    success_of: SuccessOf | None,
-    on_epoch: Callable[[EpochReport], None] | None,
-    should_stop: Callable[[], bool] | None,
-) -> tuple[int, Calibration]:
-    """Return after how many epochs the loss on held-out items was lowest, and what suits them."""
-    features, labels, weights = material
-    asked, answers, importance = features[unseen], labels[unseen], weights[unseen]
-    steps = steps_an_epoch(len(kept), batch=protocol.batch)
-    patience = min(protocol.patience, -(-PATIENT_STEPS // steps))
-    trainer.restart(rng)
-    lowest, best, scores_then = np.inf, 1, np.empty(0)
-    for epoch in range(protocol.epochs):
-        loss, accuracy = trainer.pass_over(
-            material,
-            among=kept,
-            protocol=protocol,
-            rng=rng,
-            should_stop=should_stop,
-        )
-        scores = scores_of(asked, trainer.layers())
-        judged = _judged(scores, answers, importance, success_of=success_of)
-        if on_epoch is not None:
-            on_epoch(EpochReport(fold, epoch, loss, accuracy, *judged))
-        if judged[0] < lowest:
-            lowest, best, scores_then = judged[0], epoch + 1, scores
-        elif epoch + 1 - best >= patience:
-            break
-    return best, fit_calibration(scores_then, answers)
+def _held_out(
+    part: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Mark among all items those of a part that are held out; None where they are too few."""
+    of_part = held_out_of(labels[part], groups[part], rng=rng)
+    if of_part is None:
+        return None
+    is_held_out = np.zeros(len(labels), dtype=bool)
+    is_held_out[part[of_part]] = True
+    return is_held_out

@@ -121,12 +121,12 @@ def _dealt(
     totals = np.maximum(held.sum(axis=0) + np.bincount(label_of, minlength=held.shape[1]), 1)
     sizes = np.bincount(group_of)
     part_of = np.full(len(label_of), -1, dtype=np.int64)
-    by_group = np.split(np.argsort(group_of, kind="stable"), np.cumsum(sizes)[:-1])
+    by_group, ends = np.argsort(group_of, kind="stable"), np.cumsum(sizes)
     shuffled = rng.permutation(len(sizes))
     for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
         if sizes[group] == 1:
             break
-        members = by_group[group]
+        members = by_group[ends[group] - sizes[group] : ends[group]]
         counts = np.bincount(label_of[members], minlength=len(totals))
         part = best_part(held, counts, totals=totals, shares=shares)
         held[part] += counts

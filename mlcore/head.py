@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ ROWS_AT_ONCE = 2048
 Layers = tuple[tuple[np.ndarray, np.ndarray], ...]
 """Kernel (n_in, n_out) and bias (n_out,) of each layer; a ReLU follows all but the last."""
 SMALLEST_SPREAD = 1e-6
-"""Standard deviation below which a feature counts as constant and is not enlarged."""
+"""Standard deviation, of the size of the mean where that is larger, below which a feature counts
+as constant and is not enlarged: float32 tells no less."""
 _NAMES, _HIDDEN_NAMES = ("weights", "bias"), ("hidden_weights", "hidden_bias")
 
 
@@ -65,14 +67,31 @@ def scores_of(standard: np.ndarray, layers: Layers) -> np.ndarray:
     return np.asarray(standard @ kernel + bias)
 
 
-def standardised(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return features of mean 0 and deviation 1 with what was their centre and spread."""
-    centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    standard = features - centre
-    squares = np.zeros(features.shape[1])
-    for start in range(0, len(standard), ROWS_AT_ONCE):  # of all at once in float64: 4 times slower
-        squares += np.square(standard[start : start + ROWS_AT_ONCE], dtype=np.float64).sum(axis=0)
-    spread = np.sqrt(squares / len(standard)).astype(np.float32)
-    spread = np.where(spread < SMALLEST_SPREAD, np.float32(1), spread)
-    standard /= spread
-    return standard, centre, spread
+def standards_of(features: np.ndarray, seen: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centre and the spread of the features among each of several lots of items.
+
+    Parameters
+    ----------
+    features : float32 ndarray of shape (n_items, n_features)
+    seen : sequence of int ndarray
+        Numbers of the items of each lot; they may overlap.
+
+    Returns
+    -------
+    centre, spread : float32 ndarray of shape (n_lots, n_features)
+        The mean, and the standard deviation, 1 where the feature is constant.
+    """
+    is_of = np.zeros((len(seen), len(features)))
+    for lot, rows in enumerate(seen):
+        is_of[lot, rows] = 1
+    sums, squares = np.zeros((2, len(seen), features.shape[1]))
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
+        of = is_of[:, start : start + ROWS_AT_ONCE]
+        sums += of @ part
+        squares += of @ np.square(part)
+    n = is_of.sum(axis=1, keepdims=True)
+    centre = sums / n
+    spread = np.sqrt(np.maximum(squares / n - centre**2, 0))
+    is_constant = spread < SMALLEST_SPREAD * np.maximum(np.abs(centre), 1)
+    return centre.astype(np.float32), np.where(is_constant, 1, spread).astype(np.float32)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mlcore.calibration import Calibration, softmax
-from mlcore.fitting import EpochReport, SuccessOf, fit
+from mlcore.fitting import EpochReport, SuccessOf, fit_frozen
+from mlcore.fitting_tuned import fit_tuned
 from mlcore.head import Head
-from mlcore.protocols import Division, Protocol, divide
-from mlcore.steps import Cancelled
+from mlcore.protocols import TIME, Division, Protocol, divide
+from mlcore.steps import Cancelled, heads_at_once
 from mlcore.tuning import Maps, TunedHead
 
 __all__ = [
@@ -125,30 +126,37 @@ def cross_validate(
         if on_epoch is not None:
             on_epoch(report)
 
-    for fold, division in enumerate(heads):
-        seen, unseen = division.seen, division.unseen
-        own = replace(protocol, **changes[fold]) if changes else protocol
-        head = fit(
-            features[seen],
-            labels[seen],
-            np.asarray(groups)[seen],
-            n_classes=n_classes,
-            protocol=own,
-            fold=fold,
-            copies=None if copies is None else copies[seen],
-            success_of=success_of,
-            maps=None if maps is None else maps[seen],
-            on_epoch=record,
-            should_stop=should_stop,
-        )
-        scores = head.scores(maps[unseen].rows if maps and own.tuned else features[unseen])
+    def finish(division: Division, head: Head | TunedHead) -> None:
+        unseen = division.unseen
+        if maps is not None and isinstance(head, TunedHead):
+            scores = head.scores(maps[unseen].rows)
+        else:
+            scores = head.scores(features[unseen])
         found = head.calibration.probabilities(scores)
         accuracy = float((found.argmax(axis=1) == labels[unseen]).mean())
-        folds.append(FoldReport(fold, len(heads), unseen, found, accuracy, head.epochs))
+        folds.append(FoldReport(len(folds), len(heads), unseen, found, accuracy, head.epochs))
         calibrations.append(head.calibration)
         before.append(softmax(scores))
         if on_fold is not None:
             on_fold(folds[-1])
+
+    for own, lot in _lots(heads, changes, n_classes=n_classes, protocol=protocol):
+        found = fit(
+            features,
+            labels,
+            np.asarray(groups),
+            parts=[division.seen for division in lot],
+            n_classes=n_classes,
+            protocol=own,
+            fold=len(folds),
+            copies=copies,
+            success_of=success_of,
+            maps=maps,
+            on_epoch=record,
+            should_stop=should_stop,
+        )
+        for division, head in zip(lot, found, strict=True):
+            finish(division, head)
     return CrossValidation(
         probabilities=_means([one.probabilities for one in folds], heads, n_items=len(labels)),
         folds=_fold_of(shuffles[0], n_items=len(labels)),
@@ -162,6 +170,33 @@ def cross_validate(
         calibrations=tuple(calibrations),
         uncalibrated=_means(before, heads, n_items=len(labels)),
     )
+
+
+def _lots(
+    divisions: Sequence[Division],
+    changes: Sequence[Mapping[str, Any]],
+    *,
+    n_classes: int,
+    protocol: Protocol,
+) -> Iterator[tuple[Protocol, Sequence[Division]]]:
+    """Return which heads learn side by side, in their order, and the protocol of each lot.
+
+    Steps in time learn one after another: the last learns from many times as many as the first.
+    """
+    own = [
+        replace(protocol, **changes[fold]) if changes else protocol
+        for fold in range(len(divisions))
+    ]
+    start = 0
+    while start < len(divisions):
+        is_alone = protocol.scheme == TIME or own[start].tuned
+        n_items = len(divisions[start].seen)
+        most = 1 if is_alone else heads_at_once(n_items, n_classes, protocol=own[start])
+        end = start + 1
+        while end < min(start + most, len(divisions)) and own[end] == own[start]:
+            end += 1
+        yield own[start], divisions[start:end]
+        start = end
 
 
 def _means(
@@ -209,10 +244,11 @@ def fit_final(
         The same for the same input; a tuned one predicts from maps.
     """
     features, labels = _checked(features, labels, groups, n_classes=n_classes)
-    return fit(
+    [head] = fit(
         features,
         labels,
         np.asarray(groups),
+        parts=[np.arange(len(labels))],
         n_classes=n_classes,
         protocol=protocol,
         copies=copies,
@@ -221,6 +257,30 @@ def fit_final(
         on_epoch=None,
         should_stop=should_stop,
     )
+    return head
+
+
+def fit(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    parts: Sequence[np.ndarray],
+    protocol: Protocol,
+    copies: np.ndarray | None,
+    maps: Maps | None,
+    **more: Any,
+) -> Sequence[Head | TunedHead]:
+    """Return a head for each part of the items; tuned ones learn one at a time, without copies."""
+    if not protocol.tuned:
+        return fit_frozen(
+            features, labels, groups, parts=parts, protocol=protocol, copies=copies, **more
+        )
+    if maps is None:
+        raise ValueError("Fine-tuning needs the maps of the items.")
+    [part] = parts
+    own = features[part], labels[part], groups[part]
+    return [fit_tuned(*own, maps=maps[part], protocol=protocol, **more)]
 
 
 def _checked(

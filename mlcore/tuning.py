@@ -14,7 +14,7 @@ from mlcore.backend import load_tensorflow
 from mlcore.calibration import Calibration
 from mlcore.features import network
 from mlcore.head import Head
-from mlcore.steps import Cancelled, Material
+from mlcore.steps import Cancelled
 
 EPOCHS = 12
 RATE = 1e-3
@@ -23,6 +23,8 @@ BATCH = 16
 SECONDS_AN_ITEM = 2.4e-3
 """CPU-seconds that one pass costs an item of 224 pixels (`bench/finetune.py`)."""
 ROWS_A_CALL = 64
+Batches = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Maps, labels int64 (n_items,) and weights float32 (n_items,)."""
 
 
 def seconds_to_tune(n_items: int, n_heads: int) -> float:
@@ -152,7 +154,7 @@ class Tuner:
 
     def pass_over(
         self,
-        material: Material,
+        material: Batches,
         *,
         among: np.ndarray,
         epoch: int,

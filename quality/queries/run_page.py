@@ -203,10 +203,11 @@ def _folds(
 
 def _folds_to_come(run: Run, detail: dict[str, Any], *, done: int) -> list[dict[str, Any]]:
     folds = detail.get("folds") or (Protocol(**run.protocol).n_heads if detail else 0)
-    rows: list[dict[str, Any]] = []
-    if done < folds and detail.get("fold"):
-        epoch, epochs = detail.get("epoch", 0), detail.get("epochs") or 1
-        rows.append({"epoch": epoch, "epochs": epochs, "share": epoch / epochs})
+    epochs = detail.get("epochs") or 1
+    rows: list[dict[str, Any]] = [
+        {"epoch": epoch, "epochs": epochs, "share": epoch / epochs}
+        for epoch in detail.get("at_hand", [])[: folds - done]
+    ]
     return rows + [{"share": 0.0} for _place in range(folds - done - len(rows))]
 
 

@@ -125,7 +125,9 @@ def state_of(run: Run) -> State:
     job = run.job
     detail = live_detail(run)
     if job and job.is_open and detail:
-        if detail.get("fold"):
+        if detail.get("last", 0) > detail.get("fold", 0):
+            words = _("Training folds %(fold)s to %(last)s of %(folds)s") % detail
+        elif detail.get("fold"):
             words = _("Training fold %(fold)s of %(folds)s") % detail
         else:
             words = job.message or _("Waiting")

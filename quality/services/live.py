@@ -34,13 +34,13 @@ class LiveTraining:
         self.epochs = epochs
         self.success_of = success_of
         self.scores: list[dict[str, Any]] = []
-        self.reports: list[EpochReport] = []
+        self.reports: dict[int, list[EpochReport]] = {}
 
     def on_epoch(self, report: "EpochReport") -> None:
-        """Show the curves of the fold at hand."""
-        self.reports = [seen for seen in self.reports if seen.fold == report.fold] + [report]
-        curves = curves_of(self.reports)
-        self._tell(epoch=report.epoch + 1, curves=curves, curves_fold=report.fold + 1)
+        """Show the curves of the first of the folds at hand; several may learn side by side."""
+        self.reports.setdefault(report.fold, []).append(report)
+        first = min(self.reports)
+        self._tell(curves=curves_of(self.reports[first]), curves_fold=first + 1)
 
     def on_fold(self, report: "FoldReport") -> None:
         """Add a finished fold to the matrix; items asked about again count once, by their mean."""
@@ -63,9 +63,8 @@ class LiveTraining:
             }
         )
         known = np.flatnonzero(self.asked)
-        self.reports = []
+        self.reports.pop(report.fold, None)
         self._tell(
-            epoch=0,
             confusion=counts.tolist(),
             right=int(np.trace(counts)),
             predicted=int(counts.sum()),
@@ -81,16 +80,24 @@ class LiveTraining:
         found = self.success_of(self.labels[items], sums / sums.sum(axis=1, keepdims=True))
         return _rounded(found)
 
-    def _tell(self, *, epoch: int, now: bool = False, **detail: Any) -> None:
-        fold = min(len(self.scores) + 1, self.n_folds)
+    def _tell(self, *, now: bool = False, **detail: Any) -> None:
+        done = len(self.scores)
+        at_hand = [
+            self.reports[fold][-1].epoch + 1 if fold in self.reports else 0
+            for fold in range(done, max(self.reports, default=-1) + 1)
+        ]
+        fold = min(done + 1, self.n_folds)
+        last = max(fold, done + len(at_hand))
+        folds = f"fold {fold}" if last == fold else f"folds {fold} to {last}"
         self.work.progress(
-            len(self.scores) * self.epochs + epoch,
+            done * self.epochs + sum(at_hand),
             self.n_folds * self.epochs,
-            message=f"Training fold {fold} of {self.n_folds}",
+            message=f"Training {folds} of {self.n_folds}",
             detail={
                 "fold": fold,
+                "last": last,
                 "folds": self.n_folds,
-                "epoch": epoch,
+                "at_hand": at_hand,
                 "epochs": self.epochs,
                 **detail,
             },

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from mlcore.fitting import fit_frozen
 from mlcore.head import Head
 from mlcore.protocols import Protocol
 from mlcore.training import Cancelled, cross_validate, fit_final
@@ -33,6 +34,52 @@ def test_every_item_is_predicted_out_of_sample_and_well():
     assert found.probabilities.dtype == np.float32
     assert found.probabilities.sum(axis=1) == pytest.approx(np.ones(120), abs=1e-5)
     assert (found.probabilities.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_heads_that_learn_side_by_side_see_nothing_of_what_another_learns():
+    features, labels = blobs(150)
+    third = np.arange(150) // 3 % 3
+    parts = [np.flatnonzero(third != place) for place in range(3)]
+
+    def fitted(features, labels):
+        more = {"copies": None, "fold": 0, "on_epoch": None, "should_stop": None}
+        more |= {"parts": parts, "n_classes": 3, "protocol": QUICK}
+        return fit_frozen(features, labels, np.arange(150), **more)
+
+    absurd = np.where(third[:, None] == 0, np.float32(-1e7), features)
+    turned = np.where(third == 0, (labels + 1) % 3, labels)
+    usual, changed = fitted(features, labels), fitted(absurd, turned)
+    is_same = [
+        np.array_equal(one.scores(features), other.scores(features))
+        and one.calibration == other.calibration
+        for one, other in zip(usual, changed, strict=True)
+    ]
+    assert is_same == [True, False, False]
+    for head, part in zip(usual, parts, strict=True):
+        unseen = np.setdiff1d(np.arange(150), part)
+        assert (head.predict(features[unseen]).argmax(axis=1) == labels[unseen]).mean() > 0.85
+
+
+def test_folds_of_a_large_set_learn_side_by_side():
+    features, labels = blobs(6000)
+    epochs, folds = [], []
+    found = validated(features, labels, on_epoch=epochs.append, on_fold=folds.append)
+    assert [report.fold for report in epochs[:6]] == [0, 1, 2, 3, 4, 0]
+    for report in folds:
+        assert np.array_equal(found.probabilities[report.items], report.probabilities)
+        last = max(one.epoch for one in epochs if one.fold == report.fold)
+        assert report.epochs <= last + 1
+    asked = np.concatenate([report.items for report in folds])
+    assert np.array_equal(np.sort(asked), np.arange(6000))
+    assert (found.probabilities.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_features_far_from_zero_are_learned_as_well_as_those_around_it():
+    features, labels = blobs(300)
+    far = features + np.float32(500)
+    far[:, 0] = 12345.678  # constant, and no number of float32
+    found = [validated(one, labels).probabilities.argmax(axis=1) for one in (features, far)]
+    assert [(one == labels).mean() > 0.9 for one in found] == [True, True]
 
 
 def test_labels_drawn_at_random_are_not_predicted():

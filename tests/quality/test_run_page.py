@@ -277,7 +277,7 @@ def test_a_run_that_trains_shows_what_its_job_says(client):
         "run": 1,
         "fold": 2,
         "folds": 5,
-        "epoch": 3,
+        "at_hand": [3],
         "epochs": 60,
         "fold_scores": [{"accuracy": 0.75, "n": 4, "epochs": 9}],
         "confusion": [[3, 1, 0], [0, 0, 0], [0, 0, 0]],
@@ -295,6 +295,11 @@ def test_a_run_that_trains_shows_what_its_job_says(client):
     assert "4 of 6 predicted so far" in page
     assert ".750" in page
     assert "Accuracy of each fold" in page
+    detail |= {"last": 4, "at_hand": [3, 7, 5]}
+    Job.objects.filter(pk=job.pk).update(detail=detail)
+    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
+    assert "Training folds 2 to 4 of 5" in page
+    assert [f"{epoch} of 60" in page for epoch in (3, 7, 5)] == [True] * 3
     datasets.choose_success(dataset=dataset, chosen={"metric": "macro_f1"})
     detail["fold_scores"][0]["success"] = 0.625
     detail |= {"curves_by": {"metric": "macro_f1"}, "success": 0.625}
