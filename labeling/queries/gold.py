@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.paginator import Page, Paginator
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.fields import BooleanField
 from django.db.models.functions import Coalesce
@@ -25,6 +26,7 @@ from labeling.models import (
     User,
 )
 from labeling.queries.by_hand import execute
+from labeling.queries.pages import ROWS_A_PAGE
 from mlcore.intervals import Interval, share_interval
 
 MEASURED = (Answer.CLASS, Answer.NO, Answer.UNUSABLE)  # unsure and skipped are no mistakes
@@ -228,10 +230,9 @@ def _own_result(annotator: Annotator) -> OwnResult | None:
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A gold item with what people answered to it."""
+class Told:
+    """What people answered to a gold item."""
 
-    gold: GoldItem
     answered: int
     right: int
     said: str
@@ -245,20 +246,67 @@ class Tried:
     def share(self) -> float | None:
         return self.right / self.answered if self.answered else None
 
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """Doubtful ones come first, then the hardest."""
+        return (not self.is_doubtful, self.share is None, self.share or 0)
+
+
+@dataclass(frozen=True)
+class Tried(Told):
+    """A gold item with what people answered to it."""
+
+    gold: GoldItem
+
+
+NOTHING = Told(0, 0, "")
+
 
 def tried(dataset: Dataset) -> list[Tried]:
     """Return the gold items with their answers: doubtful ones first, then the hardest."""
+    told = _told(dataset)
+    rows = known(dataset).select_related("item__content", "label", "made_by").order_by("pk")
+    found = [_tried(row, told.get(row.item_id, NOTHING)) for row in rows]
+    return sorted(found, key=lambda row: row.rank)
+
+
+@dataclass(frozen=True)
+class TriedPage:
+    """A page of the gold items in this order, and how many of all are doubtful."""
+
+    page: Page[Any]
+    rows: list[Tried]
+    doubtful: int
+
+
+def tried_page(dataset: Dataset, number: str | None) -> TriedPage:
+    """Return a numbered page of the gold items, with as many reads for many as for few."""
+    told = _told(dataset)
+    golds = known(dataset).order_by("pk").values_list("pk", "item")
+    order = sorted(golds, key=lambda row: told.get(row[1], NOTHING).rank)
+    page: Page[Any] = Paginator(order, ROWS_A_PAGE).get_page(number)
+    read = known(dataset).select_related("item__content", "label", "made_by")
+    rows = read.in_bulk([pk for pk, _item in page])
+    return TriedPage(
+        page,
+        [_tried(rows[pk], told.get(item, NOTHING)) for pk, item in page if pk in rows],
+        sum(told[item].is_doubtful for _pk, item in order if item in told),
+    )
+
+
+def _told(dataset: Dataset) -> dict[int, Told]:
+    """Return what was answered to each gold item (by the item's id) that anybody answered."""
     said: dict[int, Counter[str]] = defaultdict(Counter)
     right: Counter[int] = Counter()
     rows = answers(dataset).values_list("item", "answer", "label__name", "asked__name", "is_right")
     for item, answer, label, asked, is_right in rows:
         said[item][label or _refusal(answer, asked)] += 1
         right[item] += is_right
-    found = [
-        Tried(row, said[row.item_id].total(), right[row.item_id], _said(said[row.item_id]))
-        for row in known(dataset).select_related("item__content", "label", "made_by").order_by("pk")
-    ]
-    return sorted(found, key=lambda row: (not row.is_doubtful, row.share is None, row.share or 0))
+    return {item: Told(n.total(), right[item], _said(n)) for item, n in said.items()}
+
+
+def _tried(gold: GoldItem, told: Told) -> Tried:
+    return Tried(told.answered, told.right, told.said, gold)
 
 
 def _refusal(answer: str, asked: str | None) -> str:

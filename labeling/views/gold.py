@@ -22,12 +22,13 @@ from labeling.services import gold
 def gold_page(request: access.MemberRequest, slug: str) -> HttpResponse:
     """List the gold items with what people answered, doubtful ones first."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    rows = queries.tried(dataset)
+    shown = queries.tried_page(dataset, request.GET.get("page"))
     context = {
         "dataset": dataset,
         "section": "annotate",
-        "rows": rows,
-        "doubtful": sum(row.is_doubtful for row in rows),
+        "page": shown.page,
+        "rows": shown.rows,
+        "doubtful": shown.doubtful,
         "agreed": len(queries.agreed(dataset)),
         "least": queries.AGREED_ANSWERS,
         "classes": dataset.classes.filter(retired_at__isnull=True),

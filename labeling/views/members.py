@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,6 +16,7 @@ from labeling import access
 from labeling.forms.members import AccountForm, InviteForm, RoleForm, grantable_roles
 from labeling.models import Dataset, Invitation, Membership, Role, User
 from labeling.queries import people as queries
+from labeling.queries.pages import ROWS_A_PAGE
 from labeling.services import members as service
 
 
@@ -32,14 +34,16 @@ def members(request: access.MemberRequest, slug: str) -> HttpResponse:
         link = request.build_absolute_uri(reverse("labeling:invitation", args=[token]))
         form = InviteForm(viewer_role=dataset.viewer_role)
     status = 422 if form.errors else 200
-    context = {**_page(dataset), "form": form, "link": link}
+    context = {**_page(dataset, request.GET.get("page")), "form": form, "link": link}
     return render(request, "labeling/members.html", context, status=status)
 
 
-def _page(dataset: Dataset) -> dict[str, object]:
+def _page(dataset: Dataset, number: str | None) -> dict[str, object]:
+    page = Paginator(queries.members_of(dataset), ROWS_A_PAGE).get_page(number)
     return {
         "dataset": dataset,
         "section": "members",
+        "page": page,
         "members": [
             {
                 "row": member,
@@ -47,7 +51,7 @@ def _page(dataset: Dataset) -> dict[str, object]:
                     viewer_role=dataset.viewer_role, role=member.role
                 ),
             }
-            for member in queries.members_of(dataset)
+            for member in page
         ],
         "roles": grantable_roles(dataset.viewer_role),
         "invitations": queries.waiting_invitations(dataset, now=timezone.now()),

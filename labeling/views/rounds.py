@@ -20,6 +20,7 @@ from labeling.queries import annotators, fair_share, feedback, guards, qualifica
 from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import disputes, open_disputes
+from labeling.queries.pages import page_of
 from labeling.queries.progress import progress
 from labeling.queries.settling import SETTLED_BY_CROWD
 from labeling.services import changing, rounds
@@ -29,12 +30,14 @@ from labeling.services.settling import LEAST_SURE
 
 @login_required
 def round_list(request: access.MemberRequest, slug: str) -> HttpResponse:
-    """List all rounds of a dataset with how far they are."""
+    """List the rounds of a dataset with how far they are."""
     dataset = access.dataset_for(request.user, slug)
+    page = page_of(queries.rounds_of(dataset), request.GET.get("page"))
     context = {
         "dataset": dataset,
         "section": "annotate",
-        "rounds": queries.rounds_of(dataset),
+        "page": page,
+        "rounds": page.object_list,
         "stopped": len(guards.stopped_in(dataset)),
         "may_lead": dataset.viewer_role in access.LEADS,
     }

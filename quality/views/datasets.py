@@ -9,6 +9,7 @@ from django.shortcuts import render
 from labeling import access
 from labeling.models import Role
 from labeling.queries import datasets as queries
+from labeling.queries.pages import page_of
 from quality.queries.datasets import rows_of
 
 
@@ -18,10 +19,13 @@ def dataset_list(request: access.MemberRequest) -> HttpResponse:
     theirs = queries.datasets_of(request.user)
     is_archive = request.GET.get("show") == "archived"
     choose = queries.archived if is_archive else queries.listed
-    shown: list[Any] = list(choose(theirs))
-    is_demo_only = bool(shown) and not is_archive and all(row.is_demo for row in shown)
+    page = page_of(choose(theirs), request.GET.get("page"))
+    shown: list[Any] = list(page)
+    is_all = not is_archive and not page.has_other_pages()
+    is_demo_only = bool(shown) and is_all and all(row.is_demo for row in shown)
     context = {
         "section": "datasets",
+        "page": page,
         "datasets": shown,
         "rows": rows_of(shown, request.user),
         "leads": access.LEADS,

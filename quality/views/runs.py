@@ -14,6 +14,7 @@ from labeling import access
 from labeling.export import Rows, as_csv
 from labeling.models import Dataset
 from labeling.queries import job_outlook
+from labeling.queries.pages import page_of
 from labeling.queries.success import choice_of
 from labeling.services import jobs
 from labeling.views.downloads import file_response
@@ -45,17 +46,19 @@ MOST_ASKED = 200  # items of a cell that one button sends to a round
 
 @login_required
 def runs(request: HttpRequest, slug: str) -> HttpResponse:
-    """All runs of a dataset, and the button that starts one."""
+    """The runs of a dataset, and the button that starts one."""
     dataset = access.dataset_for(request.user, slug)
     job = queries.open_job(dataset, "train", "prove")
     ended = None if job else queries.last_ended_job(dataset, "train")
     choice = choice_of(dataset)
+    page = page_of(queries.runs_of(dataset), request.GET.get("page"))
     context = {
         "dataset": dataset,
         "section": "runs",
+        "page": page,
         "has_items": dataset.items.exists(),
         "success": choice,
-        "runs": [queries.with_state(run, choice) for run in queries.runs_of(dataset)],
+        "runs": [queries.with_state(run, choice) for run in page],
         "job": job,
         "ended": ended,
         "can_train": access.role_in(request.user, dataset) in access.LEADS,
