@@ -67,15 +67,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Ties:
-    """What joins the items of pairs: ties by ids, how many of each evidence, and copy sets.
+    """What joins the items of pairs: ties by ids, and how many of each evidence.
 
-    `counts` has items by evidence, their split and that of their counterpart.
+    `counts` has items by evidence, their split and that of their counterpart; `across` holds the
+    copy sets that stand in several splits.
     """
 
     ties: list[Tie]
     split_of: Mapping[int, str]
     counts: Counter[tuple[str, str, str]]
-    copied: Sequence[Sequence[Paired]]
+    across: Sequence[Sequence[Paired]]
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,9 @@ def _tied(rows: tuple[Paired, ...], placed: tuple[Pair, ...]) -> Ties:
     ties = [Tie(rows[one].pk, rows[two].pk, what, score) for one, two, what, score in found]
     split_of = {row.pk: row.split for row in rows}
     counts = Counter((tie.evidence, split_of[tie.item], split_of[tie.other]) for tie in ties)
-    return Ties(ties, split_of, counts, copied_among(rows, placed))
+    copied = copied_among(rows, placed)
+    across = [one for one in copied if len({row.split for row in one}) > 1]
+    return Ties(ties, split_of, counts, across)
 
 
 def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
@@ -253,8 +256,9 @@ def _about_sources(shared: Shared) -> str:
 
 def _about_leaks(shared: Shared) -> Iterable[str]:
     """Count what shares a copy or a source, as the pages of runs count it."""
+    torn = {name: shared.sources[name] for name in shared.torn}  # no other source leaks
     for split, learned in ((Split.TEST, DIVIDED[:2]), (Split.VALIDATION, DIVIDED[:1])):
-        n = leaked(shared.tied.copied, shared.sources, split=split, learned=learned)
+        n = leaked(shared.tied.across, torn, split=split, learned=learned)
         if n and not (shared.is_everywhere and n == shared.sizes[split]):
             words = ngettext(
                 "%(n)s of %(all)s %(split)s items shares a copy or a source with what is learned "
