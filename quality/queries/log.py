@@ -116,13 +116,22 @@ def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     'cat → dog'
     """
     changed = [
-        f"{before.get(name) or '–'} → {after.get(name) or '–'}"
+        _excluded(before, after)
+        if name == "excluded"
+        else f"{before.get(name) or '–'} → {after.get(name) or '–'}"
         for name in STATE_SHOWN
         if name in after and before.get(name) != after.get(name) and name != "label_source"
     ]
     if before.get("content") != after.get("content"):
         changed.append(_("bytes %(old)s → %(new)s") % _named(before, after))
     return ", ".join(changed) or _tagged(before, after)
+
+
+def _excluded(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Say why an item is left out, or that it no longer is."""
+    if why := after.get("excluded"):
+        return _("left out: %(why)s") % {"why": why}
+    return _("no longer left out: %(why)s") % {"why": before.get("excluded")}
 
 
 def _tagged(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -104,7 +104,8 @@ def try_model(work: Work) -> dict[str, Any]:
         vector = extract(backbone, [path.read_bytes()])
     except ValueError as unusable:
         path.unlink()
-        reason = str(unusable.__cause__ or unusable)
+        cause = unusable.__cause__ or unusable
+        reason = getattr(cause, "reason", str(cause))  # without the code that reports sort by
         raise Refused(f"{work.options['name']} cannot be read: {reason}") from unusable
     told = head.predict(vector)[0]
     work.check()

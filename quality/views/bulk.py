@@ -120,6 +120,7 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "sample": sample,
         "proposal": waiting.waiting_about(sample) if sample else None,
         "disputed": disputed,
+        "wanted": waiting.words_of(disputed) if disputed else "",
         "own_dispute": waiting.own_dispute(disputed, request.user),
         "said": queries.judged(sample, proposed=row.bulk) if sample else None,
         "last": last,

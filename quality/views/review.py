@@ -197,6 +197,7 @@ def _flag(
     is_open = flag.state == FlagState.OPEN and bool(evidence.items)
     disputed = waiting.disagreement(flag=flag) if is_open else None
     proposal = waiting.waiting_about(flag) if flag.state == FlagState.WAITING else None
+    about = proposal or disputed
     return {
         "dataset": dataset,
         "kind": row,
@@ -214,7 +215,7 @@ def _flag(
         else None,
         "put_off": ",".join(map(str, [*later, flag.pk])),
         "proposal": proposal,
-        "wanted": waiting.words_of(proposal) if proposal else "",
+        "wanted": waiting.words_of(about) if about else "",
         "disputed": disputed,
         "own_dispute": waiting.own_dispute(disputed, request.user),
     }

@@ -42,8 +42,8 @@ def test_every_decision_is_told_newest_first_with_what_it_changed(reviewer):
     ]
     assert told == [
         ("bob", "move", "train → test"),
-        ("ann", "undo", "blurred → –"),
-        ("bob", "exclude", "– → blurred"),
+        ("ann", "undo", "no longer left out: blurred"),
+        ("bob", "exclude", "left out: blurred"),
         ("ann", "relabel", "cat → dog"),
     ]
     assert "undone by ann" in shown.text

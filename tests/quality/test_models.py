@@ -176,7 +176,7 @@ def test_a_picture_is_read_and_what_is_none_is_refused_in_words_and_not_kept(cli
     client.post(address("try_model", dataset), {"file": SimpleUploadedFile("b.png", b"no picture")})
     refused = work_off("try_model", models.try_model)
     assert refused.state == JobState.FAILED
-    assert refused.error.startswith("b.png cannot be read")
+    assert refused.error.startswith("b.png cannot be read: The file is really")
     assert "b.png cannot be read" in client.get(address("use_model", dataset)).content.decode()
     assert not list(models._tried_folder().iterdir())
     again = jobs.retry_job(job=refused)

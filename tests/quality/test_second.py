@@ -147,7 +147,9 @@ def test_who_proposed_leaves_the_disagreement_to_another_lead_or_leaves_all_as_i
     address = reverse("quality:queue", args=["pets", flag.kind]) + f"?flag={flag.pk}"
     for person, words in ((lea, "another lead settles it"), (zoe, "takes effect at once")):
         client.force_login(person)
-        assert words in client.get(address).text
+        page = client.get(address).text
+        assert words in page
+        assert "lea wants: Relabel: dog." in page
     assert (state_of(flag), label_of(flag)) == ("open", "cat")
     assert isinstance(second.decide(**asked, action=Action.KEEP), Decision)
     assert (Proposal.objects.get().state, label_of(flag)) == (ProposalState.SETTLED, "cat")

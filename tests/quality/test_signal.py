@@ -115,7 +115,7 @@ def test_a_model_no_better_than_the_nearest_centroid_says_so(client):
     assert "class whose average is nearest" in verdict_of(run).not_better
     client.force_login(make_member(dataset, Role.LEAD))
     shown = page(client, "quality:run", dataset, 1)
-    assert "not clearly better than the simplest rule" in shown
+    assert "Accuracy: training is not clearly better than the simplest rule" in shown
     run.metrics["lead"] |= {"difference": 0.04, "low": 0.02, "high": 0.06}
     assert not verdict_of(run).not_better
     assert runs.summary(run)["signal"]
