@@ -55,7 +55,8 @@ class Dataset(models.Model):
         default=True, help_text="mixes items drawn at random into the queue of label errors"
     )
     files_changed = models.PositiveIntegerField(
-        default=0, help_text="times that items got other bytes: what was read of all is old then"
+        default=0,
+        help_text="times that items came, went or got other bytes: what was read is old then",
     )
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(

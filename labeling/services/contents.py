@@ -17,7 +17,10 @@ POLL_SECONDS = 1.0
 
 
 def files_changed(dataset: int) -> None:
-    """Note that items of a dataset got other bytes, so that nobody trusts what was read before."""
+    """Note that items of a dataset came, went or got other bytes, as their transaction does.
+
+    Nobody then trusts what was read of all of them before.
+    """
     Dataset.objects.filter(pk=dataset).update(files_changed=F("files_changed") + 1)
 
 

@@ -47,21 +47,20 @@ def run_of(dataset: Dataset, number: int) -> Run | None:
 def page_of(shown: Shown, *, after: str = "", before: str = "") -> Page:
     """Return one page in the filter's order; cursors are places, never offsets."""
     if shown.filter.random is not None:
-        return Page(_in_order(shown, _drawn(shown, seed=shown.filter.random)))
+        drawn = _drawn(shown, seed=shown.filter.random)
+        return Page(_in_order(shown.items(), drawn, media=shown.dataset.media))
     if shown.filter.like:
-        return Page(_in_order(shown, shown.ids or []))
+        return Page(_in_order(shown.items(), shown.ids or [], media=shown.dataset.media))
     if walk := _walk(shown):
         return _walked_page(shown, walk, after=after, before=before)
     column = "key" if shown.filter.sort == "key" else "pk"
-    rows = _with_parts(shown)
+    rows = _with_parts(shown.items(), media=shown.dataset.media)
     return _keyset_page(rows, column, newest_first=column == "pk", after=after, before=before)
 
 
-def _with_parts(shown: Shown) -> QuerySet[Item]:
-    rows: QuerySet[Item] = shown.items().select_related("content", "label")
-    if shown.dataset.media != Media.TEXT:
-        rows = rows.defer("content__text")
-    return rows.defer("content__oddities")
+def _with_parts(rows: QuerySet[Item], *, media: str) -> QuerySet[Item]:
+    rows = rows.select_related("content", "label").defer("content__oddities", "metadata", "odd")
+    return rows if media == Media.TEXT else rows.defer("content__text")
 
 
 def _keyset_page(
@@ -97,7 +96,7 @@ def _walk(shown: Shown) -> Walk | None:
     """Return what goes along the order, where no column of an item gives it."""
     if shown.filter.sort == "suspicious":
         return suspicion.ids_beside
-    return measurements.ids_beside if shown.filter.sorts_by_fact else None
+    return measurements.ids_beside if measurements.gives_order(shown) else None
 
 
 def _walked_page(shown: Shown, walk: Walk, *, after: str, before: str) -> Page:
@@ -111,7 +110,8 @@ def _walked_page(shown: Shown, walk: Walk, *, after: str, before: str) -> Page:
         return Page([])
     first, last = (f"{value!r}~{pk}" for pk, value in (found[0], found[-1]))
     has_previous, has_next = (more, cursor != END) if before else (bool(cursor), more)
-    items = _in_order(shown, [pk for pk, _value in found])
+    ids = [pk for pk, _value in found]
+    items = _in_order(shown.dataset.items.all(), ids, media=shown.dataset.media)
     return Page(items, first if has_previous else "", last if has_next else "")
 
 
@@ -149,8 +149,8 @@ def _drawn(shown: Shown, *, seed: int) -> list[int]:
     return random.Random(seed).sample(ids, min(RANDOM_ITEMS, len(ids)))
 
 
-def _in_order(shown: Shown, ids: list[int]) -> list[Item]:
-    found = {item.pk: item for item in _with_parts(shown).filter(one_of("pk", ids))}
+def _in_order(rows: QuerySet[Item], ids: list[int], *, media: str) -> list[Item]:
+    found = {item.pk: item for item in _with_parts(rows, media=media).filter(one_of("pk", ids))}
     return [found[pk] for pk in ids if pk in found]
 
 
@@ -171,8 +171,8 @@ def ids_around(shown: Shown, item: Item) -> tuple[int | None, int | None]:
         beside, at = dict(enumerate(ids)), ids.index(item.pk)
         return beside.get(at - 1), beside.get(at + 1)
     if walk := _walk(shown):
-        by_fact = chosen.sorts_by_fact
-        place = measurements.place_of(shown, item) if by_fact else suspicion.place_of(item)
+        is_measured = measurements.gives_order(shown)
+        place = measurements.place_of(shown, item) if is_measured else suspicion.place_of(item)
         sides = [walk(shown, place, backwards=way, count=1) for way in (True, False)]
         return sides[0][0][0] if sides[0] else None, sides[1][0][0] if sides[1] else None
     column = "key" if chosen.sort == "key" else "pk"
@@ -201,5 +201,5 @@ def last_selection_decision(dataset: Dataset, user: User) -> Decision | None:
     Merged classes are parted again where they were merged: guideline and rounds go with them.
     """
     mine = Decision.objects.filter(dataset=dataset, by=user, flag=None, undone_by=None)
-    mine = mine.exclude(undo_proposals__state=ProposalState.WAITING)
+    mine = mine.exclude(undo_proposals__state=ProposalState.WAITING).defer("before")
     return mine.exclude(action__in=(Action.UNDO, Action.CLASSES)).order_by("-pk").first()

@@ -119,7 +119,7 @@ def chips_of(shown: Shown, *, kinds: Mapping[str, str]) -> list[Chip]:
     ]
     if chosen.run:
         chips.append(_run_chip(shown))
-    if chosen.fact and (chosen.low is not None or chosen.high is not None):
+    if chosen.has_range:
         fact = next(fact for fact in FACTS[shown.dataset.media] if fact.name == chosen.fact)
         words = _range(_(fact.words), fact.unit, low=chosen.low, high=chosen.high)
         chips.append(Chip(words, chosen.without("low", "high").query()))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from django.db.models import Count, FloatField, Max
+from django.db.models import FloatField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
@@ -68,11 +68,9 @@ def measured(dataset: Dataset, name: str) -> Measured:
     """Return a fact of all items, read anew once any came, went or got other bytes.
 
     It lies in the JSON of 100,000 contents: to read it costs half a second (bench/pages.py), so
-    this process keeps it. What a content measured never changes, ids are never given again.
+    this process keeps it. What a content measured never changes.
     """
-    rows = Item.objects.filter(dataset=dataset)
-    now = rows.aggregate(newest=Max("pk"), n=Count("pk"))
-    return _measured(dataset.pk, name, (dataset.files_changed, now["newest"], now["n"]))
+    return _measured(dataset.pk, name, dataset.files_changed)
 
 
 def forget() -> None:
@@ -81,7 +79,7 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=FACTS_KEPT)
-def _measured(dataset: int, name: str, _state: tuple[int, int | None, int]) -> Measured:
+def _measured(dataset: int, name: str, _files_changed: int) -> Measured:
     rows = Item.objects.filter(dataset=dataset).order_by().annotate(value=fact_value(name))
     read = list(rows.values_list("pk", "value").iterator())
     ids = np.array([pk for pk, _value in read], np.int64)

@@ -101,6 +101,11 @@ class Filter:
         return "" if self.sort in SORTS else self.sort.removeprefix("-")
 
     @property
+    def has_range(self) -> bool:
+        """Whether a measurement narrows the items."""
+        return bool(self.fact) and (self.low is not None or self.high is not None)
+
+    @property
     def is_empty(self) -> bool:
         return self.without("sort", "fact", "random") == Filter()
 
@@ -269,19 +274,18 @@ class Shown:
     def items(self, *, without: Collection[str] = ()) -> QuerySet[Item]:
         """Return the items, unordered."""
         rows = Item.objects.filter(self.condition(without=without))
-        chosen = self.filter
-        if not chosen.fact or (chosen.low is None and chosen.high is None):
+        if not self.filter.has_range or "low" in without:
             return rows
-        return rows.filter(one_of("pk", self._in_range))
+        return rows.filter(one_of("pk", self.in_range.tolist()))
 
     @cached_property
-    def _in_range(self) -> list[int]:
+    def in_range(self) -> np.ndarray:
+        """The items of the chosen range of a fact, in the order of its values."""
         known = measured(self.dataset, self.filter.fact)
         low, high = self.filter.low, self.filter.high
         first = 0 if low is None else np.searchsorted(known.values, low)
         last = len(known.ids) if high is None else np.searchsorted(known.values, high)
-        ids: list[int] = known.ids[first:last].tolist()
-        return ids
+        return known.ids[first:last]
 
 
 def disputed_in(dataset: Dataset) -> QuerySet[RoundItem]:

@@ -1,15 +1,24 @@
-"""Items in the order of a measurement, by keyset."""
+"""Items in the order of a measurement, or newest first in a range of it, by keyset.
+
+The arrays say which item is next: with a list of all 60,000 in the range in its WHERE, the
+database took longer than the rest of the page (bench/pages.py).
+"""
 
 import numpy as np
 
 from labeling.models import Item
 from quality.queries.facts import measured
-from quality.queries.filters import Shown, one_of
+from quality.queries.filters import SORTS, Shown, one_of
 
 FAR = 1e300  # where items that were never measured stand: last, whatever the direction
 FIRST_LOOK = 1_000  # items; each further look is at four times as many
 
 Place = tuple[float, int]
+
+
+def gives_order(shown: Shown) -> bool:
+    """Tell whether this order is asked for."""
+    return bool(shown.filter.sorts_by_fact) or (_is_by_age(shown) and shown.filter.has_range)
 
 
 def ids_beside(
@@ -18,7 +27,7 @@ def ids_beside(
     """Return the next items (id, value) after a place, nearest first; before it if backwards."""
     values, ids = _order(shown)
     first, last = _around(values, ids, place) if place else (len(ids), 0)
-    is_falling = shown.filter.sort.startswith("-") != backwards
+    is_falling = (_is_by_age(shown) or shown.filter.sort.startswith("-")) != backwards
     if is_falling:
         values, ids = values[:first][::-1], ids[:first][::-1]
     else:
@@ -28,18 +37,32 @@ def ids_beside(
 
 def place_of(shown: Shown, item: Item) -> Place:
     """Return where an item stands in the order."""
+    if _is_by_age(shown):
+        return float(item.pk), item.pk
     values, ids = _order(shown)
     there = values[ids == item.pk].tolist()
     return (there[0] if there else _far(shown), item.pk)
 
 
+def _is_by_age(shown: Shown) -> bool:
+    return shown.filter.sort == SORTS[0]
+
+
 def _order(shown: Shown) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and items of the dataset, rising, whatever the filter."""
+    """Return values and items of the dataset in the chosen range, rising, whatever the filter."""
+    if _is_by_age(shown):
+        ids = np.sort(shown.in_range)
+        return ids.astype(np.float64), ids
     known = measured(shown.dataset, shown.filter.sorts_by_fact)
     far = np.full(len(known.rest), _far(shown))
     if _far(shown) > 0:
-        return np.append(known.values, far), np.append(known.ids, known.rest)
-    return np.append(far, known.values), np.append(known.rest, known.ids)
+        values, ids = np.append(known.values, far), np.append(known.ids, known.rest)
+    else:
+        values, ids = np.append(far, known.values), np.append(known.rest, known.ids)
+    if not shown.filter.has_range:
+        return values, ids
+    kept = np.isin(ids, shown.in_range)
+    return values[kept], ids[kept]
 
 
 def _around(values: np.ndarray, ids: np.ndarray, place: Place) -> tuple[int, int]:
@@ -60,7 +83,7 @@ def _that_are_shown(
     while start < len(ids) and len(found) < count:
         some = slice(start, start + look)
         beside = dict(zip(ids[some].tolist(), values[some].tolist(), strict=True))
-        rows = shown.items().filter(one_of("pk", list(beside)))
+        rows = shown.items(without=("low", "high")).filter(one_of("pk", list(beside)))
         there = set(rows.values_list("pk", flat=True))
         found += [(pk, value) for pk, value in beside.items() if pk in there]
         start, look = start + look, 4 * look

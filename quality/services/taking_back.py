@@ -112,6 +112,7 @@ def _remove(upload: Upload, pks: list[int], kept: set[str]) -> None:
         pk__in=Flag.objects.filter(items__in=leaving_pks, decisions__isnull=True).values("pk")
     ).delete()
     leaving.delete()
+    contents.files_changed(upload.dataset_id)
     contents.remove_unused(hashes - kept)
 
 

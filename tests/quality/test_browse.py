@@ -153,15 +153,19 @@ def test_an_item_that_lost_its_bytes_loses_its_place_in_the_order(pets: Dataset)
     assert order()[:-3] == others[:-2]
 
 
+RANGE = "&fact=brightness&min=1&max=5"
+
+
+@pytest.mark.parametrize("narrowed", ["", RANGE])
 @pytest.mark.parametrize("sort", ["newest", "key", "suspicious", "brightness", "-brightness"])
 def test_pages_forward_and_back_show_every_item_once(
-    pets: Dataset, sort: str, monkeypatch: pytest.MonkeyPatch
+    pets: Dataset, sort: str, narrowed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browse, "ITEMS_A_PAGE", 3)
     for n, key in enumerate(["train/cat-03.png", "test/dog-02.png", "new-1.png", "new-0.png"]):
         doubt(Item.objects.get(key=key), score=0.5 if n < 2 else 0.9)
     measure(pets)
-    view = shown(pets, f"sort={sort}")
+    view = shown(pets, f"sort={sort}{narrowed}")
     forward, cursor = [], ""
     while True:
         page = browse.page_of(view, after=cursor)
@@ -169,7 +173,10 @@ def test_pages_forward_and_back_show_every_item_once(
         cursor = page.next
         if not cursor:
             break
-    assert sorted(flat(forward)) == sorted(Item.objects.values_list("key", flat=True))
+    there = pets.items.order_by("key")[5:17] if narrowed else pets.items.order_by("key")
+    assert sorted(flat(forward)) == [item.key for item in there]
+    if sort == "newest":
+        assert flat(forward) == [item.key for item in sorted(there, key=lambda item: -item.pk)]
     back, cursor = [], browse.END
     while cursor:
         page = browse.page_of(view, before=cursor)
@@ -191,7 +198,8 @@ def test_a_draw_is_the_same_for_everybody_who_opens_its_address(pets: Dataset) -
 def test_items_beside_one_follow_the_order_of_the_grid(pets: Dataset) -> None:
     doubt(Item.objects.get(key="train/cat-05.png"), score=0.6)
     measure(pets)
-    for query in ("", "sort=key", "sort=suspicious", "sort=-brightness", "random=4", "class=cat"):
+    queries = ("", "sort=key", "sort=suspicious", "sort=-brightness", "random=4", "class=cat")
+    for query in (*queries, f"sort=newest{RANGE}", f"sort=brightness{RANGE}"):
         view = shown(pets, query)
         items = browse.page_of(view).items
         found = [browse.ids_around(view, item) for item in items]

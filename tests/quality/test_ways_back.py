@@ -18,6 +18,7 @@ from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
 from quality import arrays
 from quality.models import Flag, FlagItem
+from quality.queries import facts
 from quality.services import deleting, taking_back
 from tests.factories import make_member, make_user
 from tests.labeling.test_intake import folder, png
@@ -241,3 +242,21 @@ def test_only_an_owner_who_types_the_name_deletes_and_not_while_work_goes_on(
     assert client.get(job.get_absolute_url()).status_code == 200
     client.force_login(make_user())
     assert client.get(job.get_absolute_url()).status_code == 404
+
+
+def test_orders_by_a_measurement_know_items_as_they_come_and_go(tmp_path: Path):
+    def measured_items() -> set[int]:
+        known = facts.measured(Dataset.objects.get(slug="pets"), "brightness")
+        return {*known.ids.tolist(), *known.rest.tolist()}
+
+    def there() -> set[int]:
+        return set(Item.objects.values_list("pk", flat=True))
+
+    first = bring(tmp_path / "a", {"cat/1.png": png(1), "dog/2.png": png(2)})
+    assert measured_items() == there()
+    second = bring(tmp_path / "b", {"more/cat/1.png": png(1), "new/dog/3.png": png(3)})
+    assert measured_items() == there()
+    assert differences.add_copies(upload=second) == 1
+    assert measured_items() == there()
+    carry_back(first)
+    assert measured_items() == there() == set(first.dataset.items.values_list("pk", flat=True))

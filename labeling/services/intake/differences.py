@@ -196,6 +196,7 @@ def _add(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
         made.append(entry.item)
         entry.outcome, entry.proposed = Outcome.IMPORTED, {}
     Item.objects.bulk_create(made)
+    contents.files_changed(upload.dataset_id)
     labels.begin_history(items=made, by=by, reason=_reason(upload))
     for entry in entries:
         entry.item_id = entry.item.pk if entry.item else None

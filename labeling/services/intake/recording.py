@@ -83,7 +83,7 @@ def record(opened: Sequence[Opened], ledger: Ledger) -> None:
         _place(one, items, ledger)
     insert_rows(ledger.new)
     Item.objects.bulk_update(ledger.replaced, ["content", "odd"])
-    if ledger.replaced:
+    if ledger.new or ledger.replaced:
         files_changed(dataset.pk)
     reason = f"imported with {ledger.upload.name}"
     labels.begin_history(items=ledger.new, by=ledger.upload.by, reason=reason)
