@@ -69,6 +69,8 @@ class SuccessForm(forms.Form):
         in_use = dataset.classes.filter(retired_at__isnull=True)
         self.label_classes = list(in_use)
         self.is_matrix = len(self.label_classes) <= MOST_IN_A_MATRIX
+        if not self.is_matrix:
+            self.fields["exceptions"] = _exceptions(self._exceptions_of(told.get("costs", {})))
         positive = self.fields["positive"]
         assert isinstance(positive, forms.ModelChoiceField)
         positive.queryset = in_use
@@ -83,6 +85,30 @@ class SuccessForm(forms.Form):
         if not self.is_matrix:
             return [None]
         return [said for said in self.label_classes if said.pk != given.pk]
+
+    def _exceptions_of(self, costs: dict[str, dict[str, float]]) -> str:
+        """Return the costs of single kinds of mistakes as lines, as `_read_exceptions` reads."""
+        names = {str(row.pk): row.name for row in self.label_classes}
+        lines = [
+            f"{names[given]} → {names[said]} = {cost:g}"
+            for given, row in costs.items()
+            for said, cost in row.items()
+            if given in names and said in names and cost != row.get(EVERY_OTHER, 1.0)
+        ]
+        return "\n".join(lines)
+
+    def clean_exceptions(self) -> dict[str, dict[str, float]]:
+        """Read lines like `dress → shirt = 5` into costs by the ids of both classes."""
+        found: dict[str, dict[str, float]] = {}
+        pks = {row.name: str(row.pk) for row in self.label_classes}
+        for line in filter(None, map(str.strip, self.cleaned_data["exceptions"].splitlines())):
+            read = _read_exception(line, pks)
+            if read is None:
+                words = _("“%s” cannot be read: write two classes and a cost, e.g. “%s → %s = 5”.")
+                raise forms.ValidationError(words % (line, *list(pks)[:2]))
+            given, said, cost = read
+            found.setdefault(given, {})[said] = cost
+        return found
 
     def share_rows(self) -> list[Any]:
         """Return the fields of production shares."""
@@ -158,7 +184,44 @@ class SuccessForm(forms.Form):
                 cost = sent.get(_cost_name(given, said))
                 key = EVERY_OTHER if said is None else str(said.pk)
                 costs.setdefault(str(given.pk), {})[key] = 1.0 if cost is None else cost
+        for given_pk, row in (sent.get("exceptions") or {}).items():
+            costs[given_pk] |= row
         return costs
+
+
+def _exceptions(lines: str) -> forms.CharField:
+    return forms.CharField(
+        required=False,
+        initial=lines,
+        max_length=10_000,
+        label=gettext_lazy("Kinds of mistakes that cost something else"),
+        help_text=gettext_lazy(
+            "One a line: an item of the first class, taken for the second, e.g. “dress → shirt = 5”"
+            " (or ->)."
+        ),
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+
+def _read_exception(line: str, pks: dict[str, str]) -> tuple[str, str, float] | None:
+    """Return both classes (ids) and the cost that a line names; None where it names none.
+
+    >>> _read_exception("a -> b=c = 5", {"a": "1", "b=c": "2"})
+    ('1', '2', 5.0)
+    """
+    pair, _sign, written = line.rpartition("=")
+    try:
+        cost = float(written)
+    except ValueError:
+        return None
+    if not 0 <= cost <= MOST_COST:
+        return None
+    for arrow in ("→", "->"):
+        for place in [place for place in range(len(pair)) if pair.startswith(arrow, place)]:
+            given, said = pair[:place].strip(), pair[place + len(arrow) :].strip()
+            if given in pks and said in pks and given != said:
+                return pks[given], pks[said], cost
+    return None
 
 
 def _number(words: str, *, most: float) -> forms.FloatField:

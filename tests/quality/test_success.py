@@ -94,6 +94,27 @@ def test_many_classes_have_one_cost_each_instead_of_a_matrix():
     assert costs[1].tolist() == [1, 0] + [1] * 7
 
 
+def test_of_many_classes_single_kinds_of_mistakes_cost_something_else():
+    dataset = make_dataset(classes=tuple("abcdefghi"))
+    form = choose(dataset, metric="cost", cost_a=7, exceptions="a → c = 20\n\nb->a=0.5\n")
+    assert not form.errors
+    costs = judge._cost_matrix(choice_of(dataset), list("abcdefghi"))
+    assert costs[0].tolist() == [0, 7, 20] + [7] * 6
+    assert costs[1].tolist() == [0.5, 0] + [1] * 7
+    assert SuccessForm(dataset=dataset)["exceptions"].value() == "a → c = 20\nb → a = 0.5"
+    for wrong in ("a → z = 3", "a → c", "a → a = 2", "a → c = -1", "a → c = nan"):
+        assert wrong in str(choose(dataset, metric="cost", exceptions=wrong).errors["exceptions"])
+    assert choice_of(dataset).costs["a"]["c"] == 20, "what cannot be read changes nothing"
+
+
+def test_costs_of_a_matrix_are_kept_when_it_gets_too_large_to_show():
+    dataset = make_dataset(classes=tuple("abcdefgh"))
+    choose(dataset, metric="cost", cost_a_b=9)
+    datasets.add_classes(dataset=dataset, names=["i"])
+    form = SuccessForm(dataset=dataset)
+    assert form["exceptions"].value() == "a → b = 9"
+
+
 def test_runs_are_measured_again_by_what_is_chosen_with_production_shares(pets):
     run = make_run(pets, "cddd")  # of two cats one is found, of two dogs both
     choose(pets, metric="accuracy", share_cat=0.1, share_dog=0.9)
@@ -304,7 +325,7 @@ def test_verdicts_are_given_by_the_chosen_metric_and_a_cost_must_fall(client, pe
     assert "Cost an item: 0.250, by always saying the commonest class 4.500" in said.no_signal
     assert "still doubt labels" in said.no_signal  # by accuracy it has a signal
     kept["signal"] |= {"low": -7.0, "high": -2.0}
-    assert "By Cost an item, training is not clearly better" in verdict_of(run).not_better
+    assert "Cost an item: training is not clearly better" in verdict_of(run).not_better
     kept["lead"] |= {"difference": -0.5, "low": -0.9, "high": -0.1}
     assert verdict_of(run) == Verdict()
     kept["lead"] |= {"difference": 0.5, "low": 0.1, "high": 0.9}
