@@ -98,7 +98,9 @@ def paired_difference(
     Returns
     -------
     PairedDifference
-        -1 to 1. Limits have a width also where no answer changed: other items might have.
+        -1 to 1. Limits have a width also where no answer changed: other items might have. Where
+        groups are right or wrong as a whole, a whole group might: the variance is never less than
+        Agresti and Min's for that many effective items of which none changed.
 
     Examples
     --------
@@ -110,13 +112,28 @@ def paired_difference(
 
     before, after = np.asarray(before_correct, dtype=bool), np.asarray(after_correct, dtype=bool)
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    whole = _difference(after.astype(float) - before.astype(float), groups)
+    alike = min(_effective(correct, groups) for correct in (before, after))
+    change = after.astype(float) - before.astype(float)
+    whole = _difference(change, groups, least=1 / (alike + 2) ** 2)
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     return PairedDifference(whole.value, whole.low, whole.high, p_value, gained, lost)
 
 
-def _difference(change: np.ndarray, groups: np.ndarray) -> Interval:
-    """Return a mean with its limits.
+def _effective(correct: np.ndarray, groups: np.ndarray) -> float:
+    """Return how many independent items would tell this share as surely (Kish 1965).
+
+    Never fewer than the groups are worth: so many where a group is all right or all wrong.
+    """
+    sums, sizes = _sums(correct.astype(float), groups)
+    share, least = float(sums.sum() / sizes.sum()), worth_of(sizes)
+    varies = jackknife_variance(share, _means_without(sums, sizes))
+    if not varies or share in (0.0, 1.0):
+        return least
+    return min(max(share * (1 - share) / varies, least), float(sizes.sum()))
+
+
+def _difference(change: np.ndarray, groups: np.ndarray, *, least: float = 0.0) -> Interval:
+    """Return a mean with its limits; its variance is at least `least`.
 
     Few changed items vary little only because they are few: the variance is never less than Agresti
     and Min's for independent pairs (2005, doi:10.1002/sim.1781), half an item more each way.
@@ -124,9 +141,9 @@ def _difference(change: np.ndarray, groups: np.ndarray) -> Interval:
     sums, sizes = _sums(change, groups)
     value, n = float(change.mean()), len(change) + 2
     alone = float(change.var()) / len(change)
-    least = float((change**2).sum() + 1 - change.sum() ** 2 / n) / n**2
+    few = float((change**2).sum() + 1 - change.sum() ** 2 / n) / n**2
     without = jackknife_variance(value, _means_without(sums, sizes))
-    reach = _reach(sizes) * math.sqrt(max(without, alone, least))
+    reach = _reach(sizes) * math.sqrt(max(without, alone, few, least))
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 

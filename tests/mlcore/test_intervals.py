@@ -10,6 +10,7 @@ from mlcore.baselines import majority_baseline, nearest_centroid_baseline
 from mlcore.confusion import confusion, similarity_order
 from mlcore.intervals import (
     accuracy_interval,
+    difference_interval,
     groups_worth,
     macro_f1_interval,
     paired_difference,
@@ -130,6 +131,31 @@ def test_few_changes_in_few_items_hold_the_truth(together):
         found = paired_difference(right, after, groups)
         held += found.low <= truth <= found.high
     assert held / 300 > 0.93
+
+
+@pytest.mark.parametrize("n_groups", [10, 40])
+def test_a_difference_holds_the_truth_where_groups_change_as_a_whole(n_groups):
+    """Each group is all right or all wrong, and of the wrong ones 30 % become all right."""
+    held = 0
+    for seed in range(300):
+        draw = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(n_groups), 5)
+        right = (draw.random(n_groups) < 0.6)[groups]
+        mended = (draw.random(n_groups) < 0.3)[groups]
+        after = np.where(right, draw.random(len(right)) >= 0.05, mended)
+        found = paired_difference(right, after, groups)
+        held += found.low <= 0.3 * 0.4 - 0.05 * 0.6 <= found.high
+    assert 0.92 <= held / 300 <= 0.995
+
+
+def test_whole_groups_that_might_change_widen_no_difference_of_many_groups():
+    draw = rng()
+    groups = np.repeat(np.arange(200), 5)
+    right = draw.random(1000) < 0.8
+    after = np.where(right, draw.random(1000) >= 0.05, draw.random(1000) < 0.3)
+    found = paired_difference(right, after, groups)
+    own = difference_interval(after.astype(float) - right, groups)
+    assert (found.low, found.high) == (own.low, own.high)
 
 
 @given(n=st.integers(1, 30), groups=st.integers(1, 30))
