@@ -1,11 +1,13 @@
 """Does a queue know, after 50 decisions, how many of the next 50 are right? One line a set.
 
-    WINNOW_SHARED=... python bench/expected_share.py [SET ...]
+    WINNOW_SHARED=... python bench/expected_share.py [--more] [SET ...]
 
 The truth is the reviewer, worst first as in the queue: after every 50 decisions of the first 300
 the expected share of the next 50 is set beside the real one. Labels of cifar10 are those of
 CIFAR-10N; of fsdd, clothing and banking77 one in ten is replaced by any other class, five draws.
-Probabilities are of five folds of the head in `bench/active.py`, on vectors that it keeps.
+Probabilities are of five folds of the head in `bench/active.py`, on vectors that it keeps. With
+--more every set is put into other folds, all people of CIFAR-10N are asked, and labels are also
+swapped by pairs of classes (one in twenty and one in five). The last lines sum up.
 """
 
 import os
@@ -30,6 +32,8 @@ STEPS = 6
 FOLDS = 5
 DRAWS = 5
 PLANTED = 0.1
+SWAPPED = (0.05, 0.2)
+NEAR = 0.1  # what the expected share may be off
 active.WRONG = 0.0  # its people answer rightly here: labels are planted below
 NOISE = ("annotator1", "worst", "aggregated")
 
@@ -42,10 +46,10 @@ class Queue(NamedTuple):
     right: np.ndarray
 
 
-def queue_of(of: active.Pool, given: np.ndarray, truth: np.ndarray) -> Queue:
+def queue_of(of: active.Pool, given: np.ndarray, truth: np.ndarray, *, seed: int = 3) -> Queue:
     """Doubt the given labels as the app does, and put them in its order."""
     found = np.zeros((len(given), of.n_classes))
-    folds = np.random.default_rng(3).permutation(len(given)) % FOLDS
+    folds = np.random.default_rng(seed).permutation(len(given)) % FOLDS
     for fold in range(FOLDS):
         seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         kernel = active.fitted(of, seen, given)
@@ -60,24 +64,31 @@ def ordered(found, given: np.ndarray, wrong: np.ndarray) -> Queue:  # type: igno
     return Queue(believed, [str(label) for label in given[order]], wrong[order])
 
 
-def queues(wanted: list[str]) -> Iterator[tuple[str, Queue]]:
+def queues(wanted: list[str], *, more: bool = False) -> Iterator[tuple[str, Queue]]:
     def is_wanted(name: str) -> bool:
         return not wanted or name in wanted
 
-    if any(is_wanted(name) for name in NOISE):
+    noise = (*NOISE, "annotator2", "annotator3") if more else NOISE
+    if any(is_wanted(name) for name in noise):
         rows = active.table(active.SHARED / "data/cifar10/cifar10n_train_labels.csv")
         names = sorted({row["truth"] for row in rows})
         pool = active.cifar10()
         truth = np.array([names.index(row["truth"]) for row in rows])
-        for name in filter(is_wanted, NOISE):
+        for name in filter(is_wanted, noise):
             given = np.array([names.index(row[name]) for row in rows])
-            yield name, queue_of(pool, given, truth)
+            for seed in (11, 12) if more else (3,):
+                yield name, queue_of(pool, given, truth, seed=seed)
     for name in filter(is_wanted, ("fsdd", "clothing", "banking77")):
         pool = active.labelled(name)
         truth = pool.said[:, 0]
         for draw in range(DRAWS):
-            yield name, queue_of(pool, planted(truth, pool.n_classes, seed=draw), truth)
-    if is_wanted("cifar10_test"):
+            seed = 100 + draw if more else draw
+            given = planted(truth, pool.n_classes, seed=seed)
+            yield name, queue_of(pool, given, truth, seed=seed if more else 3)
+            for share in SWAPPED if more else ():
+                given = swapped(truth, pool.n_classes, share=share, seed=draw)
+                yield f"{name}, pairs", queue_of(pool, given, truth, seed=seed)
+    if is_wanted("cifar10_test") and not more:
         yield "cifar10_test", given_probabilities()
 
 
@@ -85,6 +96,11 @@ def planted(truth: np.ndarray, n_classes: int, *, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     other = (truth + rng.integers(1, n_classes, len(truth))) % n_classes
     return np.where(rng.random(len(truth)) < PLANTED, other, truth)
+
+
+def swapped(truth: np.ndarray, n_classes: int, *, share: float, seed: int) -> np.ndarray:
+    is_wrong = np.random.default_rng(seed).random(len(truth)) < share
+    return np.where(is_wrong, (truth + 1) % n_classes, truth)
 
 
 def given_probabilities() -> Queue:
@@ -113,16 +129,25 @@ def reviewed(queue: Queue) -> Iterator[tuple[float, float, bool]]:
         yield expected.value / DECIDED, float(real.mean()), is_held
 
 
-def main(wanted: list[str]) -> None:
+def main(wanted: list[str], *, more: bool) -> None:
     print("set           queue  check says  expected/real share of the next 50, by decisions made")
-    for name, queue in queues(wanted):
+    off: list[list[float]] = [[] for _ in range(STEPS)]
+    for name, queue in queues(wanted, more=more):
         next_50 = slice(DECIDED, 2 * DECIDED)
+        found = list(reviewed(queue))
         told = "  ".join(
-            f"{value:.2f}/{real:.2f}{'' if held else '!'}" for value, real, held in reviewed(queue)
+            f"{value:.2f}/{real:.2f}{'' if held else '!'}" for value, real, held in found
         )
+        for place, (value, real, _) in enumerate(found):
+            off[place].append(abs(value - real))
         own = queue.believed[next_50].mean()
-        print(f"{name:12}  {len(queue.right):5}  {own:10.2f}  {told}", flush=True)
+        print(f"{name:16}  {len(queue.right):5}  {own:10.2f}  {told}", flush=True)
+    for place, each in enumerate(off):
+        far = sum(one > NEAR for one in each)
+        print(
+            f"after {DECIDED * (place + 1)}: off by {np.mean(each):.3f}, {far} of {len(each)} far"
+        )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main([name for name in sys.argv[1:] if name != "--more"], more="--more" in sys.argv)

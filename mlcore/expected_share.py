@@ -15,8 +15,10 @@ SURE = 1e-4
 """Beliefs are cut to SURE..1 - SURE; far below one in a hundred they still rank."""
 STEP = 0.25
 """Log odds between two beliefs that are told apart where flags are counted together."""
-SHIFT_SPREAD = 1.5
-"""Standard deviation of a, log odds: where a check says 50 %, 18 to 82 % is no surprise."""
+SHIFT_SPREAD = 1.0
+"""Scale of a, log odds: where a check says 50 %, it is as often 27 to 73 % as anything beyond. A
+Cauchy distribution (Gelman et al. 2008, doi:10.1214/08-AOAS191), so that a check that is far off is
+left behind after few decisions while the others are believed."""
 SLOPE_SPREAD = 0.25
 """Standard deviation of b around 1; never below 0: more suspicious is not less often right."""
 CLASS_SPREAD = 1.0
@@ -134,7 +136,7 @@ def learn_shares(
     """
     odds = _log_odds(believed)
     shift, slope = _grid()
-    fit = -0.5 * (shift / SHIFT_SPREAD) ** 2 - 0.5 * ((slope - 1.0) / SLOPE_SPREAD) ** 2
+    fit = -np.log1p((shift / SHIFT_SPREAD) ** 2) - 0.5 * ((slope - 1.0) / SLOPE_SPREAD) ** 2
     fit = fit + _log_chance(shift[:, None] + slope[:, None] * odds, right, wrong)
     weights = np.exp(fit - fit.max())
     weights /= weights.sum()

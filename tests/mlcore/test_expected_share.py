@@ -94,3 +94,9 @@ def test_the_limits_hold_the_truth_about_as_often_as_they_say() -> None:
         found = learned.total(believed[~done], ["cat"] * 340, np.ones(340))
         held += found.low <= right[~done].sum() <= found.high
     assert 88 <= held <= 100
+
+
+def test_a_check_that_is_far_off_is_left_behind_after_few_decisions() -> None:
+    """It says 50 % and was right 20 times of 20."""
+    assert share(taught(0.5, 20, 0), 0.5) > 0.96
+    assert share(taught(0.5, 0, 20), 0.5) < 0.04
