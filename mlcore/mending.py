@@ -39,18 +39,15 @@ def mend_split(labels: np.ndarray, groups: np.ndarray, splits: np.ndarray) -> np
     >>> mend_split(np.zeros(4), np.array([0, 1, 1, 2]), splits).tolist()
     ['train', 'train', 'train', 'test']
     """
-    used = _used(splits)
-    divided = np.flatnonzero(np.isin(splits, used))
+    used, divided = _divided(groups, splits)
     part_of = np.array([used.index(name) for name in splits[divided]], dtype=np.int64)
     label_of = np.unique(labels[divided], return_inverse=True)[1].ravel()
     group_of = np.unique(groups[divided], return_inverse=True)[1].ravel()
     counts = np.zeros((group_of.max(initial=-1) + 1, len(used)), dtype=np.int64)
     np.add.at(counts, (group_of, part_of), 1)
-    _refuse_too_few(len(counts), used)
     _rejoin(part_of, label_of, group_of, counts)
-    mended = np.array(splits, dtype="<U12")
-    mended[divided] = np.array(used)[without_empty_parts(part_of, group_of, n_parts=len(used))]
-    return mended
+    parts = without_empty_parts(part_of, group_of, n_parts=len(used))
+    return _with(splits, divided, used, parts)
 
 
 def divide_anew(
@@ -81,25 +78,32 @@ def divide_anew(
     >>> np.bincount(labels[anew == "test"]).tolist()
     [2, 2]
     """
-    used, divided = _used(splits), np.isin(splits, SPLIT_NAMES)
-    _refuse_too_few(len(np.unique(groups[divided])), used)
+    used, divided = _divided(groups, splits)
     shares = np.array([float((splits[divided] == name).mean()) for name in used])
-    anew = np.array(splits, dtype="<U12")
     dealt = shared_out(labels[divided], groups[divided], shares=shares, rng=rng)
-    anew[divided] = np.array(used, dtype="<U12")[dealt]
-    return anew
+    return _with(splits, divided, used, dealt)
 
 
-def _used(splits: np.ndarray) -> list[str]:
-    return [name for name in SPLIT_NAMES if (splits == name).any()]
-
-
-def _refuse_too_few(n_groups: int, used: Sequence[str]) -> None:
+def _divided(groups: np.ndarray, splits: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the splits that items are in, and these items' rows; each split can have a group."""
+    used = [name for name in SPLIT_NAMES if (splits == name).any()]
+    rows = np.flatnonzero(np.isin(splits, used))
+    n_groups = len(np.unique(groups[rows]))
     if n_groups < len(used):
         raise ValueError(
             f"There are {len(used)} splits but only {n_groups} groups that must stay whole "
             "(one source, or copies of each other): no division keeps them apart."
         )
+    return used, rows
+
+
+def _with(
+    splits: np.ndarray, rows: np.ndarray, used: Sequence[str], parts: np.ndarray
+) -> np.ndarray:
+    """Return the splits with those of some rows replaced."""
+    changed = np.array(splits, dtype="<U12")
+    changed[rows] = np.array(used, dtype="<U12")[parts]
+    return changed
 
 
 def _rejoin(
