@@ -17,6 +17,20 @@ TRY_AGAIN = """[...document.querySelectorAll("#stage button")]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
+def lose_the_first(page: Any, address: str) -> list[int]:
+    """Let one reply get lost on its way; returns the status that it had, once it is lost."""
+    lost: list[int] = []
+
+    def lose(route: Any) -> None:
+        if lost:
+            return route.continue_()
+        lost.append(route.fetch().status)
+        return route.abort()
+
+    page.route(address, lose)
+    return lost
+
+
 def test_answers_given_offline_arrive_exactly_once(annotating: Any) -> None:
     asking = make_asking(items=5)
     page, _ = annotating(asking)
@@ -36,15 +50,7 @@ def test_answers_given_offline_arrive_exactly_once(annotating: Any) -> None:
 def test_a_reply_that_is_lost_makes_no_second_answer(annotating: Any) -> None:
     asking = make_asking(items=3)
     page, _ = annotating(asking)
-    lost: list[int] = []
-
-    def lose_the_first(route: Any) -> None:
-        if lost:
-            return route.continue_()
-        lost.append(route.fetch().status)
-        return route.abort()
-
-    page.route("**/answers/", lose_the_first)
+    lost = lose_the_first(page, "**/answers/")
     page.keyboard.press("Digit1")
     expect(page.locator("#sending")).to_contain_text("Offline: 1")
     nothing_waits(page)
@@ -58,15 +64,7 @@ def test_items_whose_reply_is_lost_are_on_screen_again_at_once(
 ) -> None:
     asking: Round = make_asking(items=3)
     log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
-    lost: list[int] = []
-
-    def lose_the_first(route: Any) -> None:
-        if lost:
-            return route.continue_()
-        lost.append(route.fetch().status)
-        return route.abort()
-
-    page.route("**/claims/", lose_the_first)
+    lost = lose_the_first(page, "**/claims/")
     page.goto(f"{live_server.url}/annotate/{asking.pk}/")
     holds_claims(page, 3)
     if then == "reload":
@@ -84,15 +82,7 @@ def test_what_is_left_is_counted_again_after_a_request_that_failed(
 ) -> None:
     asking: Round = make_asking(items=3)
     log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
-    failed: list[int] = []
-
-    def fail_the_first(route: Any) -> None:
-        if failed:
-            return route.continue_()
-        failed.append(1)
-        return route.fulfill(status=503)
-
-    page.route("**/standing/", fail_the_first)
+    lose_the_first(page, "**/standing/")
     page.goto(f"{live_server.url}/annotate/{asking.pk}/")
     page.wait_for_selector("#annotate[data-item]")
     expect(page.locator("#of-total")).to_be_hidden()
