@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import get_resolver
 
 MOST_IDLE_THREADS = 8
-NEW_OBJECTS = 50_000  # between two looks for garbage; Python's 700 makes 170 of them in a large page
+NEW_OBJECTS = 50_000  # between two looks for garbage; with 700, as usual, a page has five
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]

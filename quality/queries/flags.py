@@ -1,7 +1,7 @@
 """Reads about flags and decisions: queues, counts, the rows of exports."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
@@ -73,10 +73,14 @@ def review_queue(dataset: Dataset, kind: str, *, first: Collection[int] = ()) ->
 
 @dataclass(frozen=True)
 class Tally:
-    """How many flags stand open by kind, doubted label and likelihood, and by kind in test."""
+    """How many flags stand open by kind, doubted label and likelihood, and by kind in test.
+
+    `moved` has the kind of each flag (by id) that is not counted, because an item of it moved on.
+    """
 
     open: Counter[tuple[str, str, bool]]
     in_test: Counter[str]
+    moved: Mapping[int, str]
 
     def most_doubted(self, kind: str) -> str:
         """Return the label that flags of a kind doubt most often; empty if none."""
@@ -112,7 +116,26 @@ def tally_of(dataset: Dataset, kind: str = "") -> Tally:
     for pk, is_moved, of, given, is_likely in told:
         (moved if is_moved else in_test)[pk] = (of, given, is_likely)
     counts.subtract(moved.values())
-    return Tally(+counts, Counter(what[0] for pk, what in in_test.items() if pk not in moved))
+    in_test = {pk: what for pk, what in in_test.items() if pk not in moved}
+    kinds = Counter(of for of, *_rest in in_test.values())
+    return Tally(+counts, kinds, {pk: of for pk, (of, *_rest) in moved.items()})
+
+
+def worst_of(
+    dataset: Dataset, kinds: Iterable[str], *, tally: Tally, count: int
+) -> dict[str, list[Flag]]:
+    """Return the worst flags of `review_queue` of each kind, of those that were counted.
+
+    Which of them moved on was asked for the tally: to ask again costs more than all of this.
+    """
+    skipped = Counter(tally.moved.values())
+    worst: dict[str, list[int]] = {}
+    for kind in kinds:
+        rows = _still_open(dataset, kind).order_by("-score", "pk").values_list("pk", flat=True)
+        standing = [pk for pk in rows[: count + skipped[kind]] if pk not in tally.moved]
+        worst[kind] = standing[:count]
+    found = Flag.objects.in_bulk([pk for ids in worst.values() for pk in ids])
+    return {kind: [found[pk] for pk in ids if pk in found] for kind, ids in worst.items()}
 
 
 def counts_by_kind(

@@ -33,12 +33,13 @@ from quality.models import Flag
 from quality.queries.comparisons import comparison_of
 from quality.queries.flags import (
     Confirmed,
+    Tally,
     confirmed_so_far,
     counts_by_kind,
-    review_queue,
     reviewed,
     seconds_each,
     tally_of,
+    worst_of,
 )
 from quality.queries.imbalance import imbalance_of
 from quality.queries.report.evidence import items_of
@@ -148,7 +149,7 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
     tally, confirmed = tally_of(dataset), confirmed_so_far(dataset)
     found = counts_by_kind(dataset, tally=tally)
     counts = {kind: n for kind, n in found.items() if n.open and kind in kinds}
-    seconds, examples = seconds_each(dataset, user, counts), _examples(dataset, counts)
+    seconds, examples = seconds_each(dataset, user, counts), _examples(dataset, counts, tally)
     queues = [
         Queue(
             kind,
@@ -166,9 +167,11 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
     return sorted(queues, key=lambda queue: (-queue.likely, -queue.open, queue.kind))
 
 
-def _examples(dataset: Dataset, kinds: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+def _examples(
+    dataset: Dataset, kinds: Iterable[str], tally: Tally
+) -> dict[str, list[dict[str, str]]]:
     """Return items of the worst flags of each kind; their items cost one query in all."""
-    worst = {kind: list(review_queue(dataset, kind)[:EXAMPLES]) for kind in kinds}
+    worst = worst_of(dataset, kinds, tally=tally, count=EXAMPLES)
     items = items_of(flag for flags in worst.values() for flag in flags)
     found = {}
     for kind, flags in worst.items():

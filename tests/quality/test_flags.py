@@ -15,7 +15,7 @@ from quality.doubts import Doubt
 from quality.doubts.labels import most_candidates
 from quality.models import UNFLAGGED, Action, Flag, FlagItem, FlagState
 from quality.queries.expected import expected_right
-from quality.queries.flags import flag_rows, open_flags, tally_of
+from quality.queries.flags import flag_rows, open_flags, review_queue, tally_of, worst_of
 from quality.queries.survey import Survey, survey_of
 from quality.services import flags
 from quality.services.decisions import decide_flag
@@ -352,7 +352,7 @@ def test_a_tally_counts_the_flags_that_queues_show_and_those_that_touch_test():
     ):
         flag = Flag.objects.create(
             dataset=dataset, kind=("label_error", "leakage", UNFLAGGED)[number % 3], given=given,
-            subject=str(number), score=0.5, is_likely=number % 5 > 0,
+            subject=str(number), score=number % 7 / 7, is_likely=number % 5 > 0,
         )  # fmt: skip
         for item in some:
             FlagItem.objects.create(flag=flag, item=item, role=role)
@@ -363,5 +363,9 @@ def test_a_tally_counts_the_flags_that_queues_show_and_those_that_touch_test():
         assert tally.open == what
         touching = Counter(flag.kind for flag in shown if flag.items.filter(split="test").exists())
         assert tally.in_test == touching
+    tally, kinds = tally_of(dataset), ("label_error", "leakage")
+    for count in (1, 3, 50):
+        queues = {kind: list(review_queue(dataset, kind)[:count]) for kind in kinds}
+        assert worst_of(dataset, kinds, tally=tally, count=count) == queues
     assert tally_of(dataset).most_doubted("label_error") == "cat"
     assert tally_of(dataset).most_doubted("outlier") == ""

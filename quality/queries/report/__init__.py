@@ -16,7 +16,7 @@ from django.urls import reverse
 from labeling.models import Dataset, Split, Version
 from labeling.services.versions import read_manifest
 from quality.queries import splits
-from quality.queries.flags import DOUBTED, counts_by_kind
+from quality.queries.flags import DOUBTED, counts_by_kind, tally_of
 from quality.queries.report.crowd import Crowd, crowd_of
 from quality.queries.report.evidence import Picture, address_of
 from quality.queries.report.model import (
@@ -101,9 +101,12 @@ def report_of(
 
     What people answered and how well is for leads alone, as on the pages: `with_people`.
     """
-    counts = counts_by_kind(dataset)
+    tally = tally_of(dataset)
+    counts = counts_by_kind(dataset, tally=tally)
     paces = paces_of(dataset, {DOUBTED, *(kind for kind, n in counts.items() if n.open)})
-    queues = queues_of(dataset, kinds=kinds, counts=counts, paces=paces, picture=picture)
+    queues = queues_of(
+        dataset, kinds=kinds, counts=counts, tally=tally, paces=paces, picture=picture
+    )
     run = newest_run(dataset, version, is_imported=False)
     learned = learned_of(run, newest_run(dataset, version, is_imported=True)) if run else None
     crowd = crowd_of(dataset, paces, most_classes=MOST_CLASSES) if with_people else None

@@ -13,7 +13,7 @@ from django.urls import reverse
 from labeling import storage
 from labeling.models import Dataset, Item, Media
 from quality.models import Flag, FlagItem
-from quality.queries.flags import review_queue
+from quality.queries.flags import Tally, worst_of
 from quality.queries.tiles import media_url
 
 FLAGS_SHOWN = 3  # of a kind
@@ -50,10 +50,10 @@ class Evidence:
 
 
 def evidence_of(
-    dataset: Dataset, kinds: Iterable[str], *, picture: Picture
+    dataset: Dataset, kinds: Iterable[str], *, tally: Tally, picture: Picture
 ) -> dict[str, list[Evidence]]:
     """Return the worst open doubts of each kind; their items cost one query in all."""
-    worst = {kind: list(review_queue(dataset, kind)[:FLAGS_SHOWN]) for kind in kinds}
+    worst = worst_of(dataset, kinds, tally=tally, count=FLAGS_SHOWN)
     items = items_of(flag for flags in worst.values() for flag in flags)
     return {
         kind: [

@@ -17,6 +17,7 @@ from quality.queries.flags import (
     PACE_OVER,
     Confirmed,
     QueueCounts,
+    Tally,
     confirmed_so_far,
 )
 from quality.queries.report.evidence import Evidence, Picture, evidence_of
@@ -76,6 +77,7 @@ def queues_of(
     *,
     kinds: Mapping[str, str],
     counts: Mapping[str, QueueCounts],
+    tally: Tally,
     paces: Paces,
     picture: Picture,
 ) -> list[Queue]:
@@ -83,7 +85,7 @@ def queues_of(
     counts = {kind: n for kind, n in counts.items() if kind in kinds and n.total}
     confirmed = confirmed_so_far(dataset)
     waiting = {kind: n.open for kind, n in counts.items() if n.open}
-    evidence = evidence_of(dataset, waiting, picture=picture)
+    evidence = evidence_of(dataset, waiting, tally=tally, picture=picture)
     expected = expected_right(dataset, waiting)
     dismissed = Flag.objects.filter(dataset=dataset, state=FlagState.DISMISSED).order_by()
     kept = dict(dismissed.values_list("kind").annotate(n=Count("pk")))
