@@ -20,6 +20,7 @@ class JobState(models.TextChoices):
 WORDS = {
     "import": _("Import"),
     "import_annotations": _("Import of answers"),
+    "import_predictions": _("Import of predictions"),
     "train": _("Training"),
     "detect": _("Checks"),
     "compare_parts": _("Comparing parts"),

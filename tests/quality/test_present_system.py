@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from inspect import ismethod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
+from config.celery import app
 from labeling.models import Dataset, Role
+from labeling.models.jobs import WORDS
 from quality import arrays
 from quality.models import Run, TestOpening
 from quality.queries.runs import newest_done
@@ -154,3 +157,14 @@ def test_a_table_that_says_nothing_is_refused_in_words(tmp_path: Path, content: 
     with pytest.raises(CommandError, match=words):
         told(dataset, tmp_path / "ours.csv")
     assert not Run.objects.exists()
+
+
+def test_every_kind_of_work_has_a_name_that_the_inbox_and_pages_can_say():
+    app.loader.import_default_modules()
+    by_job = {
+        name.removeprefix("winnow.")
+        for name, task in app.tasks.items()
+        if name.startswith("winnow.") and ismethod(task.run)  # they are told the job's id
+    }
+    assert "import_predictions" in by_job
+    assert by_job <= set(WORDS)
