@@ -396,12 +396,12 @@ if (settings.change) {
 } else claimMore();
 
 /* What is left in all: asked for again until it is told, which the answers do not wait for. */
-async function count() {
+async function count({ isFirst = true } = {}) {
   try {
     strip.counted(await post(settings.urls.standing, { user: settings.user }));
   } catch (error) {
-    if (outbox.state === "ok") outbox.noticed(error);
-    setTimeout(count, CHECK_MS);
+    if (isFirst) outbox.noticed(error); // what comes later the answers find out
+    setTimeout(count, CHECK_MS, { isFirst: false });
   }
 }
 count();
