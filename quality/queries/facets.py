@@ -12,7 +12,7 @@ import numpy as np
 
 from labeling.models import ItemTag
 from quality.queries.doubts import ANY, open_parts
-from quality.queries.filters import Filter, Shown, disputed_in
+from quality.queries.filters import LISTED, Filter, Shown, disputed_in
 from quality.queries.id_lists import IdList, read_list
 
 #: Fields of the filter that boxes set.
@@ -107,7 +107,7 @@ def facets_of(shown: Shown) -> Facets:
 
 
 def _read_items(shown: Shown) -> _Items:
-    rows = shown.items(without=BOXES).order_by()
+    rows = shown.items(without=(*BOXES, *LISTED)).order_by()
     found = rows.values_list("label", "split", "is_odd", "excluded").annotate(ids=IdList("pk"))
     groups, listed = [], [np.zeros(0, np.int64)]
     for *what, ids in found:
@@ -116,6 +116,8 @@ def _read_items(shown: Shown) -> _Items:
     ids = np.concatenate(listed)
     of = np.repeat(np.arange(len(groups)), [len(one) for one in listed[1:]])
     order = np.argsort(ids)
+    if shown.filter.lists:
+        order = order[np.isin(ids[order], shown.listed)]
     return _Items(ids[order], groups, of[order])
 
 

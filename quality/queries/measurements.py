@@ -1,14 +1,14 @@
-"""Items in the order of a measurement, or newest first in a range of it, by keyset.
+"""Items in the order of a measurement, or newest first of those that a text or a range leaves.
 
-The arrays say which item is next: with a list of all 60,000 in the range in its WHERE, the
-database took longer than the rest of the page (bench/pages.py).
+Arrays say which item is next: with a list of all 60,000 in a range in its WHERE, the database
+took longer than the rest of the page (bench/pages.py).
 """
 
 import numpy as np
 
 from labeling.models import Item
 from quality.queries.facts import measured
-from quality.queries.filters import SORTS, Shown, one_of
+from quality.queries.filters import LISTED, SORTS, Shown, one_of
 
 FAR = 1e300  # where items that were never measured stand: last, whatever the direction
 FIRST_LOOK = 1_000  # items; each further look is at four times as many
@@ -18,7 +18,7 @@ Place = tuple[float, int]
 
 def gives_order(shown: Shown) -> bool:
     """Tell whether this order is asked for."""
-    return bool(shown.filter.sorts_by_fact) or (_is_by_age(shown) and shown.filter.has_range)
+    return bool(shown.filter.sorts_by_fact) or (_is_by_age(shown) and shown.filter.lists)
 
 
 def ids_beside(
@@ -49,19 +49,18 @@ def _is_by_age(shown: Shown) -> bool:
 
 
 def _order(shown: Shown) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and items of the dataset in the chosen range, rising, whatever the filter."""
+    """Return values and items of the dataset that are listed, rising, whatever else is asked."""
     if _is_by_age(shown):
-        ids = np.sort(shown.in_range)
-        return ids.astype(np.float64), ids
+        return shown.listed.astype(np.float64), shown.listed
     known = measured(shown.dataset, shown.filter.sorts_by_fact)
     far = np.full(len(known.rest), _far(shown))
     if _far(shown) > 0:
         values, ids = np.append(known.values, far), np.append(known.ids, known.rest)
     else:
         values, ids = np.append(far, known.values), np.append(known.rest, known.ids)
-    if not shown.filter.has_range:
+    if not shown.filter.lists:
         return values, ids
-    kept = np.isin(ids, shown.in_range)
+    kept = np.isin(ids, shown.listed)
     return values[kept], ids[kept]
 
 
@@ -83,7 +82,7 @@ def _that_are_shown(
     while start < len(ids) and len(found) < count:
         some = slice(start, start + look)
         beside = dict(zip(ids[some].tolist(), values[some].tolist(), strict=True))
-        rows = shown.items(without=("low", "high")).filter(one_of("pk", list(beside)))
+        rows = shown.items(without=LISTED).filter(one_of("pk", list(beside)))
         there = set(rows.values_list("pk", flat=True))
         found += [(pk, value) for pk, value in beside.items() if pk in there]
         start, look = start + look, 4 * look

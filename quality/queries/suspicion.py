@@ -11,7 +11,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Value
 from labeling.models import Item
 from quality.models import FlagItem
 from quality.queries.doubts import standing_doubts
-from quality.queries.filters import Shown
+from quality.queries.filters import Shown, one_of
 from quality.queries.measurements import Place
 
 UNDOUBTED = -1.0  # where items stand that nothing doubts: below every score
@@ -41,6 +41,8 @@ def worst_first(shown: Shown) -> QuerySet[FlagItem, tuple[int, float]]:
     """
     there = shown.items().filter(pk=OuterRef("item_id"))
     rows = standing_doubts(shown.dataset).filter(Exists(there))
+    if shown.names_few:
+        rows = rows.filter(one_of("item", shown.listed.tolist()))
     worse = standing_doubts().filter(
         item=OuterRef("item_id"), flag__score__gt=OuterRef("flag__score")
     )

@@ -23,7 +23,16 @@ KEYS = [f"item-{n}" for n in range(6)]
 KINDS = ("label_error", "odd_image", "near_duplicate", UNFLAGGED)
 FLAGGED_FILTERS = ("flag=any", "flag=label_error", "flag=odd_image&flag=near_duplicate")
 FILTERS = (
-    *("", "class=cat", "unlabelled=1", "split=test", "excluded=1", "odd=1", "tag=night", "q=-3"),
+    *(
+        "",
+        "class=cat",
+        "unlabelled=1",
+        "split=test",
+        "excluded=1",
+        "odd=1",
+        "tag=night",
+        "q=-3&class=cat",
+    ),
     *(*FLAGGED_FILTERS, "flag=any&class=dog&split=train", "keys=item-1%0Aitem-2"),
 )
 FLAG_STEPS = ("keep", "relabel", "exclude")
