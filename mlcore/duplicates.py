@@ -250,13 +250,19 @@ def _chance_limit(most: float, *, rank: float, exponent: float) -> float:
 
 @dataclass(frozen=True)
 class _Yardstick:
-    """What unrelated pictures leave, per picture, and the share of it that a copy may leave."""
+    """What unrelated pictures leave, per picture, and the share of it that a copy may leave.
+
+    Copies may be `zoomed`, but not where pictures differ in few ways: sizes tell them apart there.
+    """
 
     level: np.ndarray
     limit: float
+    zoomed: bool
 
 
-def _yardstick(pictures: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> _Yardstick:
+def _yardstick(
+    pictures: np.ndarray, rows: np.ndarray, rng: np.random.Generator, *, of_photos: bool
+) -> _Yardstick:
     seen = pictures[rows]
     level = np.full(len(pictures), np.inf)
     unrelated = unrelated_level(seen, rng=rng)
@@ -264,7 +270,7 @@ def _yardstick(pictures: np.ndarray, rows: np.ndarray, rng: np.random.Generator)
     limit = _chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
     limit = max(limit, 1e-3)
     level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
-    return _Yardstick(level, limit)
+    return _Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE)
 
 
 def _join_pictures(
@@ -278,7 +284,7 @@ def _join_pictures(
 ) -> None:
     if len(rows) < 2:
         return
-    yardstick = _yardstick(pictures, rows, rng)
+    yardstick = _yardstick(pictures, rows, rng, of_photos=phashes is not None)
     if mirror_phashes is not None and phashes is not None:
         one, other = np.asarray(phashes)[rows], np.asarray(mirror_phashes)[rows]
         pairs = rows[close_pairs(one, other, most_bits=HASH_BITS)]
@@ -308,7 +314,7 @@ def _join_aligned(
     *,
     evidence: str,
 ) -> None:
-    share = _relative_share(pairs, pictures, others, yardstick.level, most=2 * yardstick.limit)
+    share = _relative_share(pairs, pictures, others, yardstick, most=2 * yardstick.limit)
     close = share < 2 * yardstick.limit
     for (i, j), value in zip(pairs[close], share[close], strict=True):
         words = (
@@ -330,13 +336,13 @@ def _relative_share(
     pairs: np.ndarray,
     pictures: np.ndarray,
     others: np.ndarray,
-    level: np.ndarray,
+    yardstick: _Yardstick,
     *,
     most: float,
 ) -> np.ndarray:
     """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
-    levels = np.minimum(level[pairs[:, 0]], level[pairs[:, 1]])
-    left = unexplained(pictures, others, pairs, most=most * levels)
+    levels = np.minimum(yardstick.level[pairs[:, 0]], yardstick.level[pairs[:, 1]])
+    left = unexplained(pictures, others, pairs, most=most * levels, zoomed=yardstick.zoomed)
     relative: np.ndarray = left / levels
     return relative
 
@@ -359,7 +365,7 @@ def _join_embedded(
     pairs, places = np.unique(pairs[promising], axis=0, return_index=True)
     margin = margin[promising][places]
     most = yardstick.limit / COPY_SHARE  # from here on it is 1 below
-    relative = _relative_share(pairs, pictures, pictures, yardstick.level, most=most)
+    relative = _relative_share(pairs, pictures, pictures, yardstick, most=most)
     share = np.minimum(relative * COPY_SHARE / yardstick.limit, 1.0)
     strength = margin + 0.5 * (1.0 - share)
     scores = 0.97 / (1.0 + np.exp((EMBEDDING_COPY - strength) / EMBEDDING_SCALE))

@@ -135,6 +135,31 @@ def test_simple_drawings_that_chance_makes_alike_are_not_copies() -> None:
     assert len(found - planted) <= 10
 
 
+def textured(seed: int) -> Image.Image:
+    """Patches and fine folds, as cloth and leaves have: a zoom moves them by their own width."""
+    rng = np.random.default_rng(seed)
+    grey = sum(
+        weight * np.asarray(
+            Image.fromarray(rng.normal(size=(cells, cells)).astype(np.float32)).resize(
+                (256, 256), Image.Resampling.BICUBIC
+            )
+        )
+        for cells, weight in ((6, 20), (40, 40))
+    )  # fmt: skip
+    return Image.fromarray(np.uint8(np.clip(125 + grey, 0, 255)))
+
+
+def test_crops_of_textured_pictures_are_copies() -> None:
+    pictures = [textured(seed) for seed in range(80)]
+    edges = (8, 8, 248, 248)  # 3 % at each side
+    contents = [jpeg(picture) for picture in pictures]
+    contents += [jpeg(picture.crop(edges)) for picture in pictures[:20]]
+    found = {(pair.first, pair.second) for pair in copies_among(contents)}
+    planted = {(place, 80 + place) for place in range(20)}
+    assert len(planted & found) >= 18
+    assert not found - planted
+
+
 def test_what_is_less_than_matters_is_told_as_if_all_were_looked_for() -> None:
     rng = np.random.default_rng(4)
     first = rng.normal(size=(60, SIDE * SIDE)).cumsum(axis=1)
