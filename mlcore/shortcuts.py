@@ -214,6 +214,7 @@ def bins(values: Sequence[Value]) -> Binned | None:
 def _ranked(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     parts = min(MOST_BINS, max(1, len(values) // LEAST_BIN))
     edges = np.unique(np.quantile(values, np.arange(1, parts) / parts, method="inverted_cdf"))
+    edges = np.union1d(edges, _below_common(values, edges, least=len(values) / parts))
     codes = np.searchsorted(edges, values, side="left")
     names = []
     for code in range(len(edges) + 1):
@@ -221,6 +222,16 @@ def _ranked(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
         low, high = (part.min(), part.max()) if len(part) else (0.0, 0.0)
         names.append(f"{low:.4g}" if low == high else f"{low:.4g}{RANGE}{high:.4g}")
     return codes, names
+
+
+def _below_common(values: np.ndarray, edges: np.ndarray, *, least: float) -> np.ndarray:
+    """Return values beside a common one above them, which would hide them in its part."""
+    found, counts = np.unique(values, return_counts=True)
+    common = np.flatnonzero(counts >= least)
+    below = found[common[common > 0] - 1]
+    part = np.append(-np.inf, edges)[np.searchsorted(edges, below, side="left")]
+    held = [np.count_nonzero((values > low) & (values <= top)) for low, top in zip(part, below)]
+    return np.asarray(below[np.array(held, int) >= LEAST_BIN])
 
 
 def _counted(values: list[str]) -> tuple[np.ndarray, list[str]]:

@@ -89,3 +89,11 @@ def test_any_values_give_powers_within_their_limits(values):
     for shortcut in found(shown, anything=values):
         assert LEAST_POWER <= shortcut.power <= 1.0
         assert 0.0 < shortcut.p_value <= 1.0
+
+
+def test_a_rare_number_below_a_common_one_is_told_from_it() -> None:
+    rng = np.random.default_rng(11)
+    shown = np.r_[np.zeros(40, int), rng.integers(1, 11, 800)]  # one item in twenty
+    quality = [55.0 if label == 0 else 70.0 for label in shown.tolist()]
+    told = find_shortcuts(shown, {"quality": quality}, n_classes=11, rng=rng)
+    assert [(one.column, one.label, one.words) for one in told] == [("quality", 0, "55")]
