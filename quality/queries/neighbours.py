@@ -16,8 +16,8 @@ def more_like(dataset: Dataset, items: Sequence[int]) -> list[int]:
     if known is None:
         return own
     _, hashes, graph = known
-    row_of = {sha256: row for row, sha256 in enumerate(hashes)}
-    rows = [row_of[chosen[pk]] for pk in own if chosen[pk] in row_of]
+    wanted = {chosen[pk] for pk in own}
+    rows = [row for row, sha256 in enumerate(hashes) if sha256 in wanted]
     scores: dict[int, float] = {}
     for row in rows:
         near = zip(graph.indices[row].tolist(), graph.similarities[row].tolist(), strict=True)
