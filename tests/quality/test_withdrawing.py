@@ -200,6 +200,12 @@ def test_nothing_brings_a_tombstone_back(people: Dataset, tmp_path: Path):
     assert people.items.filter(key="new.png").exists()
 
 
+@pytest.mark.both_databases
+def test_the_page_opens_before_anybody_is_named(people: Dataset, client: Client):
+    client.force_login(make_member(people, Role.OWNER))
+    assert client.get(reverse("quality:withdraw", args=["pets"])).status_code == 200
+
+
 def test_it_is_an_owner_who_types_the_name(people: Dataset, client: Client):
     item = people.items.get(key="anna-1.png")
     page = reverse("quality:withdraw", args=["pets"])
