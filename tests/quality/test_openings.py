@@ -56,6 +56,13 @@ def test_a_reviewer_reads_who_looked_and_may_not_look(client):
     assert client.post(page_of(dataset), {"run": 1, "reason": "me too"}).status_code == 403
 
 
+def test_a_look_without_a_reason_from_the_command_line_says_so(client):
+    dataset = make_words(items=36, test_items=12)
+    call_command("train", dataset.slug, "--json", open_test=True)
+    client.force_login(make_member(dataset, Role.REVIEWER))
+    assert "none was given (train --open-test)" in client.get(page_of(dataset)).text
+
+
 def test_a_set_without_test_items_or_runs_says_what_is_missing(client):
     dataset = make_dataset()
     client.force_login(make_member(dataset, Role.LEAD))

@@ -183,8 +183,6 @@ def test_opening_the_test_items_is_counted_each_time():
     assert result["test_n"] == 12
     assert result["test_openings"] == 1
     assert train(dataset, open_test=True, reason="again")["test_openings"] == 2
-    with pytest.raises(CommandError, match="Say why"):
-        train(dataset, open_test=True)
     assert list(TestOpening.objects.values_list("reason", flat=True).order_by("pk")) == [
         "release",
         "again",
