@@ -1,13 +1,12 @@
 """Sound files decoded to samples, and the hash by which equal samples are known."""
 
-import hashlib
 import io
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.files import MOST_BYTES, SOUND_TYPES, UnusableFile, real_type
-from mlcore.riff import WavHeader, closed_wav, plain_header, read_wav_header
+from mlcore.files import MOST_BYTES, SOUND_TYPES, UnusableFile, hash_samples, real_type
+from mlcore.riff import WavHeader, closed_wav, read_wav_header
 from mlcore.waveforms import scaled
 
 #: Samples (frames x channels) that are decoded at most: 256 MB, 25 minutes of mono 44.1 kHz.
@@ -95,30 +94,15 @@ def _decode(content: bytes, kind: str) -> Clip:
     return Clip(samples, rate, subtype, promised, bad)
 
 
-def sample_hash(clip: Clip, content: bytes, sha256: str) -> str:
-    """Return the hash of the plain 16-bit WAV of a clip; finer samples count as 32-bit floats.
-
-    Parameters
-    ----------
-    clip : Clip
-    content : bytes
-        The file that it was read from: most are that plain WAV, and hashed already.
-    sha256 : str
-        Of the content.
-    """
-    rate, channels = clip.rate, clip.values.shape[1]
-    is_steps = clip.values.dtype.kind == "i"
-    steps = clip.values.data.cast("B") if is_steps else sixteen_bit_steps(clip.values)
+def sample_hash(clip: Clip) -> str:
+    """Return the hash of a clip's samples: 16-bit steps, finer ones as 32-bit floats."""
+    shape = f"{clip.rate} {clip.values.shape[1]}"
+    if clip.values.dtype.kind == "i":
+        return hash_samples(shape, clip.values.data.cast("B"))
+    steps = sixteen_bit_steps(clip.values)
     if steps is None:
-        digest = hashlib.sha256(f"{rate} {channels}\n".encode())
-        digest.update(_floats(clip.values))
-        return digest.hexdigest()
-    header = plain_header(len(steps), channels=channels, rate=rate)
-    if is_steps and len(content) == len(header) + len(steps) and content.startswith(header):
-        return sha256
-    digest = hashlib.sha256(header)
-    digest.update(steps)
-    return digest.hexdigest()
+        return hash_samples(f"{shape} float", _floats(clip.values))
+    return hash_samples(shape, steps)
 
 
 def sixteen_bit_steps(samples: np.ndarray) -> bytes | None:

@@ -5,7 +5,6 @@ hashes included. What counts as "the picture" is what a viewer shows: turned as 
 white where it is transparent, the first frame of several.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +30,7 @@ from mlcore.files import (
     Measured,
     Oddity,
     UnusableFile,
+    hash_samples,
     name_oddity,
     real_type,
     sha256_of,
@@ -316,10 +316,8 @@ def _pixel_hash(decoded: Decoded) -> str:
     pixels = decoded.pixels
     if pixels.mode == "L":
         pixels = pixels.convert("RGB")
-    head = f"{pixels.mode} {decoded.width} {decoded.height} {pixels.width} {pixels.height}\n"
-    digest = hashlib.sha256(head.encode())
-    digest.update(pixels.tobytes())
-    return digest.hexdigest()
+    shape = f"{pixels.mode} {decoded.width} {decoded.height} {pixels.width} {pixels.height}"
+    return hash_samples(shape, pixels.tobytes())
 
 
 def _transparent_share(pixels: Image.Image) -> float:

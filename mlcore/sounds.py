@@ -191,17 +191,16 @@ def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measu
         "not_finite": clip.not_finite,
         **levels,
     }
-    sha256 = sha256_of(opened.content)
     by_name, by_file = name_oddity(opened.name, kind), _file_oddities(opened)
     display = _display(kind, clip, opened.header)
     return Measured(
-        sha256=sha256,
+        sha256=sha256_of(opened.content),
         size=len(opened.content),
         type=kind,
         mime=MIME[kind],
         facts=facts,
         oddities=by_name + by_file + _sound_oddities(clip, peak),
-        pixel_hash=sample_hash(clip, opened.content, sha256),
+        pixel_hash=sample_hash(clip),
         phash=None,
         mirror_phash=None,
         flat=False,

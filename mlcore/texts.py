@@ -1,9 +1,16 @@
 """One look at a short text: its hash, its size and what is odd about it."""
 
-import hashlib
 import unicodedata
 
-from mlcore.files import MIME, Fact, Measured, Oddity, UnusableFile
+from mlcore.files import (
+    MIME,
+    Fact,
+    Measured,
+    Oddity,
+    UnusableFile,
+    hash_samples,
+    sha256_of,
+)
 
 #: Characters that a preview shows.
 PREVIEW_CHARACTERS = 280
@@ -55,13 +62,13 @@ def measure_text(text: str) -> Measured:
     content = normal.encode("utf-8", "replace")  # lone surrogates have no UTF-8
     words = " ".join(unicodedata.normalize("NFKC", normal).casefold().split())
     return Measured(
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256_of(content),
         size=len(content),
         type="text",
         mime=MIME["text"],
         facts=_facts(normal),
         oddities=_oddities(normal),
-        pixel_hash=hashlib.sha256(words.encode("utf-8", "replace")).hexdigest(),
+        pixel_hash=hash_samples("text", words.encode("utf-8", "replace")),
         phash=None,
         mirror_phash=None,
         flat=False,
