@@ -232,3 +232,17 @@ def test_classes_that_differ_in_case_alone_are_merged_and_taken_apart(
     was = old.key
     old.refresh_from_db()
     assert (old.retired_at, old.key) == (None, was)
+
+
+def test_an_empty_zip_from_the_browser_is_refused_by_its_own_name(
+    lead: Client, dataset: Dataset
+) -> None:
+    packed = io.BytesIO()
+    zipfile.ZipFile(packed, "w").close()
+    file = SimpleUploadedFile("nothing.zip", packed.getvalue())
+    lead.post(reverse("labeling:import", args=["pets"]), {"files": [file]})
+    job = Upload.objects.get().job
+    assert job
+    jobs.carry_out(job.pk, importing.import_upload)
+    job.refresh_from_db()
+    assert job.error == "There is nothing to import in nothing.zip."

@@ -81,6 +81,12 @@ def list_members(path: Path, *, open_archives: bool = False) -> Listing:
     return Listing(list(_named_once(kept)), len(found) - len(kept))
 
 
+def sent_names(path: Path) -> str:
+    """Name what was sent: a browser's files lie in a folder that nobody but Winnow knows."""
+    names = sorted(each.name for each in path.iterdir() if each.is_file()) if path.is_dir() else []
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else path.name
+
+
 def is_table(name: str) -> bool:
     """Tell whether a name is that of a table (CSV, TSV, JSONL), packed with gzip or not.
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from labeling.models import Media
-from labeling.services.intake import tables
+from labeling.services.intake import members, tables
 from labeling.services.intake.manifest import (
     MOST_CLASS_CHARACTERS,
     Manifest,
@@ -114,7 +114,7 @@ def read_upload(asked: Asked) -> Reading:
     else:
         reading = _of_members(asked, listing, top)
     if not reading.candidates:
-        raise Refused(f"There is nothing to import in {asked.path.name}.")
+        raise Refused(f"There is nothing to import in {members.sent_names(asked.path)}.")
     return replace(reading, candidates=list(_distinct(reading.candidates)))
 
 
