@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,8 @@ FEWEST_ITEMS_TO_HOLD_OUT = 30
 """Items below which early stopping would decide on five or fewer, and is left out."""
 INNER_PARTS = 6
 """One in so many training items is held out to decide when to stop."""
+MOST_ASKED_EARLY = 5_000
+"""Items that all heads at hand are asked about after each epoch, for people to look at."""
 PATIENT_STEPS = 400
 """Steps without a lower held-out loss that are enough; large sets take hundreds an epoch."""
 
@@ -36,6 +38,18 @@ class EpochReport:
     val_loss: float | None
     val_accuracy: float | None
     val_success: float | None = None
+
+
+@dataclass(frozen=True)
+class EarlyReport:
+    """What heads that still learn say, after `epoch`, of items that they do not learn from.
+
+    `probabilities` float32 (n, n_classes), not calibrated, belong to `items` int64 (n,).
+    """
+
+    epoch: int
+    items: np.ndarray
+    probabilities: np.ndarray
 
 
 #: From labels and probabilities of held-out items to what success is measured by.
@@ -61,6 +75,8 @@ class _Fit:
 _Pass = tuple[np.ndarray, np.ndarray, Sequence[Layers]]
 _Passes = Callable[[Material], Iterator[_Pass]]
 _Tell = Callable[[EpochReport], None]
+#: Takes the epoch and, by their place, the layers of the heads that are at it.
+_Look = Callable[[int, Mapping[int, Layers]], None]
 
 
 def fit_frozen(
@@ -76,11 +92,14 @@ def fit_frozen(
     on_epoch: _Tell | None,
     should_stop: Callable[[], bool] | None,
     success_of: SuccessOf | None = None,
+    unseen: Sequence[np.ndarray] = (),
+    on_early: Callable[[EarlyReport], None] | None = None,
 ) -> list[Head]:
     """Return a head for each part of the items; see `mlcore.training` for the rest.
 
     All learn side by side. Each finds on held-out groups of its part how long to train, then
-    trains on the whole part for so long. `fold` is that of the first part.
+    trains on the whole part for so long. `fold` is that of the first part. `on_early` hears what
+    each says of a sample of its `unseen` items while it learns; that decides nothing.
     """
     if should_stop is not None and should_stop():
         raise Cancelled
@@ -102,8 +121,11 @@ def fit_frozen(
             yield *told, trainer.layers()
 
     tell = on_epoch or (lambda report: None)
-    _find_lengths(passes, learned, fits, protocol=protocol, success_of=success_of, tell=tell)
-    _learn_all(passes, learned, fits, tell=tell)
+    look = _early_look(learned, unseen, seed=protocol.seed, on_early=on_early)
+    _find_lengths(
+        passes, learned, fits, protocol=protocol, success_of=success_of, tell=tell, look=look
+    )
+    _learn_all(passes, learned, fits, tell=tell, look=look)
     return [
         Head(one.layers, centre, spread, one.epochs, one.calibration)
         for one, centre, spread in zip(fits, learned.centre, learned.spread, strict=True)
@@ -140,6 +162,7 @@ def _find_lengths(
     protocol: Protocol,
     success_of: SuccessOf | None,
     tell: _Tell,
+    look: _Look,
 ) -> None:
     """Set after how many epochs the loss on held-out items was lowest, and what suits them."""
     places = [place for place, one in enumerate(fits) if one.is_held_out is not None]
@@ -149,6 +172,8 @@ def _find_lengths(
     kept = material.of_heads(places)
     watches = [_watch(one, kept, column, protocol=protocol) for column, one in enumerate(watched)]
     for epoch, (loss, accuracy, layers) in enumerate(passes(kept)):
+        at_it = zip(places, layers, watches, strict=True)
+        look(epoch, {place: own for place, own, watch in at_it if not watch.is_over})
         for column, (one, watch) in enumerate(zip(watched, watches, strict=True)):
             if not watch.is_over:
                 found = watch.look(epoch, layers[column], success_of=success_of)
@@ -174,16 +199,44 @@ def _watch(one: _Fit, kept: Material, column: int, *, protocol: Protocol) -> _Wa
     return _Watch(asked, kept.labels[: len(is_held_out)][is_held_out], importance, patience)
 
 
-def _learn_all(passes: _Passes, material: Material, fits: Sequence[_Fit], *, tell: _Tell) -> None:
+def _learn_all(
+    passes: _Passes, material: Material, fits: Sequence[_Fit], *, tell: _Tell, look: _Look
+) -> None:
     """Let each head learn all of its part for as long as was found."""
     longest = max(one.epochs for one in fits)
+    untold = [place for place, one in enumerate(fits) if one.is_held_out is None]
     for epoch, (loss, accuracy, layers) in zip(range(longest), passes(material)):
+        look(epoch, {place: layers[place] for place in untold})
         for place, one in enumerate(fits):
             if epoch < one.epochs:
                 one.layers = layers[place]
                 if one.is_held_out is None:  # else the curve that shows both losses was told
                     own = float(loss[place]), float(accuracy[place])
                     tell(EpochReport(one.fold, epoch, *own, None, None))
+
+
+def _early_look(
+    material: Material,
+    unseen: Sequence[np.ndarray],
+    *,
+    seed: int,
+    on_early: Callable[[EarlyReport], None] | None,
+) -> _Look:
+    """Return what asks each head about the same few of its unseen items after each epoch."""
+    if on_early is None:
+        return lambda epoch, layers: None
+    rng, most = np.random.default_rng(seed), MOST_ASKED_EARLY // len(unseen)
+    drawn = [np.sort(rng.permutation(items)[:most]) for items in unseen]
+    standards = zip(drawn, material.centre, material.spread, strict=True)
+    asked = [(material.features[items] - centre) / spread for items, centre, spread in standards]
+
+    def look(epoch: int, layers: Mapping[int, Layers]) -> None:
+        if layers:
+            items = np.concatenate([drawn[place] for place in layers])
+            scores = [scores_of(asked[place], own) for place, own in layers.items()]
+            on_early(EarlyReport(epoch, items, softmax(np.concatenate(scores))))
+
+    return look
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlcore.calibration import Calibration, softmax
-from mlcore.fitting import EpochReport, SuccessOf, fit_frozen
+from mlcore.fitting import EarlyReport, EpochReport, SuccessOf, fit_frozen
 from mlcore.fitting_tuned import fit_tuned
 from mlcore.head import Head
 from mlcore.protocols import TIME, Division, Protocol, divide
@@ -19,6 +19,7 @@ from mlcore.tuning import Maps, TunedHead
 __all__ = [
     "Cancelled",
     "CrossValidation",
+    "EarlyReport",
     "EpochReport",
     "FoldReport",
     "cross_validate",
@@ -72,6 +73,7 @@ def cross_validate(
     changes: Sequence[Mapping[str, Any]] = (),
     success_of: SuccessOf | None = None,
     maps: Maps | None = None,
+    on_early: Callable[[EarlyReport], None] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     on_fold: Callable[[FoldReport], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -98,6 +100,9 @@ def cross_validate(
         Measures held-out items after each epoch, from their labels and probabilities.
     maps : Maps, optional
         Of the items, needed by a head whose protocol says `tuned`.
+    on_early : callable, optional
+        Called before the reports of each epoch, until the first fold is done, with what heads say
+        of a sample of their unseen items; of tuned ones not at all. Nothing is decided by it.
     on_epoch, on_fold : callable, optional
         Called as training goes on.
     should_stop : callable, optional
@@ -152,6 +157,8 @@ def cross_validate(
             copies=copies,
             success_of=success_of,
             maps=maps,
+            unseen=[division.unseen for division in lot],
+            on_early=None if folds else on_early,
             on_epoch=record,
             should_stop=should_stop,
         )
@@ -269,13 +276,14 @@ def fit(
     protocol: Protocol,
     copies: np.ndarray | None,
     maps: Maps | None,
+    unseen: Sequence[np.ndarray] = (),
+    on_early: Callable[[EarlyReport], None] | None = None,
     **more: Any,
 ) -> Sequence[Head | TunedHead]:
     """Return a head for each part of the items; tuned ones learn one at a time, without copies."""
     if not protocol.tuned:
-        return fit_frozen(
-            features, labels, groups, parts=parts, protocol=protocol, copies=copies, **more
-        )
+        more |= {"parts": parts, "copies": copies, "unseen": unseen, "on_early": on_early}
+        return fit_frozen(features, labels, groups, protocol=protocol, **more)
     if maps is None:
         raise ValueError("Fine-tuning needs the maps of the items.")
     [part] = parts

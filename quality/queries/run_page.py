@@ -50,8 +50,11 @@ def run_page(run: Run, *, fold: int = 0) -> dict[str, Any]:
         "blind": blind,
         "verdict": verdict_of(run) if metrics and not run.is_imported else None,
         "matrix": matrix,
+        "early": 0 if metrics else detail.get("early", 0),
         "confused": matrix.most_confused() if matrix else [],
-        "scores": _scores(run, blind) if metrics else _scores_so_far(detail, choice),
+        "scores": _scores(run, blind)
+        if metrics
+        else _scores_so_far(detail, choice, is_open=bool(run.job and run.job.is_open)),
         "folds": _folds(run, metrics, detail, choice),
         "curves": _curves(metrics, detail, choice, fold=fold),
         "calibration": _calibration(metrics.get("calibration")),
@@ -163,14 +166,19 @@ def _success(run: Run, blind: BlindScore | None) -> SuccessCard | None:
     return card
 
 
-def _scores_so_far(detail: dict[str, Any], choice: Choice | None) -> list[dict[str, Any]]:
-    """Return the accuracy so far; above it what was chosen, where the training measures that."""
-    if not detail.get("predicted"):
+def _scores_so_far(
+    detail: dict[str, Any], choice: Choice | None, *, is_open: bool
+) -> list[dict[str, Any]]:
+    """Return the accuracy so far; above it what was chosen, where the training measures that.
+
+    Their rows stand there from the start, so that nothing jumps.
+    """
+    predicted, success = detail.get("predicted", 0), detail.get("success")
+    if not predicted and not is_open:
         return []
-    told: list[tuple[str, str]] = []
-    if choice and detail.get("curves_by") == choice.by and detail.get("success") is not None:
-        told.append((choice.title, written(choice)(detail["success"])))
-    told.append((_("Accuracy"), share(detail["right"] / detail["predicted"])))
+    told = [(_("Accuracy"), share(detail["right"] / predicted) if predicted else "–")]
+    if choice and detail.get("curves_by") == choice.by:
+        told.insert(0, (choice.title, "–" if success is None else written(choice)(success)))
     return [
         {"title": title, "words": words, "main": not n} for n, (title, words) in enumerate(told)
     ]

@@ -8,7 +8,7 @@ import numpy as np
 from labeling.services.jobs import Work
 
 if TYPE_CHECKING:
-    from mlcore.training import EpochReport, FoldReport
+    from mlcore.training import EarlyReport, EpochReport, FoldReport
 
 CURVE_DIGITS = 4
 
@@ -35,6 +35,13 @@ class LiveTraining:
         self.success_of = success_of
         self.scores: list[dict[str, Any]] = []
         self.reports: dict[int, list[EpochReport]] = {}
+        self.matrix: dict[str, Any] = {}
+
+    def on_early(self, report: "EarlyReport") -> None:
+        """Keep for the page what folds say, while they learn, of items that they do not learn."""
+        self.sums[report.items] = report.probabilities
+        self.asked[report.items] = True
+        self.matrix = {**self._matrix(), "early": report.epoch + 1}
 
     def on_epoch(self, report: "EpochReport") -> None:
         """Show the curves of the first of the folds at hand; several may learn side by side."""
@@ -44,15 +51,11 @@ class LiveTraining:
 
     def on_fold(self, report: "FoldReport") -> None:
         """Add a finished fold to the matrix; items asked about again count once, by their mean."""
-        from mlcore.confusion import confusion
-
+        if not self.scores:  # what was said before the first fold was done makes room
+            self.sums[:], self.asked[:] = 0, False
         self.sums[report.items] += report.probabilities
         self.asked[report.items] = True
-        counts = confusion(
-            self.labels[self.asked],
-            self.sums[self.asked].argmax(axis=1),
-            n_classes=self.sums.shape[1],
-        )
+        self.matrix = {**self._matrix(), "early": 0}
         self.n_folds = report.n_folds
         self.scores.append(
             {
@@ -62,16 +65,22 @@ class LiveTraining:
                 "success": self._success(report.items, report.probabilities),
             }
         )
-        known = np.flatnonzero(self.asked)
         self.reports.pop(report.fold, None)
-        self._tell(
-            confusion=counts.tolist(),
-            right=int(np.trace(counts)),
-            predicted=int(counts.sum()),
-            success=self._success(known, self.sums[known]),
-            fold_scores=self.scores,
-            now=True,
-        )
+        self._tell(fold_scores=self.scores, now=True)
+
+    def _matrix(self) -> dict[str, Any]:
+        """Return counts by given and said class of the items that were asked about."""
+        from mlcore.confusion import confusion
+
+        known = np.flatnonzero(self.asked)
+        said = self.sums[known].argmax(axis=1)
+        counts = confusion(self.labels[known], said, n_classes=self.sums.shape[1])
+        return {
+            "confusion": counts.tolist(),
+            "right": int(np.trace(counts)),
+            "predicted": len(known),
+            "success": self._success(known, self.sums[known]),
+        }
 
     def _success(self, items: np.ndarray, sums: np.ndarray) -> float | None:
         """Measure items by what was chosen; None where nothing was, or they cannot tell."""
@@ -99,6 +108,7 @@ class LiveTraining:
                 "folds": self.n_folds,
                 "at_hand": at_hand,
                 "epochs": self.epochs,
+                **self.matrix,
                 **detail,
             },
             now=now,

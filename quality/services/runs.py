@@ -241,7 +241,7 @@ def _train(
         **described,
     }
     fresh = {"fold": 0, "folds": 0, "fold_scores": [], "confusion": None, "curves": None}
-    fresh |= {"success": None, "last": 0, "at_hand": []}
+    fresh |= {"success": None, "last": 0, "at_hand": [], "early": 0}
     work.progress(detail={"run": run.number, "predicted": 0, **fresh, **facts}, now=True)
     rows = _rows_to_learn(work, run, material, protocol=protocol, backbone=backbone)
     labels, groups, more = material.labels[rows.seen], rows.groups[rows.seen], rows.more
@@ -369,6 +369,7 @@ def _cross_validate(
             n_classes=n_classes,
             protocol=protocol,
             **more,
+            on_early=live.on_early,
             on_epoch=live.on_epoch,
             on_fold=live.on_fold,
             should_stop=work.should_stop,

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from mlcore.fitting import fit_frozen
+from mlcore.fitting import MOST_ASKED_EARLY, fit_frozen
 from mlcore.head import Head
 from mlcore.protocols import Protocol
 from mlcore.training import Cancelled, cross_validate, fit_final
@@ -72,6 +72,38 @@ def test_folds_of_a_large_set_learn_side_by_side():
     asked = np.concatenate([report.items for report in folds])
     assert np.array_equal(np.sort(asked), np.arange(6000))
     assert (found.probabilities.argmax(axis=1) == labels).mean() > 0.9
+
+
+@pytest.mark.parametrize("n_items", [120, 6000])
+def test_what_heads_say_while_they_learn_is_of_unseen_items_and_changes_nothing(n_items):
+    features, labels = blobs(n_items)
+    heard, was_done = [], []
+    more = {"on_early": lambda report: heard.append((report, bool(was_done)))}
+    found = validated(features, labels, on_fold=was_done.append, **more)
+    usual = validated(features, labels)
+    assert np.array_equal(found.probabilities, usual.probabilities)
+    assert (found.curves, found.calibrations) == (usual.curves, usual.calibrations)
+    assert not any(after for _report, after in heard), "whole folds have the word then"
+    reports = [report for report, _after in heard]
+    assert [report.epoch for report in reports] == list(range(len(reports)))
+    first, last = reports[0], reports[-1]
+    at_it = set(found.folds[first.items])
+    assert at_it == (set(range(5)) if n_items == 6000 else {0})
+    n_unseen = np.isin(found.folds, list(at_it)).sum()
+    assert len(np.unique(first.items)) == len(first.items) == min(n_unseen, MOST_ASKED_EARLY)
+    assert all(np.isin(report.items, first.items).all() for report in reports)
+    assert first.probabilities.sum(axis=1) == pytest.approx(np.ones(len(first.items)), abs=1e-5)
+    assert (last.probabilities.argmax(axis=1) == labels[last.items]).mean() > 0.9
+
+
+def test_no_head_learns_what_it_is_asked_about_while_it_learns():
+    features, _labels = blobs(120)
+    rng = np.random.default_rng(1)
+    told = []
+    drawn = rng.integers(0, 3, 120)  # no label tells another: who knows one has learned it
+    validated(features, drawn, on_early=told.append)
+    right = [(one.probabilities.argmax(axis=1) == drawn[one.items]).mean() for one in told]
+    assert max(right) < 0.8
 
 
 def test_features_far_from_zero_are_learned_as_well_as_those_around_it():

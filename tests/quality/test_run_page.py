@@ -195,7 +195,8 @@ def test_an_empty_matrix_stands_there_before_the_first_fold(client, pets):
     type(job).objects.filter(pk=job.pk).update(state=JobState.RUNNING, detail={"run": 2, "n": 4})
     Run.objects.filter(pk=run.pk).update(job=job, metrics={}, finished_at=None)
     page = page_of(client, run)
-    assert "It fills as soon as the first fold is done" in page
+    assert "It fills as the model learns; when all folds are done" in page
+    assert "So far, out of sample" in page, "its rows stand there before there are figures"
     assert page.index(">dog<") < page.index(">cat<"), "the order of the run before"
     assert "Fold 5" in page
 
@@ -295,6 +296,10 @@ def test_a_run_that_trains_shows_what_its_job_says(client):
     assert "4 of 6 predicted so far" in page
     assert ".750" in page
     assert "Accuracy of each fold" in page
+    Job.objects.filter(pk=job.pk).update(detail=detail | {"early": 7, "fold_scores": []})
+    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
+    assert "while learning: 4 of 6 items judged, epoch 7" in page
+    assert "no fold at hand learns from" in page
     detail |= {"last": 4, "at_hand": [3, 7, 5]}
     Job.objects.filter(pk=job.pk).update(detail=detail)
     page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
