@@ -98,17 +98,47 @@ def disagreement(*, flag: Flag | None = None, bulk: Bulk | None = None) -> Propo
     return rows.select_related("by", "second", "dataset").last()
 
 
-def own_dispute(disputed: Proposal | None, by: User) -> str:
-    """Say why a lead does not settle what they proposed themselves; nothing to anybody else."""
-    if disputed is None or disputed.by_id != by.pk or not disputed.dataset.has_second_reviewer:
-        return ""
-    leads = reviewers_of(disputed.dataset).filter(role__in=LEADS)
-    if leads.exclude(user=by).exists():
-        return _("You proposed this yourself: another lead settles it. You can leave all as it is.")
-    return _(
-        "You proposed this yourself, and there is no other lead here to settle it: leave all as it"
-        " is, invite one under Members, or let an owner switch the second reviewer off."
-    )
+@dataclass(frozen=True)
+class OwnDispute:
+    """Why somebody does not settle a disagreement of their own, and whether they may leave all."""
+
+    words: str
+    may_leave: bool
+
+
+def own_dispute(disputed: Proposal | None, by: User) -> OwnDispute | None:
+    """Say what one of the two who disagree can do about it; nothing of anybody else.
+
+    Who proposed it can only leave it, which ends it as the other one wants. Who said no leaves it
+    to a lead beside the two, and lets the no stand where there is none.
+    """
+    if disputed is None or not disputed.dataset.has_second_reviewer:
+        return None
+    two = (disputed.by_id, disputed.second_id)
+    if by.pk not in two:
+        return None
+    leads = reviewers_of(disputed.dataset).filter(role__in=LEADS).exclude(user__in=two)
+    return _own_words(is_first=by.pk == disputed.by_id, has_lead=leads.exists())
+
+
+def _own_words(*, is_first: bool, has_lead: bool) -> OwnDispute:
+    if is_first and has_lead:
+        words = _(
+            "You proposed this yourself: another lead settles it. You can leave all as it is."
+        )
+    elif is_first:
+        words = _(
+            "You proposed this yourself, and there is no other lead here to settle it: leave all as"
+            " it is, invite one under Members, or let an owner switch the second reviewer off."
+        )
+    elif has_lead:
+        words = _("You said no yourself: another lead settles it. You can take your no back.")
+    else:
+        words = _(
+            "You said no yourself, and there is no other lead here to settle it: let your no stand"
+            " and leave all as it is, take it back, or invite one under Members."
+        )
+    return OwnDispute(words, may_leave=is_first or not has_lead)
 
 
 def last_of_first(dataset: Dataset, user: User, kind: str) -> Proposal | None:

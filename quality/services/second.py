@@ -57,12 +57,14 @@ class SecondRefusedError(Exception):
 def decide(*, flag: Flag, reviewer: User, leads: bool, **choice: Any) -> Decision | Proposal:
     """Decide a flag, or propose it to a second reviewer where the dataset asks for one.
 
-    What two disagreed about a lead settles, at once; who proposed it can only leave it.
+    What two disagreed about another lead settles, at once; the two themselves can only leave it.
     """
     disputed = queries.disagreement(flag=flag)
     if disputed and not leads:
         raise decisions.DecisionRefusedError(_settled_by_a_lead(disputed))
     own = queries.own_dispute(disputed, reviewer)
+    if own and not own.may_leave:
+        raise decisions.DecisionRefusedError(own.words)
     try:
         with transaction.atomic():
             made = decisions.decide_flag(
@@ -71,7 +73,7 @@ def decide(*, flag: Flag, reviewer: User, leads: bool, **choice: Any) -> Decisio
             _settle(disputed)
     except SecondNeededError as needed:
         if own:
-            raise decisions.DecisionRefusedError(own) from needed
+            raise decisions.DecisionRefusedError(own.words) from needed
         return _propose(flag, reviewer, choice)
     return made
 
@@ -85,7 +87,7 @@ def decide_many(
     if disputed and not leads:
         raise many.BulkRefusedError(_settled_by_a_lead(disputed))
     if own := queries.own_dispute(disputed, by):
-        raise many.BulkRefusedError(own)
+        raise many.BulkRefusedError(own.words)
     try:
         with transaction.atomic():
             job = many.open_decision(
@@ -250,10 +252,11 @@ def reconsider(*, proposal: Proposal, by: User) -> None:
 def settle(*, proposal: Proposal, is_done: bool, by: User) -> Agreed:
     """End as a lead what two disagree about and no queue shows: do it, or leave all as it is.
 
-    Who proposed it can only leave it.
+    Neither of the two can do it; see `queries.own_dispute` for who may leave it.
     """
-    if is_done and (own := queries.own_dispute(proposal, by)):
-        raise SecondRefusedError(own)
+    own = queries.own_dispute(proposal, by)
+    if own and (is_done or not own.may_leave):
+        raise SecondRefusedError(own.words)
     disputed = Proposal.objects.filter(pk=proposal.pk, state=ProposalState.DISAGREED)
     if not disputed.update(state=ProposalState.SETTLED):
         raise SecondRefusedError(_("A lead has settled this already."))

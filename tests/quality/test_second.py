@@ -155,6 +155,25 @@ def test_who_proposed_leaves_the_disagreement_to_another_lead_or_leaves_all_as_i
     assert (Proposal.objects.get().state, label_of(flag)) == (ProposalState.SETTLED, "cat")
 
 
+def test_who_said_no_leaves_it_to_another_lead_or_lets_the_no_stand(
+    client, flag, dataset, ann, lea
+):
+    zoe = make_member(dataset, Role.OWNER, "zoe")
+    second.disagree(proposal=propose(flag, ann), by=lea)
+    asked = {"flag": flag, "reviewer": lea, "leads": True, "test_confirmed": True}
+    for action in (Action.KEEP, Action.EXCLUDE, Action.RELABEL):
+        with pytest.raises(DecisionRefusedError, match="You said no yourself: another lead"):
+            second.decide(**asked, action=action)
+    zoe.memberships.all().delete()
+    with pytest.raises(DecisionRefusedError, match="there is no other lead here"):
+        second.decide(**asked, action=Action.EXCLUDE)
+    client.force_login(lea)
+    address = reverse("quality:queue", args=["pets", flag.kind]) + f"?flag={flag.pk}"
+    assert "let your no stand" in client.get(address).text
+    assert isinstance(second.decide(**asked, action=Action.KEEP), Decision)
+    assert (Proposal.objects.get().state, label_of(flag)) == (ProposalState.SETTLED, "cat")
+
+
 def test_many_are_not_decided_by_who_proposed_it_after_a_no(client, dataset, bob, lea):
     sample = judged_sample(dataset, lea)
     second.disagree(proposal=decide_many(sample, lea), by=bob)
