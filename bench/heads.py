@@ -1,30 +1,32 @@
 """CPU-seconds and accuracy of our head beside logistic regressions that were run to their end.
 
     PYTHONPATH=. OMP_NUM_THREADS=1 python bench/heads.py [--items N] [--features N] [--reference]
-    PYTHONPATH=. OMP_NUM_THREADS=1 python bench/heads.py --real
+    PYTHONPATH=. OMP_NUM_THREADS=1 python bench/heads.py --real [clothing banking77 cifar10]
     PYTHONPATH=. OMP_NUM_THREADS=1 python bench/heads.py --search [SECONDS] [--seeds N]
 
 The first: all five folds, and a head of one of them alone, of vectors that are drawn: classes and
 noise in few directions, as networks have them, and no number below zero, as after a ReLU.
-TensorFlow is started before the clock. The second: test accuracy on real pictures of the folder
-that WINNOW_SHARED names, learned from clean labels and from those of CIFAR-10N, five seeds. The
-third: the head that a search chose beside the usual one, the same sets and spoken digits; vectors
-are kept as by bench/active.py.
+TensorFlow is started before the clock. The second: test accuracy on real pictures and texts of the
+folder that WINNOW_SHARED names, learned from clean labels and from those of CIFAR-10N, five seeds.
+The third: the head that a search chose beside the usual one, the same sets and spoken digits;
+vectors are kept as by bench/active.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import time
 import zipfile
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from bench.active import features_of, packed, table
-from bench.features import NOWHERE, SHARED, WEIGHTS, contents_of, numbers, rows_of
+from bench.features import NOWHERE, SHARED, WEIGHTS, contents_of, numbers, rows_of, vectors_of
 from mlcore.features import choose_backbones, extract
 from mlcore.head import Head
 from mlcore.intervals import paired_difference
@@ -57,12 +59,12 @@ def main() -> None:
     options.add_argument("--items", type=int, default=50_000)
     options.add_argument("--features", type=int, default=1280)
     options.add_argument("--reference", action="store_true")
-    options.add_argument("--real", action="store_true")
+    options.add_argument("--real", nargs="*", choices=list(REAL))
     options.add_argument("--search", type=int, nargs="?", const=30, default=0)
     options.add_argument("--seeds", type=int, default=SEEDS)
     asked = options.parse_args()
-    if asked.real:
-        real()
+    if asked.real is not None:
+        real(asked.real or list(REAL))
         return
     if asked.search:
         searching(asked.search, asked.seeds)
@@ -88,14 +90,15 @@ def main() -> None:
 
 def ours(vectors: np.ndarray, labels: np.ndarray, **settings: int) -> Head:
     """Return our head of these items."""
-    alone = np.arange(len(labels))
-    return fit_final(vectors, labels, alone, n_classes=CLASSES, protocol=Protocol(**settings))
+    alone, n_classes = np.arange(len(labels)), int(labels.max()) + 1
+    return fit_final(vectors, labels, alone, n_classes=n_classes, protocol=Protocol(**settings))
 
 
 def folds(vectors: np.ndarray, labels: np.ndarray, **settings: int) -> CrossValidation:
     """Return what five of our heads say of the items that they did not learn."""
-    alone = np.arange(len(labels))
-    return cross_validate(vectors, labels, alone, n_classes=CLASSES, protocol=Protocol(**settings))
+    alone, n_classes = np.arange(len(labels)), int(labels.max()) + 1
+    protocol = Protocol(**settings)
+    return cross_validate(vectors, labels, alone, n_classes=n_classes, protocol=protocol)
 
 
 def reference(parts: Learned) -> None:
@@ -110,9 +113,9 @@ def reference(parts: Learned) -> None:
         print(f"C={c:.3g}: {score:.4f}, {time.process_time() - started:.1f} CPU-s", flush=True)
 
 
-def real() -> None:
+def real(names: Sequence[str]) -> None:
     """Print ours and the references for each real set."""
-    for subject, parts in {**cifar10(), **clothing()}.items():
+    for subject, parts in (one for name in names for one in REAL[name]().items()):
         vectors, labels, unseen, answers = parts
         started = time.process_time()
         heads = [ours(vectors, labels, seed=seed) for seed in range(SEEDS)]
@@ -158,6 +161,22 @@ def clothing() -> dict[str, Learned]:
     vectors, labels = extract(backbone, contents), numbers([row["folder_label"] for row in rows])
     judged = np.array([row["split"] == "test" for row in rows])
     return {"clothing": (vectors[~judged], labels[~judged], vectors[judged], labels[judged])}
+
+
+def banking77() -> dict[str, Learned]:
+    """Return the questions with their makers' labels."""
+    rows = {}
+    for part in ("train", "test"):
+        path = SHARED / "data" / "banking77" / f"{part}.csv.gz"
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            rows[part] = list(csv.DictReader(file))
+    both = [*rows["train"], *rows["test"]]
+    vectors = vectors_of("text", [row["text"].encode() for row in both], side=None)
+    labels, n = numbers([row["category"] for row in both]), len(rows["train"])
+    return {"banking77": (vectors[:n], labels[:n], vectors[n:], labels[n:])}
+
+
+REAL = {"clothing": clothing, "banking77": banking77, "cifar10": cifar10}
 
 
 def searching(seconds: int, n_seeds: int) -> None:
