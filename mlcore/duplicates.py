@@ -13,6 +13,7 @@ from mlcore.alignment import (
     BACKGROUND_SAMPLE,
     SIDE,
     crowd_exponent,
+    has_detail,
     mirrored,
     shapes,
     unexplained,
@@ -118,8 +119,8 @@ def find_copies(
     neighbours : NeighbourGraph
         Over the same rows.
     thumbnails : float ndarray of shape (n_items, 32 * 32)
-        Grey, any scale; of sounds their spectrograms (`features.waves.spectrogram_picture`).
-        Without them hashes must agree better.
+        Grey levels, 0 to 255; of sounds, which have no `phashes`, their spectrograms at any scale
+        (`features.waves.spectrogram_picture`). Without them hashes must agree better.
     texts : sequence of str, length n_items
         Of items that are texts; they are compared by their words (`mlcore.shingles`).
     least_score : float
@@ -253,11 +254,13 @@ class _Yardstick:
     """What unrelated pictures leave, per picture, and the share of it that a copy may leave.
 
     Copies may be `zoomed`, but not where pictures differ in few ways: sizes tell them apart there.
+    Of two look-alikes one at least is `detailed`: alike light alone makes no copies.
     """
 
     level: np.ndarray
     limit: float
     zoomed: bool
+    detailed: np.ndarray
 
 
 def _yardstick(
@@ -270,7 +273,8 @@ def _yardstick(
     limit = _chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
     limit = max(limit, 1e-3)
     level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
-    return _Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE)
+    detailed = has_detail(pictures) if of_photos else np.ones(len(pictures), bool)
+    return _Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE, detailed=detailed)
 
 
 def _join_pictures(
@@ -343,8 +347,7 @@ def _relative_share(
     """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
     levels = np.minimum(yardstick.level[pairs[:, 0]], yardstick.level[pairs[:, 1]])
     left = unexplained(pictures, others, pairs, most=most * levels, zoomed=yardstick.zoomed)
-    relative: np.ndarray = left / levels
-    return relative
+    return np.where(yardstick.detailed[pairs].any(axis=1), left / levels, np.inf)
 
 
 def _join_embedded(

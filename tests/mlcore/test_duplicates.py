@@ -149,9 +149,10 @@ def textured(seed: int) -> Image.Image:
     return Image.fromarray(np.uint8(np.clip(125 + grey, 0, 255)))
 
 
-def test_crops_of_textured_pictures_are_copies() -> None:
+@pytest.mark.parametrize("cut", [8, 14])  # 3 and 5.5 % at each side
+def test_crops_of_textured_pictures_are_copies(cut: int) -> None:
     pictures = [textured(seed) for seed in range(80)]
-    edges = (8, 8, 248, 248)  # 3 % at each side
+    edges = (cut, cut, 256 - cut, 256 - cut)
     contents = [jpeg(picture) for picture in pictures]
     contents += [jpeg(picture.crop(edges)) for picture in pictures[:20]]
     found = {(pair.first, pair.second) for pair in copies_among(contents)}
@@ -192,6 +193,24 @@ def test_blank_pages_do_not_match_each_other_unless_they_are_equal() -> None:
     ]
     pairs = copies_among([*pages, pages[0]])
     assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(0, 20, "bytes")]
+
+
+def sky(rng: np.random.Generator) -> Image.Image:
+    """A plain sky that darkens upwards, with one soft light spot and a camera's noise."""
+    down, right = np.mgrid[:120, :160]
+    spot = (down - rng.uniform(0, 120)) ** 2 + (right - rng.uniform(0, 160)) ** 2
+    light = 40 * np.exp(-spot / rng.uniform(500, 3000)) + down * rng.uniform(0.1, 0.5)
+    colours = np.array([110, 150, 220]) + light[..., None] + rng.normal(0, 2, (120, 160, 3))
+    return Image.fromarray(np.uint8(np.clip(colours, 0, 255)))
+
+
+def test_plain_skies_with_a_light_spot_match_nothing_beside_photos_that_do() -> None:
+    rng = np.random.default_rng(3)
+    photos = [textured(seed) for seed in range(120)]
+    contents = [jpeg(picture) for picture in [*photos, *(sky(rng) for _ in range(60))]]
+    contents += [CHANGES["brightened"](picture) for picture in photos[:10]]
+    pairs = copies_among(contents)
+    assert {(pair.first, pair.second) for pair in pairs} == {(i, 180 + i) for i in range(10)}
 
 
 def test_equal_pixels_in_other_bytes_are_found_without_any_picture() -> None:
