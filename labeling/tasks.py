@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from labeling.models import Job
 from labeling.queries.crowd import KIND, crowds_to_measure
 from labeling.queries.notices import due, people_to_mail
-from labeling.services import crowd, guards, jobs, notices, restoring, rounds, statistics
+from labeling.services import crowd, guards, jobs, notices, restoring, rounds, statistics, writes
 from labeling.services.intake import answers, importing
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ def remove_old_files() -> None:
 @shared_task(name="winnow.renew_statistics")
 def renew_statistics() -> None:
     """Tell SQLite of the rows that people made; jobs tell of theirs."""
+    writes.add_up_writes()
     statistics.renew_statistics()
 
 

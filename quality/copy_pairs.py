@@ -29,14 +29,21 @@ def save_pairs(dataset: int, pairs: Sequence[Pair], *, ids: Sequence[int]) -> No
 
 def load_pairs(dataset: int) -> list[Pair] | None:
     """Return the pairs by ids of items, without words; None where nothing was compared yet."""
-    try:
-        told = json.loads(_path(dataset).read_text())
-    except FileNotFoundError:
+    told = read_pairs(dataset)
+    if told is None:
         return None
     return [
         Pair(min(one, other), max(one, other), score, evidence, "")
-        for one, other, score, evidence in told
+        for one, other, score, evidence in json.loads(told)
     ]
+
+
+def read_pairs(dataset: int) -> bytes | None:
+    """Return the file as it is."""
+    try:
+        return _path(dataset).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def remove_pairs(dataset: int) -> None:

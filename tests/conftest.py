@@ -70,6 +70,20 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     post_migrate.disconnect(create_contenttypes)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Make the triggers of migrations, which tables made from the models come without."""
+    from django.db import connection
+
+    from labeling import triggers as labeling
+    from quality import triggers as quality
+
+    counted = (*labeling.COUNTED, *quality.COUNTED)
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for sql in labeling.made(counted, connection.vendor):
+            cursor.execute(sql)
+
+
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path_factory: pytest.TempPathFactory, settings: Any) -> None:
     """Files of a test lie in a folder of its own: row ids begin again in each test."""

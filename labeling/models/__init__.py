@@ -43,6 +43,7 @@ from labeling.models.rounds import (
     Suggestion,
     SuggestionShown,
 )
+from labeling.models.writes import Write, WriteArea
 
 __all__ = [
     "CLASS_KEYS",
@@ -93,4 +94,6 @@ __all__ = [
     "User",
     "Version",
     "Webhook",
+    "Write",
+    "WriteArea",
 ]

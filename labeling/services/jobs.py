@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 
 from labeling import storage
 from labeling.models import Dataset, Job, JobState, NoticeKind, Upload, User
-from labeling.services import leases, notices, statistics
+from labeling.services import leases, notices, statistics, writes
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 10
@@ -240,6 +240,7 @@ def carry_out(
         raise
     _finish(attempt, state=JobState.DONE, result=result)
     with suppress(OperationalError):  # the database is busy: beat asks again in ten minutes
+        writes.add_up_writes()
         statistics.renew_statistics()  # the job may have written much
     return job
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, When
 
-from labeling.models import Dataset, Job, JobState, Split, User
+from labeling.models import Dataset, Job, JobState, Split, User, WriteArea
+from labeling.queries.kept import kept
 from mlcore.intervals import Interval, share_interval
 from quality.models import (
     UNFLAGGED,
@@ -96,6 +97,11 @@ def doubts_of(dataset: Dataset, kinds: Collection[str]) -> QuerySet[Flag]:
 
 
 def tally_of(dataset: Dataset, kind: str = "") -> Tally:
+    """Count `open_flags`; kept until flags, labels or what is included change."""
+    return kept(dataset, f"tally-{kind}", of=list(WriteArea), make=lambda: counted(dataset, kind))
+
+
+def counted(dataset: Dataset, kind: str = "") -> Tally:
     """Count `open_flags` in two queries: all of them, and those that moved on or are in test.
 
     To ask of each flag whether its items moved on takes three times as long.

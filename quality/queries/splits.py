@@ -5,11 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from django.db.models import Count, Max, Min, QuerySet
-from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -20,7 +18,7 @@ from quality import copy_pairs
 from quality.models import FlagItem, FlagState
 from quality.queries.filters import Filter, Shown, one_of
 from quality.queries.tiles import Tile, tiles_of
-from quality.queries.together import Paired, copied_among, leaked, paired_in
+from quality.queries.together import Paired, copied_among, paired_in
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -45,24 +43,6 @@ TITLES: dict[str, "_StrPromise"] = {
 PAIRS_A_PAGE = 40
 TIES_KEPT = 2  # datasets; 5 MB each with 5,000 pairs
 COPIES = ("near_duplicate", "leakage")
-
-
-class Cell(NamedTuple):
-    """How many items of a split have a counterpart of one kind in another, and where they are."""
-
-    kind: str
-    title: str
-    items: int
-    url: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One split against all of them; each entry is the split and what it shares with the row."""
-
-    split: str
-    items: int
-    cells: list[tuple[str, list[Cell]]]
 
 
 @dataclass(frozen=True)
@@ -185,15 +165,20 @@ def _tied(rows: tuple[Paired, ...], placed: tuple[Pair, ...]) -> Ties:
 def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
     """Return the sure pairs, less those that a reviewer said are not the same."""
     parted = defaultdict[int, set[int]](set)
-    settled = FlagItem.objects.filter(
-        flag__dataset=dataset, flag__kind__in=COPIES, flag__state=FlagState.DISMISSED
-    ).exclude(flag__evidence__has_key="group")
-    for item, flag in settled.values_list("item", "flag"):
+    for item, flag in parted_in(dataset):
         parted[item].add(flag)
     sure = [pair for pair in pairs if pair.score >= LEAST_SCORE]
     if not parted:
         return sure
     return [pair for pair in sure if not parted[pair.first] & parted[pair.second]]
+
+
+def parted_in(dataset: Dataset) -> list[tuple[int, int]]:
+    """Return the items of each copy that a reviewer said is none, with its flag."""
+    settled = FlagItem.objects.filter(
+        flag__dataset=dataset, flag__kind__in=COPIES, flag__state=FlagState.DISMISSED
+    ).exclude(flag__evidence__has_key="group")
+    return list(settled.values_list("item", "flag").order_by("pk"))
 
 
 def _early(items: QuerySet[Item], last: Mapping[str, datetime]) -> dict[tuple[str, str], int]:
@@ -204,81 +189,6 @@ def _early(items: QuerySet[Item], last: Mapping[str, datetime]) -> dict[tuple[st
         for place, later in enumerate(order)
         for earlier in order[:place]
     }
-
-
-def rows_of(shared: Shared) -> list[Row]:
-    """Arrange the counts as a matrix, every count with the address of its pairs."""
-    return [
-        Row(
-            split,
-            shared.sizes[split],
-            [(other, _cells(shared, split, other)) for other in shared.splits],
-        )
-        for split in shared.splits
-    ]
-
-
-def _cells(shared: Shared, split: str, other: str) -> list[Cell]:
-    found = []
-    for kind, title in TITLES.items():
-        if count := shared.count(kind, split, other):
-            address = [shared.dataset.slug, kind, split, other]
-            found.append(Cell(kind, str(title), count, reverse("quality:ties", args=address)))
-    return found
-
-
-def sentences_of(shared: Shared) -> list[str]:
-    """Say in words what a lead must know before a score is believed."""
-    told = [_about_sources(shared), *_about_leaks(shared), *_about_time(shared)]
-    return [words for words in told if words]
-
-
-def _about_sources(shared: Shared) -> str:
-    """Say how many sources stand in several splits; where all do, that is one sentence."""
-    torn, known = len(shared.torn), len(shared.sources)
-    if not torn:
-        return ""
-    if shared.is_everywhere:
-        held = shared.sources.values()
-        places = [split for split in shared.splits if any(split in counts for counts in held)]
-        words = _(
-            "Every source (%(n)s) stands in %(splits)s: a score says how well the model knows "
-            "these sources, not how well it does on new ones."
-        )
-        return words % {"n": known, "splits": _(" and in ").join(places)}
-    words = ngettext(
-        "%(torn)s of %(n)s sources stands in more than one split: the model may know it by heart.",
-        "%(torn)s of %(n)s sources stand in more than one split: the model may know them by heart.",
-        torn,
-    )
-    return words % {"torn": torn, "n": known}
-
-
-def _about_leaks(shared: Shared) -> Iterable[str]:
-    """Count what shares a copy or a source, as the pages of runs count it."""
-    torn = {name: shared.sources[name] for name in shared.torn}  # no other source leaks
-    for split, learned in ((Split.TEST, DIVIDED[:2]), (Split.VALIDATION, DIVIDED[:1])):
-        n = leaked(shared.tied.across, torn, split=split, learned=learned)
-        if n and not (shared.is_everywhere and n == shared.sizes[split]):
-            words = ngettext(
-                "%(n)s of %(all)s %(split)s items shares a copy or a source with what is learned "
-                "from.",
-                "%(n)s of %(all)s %(split)s items share a copy or a source with what is learned "
-                "from.",
-                n,
-            )
-            yield words % {"n": n, "all": shared.sizes[split], "split": split}
-
-
-def _about_time(shared: Shared) -> Iterable[str]:
-    n = shared.early.get((Split.TEST, Split.TRAIN), 0)
-    if n:
-        words = _(
-            "%(n)s of %(all)s test items were captured before the last train item (%(day)s): the "
-            "model learns from what came later than they did."
-        )
-        day = date_format(shared.last[Split.TRAIN], "SHORT_DATE_FORMAT")
-        yield words % {"n": n, "all": shared.sizes[Split.TEST], "day": day}
 
 
 @dataclass(frozen=True)
@@ -390,19 +300,3 @@ def _beside(
 def is_cell(kind: str, split: str, *, other: str) -> bool:
     """Tell whether an address names a cell of the matrix."""
     return kind in TITLES and split in DIVIDED and other in DIVIDED
-
-
-def context_of(dataset: Dataset) -> dict[str, Any]:
-    """Return what the page of splits shows."""
-    shared = shared_by_splits(dataset)
-    rows = rows_of(shared)
-    crossed = [
-        cell for row in rows for other, cells in row.cells if other != row.split for cell in cells
-    ]
-    return {
-        "shared": shared,
-        "rows": rows,
-        "sentences": sentences_of(shared),
-        "is_clean": shared.pairs is not None and not crossed,
-        "is_whole": all(cell.kind == TIME for cell in crossed),
-    }

@@ -15,7 +15,7 @@ from labeling.models import Dataset
 from quality.detectors import KINDS
 from quality.forms.decisions import MendingForm
 from quality.models import Proposal
-from quality.queries import chips, mending
+from quality.queries import chips, mending, overlap
 from quality.queries import splits as queries
 from quality.queries.flags import doubts_of, last_checks
 from quality.queries.runs import open_job
@@ -41,7 +41,7 @@ def splits(request: access.MemberRequest, slug: str) -> HttpResponse:
         "doubts": doubts_of(
             dataset, [kind.name for kind in KINDS.values() if kind.about == "split"]
         ),
-        **queries.context_of(dataset),
+        **overlap.context_of(dataset),
     }
     return render(request, "quality/splits.html", context)
 

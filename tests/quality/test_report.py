@@ -198,9 +198,10 @@ def test_a_report_costs_as_many_queries_with_200_doubts_as_with_20():
             page(client, dataset)
         return len(queries)
 
-    for n in range(20):
+    for n in range(19):
         flag(dataset, f"{n}.png")
     page(client, dataset)
+    flag(dataset, "19.png")  # so that nothing counted before is kept
     few = cost()
     make_many(dataset, 180)
     assert cost() == few

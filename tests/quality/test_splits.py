@@ -13,7 +13,8 @@ from mlcore.folds import join_groups
 from quality import arrays, copy_pairs
 from quality.models import Flag, FlagState, Run
 from quality.queries.leaked import without_leaks
-from quality.queries.splits import PAIRS_A_PAGE, TITLES, sentences_of, shared_by_splits
+from quality.queries.overlap import overlap_of, sentences_of
+from quality.queries.splits import PAIRS_A_PAGE, TITLES, shared_by_splits
 from quality.services.flags import raise_flags
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_flags import make_work
@@ -107,7 +108,7 @@ def test_sources_in_every_split_are_one_sentence():
     dataset = make_dataset()
     for number in range(12):
         make_item(dataset, split=("train", "test")[number % 2], source_group=f"s{number // 4}")
-    told = sentences_of(shared_by_splits(dataset))
+    told = sentences_of(overlap_of(dataset))
     assert told == [
         "Every source (3) stands in train and in test: a score says how well the model knows "
         "these sources, not how well it does on new ones."
@@ -158,7 +159,7 @@ def test_splits_and_the_page_of_a_run_count_leaked_items_alike():
     near = ((0, 1), (1, 2), (4, 5))
     pairs = [Pair(*pair, 0.9, "hash", "") for pair in near]
     copy_pairs.save_pairs(dataset.pk, pairs, ids=[item.pk for item in items])
-    told = sentences_of(shared_by_splits(dataset))
+    told = sentences_of(overlap_of(dataset))
     assert "3 of 5 test items share a copy or a source with what is learned from." in told
     version, _ = freeze_version(dataset=dataset)
     run = Run.objects.create(

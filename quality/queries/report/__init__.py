@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from labeling.models import Dataset, Split, Version
 from labeling.services.versions import read_manifest
-from quality.queries import splits
+from quality.queries import overlap
 from quality.queries.flags import DOUBTED, counts_by_kind, tally_of
 from quality.queries.report.crowd import Crowd, crowd_of
 from quality.queries.report.evidence import Picture, address_of
@@ -65,7 +65,7 @@ class Leakage:
 
     were_compared: bool
     words: list[str]
-    rows: list[splits.Row]
+    rows: list[overlap.Row]
     url: str
 
 
@@ -170,10 +170,10 @@ def _counted(version: Version) -> dict[str, tuple[int, int]]:
 
 
 def _leakage(dataset: Dataset) -> Leakage:
-    shared = splits.shared_by_splits(dataset)
+    shared = overlap.overlap_of(dataset)
     return Leakage(
-        were_compared=shared.pairs is not None,
-        words=splits.sentences_of(shared),
-        rows=splits.rows_of(shared),
+        were_compared=shared.were_compared,
+        words=overlap.sentences_of(shared),
+        rows=overlap.rows_of(dataset, shared),
         url=reverse("quality:splits", args=[dataset.slug]),
     )

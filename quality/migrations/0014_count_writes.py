@@ -1,0 +1,13 @@
+from django.db import migrations
+
+from labeling.triggers import count_writes
+from quality.triggers import COUNTED
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("quality", "0013_flag_worst"),
+        ("labeling", "0034_writes"),
+    ]
+
+    operations = [count_writes(COUNTED)]

@@ -1,0 +1,15 @@
+"""What of the flags counts as written: figures about them are kept until it is."""
+
+from labeling.models import WriteArea
+from labeling.triggers import Counted
+
+COUNTED = (
+    Counted(
+        "quality_flag",
+        WriteArea.FLAGS.value,
+        ("dataset_id", "kind", "given", "state", "score", "is_likely", "expected"),
+        rows=True,
+        dataset="dataset_id",
+    ),
+    Counted("quality_flagitem", WriteArea.FLAGS.value, ("flag_id", "item_id", "role"), rows=True),
+)
