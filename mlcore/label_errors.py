@@ -34,6 +34,10 @@ where there are many classes, so that each has anchors."""
 LEAST_KEPT = 0.1
 """Least share of the anchors' disagreement that is taken for wrong labels."""
 
+LANDING_POWERS = np.linspace(1.0, 0.0, 5)
+"""Powers of the classes' shares tried for where wrong labels land: from as often as a class is
+given at all (1) to every class alike (0). Where classes are equally large all say the same."""
+
 BELIEVED = 2 / 3
 """How far the noise of a class is believed against that of all classes, in logarithms: a
 compromise between planted noise of a few kinds (1 would be best) and models that confuse classes
@@ -251,6 +255,8 @@ def _noise(
     # What falls away is the model's own confusion.
     kept = (_rate(believed[is_surest] != given[is_surest]) / rate) ** 2
     shares = np.bincount(given, minlength=n_classes) + 1.0 / n_classes
+    wrong = is_anchor & (believed != given)
+    shares = _landing(shares, believed[wrong], given[wrong])
     pooled = np.tile(shares, (n_classes, 1))
     np.fill_diagonal(pooled, 0.0)
     pooled *= rate / np.maximum(pooled.sum(axis=1, keepdims=True), LEAST_PROBABILITY)
@@ -261,6 +267,17 @@ def _noise(
     kept = min(1.0, max(LEAST_KEPT, kept))
     noise /= noise.sum(axis=1, keepdims=True)
     return _scaled(noise, kept), _scaled(noise**BELIEVED * pooled ** (1 - BELIEVED), kept)
+
+
+def _landing(shares: np.ndarray, true: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return how often each class is given wrongly: the power of its share that fits best."""
+
+    def fit(power: float) -> float:
+        landing = shares**power
+        landing = landing / landing.sum()
+        return float(np.log(landing[given] / (1.0 - landing[true])).sum())
+
+    return np.asarray(shares ** max(LANDING_POWERS, key=fit))
 
 
 def _blocks(n_items: int, rows: int) -> Iterator[tuple[int, int]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from mlcore.label_errors import find_label_errors
 from mlcore.neighbours import NeighbourGraph, nearest
@@ -50,6 +51,24 @@ def test_clean_labels_are_left_alone_however_confused_the_model(distance: float)
     for graph in (None, nearest(points)):
         found = find_label_errors(labels, probabilities, n_classes=8, neighbours=graph)
         assert found.is_error.mean() <= 0.01
+
+
+@pytest.mark.parametrize("by_share", [False, True])
+def test_where_wrong_labels_land_is_learned_when_classes_differ_in_size(by_share: bool) -> None:
+    rng = np.random.default_rng(8)
+    shares = np.array([50, 30, 20, 10, 5, 4, 3, 2, 1, 1]) / 126
+    truth = rng.choice(10, 8000, p=shares)
+    logits = 3 * (rng.normal(size=(8000, 10)) + 3 * np.eye(10)[truth])
+    logits += by_share * np.log(shares)  # else a model that does not know the classes' sizes
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    landing = rng.choice(10, 8000, p=shares if by_share else None)
+    labels = np.where(rng.random(8000) < 0.12, landing, truth)
+    own = rankdata(probabilities[np.arange(8000), labels])
+    ours = rankdata(-find_label_errors(labels, probabilities).score)
+    wrong = labels != truth
+    best = own[wrong].mean() + (0 if by_share else 8)  # mean ranks; 8 are .001 of the AUROC
+    assert ours[wrong].mean() <= best
 
 
 def test_neighbours_alone_find_errors_before_any_run() -> None:
