@@ -185,12 +185,12 @@ def items_in_order(ids: list[int]) -> list[Item]:
 
 def matrix_of(run: Run, counts: list[list[int]], *, order: list[int] | None = None) -> Matrix:
     """Arrange counts (given in rows, predicted in columns) with links to their items."""
-    return arrange(
-        run.classes,
-        counts,
-        order=order,
-        link=lambda given, predicted: items_url(run, given=given, predicted=predicted),
-    )
+    browse = _browse(run)  # once for all cells: to look it up costs more than the rest of them
+
+    def link(given: str, predicted: str) -> str:
+        return f"{browse}?{_query(run, given, predicted)}"
+
+    return arrange(run.classes, counts, order=order, link=link)
 
 
 def arrange(
@@ -233,9 +233,16 @@ def arrange(
 
 def items_url(run: Run, *, given: str = "", predicted: str = "") -> str:
     """Address of the items that a cell, a row head or a column head counts."""
+    return f"{_browse(run)}?{_query(run, given, predicted)}"
+
+
+def _browse(run: Run) -> str:
+    return reverse("quality:browse", args=[run.dataset.slug])
+
+
+def _query(run: Run, given: str, predicted: str) -> str:
     wanted = {"run": run.number, "given": given, "predicted": predicted}
-    query = urlencode({name: value for name, value in wanted.items() if value})
-    return f"{reverse('quality:browse', args=[run.dataset.slug])}?{query}"
+    return urlencode({name: value for name, value in wanted.items() if value})
 
 
 def datasets_to_check() -> list[Dataset]:
