@@ -110,8 +110,12 @@ def for_another(upload: Upload, by: User | None) -> QuerySet[UploadEntry]:
     Who imported is the first of the two, who takes it over from the report the second.
     """
     waiting = upload.entries.filter(CHANGES_TEST, outcome__in=WAITING, item__isnull=False)
-    is_alone = by is None or by.pk == upload.by_id
-    return waiting if upload.dataset.has_second_reviewer and is_alone else waiting.none()
+    return waiting if is_alone(upload, by) else waiting.none()
+
+
+def is_alone(upload: Upload, by: User | None) -> bool:
+    """Tell whether this person imported what two have to agree to."""
+    return upload.dataset.has_second_reviewer and (by is None or by.pk == upload.by_id)
 
 
 def elsewhere(upload: Upload) -> int:

@@ -297,12 +297,20 @@ def _plain(cell: str) -> str:
 def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     """Carry out what the import left to a person."""
     row = access.upload_for(request.user, slug, pk)
-    what = request.POST.get("what", "")
     if row.job is not None and row.job.is_open:
         messages.warning(request, _("The import still runs; wait for its end."))
     elif row.options.get("taken_back"):
         messages.warning(request, _("This import was taken back; import the files again."))
-    elif what == "differences":
+    else:
+        try:
+            _carry_out(request, row, request.POST.get("what", ""))
+        except jobs.Refused as refusal:
+            messages.warning(request, str(refusal))
+    return redirect("labeling:upload", slug, pk)
+
+
+def _carry_out(request: access.MemberRequest, row: Upload, what: str) -> None:
+    if what == "differences":
         count = differences.apply_differences(upload=row, by=request.user)
         messages.success(request, _("%s items changed.") % count)
     elif what == "conflicts":
@@ -324,7 +332,7 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
                 _("Nothing was changed: some items are in a split that was not proposed here."),
             )
     elif what == "test":
-        count = splitting.join_test(upload=row)
+        count = splitting.join_test(upload=row, by=request.user)
         messages.success(request, _("%s items are in the test split now.") % count)
     elif what in ("merge", "unmerge"):
         _merge(request, row)
@@ -335,7 +343,6 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
             request,
             _("Class “%(name)s”: %(count)s items labelled.") % {"name": name, "count": count},
         )
-    return redirect("labeling:upload", slug, pk)
 
 
 def _merge(request: access.MemberRequest, row: Upload) -> None:
@@ -344,12 +351,9 @@ def _merge(request: access.MemberRequest, row: Upload) -> None:
         messages.error(request, _("Which classes? Load the page again."))
         return
     old, new = form.cleaned_data["old"], form.cleaned_data["new"]
-    try:
-        if request.POST.get("what") == "merge" and new:
-            count = differences.merge_class(upload=row, old=old, new=new, by=request.user)
-            messages.success(request, _("%s items relabelled.") % count)
-        else:
-            count = differences.split_class(upload=row, old=old, by=request.user)
-            messages.success(request, _("Taken back: %s items.") % count)
-    except jobs.Refused as refusal:
-        messages.warning(request, str(refusal))
+    if request.POST.get("what") == "merge" and new:
+        count = differences.merge_class(upload=row, old=old, new=new, by=request.user)
+        messages.success(request, _("%s items relabelled.") % count)
+    else:
+        count = differences.split_class(upload=row, old=old, by=request.user)
+        messages.success(request, _("Taken back: %s items.") % count)

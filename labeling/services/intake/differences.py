@@ -64,6 +64,7 @@ def add_class(*, upload: Upload, name: str, by: User | None = None) -> int:
     """Add a class that the upload names, and label its items; returns how many."""
     datasets.add_classes(dataset=upload.dataset, names=[name])
     named = upload.entries.filter(proposed__label=name, item__isnull=False)
+    named = named.exclude(pk__in=for_another(upload, by).values("pk"))
     without = named.filter(item__label__isnull=True).select_related("item")
     meant = classes_by_name(upload, [name]).get(name)
     if meant is None:  # out of use, or two differ from it in case alone: a lead settles that

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from labeling.models import Item, Outcome, Split, Upload
+from labeling.models import Item, Outcome, Split, Upload, UploadEntry, User
+from labeling.queries.uploads import is_alone
 from labeling.services import jobs, labels
 
 SEED = 20  # fixed: a repeated attempt proposes the same split
@@ -79,6 +81,7 @@ def propose_again(*, upload: Upload, note: str = "done") -> int:
     Nothing is done where some items have a split that was not proposed.
     """
     proposing = _proposing(upload)
+    _leave_test(upload, proposing)
     brought = {row.pk: set(_brought(row)) for row in proposing}
     everyone = set().union(*brought.values())
     items = [item for item in _items(upload) if item.pk in everyone or item.split != Split.NONE]
@@ -180,6 +183,7 @@ def remove_proposed(*, upload: Upload) -> int:
     result = upload.options.get("result", {})
     if not result.get("split", {}).get("proposed"):
         return 0
+    _leave_test(upload, [upload])
     result["split"] = {**result["split"], "proposed": False, "removed": True, "for_test": 0}
     upload.options[WAITING] = []
     upload.save(update_fields=["options"])
@@ -189,9 +193,26 @@ def remove_proposed(*, upload: Upload) -> int:
     return len(pks)
 
 
+def _leave_test(upload: Upload, proposing: Sequence[Upload]) -> None:
+    """Refuse to take test items that a version holds out of it where two have to agree."""
+    dataset = upload.dataset
+    brought = UploadEntry.objects.filter(upload__in=proposing, outcome=Outcome.IMPORTED)
+    in_test = dataset.items.filter(pk__in=brought.values("item"), split=Split.TEST)
+    if dataset.has_second_reviewer and dataset.versions.exists() and in_test.exists():
+        raise jobs.Refused(
+            _("Test items would leave their split, which nobody decides alone here. Move them in"
+              " Browse: there it waits for a second reviewer.")
+        )  # fmt: skip
+
+
 @transaction.atomic
-def join_test(*, upload: Upload) -> int:
+def join_test(*, upload: Upload, by: User | None = None) -> int:
     """Put the new items whose sources or copies are tested on into the test split, too."""
+    if is_alone(upload, by):
+        raise jobs.Refused(
+            _("The test split grows by nobody alone here: another lead than who imported puts"
+              " these into it from this report.")
+        )  # fmt: skip
     result = upload.options.get("result", {})
     pks = upload.options.get(WAITING, [])
     if not result.get("split", {}).get("proposed"):
