@@ -90,7 +90,7 @@ class SuccessForm(forms.Form):
         """Return the costs of single kinds of mistakes as lines, as `_read_exceptions` reads."""
         names = {str(row.pk): row.name for row in self.label_classes}
         lines = [
-            f"{names[given]} → {names[said]} = {cost:g}"
+            f"{names[given]} → {names[said]} = {cost:.15g}"  # what is shown is saved again
             for given, row in costs.items()
             for said, cost in row.items()
             if given in names and said in names and cost != row.get(EVERY_OTHER, 1.0)

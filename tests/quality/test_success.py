@@ -115,6 +115,13 @@ def test_costs_of_a_matrix_are_kept_when_it_gets_too_large_to_show():
     assert form["exceptions"].value() == "a → b = 9"
 
 
+def test_costs_of_many_classes_are_shown_and_kept_to_the_last_digit():
+    dataset = make_dataset(classes=tuple("abcdefghi"))
+    choose(dataset, metric="cost", exceptions="a → b = 1234567.5\na → c = 0.12345678")
+    shown = SuccessForm(dataset=dataset)["exceptions"].value()
+    assert shown == "a → b = 1234567.5\na → c = 0.12345678"
+
+
 def test_runs_are_measured_again_by_what_is_chosen_with_production_shares(pets):
     run = make_run(pets, "cddd")  # of two cats one is found, of two dogs both
     choose(pets, metric="accuracy", share_cat=0.1, share_dog=0.9)
