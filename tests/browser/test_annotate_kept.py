@@ -14,6 +14,8 @@ from tests.setup import chromium
 
 TRY_AGAIN = """[...document.querySelectorAll("#stage button")]
     .find((it) => it.textContent.includes("Try again"))?.click()"""
+LOADED = """(count) => new Set(performance.getEntriesByType("resource").map(({ name }) => name)
+    .filter((name) => name.includes("/media/") && name.includes("/display"))).size >= count"""
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -29,6 +31,11 @@ def lose_the_first(page: Any, address: str) -> list[int]:
 
     page.route(address, lose)
     return lost
+
+
+def holds_ahead(page: Any, count: int) -> None:
+    """Let the page go on until it got so many items in all: it loads their pictures at once."""
+    page.wait_for_function(LOADED, arg=count)
 
 
 def test_answers_given_offline_arrive_exactly_once(annotating: Any) -> None:
@@ -123,7 +130,7 @@ def test_a_killed_server_loses_nothing_that_was_said(serving: Any, page: Any) ->
         if stroke % 4 == 3:
             serving.start()
             nothing_waits(page)
-            page.wait_for_load_state("networkidle")
+            holds_ahead(page, min(len(answered) + 3, 14))  # enough until it is started again
         page.wait_for_selector("#annotate[data-item]", timeout=150_000)  # 90 s: a page that is gone
     nothing_waits(page)
     rows = Annotation.objects.filter(withdrawn_at__isnull=True)
