@@ -224,7 +224,7 @@ def test_the_round_page_lists_people_and_disputes_at_a_fixed_cost(
         for item in send(client, asking, "claims", count=answers).json()["items"]:
             send(client, asking, "answers", answers=[answer_to(item["item"])])
         logged_in(client, lead)
-        with django_assert_max_num_queries(17) as counted:
+        with django_assert_max_num_queries(18) as counted:
             html = client.get(f"/d/{asking.dataset.slug}/rounds/{asking.pk}/").content.decode()
         return len(counted), html
 
