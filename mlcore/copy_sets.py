@@ -68,8 +68,8 @@ def keep_one(
 ) -> int:
     """Propose which item of a copy set stays.
 
-    Never the test copy while another is left; then a labelled one, the largest, the
-    sharpest, the earliest.
+    The test copy stays, so that scores before and after are told on the same items and what was
+    learned goes instead; then a labelled one, the largest, the sharpest, the earliest.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ def keep_one(
 
     Examples
     --------
-    >>> keep_one([0, 1], is_test=[True, False], is_labelled=[True, True], sizes=[9, 1])
+    >>> keep_one([0, 1], is_test=[False, True], is_labelled=[True, True], sizes=[9, 1])
     1
     """
 
     def merit(item: int) -> tuple[bool, bool, float, float, int]:
         sharp = 0.0 if sharpness is None else sharpness[item]
-        return (not is_test[item], is_labelled[item], sizes[item], sharp, -item)
+        return (is_test[item], is_labelled[item], sizes[item], sharp, -item)
 
     return max(items, key=merit)
 
@@ -101,22 +101,21 @@ class _Worth:
     sizes: Sequence[float]
     sharpness: Sequence[float] | None
 
-    def best(self, items: Sequence[int], *, test_first: bool) -> int:
-        place = keep_one(
-            range(len(items)),
-            is_test=[test_first and not self.is_test[item] for item in items],
-            is_labelled=[self.is_labelled[item] for item in items],
-            sizes=[self.sizes[item] for item in items],
-            sharpness=self.sharpness and [self.sharpness[item] for item in items],
+    def best(self, items: Sequence[int]) -> int:
+        return keep_one(
+            items,
+            is_test=self.is_test,
+            is_labelled=self.is_labelled,
+            sizes=self.sizes,
+            sharpness=self.sharpness,
         )
-        return items[place]
 
     def kept(self, items: Sequence[int]) -> list[int]:
-        """Keep every test copy, so that scores stay comparable; else the best one."""
+        """Keep every test copy where others go; else the best one."""
         in_test = [item for item in items if self.is_test[item]]
         if in_test and len(in_test) < len(items):
             return in_test
-        return [self.best(items, test_first=False)]
+        return [self.best(items)]
 
 
 def propose(
@@ -139,7 +138,7 @@ def propose(
     pairs : sequence of Pair
         What `mlcore.duplicates.find_copies` found, as far as it is to be believed.
     is_test, is_labelled, sizes, sharpness : sequences, length n_items
-        As in `keep_one`; test copies stay.
+        As in `keep_one`; no test copy is taken out for one that is not in test.
     splits : sequence of str, length n_items
         Where given, one item *of each split* stands for its equals: for leaks.
     """
@@ -166,11 +165,11 @@ def _standing_for(
     items: Sequence[int], *, worth: _Worth, splits: Sequence[str] | None
 ) -> list[int]:
     if splits is None:
-        return [worth.best(items, test_first=True)]
+        return [worth.best(items)]
     parts: dict[str, list[int]] = {}
     for item in items:
         parts.setdefault(splits[item], []).append(item)
-    return [worth.best(part, test_first=False) for part in parts.values()]
+    return [worth.best(part) for part in parts.values()]
 
 
 def _moved(pairs: Sequence[Pair], standing: dict[int, list[int]]) -> list[Pair]:
@@ -233,6 +232,6 @@ def _left_over(
         if together or not taken & set(both):
             continue
         stays = [item for item in both if item not in taken]
-        stay = stays[0] if stays else worth.best(both, test_first=True)
+        stay = stays[0] if stays else worth.best(both)
         rest.append(Proposal((stay,), tuple(item for item in both if item != stay), (pair,)))
     return rest

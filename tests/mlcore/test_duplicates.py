@@ -329,9 +329,9 @@ def test_sets_join_through_others_and_one_is_kept() -> None:
         [1, 2, 4],
         is_test=[False, True, False, False, False],
         is_labelled=[True] * 5,
-        sizes=[1.0, 9.0, 2.0, 1.0, 3.0],
+        sizes=[1.0, 1.0, 2.0, 1.0, 3.0],
     )
-    assert kept == 4
+    assert kept == 1  # the test copy, although another is larger
 
 
 def alone(proposals: list[Proposal]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
