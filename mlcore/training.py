@@ -48,7 +48,9 @@ class CrossValidation:
     the first shuffle. `heads` tells each head's share of right answers and how many it gave,
     `successes` what `success_of` found of them (None where nothing was asked for or it cannot
     tell), `calibrations` what was fitted on its inner held-out items; `uncalibrated` are the
-    probabilities before that was applied.
+    probabilities before that was applied. Where folds are dealt several times, `shuffled` is
+    float32 (n_items, n_shuffles, n_classes), what each shuffle said by itself, and
+    `shuffled_folds` int64 (n_items, n_shuffles) its folds; else both have no shuffle.
     """
 
     probabilities: np.ndarray
@@ -59,6 +61,8 @@ class CrossValidation:
     successes: tuple[float | None, ...]
     calibrations: tuple[Calibration, ...]
     uncalibrated: np.ndarray
+    shuffled: np.ndarray
+    shuffled_folds: np.ndarray
 
 
 def cross_validate(
@@ -164,6 +168,7 @@ def cross_validate(
         )
         for division, head in zip(lot, found, strict=True):
             finish(division, head)
+    shuffled, shuffled_folds = _by_shuffle(folds, shuffles, n_items=len(labels))
     return CrossValidation(
         probabilities=_means([one.probabilities for one in folds], heads, n_items=len(labels)),
         folds=_fold_of(shuffles[0], n_items=len(labels)),
@@ -176,6 +181,8 @@ def cross_validate(
         ),
         calibrations=tuple(calibrations),
         uncalibrated=_means(before, heads, n_items=len(labels)),
+        shuffled=shuffled,
+        shuffled_folds=shuffled_folds,
     )
 
 
@@ -217,6 +224,22 @@ def _means(
         asked[division.unseen] += 1
     with np.errstate(invalid="ignore"):  # 0 / 0 where nobody was asked
         return np.asarray(sums / asked[:, None])
+
+
+def _by_shuffle(
+    folds: Sequence[FoldReport], shuffles: Sequence[Sequence[Division]], *, n_items: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each of several shuffles said by itself, and its folds; none of a single one."""
+    several = shuffles if len(shuffles) > 1 else []
+    n_classes = folds[0].probabilities.shape[1]
+    said = np.full((n_items, len(several), n_classes), np.nan, dtype=np.float32)
+    fold_of = np.full((n_items, len(several)), -1, dtype=np.int64)
+    report = iter(folds)
+    for shuffle, divisions in enumerate(several):
+        fold_of[:, shuffle] = _fold_of(divisions, n_items=n_items)
+        for division in divisions:
+            said[division.unseen, shuffle] = next(report).probabilities
+    return said, fold_of
 
 
 def _fold_of(divisions: Sequence[Division], *, n_items: int) -> np.ndarray:

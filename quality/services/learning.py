@@ -1,9 +1,10 @@
-"""Which items of an open round teach the model most, by its newest run."""
+"""What the newest run brings to open rounds: suggestions, and which items teach the model most."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from django.utils import timezone
 
 from labeling.models import (
     Dataset,
@@ -12,14 +13,57 @@ from labeling.models import (
     Round,
     RoundItem,
     RoundItemState,
+    RoundOrder,
     Split,
+    Suggesting,
 )
 from labeling.queries.crowd import said_in
 from labeling.queries.gold import known_labels
+from labeling.services.jobs import Work
 from labeling.services.learning import ask_again, set_order
+from labeling.services.suggestions import set_suggestions
 from mlcore import active
+from quality import arrays
 from quality.graphs import newest_graph
 from quality.models import Run
+from quality.services.heads import predict_rows
+from quality.services.material import read_material
+
+
+def refresh_suggestions(work: Work, run: Run) -> int:
+    """Push the run's first class of each item, and the order to ask in, if open rounds want it.
+
+    Labelled items have their out-of-sample probabilities, the others those of a final head.
+    Test items stay sealed and get none; a run without a signal suggests nothing and takes earlier
+    suggestions back. Returns how many items have one.
+    """
+    open_rounds = Round.objects.filter(dataset=run.dataset, closed_at__isnull=True)
+    learning = list(open_rounds.filter(order=RoundOrder.LEARNING))
+    if not learning and not open_rounds.exclude(suggesting=Suggesting.OFF).exists():
+        return 0
+    material = read_material(run.version)
+    known = arrays.run_array(run, "probabilities")
+    probabilities = np.full((len(material.keys), len(run.classes)), np.nan, dtype=np.float32)
+    if known is not None:
+        probabilities[:] = known
+    fresh = (material.labels < 0) & ~material.is_test
+    if fresh.any():
+        work.progress(message="Predicting what has no label, for the open rounds", now=True)
+        found = predict_rows(work, run, learned=material, of=material, rows=fresh)
+        probabilities[fresh] = found[fresh]
+    sure = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
+    best = probabilities[sure].argmax(axis=1)
+    suggestions = {
+        material.keys[row]: (run.classes[place], float(probabilities[row, place]))
+        for row, place in zip(sure, best, strict=True)
+    }
+    kept = set_suggestions(dataset=run.dataset, suggestions=suggestions if run.has_signal else {})
+    if learning:
+        work.progress(message="Putting the open rounds in order", now=True)
+        pool = read_pool(run, keys=material.keys, probabilities=probabilities)
+        for asking in learning:
+            order_round(asking, pool, run=run, now=timezone.now())
+    return kept
 
 
 @dataclass(frozen=True)

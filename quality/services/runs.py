@@ -9,10 +9,9 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from labeling.models import Dataset, Media, Round, RoundOrder, Suggesting, User, Version
+from labeling.models import Dataset, Media, User, Version
 from labeling.queries.success import choice_of
 from labeling.services.jobs import Refused, Work
-from labeling.services.suggestions import set_suggestions
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
@@ -28,7 +27,7 @@ from quality.queries.success import as_plain
 from quality.services import augmentation, copies, figures, scoring, search
 from quality.services.features import backbones_of, can_tune, choose_backbone, features_of
 from quality.services.heads import maps_for, predict_rows
-from quality.services.learning import order_round, read_pool
+from quality.services.learning import refresh_suggestions
 from quality.services.live import LiveTraining
 from quality.services.material import Material, check_material, read_material
 
@@ -159,42 +158,6 @@ def count_opening(run: Run, *, by: User | None, reason: str) -> TestOpening:
     return TestOpening.objects.create(dataset=run.dataset, run=run, by=by, reason=reason[:200])
 
 
-def refresh_suggestions(work: Work, run: Run) -> int:
-    """Push the run's first class of each item, and the order to ask in, if open rounds want it.
-
-    Labelled items have their out-of-sample probabilities, the others those of a final head.
-    Test items stay sealed and get none; a run without a signal suggests nothing and takes earlier
-    suggestions back. Returns how many items have one.
-    """
-    open_rounds = Round.objects.filter(dataset=run.dataset, closed_at__isnull=True)
-    learning = list(open_rounds.filter(order=RoundOrder.LEARNING))
-    if not learning and not open_rounds.exclude(suggesting=Suggesting.OFF).exists():
-        return 0
-    material = read_material(run.version)
-    known = arrays.run_array(run, "probabilities")
-    probabilities = np.full((len(material.keys), len(run.classes)), np.nan, dtype=np.float32)
-    if known is not None:
-        probabilities[:] = known
-    fresh = (material.labels < 0) & ~material.is_test
-    if fresh.any():
-        work.progress(message="Predicting what has no label, for the open rounds", now=True)
-        found = predict_rows(work, run, learned=material, of=material, rows=fresh)
-        probabilities[fresh] = found[fresh]
-    sure = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
-    best = probabilities[sure].argmax(axis=1)
-    suggestions = {
-        material.keys[row]: (run.classes[place], float(probabilities[row, place]))
-        for row, place in zip(sure, best, strict=True)
-    }
-    kept = set_suggestions(dataset=run.dataset, suggestions=suggestions if run.has_signal else {})
-    if learning:
-        work.progress(message="Putting the open rounds in order", now=True)
-        pool = read_pool(run, keys=material.keys, probabilities=probabilities)
-        for asking in learning:
-            order_round(asking, pool, run=run, now=timezone.now())
-    return kept
-
-
 def dataset_of(work: Work) -> Dataset:
     """Return the dataset that a job is about."""
     if work.job.dataset is None:
@@ -266,6 +229,8 @@ def _train(
     )
     whole = {"probabilities": found.probabilities, "uncalibrated": found.uncalibrated}
     whole |= {"folds": found.folds}
+    if found.shuffled.size:
+        whole |= {"shuffled": found.shuffled, "shuffled_folds": found.shuffled_folds}
     whole |= {name: baselines[title] for title, name in scoring.BASELINES.items()}
     arrays.save_run(run, _spread(whole, seen=rows.seen, n_lines=len(material.keys)))
     work.check()
@@ -396,7 +361,8 @@ def _spread(
     """Spread out-of-sample predictions over all lines of the manifest; NaN or -1 is none."""
     whole = {}
     for name, values in found.items():
-        kind = (np.nan, np.float32) if values.ndim == 2 else (-1, np.int64)
+        is_said = np.issubdtype(values.dtype, np.floating)
+        kind = (np.nan, np.float32) if is_said else (-1, np.int64)
         whole[name] = np.full((n_lines, *values.shape[1:]), kind[0], dtype=kind[1])
         whole[name][seen] = values
     return whole

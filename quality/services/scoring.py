@@ -64,12 +64,21 @@ def _success(run: Run, material: Material, choice: Choice) -> dict[str, Any]:
         if title in baselines:
             found[name] = {"over": title, **judge.changed(baselines[title], own)}
             found[name]["found"] = is_better(found[name], choice)
-    found["folds"] = judge.by_fold(own, arrays.run_array(run, "folds"))
+    found["folds"] = _by_fold(run, judge, own)
     if order := judge.order(own):
         found["order"] = order
     if "test" in run.metrics:
         found["test"] = judge.measured(arrays.run_array(run, "test_probabilities"))
     return found
+
+
+def _by_fold(run: Run, judge: Judge, own: np.ndarray | None) -> list[float | None]:
+    """Return the metric of each fold, of one shuffle after another where folds were dealt anew."""
+    said, folds = (arrays.run_array(run, name) for name in ("shuffled", "shuffled_folds"))
+    if said is None or folds is None:
+        return judge.by_fold(own, arrays.run_array(run, "folds"))
+    shuffles = range(said.shape[1])
+    return [value for one in shuffles for value in judge.by_fold(said[:, one], folds[:, one])]
 
 
 def is_better(change: dict[str, Any], choice: Choice) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from labeling import shards
 from labeling.models import Job, JobState, LabelSource, Role
+from labeling.queries.success import choice_of
 from labeling.services import jobs, labels
 from labeling.services.datasets import choose_success
 from labeling.services.versions import freeze_version
@@ -24,7 +25,7 @@ from quality.models import Run, TestOpening
 from quality.queries.protocols import can_go_by_time, scheme_of
 from quality.queries.run_page import run_page
 from quality.queries.runs import datasets_to_check
-from quality.services import runs
+from quality.services import runs, scoring
 from tests.factories import make_dataset, make_member
 from tests.quality.words import add_text, make_words
 
@@ -61,6 +62,20 @@ def test_training_predicts_every_label_outside_test_and_seals_the_rest(monkeypat
     assert not TestOpening.objects.exists()
     assert sum(map(sum, run.metrics["confusion"])) == result["n"] == 48
     assert len(run.metrics["folds"]) == len(run.metrics["curves"]) == 15  # three shuffles
+    assert_folds_follow_a_later_choice(run)
+
+
+def assert_folds_follow_a_later_choice(run):
+    trained = [fold["accuracy"] for fold in run.metrics["folds"]]
+    for metric, title in (("accuracy", "Accuracy"), ("macro_f1", "Macro-F1")):
+        choose_success(dataset=run.dataset, chosen={"metric": metric})
+        scoring.score_run(run, choice_of(run.dataset))
+        shown = run_page(run)["folds"]
+        assert [fold["by"] for fold in shown] == [title] * 15
+        told = run.metrics["success"]["folds"]
+        assert [fold["words"] for fold in shown] == [share(value) for value in told]
+        if metric == "accuracy":
+            assert told == pytest.approx(trained)
 
 
 def test_copies_and_sources_never_straddle_folds():
