@@ -15,7 +15,7 @@ COMMITTED = timedelta(minutes=1)
 LEADING = (Role.OWNER, Role.LEAD)
 
 
-def inbox_of(user: User) -> QuerySet[Notice]:
+def inbox_of(user: User) -> QuerySet[Any]:
     """Return what happened in the datasets that somebody leads, newest first.
 
     Those who only review are told of what waits for a second one. `is_read` says that this
@@ -32,7 +32,7 @@ def inbox_of(user: User) -> QuerySet[Notice]:
 
 def unseen(user: User) -> int:
     """Return how much of it came after the inbox was opened last, and was not watched."""
-    rows = inbox_of(user).exclude(read_by=user)
+    rows = inbox_of(user).filter(is_read=False)
     return (rows.filter(at__gt=user.inbox_seen_at) if user.inbox_seen_at else rows).count()
 
 

@@ -59,8 +59,9 @@ def page_of(shown: Shown, *, after: str = "", before: str = "") -> Page:
 
 
 def _with_parts(rows: QuerySet[Item], *, media: str) -> QuerySet[Item]:
-    rows = rows.select_related("content", "label").defer("content__oddities", "metadata", "odd")
-    return rows if media == Media.TEXT else rows.defer("content__text")
+    text = ["content__text"] if media == Media.TEXT else []
+    named = ("dataset", "key", "split", "withdrawn_at", "label__name", "content__facts")
+    return rows.select_related("content", "label").only(*named, *text)
 
 
 def _keyset_page(

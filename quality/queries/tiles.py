@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, Media
 from quality.queries.doubts import doubts_about
@@ -15,24 +16,23 @@ SMALL_ORIGINAL = 100  # px; smaller pictures are shown with their pixels, not sm
 
 @dataclass(frozen=True)
 class Tile:
-    """One item as the grid draws it."""
+    """One item as the grid draws it; `look` is its medium, or empty without consent."""
 
     pk: int
     key: str
     short_key: str
     label: str
     split: str
-    media: str
+    look: str
+    words: str
+    select_words: str
     url: str
-    thumb_url: str
-    peaks_url: str
+    preview_url: str
     media_url: str
     text: str
     duration: float
     doubt: str
     flags: int
-    excluded: str
-    is_withdrawn: bool
     pixelated: bool
 
 
@@ -49,14 +49,15 @@ def tiles_of(shown: Shown, items: list[Item], *, query: str = "") -> list[Tile]:
     page = reverse("quality:item", args=[slug, 0]).removesuffix("0/")
     media = reverse("labeling:media", args=[slug, 0, "preview"]).removesuffix("0/preview")
     tail = f"?{query}" if query else ""
+    select_words = _("Select %(key)s")
     return [
         Tile(
             url=f"{page}{item.pk}/{tail}",
-            thumb_url=f"{media}{item.pk}/preview?v={item.content_mark}",
-            peaks_url=f"{media}{item.pk}/preview?v={item.content_mark}",
+            preview_url=f"{media}{item.pk}/preview?v={item.content_mark}",
             media_url=f"{media}{item.pk}/display?v={item.content_mark}",
             doubt=suggested.get(item.pk, ""),
             flags=doubts[item.pk],
+            select_words=select_words % {"key": item.key},
             **_shown_of(item, shown.dataset.media),
         )
         for item in items
@@ -66,17 +67,17 @@ def tiles_of(shown: Shown, items: list[Item], *, query: str = "") -> list[Tile]:
 def _shown_of(item: Item, media: str) -> dict[str, Any]:
     facts = item.content.facts
     side = max(facts.get("width", 0), facts.get("height", 0))
+    label = item.label.name if item.label else ""
     return {
         "pk": item.pk,
         "key": item.key,
-        "short_key": item.key.rsplit("/", 1)[-1].rsplit(".", 1)[0],
-        "label": item.label.name if item.label else "",
+        "short_key": item.key.rsplit("/", 1)[-1].rsplit(".", 1)[0] or item.key,
+        "label": label,
+        "words": f"{item.key}, {label}" if label else item.key,
         "split": item.split,
-        "media": media,
+        "look": media if item.withdrawn_at is None else "",
         "text": item.content.text if media == Media.TEXT else "",
         "duration": float(facts.get("seconds") or 0),
-        "excluded": item.excluded,
-        "is_withdrawn": item.withdrawn_at is not None,
         "pixelated": 0 < side <= SMALL_ORIGINAL,
     }
 
