@@ -19,13 +19,14 @@ from labeling.models import (
     UploadEntry,
     User,
 )
+from labeling.queries.pages import ROWS_A_PAGE
 from mlcore.files import IMAGE_TYPES, SOUND_TYPES, expected_types
 
-PAGE = 100
 PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
 WAITING = (Outcome.CONFLICT, Outcome.DIFFERENT)
 TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
-IS_ELSEWHERE = Q(code="other_key", proposed__has_key="new")
+ELSEWHERE, UNKNOWN, NOT_MEDIA = "other_key", "unknown_class", "not_media"  # codes of entries
+IS_ELSEWHERE = Q(code=ELSEWHERE, proposed__has_key="new")
 CHANGES_TEST = Q(item__split=Split.TEST) | Q(proposed__split=Split.TEST)
 UNREAD = ("zero_bytes", "truncated", "unreadable")
 ROLE_WORDS = {
@@ -95,8 +96,8 @@ def entries(upload: Upload, shown: Shown) -> QuerySet[UploadEntry]:
 
 def page_after(upload: Upload, shown: Shown, after: int) -> tuple[list[UploadEntry], int | None]:
     """Return one page of entries behind a row, and the row that the next page begins behind."""
-    rows = list(entries(upload, shown).filter(pk__gt=after)[: PAGE + 1])
-    return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None
+    rows = list(entries(upload, shown).filter(pk__gt=after)[: ROWS_A_PAGE + 1])
+    return rows[:ROWS_A_PAGE], rows[ROWS_A_PAGE - 1].pk if len(rows) > ROWS_A_PAGE else None
 
 
 def has_items(upload: Upload) -> bool:
@@ -166,7 +167,7 @@ def columns_of(upload: Upload) -> dict[str, Any]:
 
 def other_media(upload: Upload) -> tuple[str, int]:
     """Return which other medium most refused files are, by their names, and how many."""
-    refused = upload.entries.filter(outcome=Outcome.REJECTED, code="not_media")
+    refused = upload.entries.filter(outcome=Outcome.REJECTED, code=NOT_MEDIA)
     seen: Counter[str] = Counter()
     for name in refused.values_list("name", flat=True):
         types = expected_types(name)
@@ -179,7 +180,7 @@ def other_media(upload: Upload) -> tuple[str, int]:
 
 def unknown_classes(upload: Upload) -> list[dict[str, Any]]:
     """Return the class names of an upload that its dataset does not have, with their items."""
-    waiting = upload.entries.filter(code="unknown_class", item__label__isnull=True)
+    waiting = upload.entries.filter(code=UNKNOWN, item__label__isnull=True)
     named: Any = waiting.annotate(class_name=KT("proposed__label")).values("class_name")
     return list(named.annotate(n=Count("pk")).order_by("-n", "class_name"))
 

@@ -132,6 +132,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     to_look_at = reads.to_look_at(told)
     if to_look_at and not request.GET:
         shown = replace(shown, look=True)
+    codes = {total["code"] for total in told}  # without it each would look through all entries
     entries, next_after = reads.page_after(row, shown, after)
     context: dict[str, Any] = {
         "dataset": row.dataset,
@@ -148,10 +149,10 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "csv_url": f"{reverse('labeling:upload_report', args=[slug, pk])}?{_query(shown)}",
         "counts": reads.counts(told),
         "for_another": reads.for_another(row, request.user).count(),
-        "elsewhere": reads.elsewhere(row),
-        "unknown": reads.unknown_classes(row),
+        "elsewhere": reads.elsewhere(row) if reads.ELSEWHERE in codes else 0,
+        "unknown": reads.unknown_classes(row) if reads.UNKNOWN in codes else [],
         "alike": reads.alike_classes(row.dataset),
-        "other": _other_media(row),
+        "other": _other_media(row) if reads.NOT_MEDIA in codes else {},
         **reads.columns_of(row),
     }
     if not request.GET:
