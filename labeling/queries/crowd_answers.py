@@ -9,9 +9,8 @@ from labeling.crowd_findings import Findings
 from labeling.models import Annotation, Annotator, Answer, Dataset, LabelClass
 from labeling.queries.crowd import classes_of
 from labeling.queries.gold import answers as measured
+from labeling.queries.pages import ROWS_A_PAGE
 from labeling.queries.worst_answers import worst_first
-
-ANSWERS_A_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Answers:
 
     @property
     def has_next(self) -> bool:
-        return self.page * ANSWERS_A_PAGE < self.total
+        return self.page * ROWS_A_PAGE < self.total
 
 
 def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | None) -> Answers:
@@ -68,7 +67,7 @@ def answers_listed(dataset: Dataset, wanted: AnswersWanted, found: Findings | No
         rows = rows.filter(round=wanted.round)
     if wanted.worst:
         return _worst(dataset, rows, wanted, found)
-    start, end = (wanted.page - 1) * ANSWERS_A_PAGE, wanted.page * ANSWERS_A_PAGE
+    start, end = (wanted.page - 1) * ROWS_A_PAGE, wanted.page * ROWS_A_PAGE
     rows = rows.order_by("-pk")
     if wanted.consensus and found:
         named = rows.filter(label__isnull=False).values_list("pk", "item_id")
@@ -86,7 +85,7 @@ def _worst(
 ) -> Answers:
     ids = worst_first(dataset, rows, wanted.worst)
     there = _with_parts(rows).in_bulk(
-        ids[(wanted.page - 1) * ANSWERS_A_PAGE : wanted.page * ANSWERS_A_PAGE]
+        ids[(wanted.page - 1) * ROWS_A_PAGE : wanted.page * ROWS_A_PAGE]
     )
     listed = [there[pk] for pk in ids if pk in there]
     return Answers(_beside_consensus(dataset, listed, found), len(ids), wanted.page)

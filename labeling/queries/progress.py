@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Avg, Count, F, Max, Min, Q, Sum
 
@@ -71,37 +72,42 @@ class Progress:
 def progress(asking: Round, *, now: datetime) -> Progress:
     """Count items by state and answers, with the pace."""
     asked = asking.round_items.exclude(state=RoundItemState.GOLD)
-    rows = asked.order_by().values("state").annotate(n=Count("pk"))
-    states = dict(rows.values_list("state", "n"))
-    total = sum(states.values())
-    answers = answers_given().filter(round=asking)
-    counted = answers.filter(is_surplus=False, is_gold=False)
-    here = Q(annotator__user__isnull=False)  # an import's answers were given elsewhere, earlier
-    facts = counted.aggregate(
-        n=Count("pk"),
-        mean=Avg("seconds"),
-        recent=Count("pk", filter=here & Q(created_at__gte=now - PACE_OVER)),
-        day=Count("pk", filter=here & Q(created_at__gte=now - timedelta(days=1))),
+    rows: Any = asked.order_by().values("state")
+    rows = rows.annotate(n=Count("pk"), all=Sum("wanted"), fewest=Min("wanted"), most=Max("wanted"))
+    states = {row["state"]: row for row in rows}
+    done = {state: row["n"] for state, row in states.items()}
+    counts = Q(is_surplus=False, is_gold=False)
+    # An import's answers were given elsewhere, earlier.
+    here = counts & Q(annotator__user__isnull=False)
+    facts = (
+        answers_given()
+        .filter(round=asking)
+        .aggregate(
+            paid=Count("pk"),
+            n=Count("pk", filter=counts),
+            mean=Avg("seconds", filter=counts),
+            recent=Count("pk", filter=here & Q(created_at__gte=now - PACE_OVER)),
+            day=Count("pk", filter=here & Q(created_at__gte=now - timedelta(days=1))),
+        )
     )
     open_places = asked.filter(state=RoundItemState.OPEN, item__excluded="")
-    wanted = asked.aggregate(n=Sum("wanted"), fewest=Min("wanted"), most=Max("wanted"))
     left = open_places.aggregate(n=Sum(F("wanted") - F("taken")))
     under_way = Claim.objects.filter(round_item__in=open_places).count()  # taken, not answered
     return Progress(
-        total=total,
-        settled=states.get(RoundItemState.SETTLED, 0),
-        disputed=states.get(RoundItemState.DISPUTED, 0),
+        total=sum(done.values()),
+        settled=done.get(RoundItemState.SETTLED, 0),
+        disputed=done.get(RoundItemState.DISPUTED, 0),
         answers=facts["n"],
-        answers_wanted=wanted["n"] or 0,
+        answers_wanted=sum(row["all"] for row in states.values()),
         seconds_an_answer=facts["mean"],
         answers_last_hour=facts["recent"],
         answers_last_day=facts["day"],
-        paid=answers.count(),
+        paid=facts["paid"],
         missing=(left["n"] or 0) + under_way,
         price=asking.price,
         now=now,
-        fewest=wanted["fewest"] or 0,
-        most=wanted["most"] or 0,
+        fewest=min((row["fewest"] for row in states.values()), default=0),
+        most=max((row["most"] for row in states.values()), default=0),
     )
 
 
