@@ -1,6 +1,8 @@
 """Filters that write numbers the way every page does: real minus, fixed figures, no locale."""
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
 
 from django import template
 from django.utils.html import format_html_join
@@ -19,6 +21,7 @@ WHOLE_SECONDS_FROM = 10.0  # s; below it one decimal still says something
 MATRIX_BOUNDS = (0.05, 0.12, 0.25, 0.35, 0.50, 0.75)
 # Upper bounds of |change| / largest |change| for the steps b1 or w1 to b3 or w3.
 DIFFERENCE_BOUNDS = (0.25, 0.50, 0.80)
+MOMENTS = {"minute": "%Y-%m-%d %H:%M", "second": "%Y-%m-%d %H:%M:%S"}
 
 Number = float | int | None
 
@@ -134,6 +137,22 @@ def clock(seconds: Number) -> str:
         return NOTHING
     whole, rest = divmod(round(seconds), SECONDS_A_MINUTE)
     return f"{whole}:{rest:02d}"
+
+
+@register.filter(expects_localtime=True)
+def moment(at: datetime, detail: str = "minute") -> str:
+    """A moment to the minute or second, or in full as machines read it.
+
+    Django's own `date` is not used because lists show three of these in each row: it takes ten
+    times as long, a tenth of such a page.
+    """
+    return at.isoformat() if detail == "full" else f"{at:{MOMENTS[detail]}}"
+
+
+@register.filter
+def of(named: Mapping[str, str], name: str) -> str:
+    """What stands under a name in a mapping, or nothing."""
+    return named.get(name, "")
 
 
 @register.filter

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Func, IntegerField, Q, QuerySet
-from django.db.models.fields.json import KeyTransform
+from django.db.models import Func, IntegerField, JSONField, Q, QuerySet, Value
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
@@ -63,13 +63,19 @@ def entries_of(dataset: Dataset, rows: QuerySet[Decision], *, before: int = 0) -
 
 def _with_first_states(rows: QuerySet[Decision]) -> QuerySet[Any]:
     """Read the states of the first items only: a decision may hold those of 10,000."""
-    first = {
-        f"{side}_{place}": KeyTransform(str(place), side)
-        for side in SIDES
-        for place in range(ITEMS_SHOWN)
-    }
-    rows = rows.defer(*SIDES, *(f"undone_by__{side}" for side in SIDES))
+    beside = ("undone_by", "proposal")
+    rows = rows.defer("flag__evidence", *SIDES, *(f"{of}__{s}" for of in beside for s in SIDES))
+    first = {f"first_{side}": _beginning(side) for side in SIDES}
     return rows.annotate(n_items=_length("before"), **first)
+
+
+def _beginning(side: str) -> Func:
+    """Read the first entries of a JSON list at once: asked for one by one, each reads the list."""
+    if connection.vendor == "sqlite":
+        places = [Value(f"$[{place}]") for place in range(ITEMS_SHOWN)]
+        return Func(side, *places, function="JSON_EXTRACT", output_field=JSONField())
+    path = RawSQL("%s::jsonpath", [f"$[0 to {ITEMS_SHOWN - 1}]"])
+    return Func(side, path, function="JSONB_PATH_QUERY_ARRAY", output_field=JSONField())
 
 
 def _length(side: str) -> Func:
@@ -79,8 +85,7 @@ def _length(side: str) -> Func:
 
 
 def _first(row: Any, side: str) -> list[dict[str, Any]]:
-    states = (getattr(row, f"{side}_{place}") for place in range(ITEMS_SHOWN))
-    return [state for state in states if state]
+    return [state for state in getattr(row, f"first_{side}") or () if state]
 
 
 def _are_beside(row: Any) -> bool:
