@@ -12,7 +12,7 @@ const UNDO_MOST = 20, REFILL_AT = 3, LOOK_AGAIN_MS = 10_000, SOON_MS = 500;
 const IDLE_MS = 60_000; // longer than this without a sign of life does not count as looking
 const DOUBLE_TAP_MS = 400; // the second half of a double tap would answer an item that nobody has seen
 const LEFT_ALONE_MS = 10 * 60_000; // after this long the items go back to the others
-const CHECK_MS = 5000, CLAIMED_WITHIN_MS = 20_000;
+const CHECK_MS = 5000;
 const STOPPED = ["paused", "ended"];
 const VERDICTS = ["passed", "failed", "waived"]; // of a qualification, with what comes next
 const LEAVE = ["done", "closed", "busy", "yours", "unqualified", ...STOPPED, ...VERDICTS];
@@ -57,8 +57,7 @@ async function claimMore() {
     take(reply, isAllSaid);
   } catch (error) {
     outbox.noticed(error);
-    if (current) return;
-    blank(outbox.state === "login" ? "loginNeeded" : "away");
+    if (!current) blank(outbox.state === "login" ? "loginNeeded" : "away");
     if (outbox.state === "ok") waitTimer = setTimeout(claimMore, CHECK_MS); // it was busy sending, and noticed nothing
   } finally {
     claiming = false;
@@ -69,8 +68,7 @@ async function claimMore() {
 async function claim(count) {
   const clientId = sessionStorage.getItem(CLAIM) ?? uuid();
   sessionStorage.setItem(CLAIM, clientId);
-  const signal = AbortSignal.timeout?.(CLAIMED_WITHIN_MS);
-  const reply = await post(settings.urls.claims, { user: settings.user, count, client_id: clientId }, { signal });
+  const reply = await post(settings.urls.claims, { user: settings.user, count, client_id: clientId });
   sessionStorage.removeItem(CLAIM);
   return reply;
 }

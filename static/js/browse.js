@@ -173,7 +173,7 @@ function failed(error) {
 async function send(form) {
   const bar = document.getElementById("actions");
   try {
-    const answer = await post(bar.dataset.actionUrl, form);
+    const answer = await post(bar.dataset.actionUrl, form, { isPatient: true });
     await refresh();
     toast(answer.text, "good", { url: "#undo", text: bar.dataset.textUndo });
   } catch (error) {
@@ -192,7 +192,7 @@ function ask(form, text) {
 async function undo() {
   for (const old of document.querySelectorAll("#toasts a[href='#undo']")) old.closest(".notice").remove();
   try {
-    const answer = await post(document.getElementById("actions").dataset.undoUrl, new URLSearchParams());
+    const answer = await post(document.getElementById("actions").dataset.undoUrl, new URLSearchParams(), { isPatient: true });
     await refresh();
     toast(answer.text, "good");
   } catch (error) { failed(error); }

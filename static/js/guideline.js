@@ -1,5 +1,5 @@
 /* The guideline beside the item: open or closed as the person left it; a changed one shows itself once, between items. */
-import { getJson } from "./http.js";
+import { request } from "./http.js";
 import { attach } from "./wave.js";
 
 export class GuidelinePanel {
@@ -26,8 +26,8 @@ export class GuidelinePanel {
   /* The server named the version that holds; a newer one is fetched and waits for the next item. */
   async noticed(id) {
     if (!id || id === this.settings.guideline || this.#fresh) return;
-    const html = await getJson(this.settings.urls.guideline).catch(() => "");
-    const body = new DOMParser().parseFromString(html, "text/html").querySelector("[data-guideline-id]");
+    const { text } = await request(this.settings.urls.guideline).catch(() => ({ text: "" }));
+    const body = new DOMParser().parseFromString(text, "text/html").querySelector("[data-guideline-id]");
     if (body) this.#fresh = body;
   }
 

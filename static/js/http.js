@@ -1,4 +1,4 @@
-/* Requests of our own modules: CSRF, JSON, and the two ways to fail told apart. */
+/* Requests of our own modules: CSRF, JSON, and the ways to fail told apart. */
 import { isLoginPage } from "./toast.js";
 
 export class HttpError extends Error {
@@ -10,26 +10,47 @@ export class HttpError extends Error {
 }
 export class LoginNeeded extends Error {}
 
+const WITHIN_MS = 5000, AGAIN_WITHIN_MS = 10_000;
+const unanswered = new Set(); // addresses: the next request to one of them may take longer
+
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
-async function answer(response) {
+/* One request and its whole answer. It ends in time, as a screen that waits for it would stand still;
+   `isPatient` is for work that may take the server longer. */
+export async function request(url, { isPatient = false, ...options } = {}) {
+  const signal = isPatient ? null : within(unanswered.has(url) ? AGAIN_WITHIN_MS : WITHIN_MS);
+  try {
+    const response = await fetch(url, { credentials: "same-origin", signal, ...options });
+    const text = await response.text();
+    unanswered.delete(url);
+    return { response, text };
+  } catch (error) {
+    unanswered.add(url);
+    throw error;
+  }
+}
+
+function within(ms) {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), ms);
+  return controller.signal;
+}
+
+async function ask(url, options) {
+  const { response, text } = await request(url, options);
   if (response.status === 401 || (response.redirected && isLoginPage(response.url))) throw new LoginNeeded();
   const isJson = response.headers.get("content-type")?.includes("json");
-  const body = response.status === 204 ? null : isJson ? await response.json() : await response.text();
+  const body = isJson ? JSON.parse(text) : text;
   if (!response.ok) throw new HttpError(response.status, body);
   return body;
 }
 
 /* `data` is an object (sent as JSON), a FormData or URLSearchParams (sent as a form). */
-export async function post(url, data = {}, { signal, keepalive = false } = {}) {
+export async function post(url, data = {}, options = {}) {
   const isForm = data instanceof FormData || data instanceof URLSearchParams;
   const headers = { "X-CSRFToken": csrfToken(), "X-Requested-With": "fetch", Accept: "application/json" };
   if (!isForm) headers["Content-Type"] = "application/json";
-  const body = isForm ? data : JSON.stringify(data);
-  return answer(await fetch(url, { method: "POST", headers, body, signal, keepalive, credentials: "same-origin" }));
+  return ask(url, { method: "POST", headers, body: isForm ? data : JSON.stringify(data), ...options });
 }
 
-export async function getJson(url, { signal } = {}) {
-  const headers = { Accept: "application/json", "X-Requested-With": "fetch" };
-  return answer(await fetch(url, { headers, signal, credentials: "same-origin" }));
-}
+export const getJson = (url) => ask(url, { headers: { Accept: "application/json", "X-Requested-With": "fetch" } });

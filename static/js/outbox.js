@@ -3,7 +3,7 @@
    dies (docs/decisions/answers-wait-in-indexeddb.md). The same client id counts once, so sending twice is safe. */
 import { HttpError, LoginNeeded, getJson, post } from "./http.js";
 
-const MOST_AT_ONCE = 50, RETRY_MS = [1000, 2000, 4000, 8000, 15_000], ANSWER_WITHIN_MS = 20_000;
+const MOST_AT_ONCE = 50, RETRY_MS = [1000, 2000, 4000];
 const TRIES = 3, ASIDE_MS = 60_000; // an answer on which the server fails so often waits, and the others go on
 const FAILS = 500; // the server's own mistake; 502 to 504 say that there is no server
 const BUNDLED = "answer"; // answers go many at once; withdrawals and notes one by one
@@ -179,20 +179,19 @@ export class Outbox extends EventTarget {
 
   async #deliver(kind, some) {
     const [[, { body }]] = some;
-    const signal = AbortSignal.timeout?.(ANSWER_WITHIN_MS);
     if (kind === BUNDLED) {
       const answers = some.map(([, entry]) => entry.body);
-      const reply = await post(this.urls.answers, { user: this.user, answers }, { signal });
+      const reply = await post(this.urls.answers, { user: this.user, answers });
       for (const result of reply.answers) this.#tell("answered", result);
       if (reply.stopped) this.#tell("stopped");
     } else {
-      this.#tell(`sent:${kind}`, { ...body, ...await this.#sendOne(kind, body, signal) });
+      this.#tell(`sent:${kind}`, { ...body, ...await this.#sendOne(kind, body) });
     }
   }
 
-  async #sendOne(kind, body, signal) {
+  async #sendOne(kind, body) {
     try {
-      return await post(this.urls[kind], { user: this.user, ...body }, { signal });
+      return await post(this.urls[kind], { user: this.user, ...body });
     } catch (error) {
       if (error instanceof HttpError && error.status === 400) return { refused: true }; // again would be refused again
       throw error;
@@ -221,9 +220,9 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /* What other requests of the page found out about the connection. */
+  /* What other requests of the page found out about the connection; once known, the next try has its time. */
   noticed(error) {
-    if (!this.#busy) this.#failed(error);
+    if (!this.#busy && this.state === "ok") this.#failed(error);
   }
 
   #enter(state) {

@@ -1,5 +1,5 @@
 /* What is visible about sending: the pill in the bar, the sentence beside the answers, logging in without leaving. */
-import { csrfToken } from "./http.js";
+import { csrfToken, request } from "./http.js";
 import { isLoginPage } from "./toast.js";
 
 const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -62,30 +62,30 @@ export class Sending {
   }
 }
 
-const page = async (response) => new DOMParser().parseFromString(await response.text(), "text/html");
+const page = (text) => new DOMParser().parseFromString(text, "text/html");
 
 /* Log in through the usual page, which leads on to `status`; returns why not, or nothing. */
 async function logIn({ form, status, logout, user }) {
   const url = `${document.body.dataset.loginUrl}?next=${encodeURIComponent(status)}`;
-  let response = await fetch(url, { credentials: "same-origin" });
+  let { response, text } = await request(url);
   if (!isLoginPage(response.url)) { // somebody is logged in: this person by another tab, or another person
-    const found = await response.json();
-    if (found.user === user) { renewToken(found.csrf); return ""; }
+    const found = JSON.parse(text);
     renewToken(found.csrf);
-    await fetch(logout, { method: "POST", headers: { "X-CSRFToken": csrfToken() }, credentials: "same-origin" });
-    response = await fetch(url, { credentials: "same-origin" });
+    if (found.user === user) return "";
+    await request(logout, { method: "POST", headers: { "X-CSRFToken": csrfToken() } });
+    ({ text } = await request(url));
   }
-  const token = (await page(response)).querySelector("[name=csrfmiddlewaretoken]").value;
+  const token = page(text).querySelector("[name=csrfmiddlewaretoken]").value;
   const sent = new URLSearchParams(new FormData(form));
   sent.set("csrfmiddlewaretoken", token);
   sent.set("next", status);
-  response = await fetch(url, { method: "POST", body: sent, credentials: "same-origin" });
+  ({ response, text } = await request(url, { method: "POST", body: sent }));
   if (isLoginPage(response.url) || !response.ok) {
-    const shown = await page(response);
+    const shown = page(text);
     const why = ["[role=alert]", ".errors", "h1"].map((place) => shown.querySelector(place)).find(Boolean);
     return why?.textContent.trim() ?? `${response.status}`;
   }
-  renewToken((await response.json()).csrf);
+  renewToken(JSON.parse(text).csrf);
   return "";
 }
 

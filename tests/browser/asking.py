@@ -19,6 +19,7 @@ from tests.conftest import PATIENCE_MS
 from tests.factories import make_dataset
 
 STEP_MS = 50
+GIVES_UP_MS = 5000  # the first of a screen's requests to an address; also when it looks again
 
 
 def picture(number: int) -> bytes:

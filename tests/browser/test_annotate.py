@@ -7,14 +7,22 @@ from django.conf import settings
 from playwright.sync_api import expect
 
 from labeling.models import Annotation, Claim, Round, RoundItem
-from tests.browser.asking import log_in, make_asking, nothing_waits, shown
+from tests.browser.asking import (
+    GIVES_UP_MS,
+    holds_claims,
+    log_in,
+    make_asking,
+    nothing_waits,
+    shown,
+)
 from tests.factories import make_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-def test_the_next_item_is_shown_without_waiting_for_the_network(annotating: Any) -> None:
-    page, _ = annotating(make_asking())
+def test_the_next_item_is_shown_without_waiting_for_the_network(annotating: Any, page: Any) -> None:
+    page.clock.install()
+    annotating(make_asking())
     page.wait_for_function("() => document.images.length > 0")
     page.wait_for_load_state("networkidle")
     page.route("**/*", lambda route: None)  # no request is ever answered again
@@ -26,7 +34,13 @@ def test_the_next_item_is_shown_without_waiting_for_the_network(annotating: Any)
         assert image == 480
     assert len(set(seen)) == 5
     expect(page.locator("#sending")).to_have_text("4 answers waiting to be sent")
+    page.clock.fast_forward(GIVES_UP_MS)
+    expect(page.locator("#sending")).to_have_text("Offline: 4 kept here")
     page.unroute_all()
+    page.clock.fast_forward(1000)
+    nothing_waits(page)
+    assert Annotation.objects.count() == 4
+    holds_claims(page, 6)
 
 
 def test_each_key_gives_the_answer_on_its_button(annotating: Any) -> None:

@@ -8,7 +8,16 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import Error, expect
 
 from labeling.models import Annotation, Round, RoundItem
-from tests.browser.asking import holds_claims, log_in, make_asking, nothing_waits, shown
+from tests.browser.asking import (
+    GIVES_UP_MS,
+    STEP_MS,
+    holds_claims,
+    log_in,
+    make_asking,
+    nothing_waits,
+    shown,
+)
+from tests.conftest import PATIENCE_MS
 from tests.factories import make_member
 from tests.setup import chromium
 
@@ -31,6 +40,29 @@ def lose_the_first(page: Any, address: str) -> list[int]:
 
     page.route(address, lose)
     return lost
+
+
+def open_round(live_server: Any, page: Any, *, items: int) -> None:
+    """Open the screen of a round as its annotator, whether an item comes or not."""
+    asking: Round = make_asking(items=items)
+    log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
+    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+
+
+def hang(page: Any, address: str) -> list[Any]:
+    """Let no request to this address be answered; returns those that were made."""
+    made: list[Any] = []
+    page.route(address, lambda route: made.append(route))
+    return made
+
+
+def waits_for(page: Any, made: list[Any]) -> None:
+    """Let the page go on until it made a request that is not answered."""
+    for _ in range(PATIENCE_MS // STEP_MS):
+        if made:
+            return
+        page.wait_for_timeout(STEP_MS)
+    raise AssertionError("no request was made")
 
 
 def holds_ahead(page: Any, count: int) -> None:
@@ -69,10 +101,8 @@ def test_a_reply_that_is_lost_makes_no_second_answer(annotating: Any) -> None:
 def test_items_whose_reply_is_lost_are_on_screen_again_at_once(
     then: str, live_server: Any, page: Any
 ) -> None:
-    asking: Round = make_asking(items=3)
-    log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
     lost = lose_the_first(page, "**/claims/")
-    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+    open_round(live_server, page, items=3)
     holds_claims(page, 3)
     if then == "reload":
         page.reload()
@@ -87,14 +117,43 @@ def test_items_whose_reply_is_lost_are_on_screen_again_at_once(
 def test_what_is_left_is_counted_again_after_a_request_that_failed(
     live_server: Any, page: Any
 ) -> None:
-    asking: Round = make_asking(items=3)
-    log_in(page.context, live_server.url, make_member(asking.dataset, "annotator"))
+    page.clock.install()
     lose_the_first(page, "**/standing/")
-    page.goto(f"{live_server.url}/annotate/{asking.pk}/")
+    open_round(live_server, page, items=3)
     page.wait_for_selector("#annotate[data-item]")
     expect(page.locator("#of-total")).to_be_hidden()
-    expect(page.locator("#of-total")).to_have_text("of 3", timeout=15_000)
+    page.clock.fast_forward(GIVES_UP_MS)
+    expect(page.locator("#of-total")).to_have_text("of 3")
     expect(page.locator("#of-total")).to_be_visible()
+
+
+def test_a_screen_that_nobody_answers_tries_again(live_server: Any, page: Any) -> None:
+    page.clock.install()
+    claims, status = (hang(page, f"**/{name}/") for name in ("claims", "status"))
+    with page.expect_response("**/seen/"):
+        open_round(live_server, page, items=3)
+    waits_for(page, claims)
+    page.clock.fast_forward(GIVES_UP_MS)
+    expect(page.locator("#blank")).to_contain_text("No connection")
+    page.clock.fast_forward(1000)
+    waits_for(page, status)
+    page.unroute_all()
+    page.clock.fast_forward(GIVES_UP_MS)
+    page.wait_for_selector("#annotate[data-item]")
+
+
+def test_items_are_asked_for_again_while_answers_are_under_way(annotating: Any) -> None:
+    page, _ = annotating(make_asking())
+    holds_claims(page, 5)
+    answers = hang(page, "**/answers/")
+    lose_the_first(page, "**/claims/")
+    page.clock.install()
+    with page.expect_event("requestfailed"):
+        page.keyboard.press("Digit1")
+        waits_for(page, answers)
+        page.keyboard.press("Digit2")
+    with page.expect_response("**/claims/"):
+        page.clock.fast_forward(GIVES_UP_MS)
 
 
 def test_a_killed_tab_keeps_its_answers_for_the_next_one(annotating: Any) -> None:
@@ -131,7 +190,7 @@ def test_a_killed_server_loses_nothing_that_was_said(serving: Any, page: Any) ->
             serving.start()
             nothing_waits(page)
             holds_ahead(page, min(len(answered) + 3, 14))  # enough until it is started again
-        page.wait_for_selector("#annotate[data-item]", timeout=150_000)  # 90 s: a page that is gone
+        page.wait_for_selector("#annotate[data-item]")
     nothing_waits(page)
     rows = Annotation.objects.filter(withdrawn_at__isnull=True)
     assert sorted(rows.values_list("item_id", flat=True)) == sorted(answered)
