@@ -40,9 +40,9 @@ async function ask(url, options) {
   const { response, text } = await request(url, options);
   if (response.status === 401 || (response.redirected && isLoginPage(response.url))) throw new LoginNeeded();
   const isJson = response.headers.get("content-type")?.includes("json");
-  const body = isJson ? JSON.parse(text) : text;
-  if (!response.ok) throw new HttpError(response.status, body);
-  return body;
+  if (!response.ok) throw new HttpError(response.status, isJson ? JSON.parse(text) : text);
+  if (!isJson) throw new Error("a proxy answered"); // as the log-in page of a hotel does, with 200
+  return JSON.parse(text);
 }
 
 /* `data` is an object (sent as JSON), a FormData or URLSearchParams (sent as a form). */

@@ -5,7 +5,7 @@ import { HttpError, LoginNeeded, getJson, post } from "./http.js";
 
 const MOST_AT_ONCE = 50, RETRY_MS = [1000, 2000, 4000];
 const TRIES = 3, ASIDE_MS = 60_000; // an answer on which the server fails so often waits, and the others go on
-const FAILS = 500; // the server's own mistake; 502 to 504 say that there is no server
+const FAILS = [400, 500]; // the server makes nothing of it; 502 to 504 say that there is no server
 const BUNDLED = "answer"; // answers go many at once; withdrawals and notes one by one
 
 const settled = (request) => new Promise((resolve, reject) => {
@@ -155,7 +155,7 @@ export class Outbox extends EventTarget {
     try {
       await this.#deliver(kind, some);
     } catch (error) {
-      if (!(error instanceof HttpError) || error.status !== FAILS || !this.#setAside(some)) throw error;
+      if (!(error instanceof HttpError) || !FAILS.includes(error.status) || !this.#setAside(some)) throw error;
       return;
     }
     for (const [key] of some) { this.#drop(key); this.#inFlight.delete(key); }
@@ -182,6 +182,7 @@ export class Outbox extends EventTarget {
     if (kind === BUNDLED) {
       const answers = some.map(([, entry]) => entry.body);
       const reply = await post(this.urls.answers, { user: this.user, answers });
+      if (reply.answers.length !== answers.length) throw new Error("not all were acknowledged");
       for (const result of reply.answers) this.#tell("answered", result);
       if (reply.stopped) this.#tell("stopped");
     } else {
@@ -193,7 +194,7 @@ export class Outbox extends EventTarget {
     try {
       return await post(this.urls[kind], { user: this.user, ...body });
     } catch (error) {
-      if (error instanceof HttpError && error.status === 400) return { refused: true }; // again would be refused again
+      if (error instanceof HttpError && error.status === 400 && error.body.errors) return { refused: true }; // again would be refused again
       throw error;
     }
   }

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Error, expect
 
-from labeling.models import Annotation, Round, RoundItem
+from labeling.models import Annotation, Annotator, Question, Round, RoundItem
 from tests.browser.asking import (
     GIVES_UP_MS,
     STEP_MS,
@@ -154,6 +154,31 @@ def test_items_are_asked_for_again_while_answers_are_under_way(annotating: Any) 
         page.keyboard.press("Digit2")
     with page.expect_response("**/claims/"):
         page.clock.fast_forward(GIVES_UP_MS)
+
+
+def test_the_page_of_a_proxy_acknowledges_nothing(live_server: Any, page: Any) -> None:
+    page.clock.install()
+
+    def says(act: Any, status: int = 200) -> None:
+        hotel = {"status": status, "body": "<h1>Hotel</h1>"}
+        page.route("**/annotate/*/*/", lambda route: route.fulfill(**hotel))
+        act()
+        expect(page.locator("#sending")).to_contain_text("Offline:")
+        page.unroute_all()
+        page.clock.fast_forward(4000)
+        page.wait_for_selector("#annotate[data-item]")
+        nothing_waits(page)
+
+    says(lambda: open_round(live_server, page, items=3))
+    assert Annotator.objects.get().guideline_seen is not None
+    says(lambda: page.keyboard.press("Digit1"))
+    assert Annotation.objects.get().withdrawn_at is None
+    says(lambda: page.keyboard.press("KeyZ"))
+    assert Annotation.objects.get().withdrawn_at is not None
+    page.keyboard.press("KeyA")
+    page.fill("#ask-text", "Is a collar part of it?")
+    says(lambda: page.keyboard.press("Control+Enter"), status=400)
+    assert Question.objects.get().text == "Is a collar part of it?"
 
 
 def test_a_killed_tab_keeps_its_answers_for_the_next_one(annotating: Any) -> None:
