@@ -3,7 +3,7 @@
    dies (docs/decisions/answers-wait-in-indexeddb.md). The same client id counts once, so sending twice is safe. */
 import { HttpError, LoginNeeded, getJson, post } from "./http.js";
 
-const MOST_AT_ONCE = 50, RETRY_MS = [1000, 2000, 4000];
+const MOST_AT_ONCE = 50, RETRY_MS = [1000, 2000, 4000], STORE_WITHIN_MS = 5000;
 const TRIES = 3, ASIDE_MS = 60_000; // an answer on which the server fails so often waits, and the others go on
 const FAILS = [400, 500]; // the server makes nothing of it; 502 to 504 say that there is no server
 const BUNDLED = "answer"; // answers go many at once; withdrawals and notes one by one
@@ -11,9 +11,10 @@ const BUNDLED = "answer"; // answers go many at once; withdrawals and notes one 
 const settled = (request) => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result);
   request.onerror = () => reject(request.error);
+  setTimeout(reject, STORE_WITHIN_MS, new Error("the browser's storage does not answer")); // some never do
 });
 
-function openStore() {
+async function openStore() {
   const request = indexedDB.open("winnow", 1);
   request.onupgradeneeded = () => request.result.createObjectStore("outbox");
   return settled(request);
@@ -114,9 +115,10 @@ export class Outbox extends EventTarget {
     this.#kept.delete(key);
     this.#tries.delete(key);
     this.#aside.delete(key);
+    this.#unsaved.delete(key);
     this.#dropped.add(key);
     this.ready.then(() => this.#database && settled(this.#store("readwrite").delete(key)))
-      .then(() => this.#unsaved.delete(key), () => {}); // still there: sent once more, counted once
+      .catch(() => {}); // still there: sent once more, counted once
   }
 
   #tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }

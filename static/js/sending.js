@@ -21,7 +21,7 @@ export class Sending {
   show() {
     const { outbox, words } = this, aside = outbox.aside, n = outbox.state === "ok" && aside ? aside : outbox.waiting;
     const text = { offline: words.textOffline, login: words.textLogin, another: words.textAnother, gone: words.textGone }[outbox.state]
-      ?? (aside ? (n === 1 ? words.textAsideOne : words.textAside) : outbox.keptInMemory && !outbox.isOpen ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
+      ?? (aside ? (n === 1 ? words.textAsideOne : words.textAside) : n && outbox.keptInMemory && !outbox.isOpen ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
     this.pill.className = `pill ${outbox.state === "ok" ? "warn" : "bad"}`;
     this.pill.textContent = say(text, { n });
     this.pill.hidden = !text;

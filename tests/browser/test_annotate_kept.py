@@ -181,6 +181,27 @@ def test_the_page_of_a_proxy_acknowledges_nothing(live_server: Any, page: Any) -
     assert Question.objects.get().text == "Is a collar part of it?"
 
 
+@pytest.mark.parametrize("opens", ["() => ({})", "() => { throw new Error('forbidden') }"])
+def test_a_browser_that_keeps_nothing_says_so_and_sends_all_the_same(
+    opens: str, live_server: Any, page: Any
+) -> None:
+    page.clock.install()
+    page.add_init_script(f"indexedDB.open = {opens}")
+    open_round(live_server, page, items=3)
+    page.clock.fast_forward(GIVES_UP_MS)
+    page.wait_for_selector("#annotate[data-item]")
+    answers = hang(page, "**/answers/")
+    page.keyboard.press("Digit1")
+    expect(page.locator("#sending")).to_contain_text("This browser keeps nothing: do not close")
+    waits_for(page, answers)
+    page.unroute_all()
+    page.clock.fast_forward(GIVES_UP_MS)
+    expect(page.locator("#sending")).to_have_text("Offline: 1 kept here")
+    page.clock.fast_forward(1000)
+    nothing_waits(page)
+    assert Annotation.objects.count() == 1
+
+
 def test_a_killed_tab_keeps_its_answers_for_the_next_one(annotating: Any) -> None:
     asking = make_asking(items=5)
     page, _ = annotating(asking)
