@@ -5,6 +5,7 @@ import { attach, draw, play, player, stop, toggle } from "./wave.js";
 import { Zoom } from "./zoom.js";
 
 const TINY_PX = 100;
+const LOADS_WITHIN_MS = 10_000; // a picture at first; each further try has twice the time
 const HEARD_SHARE = 0.95; // of the clip: decoders end some milliseconds early or late
 
 export class Showing {
@@ -33,11 +34,21 @@ export class Showing {
     const image = new Image();
     image.alt = this.words.textItem;
     image.draggable = false;
-    image.src = entry.media;
+    this.#load(image, entry, LOADS_WITHIN_MS);
     image.decode().catch(() => { /* shown with a way to retry when its turn comes */ });
     image.addEventListener("error", () => { if (image.isConnected) this.#failed(entry); });
     if (entry.width && entry.width < TINY_PX) image.className = "small-original";
     return image;
+  }
+
+  /* A request that nobody answers is given up and made again. */
+  #load(image, entry, withinMs) {
+    image.src = entry.media;
+    setTimeout(() => {
+      if (image.complete || entry.element !== image) return;
+      image.removeAttribute("src");
+      this.#load(image, entry, 2 * withinMs);
+    }, withinMs);
   }
 
   #wave(entry) {

@@ -129,7 +129,8 @@ def test_what_is_left_is_counted_again_after_a_request_that_failed(
 
 def test_a_screen_that_nobody_answers_tries_again(live_server: Any, page: Any) -> None:
     page.clock.install()
-    claims, status = (hang(page, f"**/{name}/") for name in ("claims", "status"))
+    hung = ("**/claims/", "**/status/", "**/display*")
+    claims, status, pictures = (hang(page, address) for address in hung)
     with page.expect_response("**/seen/"):
         open_round(live_server, page, items=3)
     waits_for(page, claims)
@@ -137,9 +138,14 @@ def test_a_screen_that_nobody_answers_tries_again(live_server: Any, page: Any) -
     expect(page.locator("#blank")).to_contain_text("No connection")
     page.clock.fast_forward(1000)
     waits_for(page, status)
-    page.unroute_all()
+    page.unroute("**/claims/")
+    page.unroute("**/status/")
     page.clock.fast_forward(GIVES_UP_MS)
     page.wait_for_selector("#annotate[data-item]")
+    waits_for(page, pictures)
+    page.unroute_all()
+    page.clock.fast_forward(10_000)
+    page.wait_for_function("() => document.querySelector('#stage img')?.naturalWidth > 0")
 
 
 def test_items_are_asked_for_again_while_answers_are_under_way(annotating: Any) -> None:
