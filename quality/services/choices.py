@@ -1,7 +1,7 @@
 """What a reviewer may press about a flag: words, key, and whether it touches test items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from labeling.models import Item, LabelClass, Media, Split
 from quality.detectors import KINDS
 from quality.models import Action, Flag
-from quality.services.decisions import DecisionRefusedError, plan_for
+from quality.services.decisions import DecisionRefusedError, plan_for, still_doubted
 
 #: Reasons offered for leaving an item out, by what kind of item it is.
 EXCLUDE_REASONS: dict[str, tuple[Any, ...]] = {
@@ -46,7 +46,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Choices:
-    """The buttons of a flag: the proposal, refusing it, and the rest."""
+    """The buttons of a flag: the proposal, refusing it, and the rest.
+
+    `settled` counts items of a group that were settled one by one since the check.
+    """
 
     main: Choice | None
     keep: Choice
@@ -55,6 +58,7 @@ class Choices:
     classes: list[Choice]
     more_classes: list[Choice]
     what_happens: list[str]
+    settled: int = 0
 
     @property
     def warns(self) -> list[Choice]:
@@ -69,17 +73,24 @@ def choices_for(
     build = _Builder(flag, items, roles)
     if KINDS[flag.kind].about == "column":
         return build.of_column()
-    if KINDS[flag.kind].about == "class":
-        return build.of_class(people)
+    if KINDS[flag.kind].about in ("class", "slice"):
+        return _of_group(flag, items, roles, people=people)
     if KINDS[flag.kind].about == "split":
         return build.of_split()
     if KINDS[flag.kind].about == "part":
         return build.of_part()
-    if KINDS[flag.kind].about == "slice":
-        return build.of_slice(people)
     if KINDS[flag.kind].about == "set" and len(items) > 1:
         return build.of_set(people)
     return build.of_item(classes, people)
+
+
+def _of_group(flag: Flag, items: Sequence[Item], roles: dict[int, str], *, people: int) -> Choices:
+    doubted = [item for item in items if roles.get(item.pk) != "example"]
+    there = still_doubted(flag, doubted)
+    build = _Builder(flag, there, roles)
+    is_class = KINDS[flag.kind].about == "class"
+    found = build.of_class(people) if is_class else build.of_slice(people)
+    return replace(found, settled=len(doubted) - len(there))
 
 
 class _Builder:
@@ -131,17 +142,15 @@ class _Builder:
         return _few(main, self.keep(_("Yes: it is known, leave it")))
 
     def of_class(self, people: int) -> Choices:
-        doubted = [item for item in self.items if self.roles.get(item.pk) == "part"]
-        build = _Builder(self.flag, doubted, self.roles)
-        told = {"n": len(doubted), "label": self.flag.given}
+        told = {"n": len(self.items), "label": self.flag.given}
         split = _("Give the smaller part (%(n)s) the new name") % told
         ask = _ask_words(people) + _(" about the smaller part")
         out = _("Leave the smaller part out (%(n)s)") % told
         return _few(
-            build.choice(Action.SPLIT, split, "Enter NumpadEnter"),
+            self.choice(Action.SPLIT, split, "Enter NumpadEnter"),
             self.keep(_("One thing: keep %(label)s whole") % told),
-            build.choice(Action.ROUND, ask, "KeyD"),
-            build.choice(Action.EXCLUDE, out, "KeyX"),
+            self.choice(Action.ROUND, ask, "KeyD"),
+            self.choice(Action.EXCLUDE, out, "KeyX"),
         )
 
     def of_split(self) -> Choices:
@@ -153,14 +162,12 @@ class _Builder:
         return _few(main, self.keep(_("Yes: it is meant, leave it")))
 
     def of_slice(self, people: int) -> Choices:
-        there = [item for item in self.items if not item.excluded]
-        build = _Builder(self.flag, there, self.roles)
-        told = {"n": len(there)}
+        told = {"n": len(self.items)}
         return _few(
-            build.choice(Action.ROUND, _ask_words(people) + _(" about these items"), "KeyD"),
+            self.choice(Action.ROUND, _ask_words(people) + _(" about these items"), "KeyD"),
             self.keep(_("Nothing is wrong: they are hard")),
-            build.choice(Action.CONFIRM, _("It is so: more such items are needed"), "KeyC"),
-            build.choice(Action.EXCLUDE, _("Leave them out (%(n)s)") % told, "KeyX"),
+            self.choice(Action.CONFIRM, _("It is so: more such items are needed"), "KeyC"),
+            self.choice(Action.EXCLUDE, _("Leave them out (%(n)s)") % told, "KeyX"),
         )
 
     @property

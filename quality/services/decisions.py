@@ -78,7 +78,7 @@ def decide_flag(
     still_open = Flag.objects.filter(pk=flag.pk, state=FlagState.OPEN)
     if not still_open.update(state=state):
         raise FlagClosedError(_closed_by(flag, reviewer))
-    items = _still_doubted(flag, _items(flag))
+    items = still_doubted(flag, _items(flag))
     _check_unchanged(flag, items)
     made: dict[str, Any] = {}
     if action == Action.SPLIT:
@@ -216,7 +216,7 @@ def _items(flag: Flag) -> list[Item]:
     return list(rows.select_related("label").order_by("key"))
 
 
-def _still_doubted(flag: Flag, items: Sequence[Item]) -> list[Item]:
+def still_doubted(flag: Flag, items: Sequence[Item]) -> list[Item]:
     """Leave out of a group what was settled one by one since the check."""
     if KINDS[flag.kind].about not in ("class", "slice"):
         return list(items)

@@ -116,7 +116,7 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
     standing = _standing(survey.dataset, kind)
     is_likely = _judge(survey.dataset, kind)
     fresh: list[tuple[Flag, Doubt]] = []
-    again: list[Flag] = []
+    again: list[tuple[Flag, Doubt]] = []
     seen: set[str] = set()
     candidates = kind.most_candidates(len(survey)) if kind.most_candidates else None
     for doubt in doubts:
@@ -134,14 +134,14 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
         flag = known or Flag(dataset=survey.dataset, kind=kind.name, subject=subject)
         _describe(flag, doubt, run=survey.run, expected=expected)
         if known:
-            again.append(flag)
+            again.append((flag, doubt))
         else:
             fresh.append((flag, doubt))
     gone = [flag.pk for subject, flag in standing.open.items() if subject not in seen]
     _create(work, survey, fresh)
-    _update(work, again)
+    _update(work, survey, again)
     _close(work, gone)
-    opened = [flag for flag, _ in fresh] + again
+    opened = [flag for flag, _ in fresh + again]
     return {
         "open": len(opened),
         "likely": sum(flag.is_likely for flag in opened),
@@ -192,14 +192,18 @@ def _create(work: Work, survey: Survey, fresh: Sequence[tuple[Flag, Doubt]]) -> 
         with transaction.atomic():
             work.hold()
             Flag.objects.bulk_create([flag for flag, _ in part])
-            FlagItem.objects.bulk_create(
-                [
-                    FlagItem(flag=flag, item_id=survey.ids[row], role=role)
-                    for flag, doubt in part
-                    for row, role in _roles(doubt)
-                ],
-                batch_size=ROWS_A_STATEMENT,
-            )
+            _create_items(survey, part)
+
+
+def _create_items(survey: Survey, told: Sequence[tuple[Flag, Doubt]]) -> None:
+    FlagItem.objects.bulk_create(
+        [
+            FlagItem(flag=flag, item_id=survey.ids[row], role=role)
+            for flag, doubt in told
+            for row, role in _roles(doubt)
+        ],
+        batch_size=ROWS_A_STATEMENT,
+    )
 
 
 def _roles(doubt: Doubt) -> Iterable[tuple[int, str]]:
@@ -207,23 +211,39 @@ def _roles(doubt: Doubt) -> Iterable[tuple[int, str]]:
     return zip(doubt.rows, roles, strict=True)
 
 
-def _update(work: Work, flags: Sequence[Flag]) -> None:
+def _update(work: Work, survey: Survey, again: Sequence[tuple[Flag, Doubt]]) -> None:
     """Refresh flags that stand; one that a reviewer decided meanwhile keeps its decision."""
-    for start in range(0, len(flags), ROWS_A_TRANSACTION):
-        part = flags[start : start + ROWS_A_TRANSACTION]
+    for start in range(0, len(again), ROWS_A_TRANSACTION):
+        part = again[start : start + ROWS_A_TRANSACTION]
         with transaction.atomic():
             work.hold()
             rows = Flag.objects.select_for_update().filter(
-                pk__in=[flag.pk for flag in part], state__in=(FlagState.OPEN, FlagState.GONE)
+                pk__in=[flag.pk for flag, _ in part], state__in=(FlagState.OPEN, FlagState.GONE)
             )
             there = set(rows.values_list("pk", flat=True))
             # An upsert by id: bulk_update's CASE per row took ten times as long.
             Flag.objects.bulk_create(
-                [flag for flag in part if flag.pk in there],
+                [flag for flag, _ in part if flag.pk in there],
                 update_conflicts=True,
                 unique_fields=["id"],
                 update_fields=RAISED_FIELDS,
             )
+            _update_items(survey, [told for told in part if told[0].pk in there])
+
+
+def _update_items(survey: Survey, told: Sequence[tuple[Flag, Doubt]]) -> None:
+    """Let flags be about the items that their doubts name now, and in these roles."""
+    held: dict[int, set[tuple[int, str]]] = {}
+    rows = FlagItem.objects.filter(flag__in=[flag.pk for flag, _ in told])
+    for flag_id, item, role in rows.values_list("flag", "item", "role"):
+        held.setdefault(flag_id, set()).add((item, role))
+    changed = [
+        (flag, doubt)
+        for flag, doubt in told
+        if held.get(flag.pk) != {(survey.ids[row], role) for row, role in _roles(doubt)}
+    ]
+    FlagItem.objects.filter(flag__in=[flag.pk for flag, _ in changed]).delete()
+    _create_items(survey, changed)
 
 
 def _close(work: Work, gone: Sequence[int]) -> None:

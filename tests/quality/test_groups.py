@@ -12,8 +12,10 @@ from mlcore.neighbours import nearest
 from quality.doubts.classes import columns_of, find_double_classes, find_shortcut_columns
 from quality.models import Action, Flag, FlagState
 from quality.queries.flags import flag_rows, open_flags
+from quality.queries.review import evidence_of
 from quality.queries.survey import survey_of
 from quality.services import decisions
+from quality.services.choices import choices_for
 from tests.factories import make_dataset, make_item, make_member
 from tests.quality.test_flags import raise_doubts
 
@@ -165,6 +167,24 @@ def test_a_split_says_in_the_guideline_which_is_which_and_its_undo_takes_that_ba
     assert dataset.guidelines.first().text == "Look three times.", "what came later stays"
 
 
+def test_a_class_that_is_doubted_again_is_about_the_items_of_its_part_now():
+    dataset, survey = make_jaguars()
+    doubt = find_double_classes(survey)[0]
+    raise_doubts(dataset, doubt, kind="double_class")
+    fewer = replace(doubt, rows=doubt.rows[1:], roles=doubt.roles[1:])
+    raise_doubts(dataset, fewer, kind="double_class")
+    held = Flag.objects.get().flag_items.values_list("item", "role")
+    rows = zip(fewer.rows, fewer.roles, strict=True)
+    assert set(held) == {(survey.ids[row], role) for row, role in rows}
+
+
+def assert_one_is_told_to_be_settled(flag):
+    evidence = evidence_of(flag)
+    shown = choices_for(flag, evidence.every, roles=evidence.roles, classes=[], people=1)
+    doubted = flag.flag_items.filter(role="part").count()
+    assert (shown.settled, f"({doubted - 1})" in shown.main.words) == (1, True)
+
+
 def test_items_settled_one_by_one_leave_the_rest_of_the_class_to_be_decided():
     dataset, survey = make_jaguars()
     lead = make_member(dataset, Role.LEAD)
@@ -174,6 +194,7 @@ def test_items_settled_one_by_one_leave_the_rest_of_the_class_to_be_decided():
     gone.excluded = "blurred"
     gone.save()
     assert flag in open_flags(dataset, "double_class")
+    assert_one_is_told_to_be_settled(flag)
     decision = decisions.decide_flag(flag=flag, reviewer=lead, action=Action.EXCLUDE)
     assert gone.pk not in {state["item"] for state in decision.after}
     gone.refresh_from_db()
