@@ -65,11 +65,11 @@ def in_test(flags: QuerySet[Flag]) -> int:
     return flags.filter(Exists(items)).count()
 
 
-def without_proposal(flags: QuerySet[Flag], *, proposed: Action | None) -> int:
-    """Count the flags where model and neighbours suggest different classes."""
-    if proposed != Action.RELABEL:
-        return 0
-    return flags.filter(evidence__has_key="apart").count()
+def decided_by(flags: QuerySet[Flag], action: Action | str | None) -> QuerySet[Flag]:
+    """Leave out what an action for all cannot decide: two classes are suggested, not one."""
+    if action != Action.RELABEL:
+        return flags
+    return flags.exclude(evidence__has_key="apart")
 
 
 def lowest_likely(dataset: Dataset, kind: str) -> float:

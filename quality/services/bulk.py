@@ -14,6 +14,7 @@ from labeling.services import jobs
 from quality.detectors import KINDS
 from quality.models import Action, Bulk, Flag, Proposal, ProposalState
 from quality.queries import bulk as queries
+from quality.queries import second
 from quality.services import decisions
 
 KIND = "bulk"
@@ -64,14 +65,20 @@ def draw_more(*, sample: Bulk, rng: random.Random) -> int:
 
 
 @transaction.atomic
-def drop_sample(*, sample: Bulk, leads: bool) -> None:
-    """Let it be; what was judged stays judged. What two disagree about only a lead drops."""
+def drop_sample(*, sample: Bulk, by: User, leads: bool) -> None:
+    """Let it be; what was judged stays judged. What two disagree about only a lead drops.
+
+    That leaves all as it is, so who said no drops it only where no other lead is.
+    """
     waiting = Bulk.objects.select_for_update().filter(pk=sample.pk, action="")
     if list(waiting) and sample.proposals.filter(state=ProposalState.WAITING).exists():
         raise BulkRefusedError(_("A decision about this sample waits; take that back first."))
     disputed = sample.proposals.filter(state=ProposalState.DISAGREED)
     if disputed.exists() and not leads:
         raise BulkRefusedError(_("Two disagree about this sample: a lead settles it."))
+    own = second.own_dispute(second.disagreement(bulk=sample), by)
+    if own and not own.may_leave:
+        raise BulkRefusedError(own.words)
     disputed.update(state=ProposalState.SETTLED)
     waiting.delete()
 

@@ -102,6 +102,7 @@ def decide_many(
     except SecondNeededError:
         pass
     others = sampling.above(sample.dataset, sample.kind, sample.least_score)
+    others = sampling.decided_by(others, action)
     found = list(others.exclude(pk__in=sample.sample).values_list("pk", flat=True))
     try:
         return proposing.keep(

@@ -81,7 +81,7 @@ def _step(
         services.draw_more(sample=sample, rng=rng)
         return None
     if step == "drop":
-        services.drop_sample(sample=sample, leads=leads)
+        services.drop_sample(sample=sample, by=request.user, leads=leads)
         messages.info(request, _("The sample is dropped; what you judged stays decided."))
         return None
     return second.decide_many(
@@ -106,7 +106,8 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
     flags = queries.above(dataset, row.name, line)
     last = queries.last_bulk(dataset, row.name)
     disputed = waiting.disagreement(bulk=sample) if sample else None
-    n, unclear = flags.count(), queries.without_proposal(flags, proposed=row.bulk)
+    own = waiting.own_dispute(disputed, request.user)
+    n, proposed = flags.count(), queries.decided_by(flags, row.bulk).count()
     return {
         "dataset": dataset,
         "section": "review",
@@ -114,14 +115,16 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "size": queries.SAMPLE,
         "line": line,
         "above": n,
-        "unclear": unclear,
-        "proposed": n - unclear,
+        "unclear": n - proposed,
+        "proposed": proposed,
         "touching_test": queries.in_test(flags),
         "sample": sample,
         "proposal": waiting.waiting_about(sample) if sample else None,
         "disputed": disputed,
         "wanted": waiting.words_of(disputed) if disputed else "",
-        "own_dispute": waiting.own_dispute(disputed, request.user),
+        "own_dispute": own,
+        "may_drop": not disputed
+        or (dataset.viewer_role in access.LEADS and (own is None or own.may_leave)),
         "said": queries.judged(sample, proposed=row.bulk) if sample else None,
         "last": last,
         "undo_waits": waiting.waiting_about(last) if last else None,

@@ -171,11 +171,14 @@ def _about_many(found: Proposal, bulk: Bulk | None) -> dict[str, Any]:
             "undo_of": bulk,
             "sample": review.with_first_items(dataset, made.distinct(), most=sampling.SAMPLE),
         }
-    others = sampling.above(dataset, bulk.kind, bulk.least_score).exclude(pk__in=bulk.sample)
+    every = sampling.above(dataset, bulk.kind, bulk.least_score).exclude(pk__in=bulk.sample)
+    others = sampling.decided_by(every, found.action)
+    n = others.count()
     return {
         "kind": row,
         "line": bulk.least_score,
-        "above": others.count(),
+        "above": n,
+        "unclear": every.count() - n,
         "touching_test": sampling.in_test(others),
         "said": sampling.judged(bulk, proposed=row.bulk),
         "sample": review.with_first_items(

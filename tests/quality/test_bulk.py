@@ -153,7 +153,7 @@ def test_one_sample_a_queue_and_none_where_few_are_left(dataset):
     sample = draw(dataset)
     with pytest.raises(bulk.BulkRefusedError, match="being judged already"):
         draw(dataset)
-    bulk.drop_sample(sample=sample, leads=False)
+    bulk.drop_sample(sample=sample, by=sample.by, leads=False)
     with pytest.raises(bulk.BulkRefusedError, match="one by one"):
         draw(dataset, least_score=0.89)
 

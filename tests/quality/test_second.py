@@ -282,7 +282,7 @@ def test_a_decision_about_many_waits_with_a_sample_and_is_carried_out_once_agree
     with pytest.raises(BulkRefusedError, match="already"):
         decide_many(sample, bob)
     with pytest.raises(BulkRefusedError, match="waits"):
-        bulk.drop_sample(sample=sample, leads=True)
+        bulk.drop_sample(sample=sample, by=ann, leads=True)
     assert Flag.objects.filter(state=FlagState.OPEN).count() == 4
     job = second.agree(proposal=made, by=bob).job
     done = jobs.carry_out(job.pk, bulk.carry_out)
@@ -311,13 +311,41 @@ def test_a_lead_drops_a_sample_that_two_disagree_about_where_nothing_else_is_ope
     second.disagree(proposal=decide_many(sample, ann), by=bob)
     Flag.objects.filter(state=FlagState.OPEN).update(state=FlagState.GONE)
     with pytest.raises(BulkRefusedError, match="a lead settles it"):
-        bulk.drop_sample(sample=sample, leads=False)
+        bulk.drop_sample(sample=sample, by=ann, leads=False)
     client.force_login(lea)
     address = reverse("quality:bulk", args=["pets", "label_error"])
     assert "Drop the sample" in client.get(address).text
     client.post(address, {"step": "drop"})
     assert not bulk.Bulk.objects.exists()
     assert queries.last_answer(dataset, bob) is None
+
+
+def test_a_lead_who_said_no_to_many_leaves_the_sample_to_another_one(client, dataset, ann, lea):
+    sample = judged_sample(dataset, ann)
+    second.disagree(proposal=decide_many(sample, ann), by=lea)
+    other = make_member(dataset, Role.LEAD, "kim")
+    client.force_login(lea)
+    address = reverse("quality:bulk", args=["pets", "label_error"])
+    assert "Drop the sample" not in client.get(address).text
+    assert client.post(address, {"step": "drop"}).status_code == 422
+    assert bulk.Bulk.objects.exists()
+    members.remove_member(membership=other.memberships.get(), viewer_role=Role.OWNER)
+    client.post(address, {"step": "drop"})
+    assert not bulk.Bulk.objects.exists()
+
+
+def test_the_second_of_many_is_told_of_those_that_have_one_proposal(client, dataset, ann, bob):
+    sample = judged_sample(dataset, ann)
+    unclear = Flag.objects.filter(state=FlagState.OPEN).exclude(pk__in=sample.sample).first()
+    unclear.evidence["apart"] = {"model": "fox", "neighbours": "dog"}
+    unclear.save()
+    n = len(bulk.queries.above(dataset, "label_error", sample.least_score)) - 1
+    made = decide_many(sample, ann)
+    assert unclear.pk not in made.sample
+    client.force_login(bob)
+    page = client.get(reverse("quality:second", args=["pets"])).text
+    assert f": {n} others that score" in page
+    assert "1 more stays open" in page
 
 
 def test_a_decision_about_many_leaves_to_a_lead_what_two_disagree_about(dataset, ann, bob):
