@@ -122,7 +122,7 @@ class RetrainForm(forms.Form):
 
 
 class ReviewingForm(forms.Form):
-    """What waits for a second reviewer, and what else is looked at."""
+    """What waits for a second reviewer, what else is looked at, and what an hour of it costs."""
 
     has_second_reviewer = forms.BooleanField(
         required=False,
@@ -138,6 +138,17 @@ class ReviewingForm(forms.Form):
         help_text=_(
             "Every 20th item in the queue of label errors is drawn at random from the others, and "
             "says so. From these is estimated what the queue misses."
+        ),
+    )
+    hour_price = forms.DecimalField(
+        required=False,
+        min_value=0,
+        max_digits=8,
+        decimal_places=2,
+        label=_("Price of an hour of reviewing"),
+        help_text=_(
+            "In the money that rounds pay for an answer. Before/After then says what a unit of it "
+            "bought."
         ),
     )
 

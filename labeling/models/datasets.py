@@ -54,6 +54,9 @@ class Dataset(models.Model):
     draws_unflagged = models.BooleanField(
         default=True, help_text="mixes items drawn at random into the queue of label errors"
     )
+    hour_price = models.DecimalField(
+        max_digits=8, decimal_places=2, null=True, blank=True, help_text="of an hour of reviewing"
+    )
     files_changed = models.PositiveIntegerField(
         default=0,
         help_text="times that items came, went or got other bytes: what was read is old then",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -143,11 +144,18 @@ def set_retraining(*, dataset: Dataset, retrain: str, retrain_after: int) -> Dat
     return dataset
 
 
-def set_reviewing(*, dataset: Dataset, has_second_reviewer: bool, draws_unflagged: bool) -> Dataset:
-    """Choose what waits for a second reviewer, and whether unflagged items are looked at too."""
+def set_reviewing(
+    *,
+    dataset: Dataset,
+    has_second_reviewer: bool,
+    draws_unflagged: bool,
+    hour_price: Decimal | None,
+) -> Dataset:
+    """Choose what waits for a second reviewer, what else is shown, and what an hour costs."""
     dataset.has_second_reviewer = has_second_reviewer
     dataset.draws_unflagged = draws_unflagged
-    dataset.save(update_fields=["has_second_reviewer", "draws_unflagged"])
+    dataset.hour_price = hour_price
+    dataset.save(update_fields=["has_second_reviewer", "draws_unflagged", "hour_price"])
     return dataset
 
 

@@ -112,7 +112,7 @@ def retraining(request: access.MemberRequest, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def reviewing(request: access.MemberRequest, slug: str) -> HttpResponse:
-    """Choose what waits for a second reviewer, and whether unflagged items are looked at too."""
+    """Choose what waits for a second reviewer, what else is shown, and what an hour costs."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     form = ReviewingForm(request.POST)
     if not form.is_valid():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -98,7 +99,7 @@ def comparison_page(comparison: Comparison) -> dict[str, Any]:
         "by_chance": decimals(len(recalls) * BY_CHANCE, 1) if len(recalls) >= MANY else "",
         "tests_differ": is_clear(result) != (result["mcnemar"] < BY_CHANCE),
         "words": in_words(result, recalls, change=change),
-        "rates": gain_rates(change, result["changes"]),
+        "rates": gain_rates(change, result["changes"], hour_price=comparison.dataset.hour_price),
         "later": _part(result, result.get("later_labels"), LATER, choice),
         **_contributions(result, choice),
     }
@@ -208,24 +209,30 @@ def _verdict(change: Change) -> str:
     return _("No difference could be shown: %(low)s to %(high)s%(unit)s is plausible.")
 
 
-def gain_rates(change: Change, changes: dict[str, Any]) -> list[dict[str, Any]]:
+def gain_rates(
+    change: Change, changes: dict[str, Any], *, hour_price: Decimal | None
+) -> list[dict[str, Any]]:
     """Return what an hour and a unit of money brought, with the same limits.
 
-    None where nothing changed: then there is nothing to share out.
+    None where nothing changed: then there is nothing to share out. Money is what rounds paid for
+    answers, and what the hours of reviewing cost where they have a price.
     """
     if change.is_nothing:
         return []
     hours, cost = changes["seconds"] / SECONDS_AN_HOUR, changes.get("cost", 0.0)
+    reviewing = max(0.0, changes["seconds"] - changes.get("answer_seconds", 0.0))
+    reviewed = reviewing / SECONDS_AN_HOUR * float(hour_price or 0)
     rates = []
     if hours:
         words = _("cost an item per hour") if change.is_cost else _("points an hour")
         rates.append(_rate(change, hours, words=words))
         rates[0]["is_drawn_out"] = hours < 1
-    if cost:
+    if cost + reviewed:
         words = _("cost an item per unit of money")
         words = words if change.is_cost else _("points a unit of money")
-        rates.append(_rate(change, cost, words=words))
-        rates[-1]["unpaid"] = changes["answers"] - changes["paid_answers"]
+        unpaid = changes["answers"] - changes["paid_answers"]
+        spent = {"paid": cost, "unpaid": unpaid, "reviewed": reviewed, "reviewing": reviewing}
+        rates.append(_rate(change, cost + reviewed, words=words) | {"money": spent})
     return rates
 
 
