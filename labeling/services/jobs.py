@@ -58,6 +58,10 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer to a person, no
     """The work cannot be done; the words go to the person who asked."""
 
 
+class Hopeless(Refused):
+    """What was sent cannot be used, however often it is tried."""
+
+
 @transaction.atomic
 def open_job(
     *,
@@ -232,7 +236,8 @@ def carry_out(
         job.refresh_from_db()
         return job
     except (Refused, storage.DiskFullError) as refusal:
-        _finish(attempt, state=JobState.FAILED, error=str(refusal))
+        told = {"hopeless": True} if isinstance(refusal, Hopeless) else {}
+        _finish(attempt, state=JobState.FAILED, error=str(refusal), result=told)
         return job
     except Exception as error:
         lines = traceback.format_exception(error)

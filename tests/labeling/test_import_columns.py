@@ -246,3 +246,7 @@ def test_an_empty_zip_from_the_browser_is_refused_by_its_own_name(
     jobs.carry_out(job.pk, importing.import_upload)
     job.refresh_from_db()
     assert job.error == "There is nothing to import in nothing.zip."
+    report = lead.get(reverse("labeling:upload", args=["pets", Upload.objects.get().pk])).text
+    assert "Try again" not in report
+    assert "with other columns" not in report
+    assert "Add more" in report

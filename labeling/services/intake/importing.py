@@ -138,7 +138,8 @@ def remove_files(upload: Upload) -> None:
 
 def can_read_again(upload: Upload) -> bool:
     """Tell whether an ended import failed, brought nothing or had a table, and has its files."""
-    ended = upload.job is not None and not upload.job.is_open
+    job = upload.job
+    ended = job is not None and not job.is_open and not job.result.get("hopeless")
     result = upload.options.get("result")
     had_table = result is None or bool(result.get("columns") or result.get("unused"))
     may_differ = had_table or not upload.dataset.items.exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 from posixpath import splitext
 
 from labeling.services.intake.placing import is_junk, is_outside, plain_name
-from labeling.services.jobs import Refused
+from labeling.services.jobs import Hopeless, Refused
 
 MOST_NAME_CHARACTERS = 400  # what the columns for keys and names hold
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
@@ -176,7 +176,7 @@ def _of_zip(path: Path) -> Iterator[Member]:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         reason = f"{path.name} is not a zip archive that can be read ({error}). Pack it again."
-        raise Refused(reason) from error
+        raise Hopeless(reason) from error
     for entry in archive.infolist():
         if not entry.filename.endswith("/"):  # `is_dir` fails where there is no name
             yield _checked(_of_entry(archive, entry))

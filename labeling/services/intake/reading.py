@@ -30,7 +30,7 @@ from labeling.services.intake.placing import (
     top_folder,
 )
 from labeling.services.intake.tables import Row, Table, read_table
-from labeling.services.jobs import Refused
+from labeling.services.jobs import Hopeless, Refused
 
 TABLE_INSIDE = (
     "Tables are read only where the import begins. Send this one alone to add what it says."
@@ -114,7 +114,7 @@ def read_upload(asked: Asked) -> Reading:
     else:
         reading = _of_members(asked, listing, top)
     if not reading.candidates:
-        raise Refused(f"There is nothing to import in {members.sent_names(asked.path)}.")
+        raise Hopeless(f"There is nothing to import in {members.sent_names(asked.path)}.")
     return replace(reading, candidates=list(_distinct(reading.candidates)))
 
 
