@@ -13,6 +13,7 @@ from mlcore.success import ACCURACY, COST, MACRO_F1, RECALL, ROC_AUC
 MOST_IN_A_MATRIX = 8  # classes; beyond it a matrix fills no screen and nobody fills it in
 MOST_OFF_ONE = 0.005  # what rounding to hundredths may leave of three thirds
 MOST_COST = 1e9
+ARROWS = ("→", "->")
 
 
 class SuccessForm(forms.Form):
@@ -90,7 +91,7 @@ class SuccessForm(forms.Form):
         """Return the costs of single kinds of mistakes as lines, as `_read_exceptions` reads."""
         names = {str(row.pk): row.name for row in self.label_classes}
         lines = [
-            f"{names[given]} → {names[said]} = {cost:.15g}"  # what is shown is saved again
+            f"{_quoted(names[given])} → {_quoted(names[said])} = {cost:.15g}"  # is saved again
             for given, row in costs.items()
             for said, cost in row.items()
             if given in names and said in names and cost != row.get(EVERY_OTHER, 1.0)
@@ -102,11 +103,14 @@ class SuccessForm(forms.Form):
         found: dict[str, dict[str, float]] = {}
         pks = {row.name: str(row.pk) for row in self.label_classes}
         for line in filter(None, map(str.strip, self.cleaned_data["exceptions"].splitlines())):
-            read = _read_exception(line, pks)
-            if read is None:
+            readings = _read_exception(line, pks)
+            if not readings:
                 words = _("“%s” cannot be read: write two classes and a cost, e.g. “%s → %s = 5”.")
                 raise forms.ValidationError(words % (line, *list(pks)[:2]))
-            given, said, cost = read
+            if len(readings) > 1:
+                words = _('“%s” can be read as several pairs: put both names in quotes (").')
+                raise forms.ValidationError(words % line)
+            [(given, said, cost)] = readings
             found.setdefault(given, {})[said] = cost
         return found
 
@@ -203,25 +207,36 @@ def _exceptions(lines: str) -> forms.CharField:
     )
 
 
-def _read_exception(line: str, pks: dict[str, str]) -> tuple[str, str, float] | None:
-    """Return both classes (ids) and the cost that a line names; None where it names none.
+def _read_exception(line: str, pks: dict[str, str]) -> set[tuple[str, str, float]]:
+    """Return all that a line may say, as both classes (ids) and the cost; one where it is clear.
 
     >>> _read_exception("a -> b=c = 5", {"a": "1", "b=c": "2"})
-    ('1', '2', 5.0)
+    {('1', '2', 5.0)}
     """
     pair, _sign, written = line.rpartition("=")
     try:
         cost = float(written)
     except ValueError:
-        return None
+        return set()
     if not 0 <= cost <= MOST_COST:
-        return None
-    for arrow in ("→", "->"):
+        return set()
+    found = set()
+    for arrow in ARROWS:
         for place in [place for place in range(len(pair)) if pair.startswith(arrow, place)]:
             given, said = pair[:place].strip(), pair[place + len(arrow) :].strip()
-            if given in pks and said in pks and given != said:
-                return pks[given], pks[said], cost
-    return None
+            ids = [pks.get(name) or pks.get(_unquoted(name)) for name in (given, said)]
+            if None not in ids and ids[0] != ids[1]:
+                found.add((str(ids[0]), str(ids[1]), cost))
+    return found
+
+
+def _quoted(name: str) -> str:
+    """Set a name apart that holds an arrow itself."""
+    return f'"{name}"' if any(arrow in name for arrow in ARROWS) else name
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name
 
 
 def _number(words: str, *, most: float) -> forms.FloatField:

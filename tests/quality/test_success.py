@@ -107,6 +107,19 @@ def test_of_many_classes_single_kinds_of_mistakes_cost_something_else():
     assert choice_of(dataset).costs["a"]["c"] == 20, "what cannot be read changes nothing"
 
 
+def test_costs_of_classes_whose_names_hold_arrows_are_told_apart():
+    dataset = make_dataset(classes=("a", "a → b", "b → c", "c", *"defgh"))
+    form = choose(dataset, metric="cost", exceptions="a → b → c = 5")
+    assert "several pairs" in str(form.errors["exceptions"])
+    lines = '"a → b" → c = 5\na → "b → c" = 6\na → c = 7'
+    assert not choose(dataset, metric="cost", exceptions=lines).errors
+    dataset.refresh_from_db()
+    costs = choice_of(dataset).costs
+    assert (costs["a → b"]["c"], costs["a"]["b → c"], costs["a"]["c"]) == (5, 6, 7)
+    shown = SuccessForm(dataset=dataset)["exceptions"].value()
+    assert set(shown.splitlines()) == set(lines.splitlines())
+
+
 def test_costs_of_a_matrix_are_kept_when_it_gets_too_large_to_show():
     dataset = make_dataset(classes=tuple("abcdefgh"))
     choose(dataset, metric="cost", cost_a_b=9)
