@@ -28,6 +28,7 @@ MOST_ASKED = 10  # of the answers that are listed
 MOST_PARTS = 6  # the most frequent values of a column; 15 pairs
 ITEMS_READ = 500  # of each end of a dataset, for the names of its columns
 MOST_NAME = 60  # characters of a part's name
+MISSING = {"", "nan", "na", "n/a", "<na>", "null", "none", "-", "–"}  # most as pandas reads them
 
 
 def columns_of(dataset: Dataset) -> list[tuple[str, str]]:
@@ -106,8 +107,13 @@ def _number(value: object) -> float | None:
 
 def _is_measured(values: Sequence[object]) -> bool:
     """Whether a column holds numbers alone, more different ones than are compared as values."""
-    told = [_number(value) for value in values if value is not None and value != ""]
+    told = [_number(value) for value in values if not _is_missing(value)]
     return None not in told and len(set(told)) > MOST_PARTS
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a table has nothing there, as people and programs write that."""
+    return value is None or str(value).strip().casefold() in MISSING
 
 
 def _quarters(values: Sequence[object]) -> list[str]:
