@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Role, User
@@ -49,6 +50,19 @@ class AccountForm(UserCreationForm):
     class Meta:
         model = User
         fields = ("username",)
+        labels = {"username": _("Name to log in with")}
+        help_texts = {
+            "username": _("Colleagues see it beside your answers. Letters, digits and @ . + - _")
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["password1"].help_text = (
+            _("At least %s characters, not numbers alone, no common word, unlike your name.")
+            % MinimumLengthValidator().min_length
+        )
+        self.fields["password2"].label = _("The same password again")
+        self.fields["password2"].help_text = ""
 
 
 class TokenForm(forms.Form):

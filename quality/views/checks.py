@@ -27,6 +27,7 @@ class Line:
     kind: Kind
     counts: queries.QueueCounts
     job: Job | None
+    is_running: bool = False
     not_run: str = ""
     notice: str = ""
 
@@ -40,7 +41,7 @@ def checks(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Every kind with its counts and when it was last checked, and the button to check now."""
     dataset = access.dataset_for(request.user, slug)
     job = open_job(dataset, "detect")
-    lines = _lines(dataset)
+    lines = _lines(dataset, job)
     found = sum(line.counts.open for line in lines)
     checked = [line for line in lines if line.job]
     context = {
@@ -60,15 +61,17 @@ def checks(request: access.MemberRequest, slug: str) -> HttpResponse:
     return render(request, "quality/checks.html", context)
 
 
-def _lines(dataset: Dataset) -> list[Line]:
+def _lines(dataset: Dataset, running: Job | None) -> list[Line]:
     counts, newest = queries.counts_by_kind(dataset), queries.last_checks(dataset)
+    wanted = running.options.get("kinds") or list(KINDS) if running else []
     lines = []
     for kind in KINDS.values():
         if dataset.media in kind.media and kind.is_doubt:
             job = newest.get(kind.name)
             told = job.result["kinds"][kind.name] if job else {}
             words = {name: told.get(name, "") for name in ("not_run", "notice")}
-            lines.append(Line(kind, counts.get(kind.name, queries.QueueCounts()), job, **words))
+            found = counts.get(kind.name, queries.QueueCounts())
+            lines.append(Line(kind, found, job, kind.name in wanted, **words))
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -132,6 +133,7 @@ def cell(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 def _cell_context(row: Run, given: str, predicted: str) -> dict[str, Any]:
     rows = frozen.rows_where(row, given=given, predicted=predicted)
+    url = queries.items_url(row, given=given, predicted=predicted)
     items = queries.items_in_order(frozen.items_at(row.version, rows[:MOST_ASKED]))
     return {
         "run": row,
@@ -140,7 +142,8 @@ def _cell_context(row: Run, given: str, predicted: str) -> dict[str, Any]:
         "count": len(rows),
         "items": items[: queries.ITEMS_BELOW_MATRIX],
         "asked": items if len(rows) <= MOST_ASKED else [],
-        "url": queries.items_url(row, given=given, predicted=predicted),
+        "url": url,
+        "back": urlsplit(url).query,
         "may_lead": row.dataset.viewer_role in access.LEADS,
     }
 

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from django.urls import reverse
 
 from labeling.models import Content, Dataset, Item, JobState, Upload
 from labeling.services import jobs
@@ -20,7 +21,7 @@ from quality.queries.survey import Survey, survey_of
 from quality.services import flags
 from quality.services.decisions import decide_flag
 from quality.services.flags import flag_items, raise_flags, store, subject_of
-from tests.factories import make_dataset, make_item, make_user
+from tests.factories import make_dataset, make_item, make_member, make_user
 from tests.quality.words import add_text, make_words
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +94,22 @@ def test_another_suggestion_is_another_doubt():
     Flag.objects.update(state=FlagState.DISMISSED)
     raise_doubts(dataset, doubt(given="cat", suggested="cow"))
     assert Flag.objects.filter(state=FlagState.OPEN).get().suggested == "cow"
+
+
+def test_a_check_that_runs_or_was_cut_off_is_not_said_to_have_never_been_there(client):
+    dataset = make_dataset()
+    make_item(dataset, "a.png", "cat")
+    work = make_work(dataset)
+    store(work, survey_of(dataset), kind=KINDS["label_error"], doubts=[doubt()])
+    client.force_login(make_member(dataset))
+    address = reverse("quality:checks", args=[dataset.slug])
+    page = client.get(address).text
+    assert page.count("running now") > 2
+    assert ">never<" not in page
+    jobs.cancel_job(job=work.job)
+    page = client.get(address).text
+    assert page.count("not to its end yet") == 1
+    assert ">never<" in page
 
 
 def test_the_subject_does_not_depend_on_the_order_of_keys():

@@ -1,6 +1,7 @@
 """The pages of runs: the list, one run, beside an earlier one, before the first fold."""
 
 import re
+from html import unescape
 
 import numpy as np
 import pytest
@@ -132,7 +133,10 @@ def test_a_lead_sends_a_cell_to_a_round(client, pets):
     asked = {"action": "round", "round_kind": "verify", "round_name": "Run 1: cat read as dog"}
     item = pets.items.get(key="1")
     address = reverse("quality:selection", args=["pets"])
-    assert client.post(address, {**asked, "items": [item.pk]}).status_code == 302
+    [back] = re.findall(r'name="back" value="([^"]+)"', page_of(client, run))
+    asked |= {"items": [item.pk], "back": unescape(back)}
+    shown = client.get(client.post(address, asked).url)
+    assert [tile.key for tile in shown.context["tiles"]] == ["1"]
     assert pets.rounds.get().kind == "verify"
 
 
