@@ -36,7 +36,7 @@ def test_a_graph_is_found_again_by_its_contents() -> None:
     keep()
     found = graphs.newest_graph(1)
     assert found
-    assert found[:2] == ("pixels", HASHES)
+    assert found[:2] == ("pixels", tuple(HASHES))
     assert graphs.load_graph(1, backbone="pixels", hashes=HASHES[:2]) is None
 
 
