@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.migrations import RunPython
 
-from labeling.models.writes import ANY_DATASET, WriteArea
+from labeling.models.writes import WriteArea
 
 MOST = 2**31 - 1  # of one write; a sum of four billion of them still fits
 DRAWN = {
@@ -35,14 +35,14 @@ AWAY = {
 class Counted:
     """Columns of a table whose changes count; with `rows`, rows that come and go count, too.
 
-    Without `dataset`, the column that names it, a change counts for every dataset.
+    `dataset` is SQL that says whose a `{row}` is; 0 is everybody's.
     """
 
     table: str
     area: str
     columns: tuple[str, ...]
     rows: bool = False
-    dataset: str = ""
+    dataset: str = "{row}.dataset_id"
 
     @property
     def names(self) -> dict[str, str]:
@@ -57,10 +57,9 @@ COUNTED = (
         WriteArea.PLACES.value,
         ("dataset_id", "split", "excluded", "source_group", "captured_at"),
         rows=True,
-        dataset="dataset_id",
     ),
-    Counted("labeling_item", WriteArea.LABELS.value, ("label_id",), dataset="dataset_id"),
-    Counted("labeling_labelclass", WriteArea.LABELS.value, ("name",), dataset="dataset_id"),
+    Counted("labeling_item", WriteArea.LABELS.value, ("label_id",)),
+    Counted("labeling_labelclass", WriteArea.LABELS.value, ("name",)),
 )
 
 
@@ -88,7 +87,6 @@ def made(counted: Sequence[Counted], vendor: str) -> Iterator[str]:
 
 def _trigger(one: Counted, event: str, *, name: str, vendor: str) -> str:
     row = "OLD" if event == "delete" else "NEW"
-    of = f"{row}.{one.dataset}" if one.dataset else ANY_DATASET
     changed = " OR ".join(f"OLD.{column} {DIFFERS[vendor]} NEW.{column}" for column in one.columns)
     is_update = event == "update"
     return BODY[vendor].format(
@@ -97,5 +95,5 @@ def _trigger(one: Counted, event: str, *, name: str, vendor: str) -> str:
         event=f"UPDATE OF {', '.join(one.columns)}" if is_update else event.upper(),
         when=f" WHEN ({changed})" if is_update else "",
         insert='INSERT INTO labeling_write ("of", area, n) VALUES '
-        f"({of}, '{one.area}', {DRAWN[vendor]})",
+        f"({one.dataset.format(row=row)}, '{one.area}', {DRAWN[vendor]})",
     )

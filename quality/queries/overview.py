@@ -24,8 +24,10 @@ from labeling.models import (
     Split,
     Upload,
     User,
+    WriteArea,
 )
 from labeling.queries import job_outlook
+from labeling.queries.kept import kept
 from labeling.queries.rounds import rounds_so_far
 from labeling.queries.success import choice_of
 from labeling.queries.uploads import uploads_that_wait
@@ -85,14 +87,14 @@ def overview_of(
     dataset: Dataset, user: User, *, kinds: Mapping[str, str], may_lead: bool = False
 ) -> dict[str, Any]:
     """Return everything on the front page; the number of items costs no query."""
-    spread = _spread(dataset)
+    spread, n_sources = spread_of(dataset)
     queues = _queues(dataset, user, kinds)
     comparison = comparison_of(dataset)
     run, choice = newest_done(dataset), choice_of(dataset)
     jobs = _jobs(dataset)
     times = [queue.seconds * queue.open for queue in queues if queue.seconds]
     return {
-        "counted": _counted(dataset, spread),
+        "counted": _counted(dataset, spread, n_sources),
         "version": dataset.versions.first(),
         "queues": queues,
         "seconds": sum(times) if times else None,
@@ -120,17 +122,23 @@ def overview_of(
 Spread = list[tuple[int | None, str, int]]
 
 
-def _spread(dataset: Dataset) -> Spread:
-    """Count included items by label and split: one query over one index."""
+def spread_of(dataset: Dataset) -> tuple[Spread, int]:
+    """Return how items are spread; kept until labels change, or which items there are and where."""
+    rests_on = [WriteArea.PLACES, WriteArea.LABELS]
+    return kept(dataset, "spread", of=rests_on, make=lambda: counted_spread(dataset))
+
+
+def counted_spread(dataset: Dataset) -> tuple[Spread, int]:
+    """Count included items by label and split, and sources: one query over one index each."""
     rows = Item.objects.filter(dataset=dataset, excluded="").order_by()
-    return list(rows.values_list("label", "split").annotate(n=Count("pk")))
+    spread = list(rows.values_list("label", "split").annotate(n=Count("pk")))
+    named = Item.objects.filter(dataset=dataset).exclude(source_group="")
+    return spread, named.aggregate(n=Count("source_group", distinct=True))["n"]
 
 
-def _counted(dataset: Dataset, spread: Spread) -> str:
+def _counted(dataset: Dataset, spread: Spread, n_sources: int) -> str:
     labelled = sum(n for label, _split, n in spread if label is not None)
     others = sum(n for label, _split, n in spread if label is None)
-    sources = Item.objects.filter(dataset=dataset).exclude(source_group="")
-    groups = sources.aggregate(n=Count("source_group", distinct=True))["n"]
     noun = {
         Media.IMAGE: ngettext("%(n)s labelled image", "%(n)s labelled images", labelled),
         Media.AUDIO: ngettext("%(n)s labelled clip", "%(n)s labelled clips", labelled),
@@ -139,8 +147,8 @@ def _counted(dataset: Dataset, spread: Spread) -> str:
     parts = [noun % {"n": labelled}]
     if others:
         parts.append(_("%(n)s without a label") % {"n": others})
-    if groups:
-        parts.append(ngettext("%(n)s source", "%(n)s sources", groups) % {"n": groups})
+    if n_sources:
+        parts.append(ngettext("%(n)s source", "%(n)s sources", n_sources) % {"n": n_sources})
     return ", ".join(parts)
 
 

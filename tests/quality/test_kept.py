@@ -18,6 +18,7 @@ from quality import triggers as quality
 from quality.models import Flag, FlagItem, FlagState
 from quality.queries.flags import counted, tally_of
 from quality.queries.overlap import figures_of, overlap_of
+from quality.queries.overview import counted_spread, spread_of
 from quality.queries.splits import shared_by_splits
 from tests.factories import make_dataset, make_item
 
@@ -129,6 +130,7 @@ def check(dataset: Dataset) -> None:
     for kind in ("", *KINDS):
         assert tally_of(dataset, kind) == counted(dataset, kind)
     assert overlap_of(dataset) == figures_of(shared_by_splits(dataset))
+    assert spread_of(dataset) == counted_spread(dataset)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -166,7 +168,8 @@ def test_what_changes_nothing_counted_keeps_the_figures() -> None:
     assert item
     item.save()
     Item.objects.filter(pk=item.pk).update(metadata={"camera": "x"})
-    make_item(make_dataset(), label="cat")
+    other = make_dataset()
+    raise_one(other, random.Random(2), make_item(other, label="cat"))
     assert stamp(dataset, WriteArea) == before
 
 
