@@ -9,7 +9,7 @@ from django.db.models import Count, QuerySet
 from labeling.models import Dataset, Item, ItemTag, Media, User
 from quality.models import UNFLAGGED, Action, Decision, Flag, FlagState, ProposalState, Run
 from quality.queries import measurements, suspicion
-from quality.queries.filters import Shown, one_of
+from quality.queries.filters import LISTED, Shown, one_of
 from quality.queries.id_lists import ids_of_rows
 
 ITEMS_A_PAGE = 120
@@ -54,8 +54,7 @@ def page_of(shown: Shown, *, after: str = "", before: str = "") -> Page:
     if walk := _walk(shown):
         return _walked_page(shown, walk, after=after, before=before)
     column = "key" if shown.filter.sort == "key" else "pk"
-    rows = _with_parts(shown.items(), media=shown.dataset.media)
-    return _keyset_page(rows, column, newest_first=column == "pk", after=after, before=before)
+    return _keyset_page(shown, column, newest_first=column == "pk", after=after, before=before)
 
 
 def _with_parts(rows: QuerySet[Item], *, media: str) -> QuerySet[Item]:
@@ -64,21 +63,35 @@ def _with_parts(rows: QuerySet[Item], *, media: str) -> QuerySet[Item]:
     return rows.select_related("content", "label").only(*named, *text)
 
 
-def _keyset_page(
-    rows: QuerySet[Item], column: str, *, newest_first: bool, after: str, before: str
-) -> Page:
+def _keyset_page(shown: Shown, column: str, *, newest_first: bool, after: str, before: str) -> Page:
     backwards = bool(before)
+    rows = _on_the_way(shown)
     cursor = before or after
     descending = newest_first != backwards
     if cursor and cursor != END:
         place = cursor if column == "key" else _whole(cursor)
         rows = rows.filter(**{f"{column}__{'lt' if descending else 'gt'}": place})
-    found = list(rows.order_by(f"-{column}" if descending else column)[: ITEMS_A_PAGE + 1])
+    rows = rows.order_by(f"-{column}" if descending else column)
+    if _is_sifted(shown):
+        ids = measurements.sifted(shown, rows, count=ITEMS_A_PAGE + 1)
+        found = _in_order(shown.dataset.items.all(), ids, media=shown.dataset.media)
+    else:
+        found = list(_with_parts(rows, media=shown.dataset.media)[: ITEMS_A_PAGE + 1])
     more = len(found) > ITEMS_A_PAGE
     found = found[:ITEMS_A_PAGE]
     if backwards:
         found.reverse()
     return _page(found, backwards=backwards, cursor=cursor, more=more, name=column)
+
+
+def _is_sifted(shown: Shown) -> bool:
+    """Tell whether a range leaves so many items that walking all is faster than naming them."""
+    return shown.filter.has_range and not shown.names_few
+
+
+def _on_the_way(shown: Shown) -> QuerySet[Item]:
+    """Return the items shown, and where they are sifted those that other filters show, too."""
+    return shown.items(without=LISTED) if _is_sifted(shown) else shown.items()
 
 
 def _page(found: list[Item], *, backwards: bool, cursor: str, more: bool, name: str) -> Page:
@@ -177,11 +190,17 @@ def ids_around(shown: Shown, item: Item) -> tuple[int | None, int | None]:
         sides = [walk(shown, place, backwards=way, count=1) for way in (True, False)]
         return sides[0][0][0] if sides[0] else None, sides[1][0][0] if sides[1] else None
     column = "key" if chosen.sort == "key" else "pk"
-    lower = shown.items().filter(**{f"{column}__lt": getattr(item, column)})
-    upper = shown.items().filter(**{f"{column}__gt": getattr(item, column)})
-    below = lower.order_by(f"-{column}").values_list("pk", flat=True).first()
-    above = upper.order_by(column).values_list("pk", flat=True).first()
+    rows, place = _on_the_way(shown), getattr(item, column)
+    lower = rows.filter(**{f"{column}__lt": place}).order_by(f"-{column}")
+    upper = rows.filter(**{f"{column}__gt": place}).order_by(column)
+    below, above = (_nearest(shown, side) for side in (lower, upper))
     return (below, above) if column == "key" else (above, below)
+
+
+def _nearest(shown: Shown, rows: QuerySet[Item]) -> int | None:
+    if _is_sifted(shown):
+        return next(iter(measurements.sifted(shown, rows, count=1)), None)
+    return rows.values_list("pk", flat=True).first()
 
 
 def outline_of(dataset: Dataset) -> Outline:

@@ -31,17 +31,19 @@ def standing_doubts(dataset: Dataset | None = None) -> QuerySet[FlagItem]:
     return open_parts(dataset).filter(Q(flag__given="") | Q(flag__given=F("item__label__name")))
 
 
-def is_doubted(dataset: Dataset, kinds: Collection[str] = (ANY,)) -> Q:
+def is_doubted(dataset: Dataset, kinds: Collection[str] = (ANY,), *, are_named: bool = False) -> Q:
     """Match items with standing doubts of these kinds.
 
     Open flags are listed without a look at items; then only items on the way are asked whether
-    it stands: to find all that stand first takes three times as long (bench/pages.py).
+    it stands: to find all that stand first takes three times as long (bench/pages.py). Of items
+    that are named anyway (`are_named`) each is asked at once.
     """
     named, standing = open_parts(dataset), standing_doubts().filter(item=OuterRef("pk"))
     if ANY not in kinds:
         named = named.filter(flag__kind__in=kinds)
         standing = standing.filter(flag__kind__in=kinds)
-    return Q(pk__in=named.values("item")) & Q(Exists(standing))
+    found = Q(Exists(standing))
+    return found if are_named else Q(pk__in=named.values("item")) & found
 
 
 def doubts_about(items: Collection[int]) -> list[Doubt]:

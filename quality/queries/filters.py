@@ -234,11 +234,13 @@ class Shown:
     filter: Filter
     ids: list[int] | None = None
 
-    def condition(self, *, without: Collection[str] = ()) -> Q:
-        """Return the condition on items."""
+    def condition(self, *, without: Collection[str] = (), are_named: bool = False) -> Q:
+        """Return the condition on items; of a few that are named beside it (`are_named`)."""
         chosen = self.filter.without(*without)
         found = Q(dataset=self.dataset)
         found &= self._about_labels(chosen)
+        if chosen.flags:
+            found &= is_doubted(self.dataset, chosen.flags, are_named=are_named)
         found &= self._about_state(chosen, with_excluded="excluded" in without)
         if self.ids is not None:
             found &= one_of("pk", self.ids)
@@ -270,8 +272,6 @@ class Shown:
             found &= Q(excluded="")
         if chosen.odd:
             found &= Q(is_odd=True)
-        if chosen.flags:
-            found &= is_doubted(self.dataset, chosen.flags)
         if chosen.disputed:
             found &= Q(pk__in=disputed_in(self.dataset).values("item"))
         if chosen.tags:

@@ -5,6 +5,7 @@ took longer than the rest of the page (bench/pages.py).
 """
 
 import numpy as np
+from django.db.models import QuerySet
 
 from labeling.models import Item
 from quality.queries.facts import measured
@@ -82,9 +83,24 @@ def _that_are_shown(
     while start < len(ids) and len(found) < count:
         some = slice(start, start + look)
         beside = dict(zip(ids[some].tolist(), values[some].tolist(), strict=True))
-        rows = shown.items(without=LISTED).filter(one_of("pk", list(beside)))
+        passing = shown.condition(without=LISTED, are_named=True)
+        rows = Item.objects.filter(passing, one_of("pk", list(beside)))
         there = set(rows.values_list("pk", flat=True))
         found += [(pk, value) for pk, value in beside.items() if pk in there]
+        start, look = start + look, 4 * look
+    return found[:count]
+
+
+def sifted(shown: Shown, rows: QuerySet[Item], *, count: int) -> list[int]:
+    """Return the first of ordered rows that are listed, looking at ever more where few are."""
+    ids = rows.values_list("pk", flat=True)
+    found: list[int] = []
+    start, look = 0, FIRST_LOOK
+    while len(found) < count:
+        some = np.array(ids[start : start + look], np.int64)
+        found += some[np.isin(some, shown.listed)].tolist()
+        if len(some) < look:
+            break
         start, look = start + look, 4 * look
     return found[:count]
 

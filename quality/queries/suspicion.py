@@ -22,7 +22,8 @@ def ids_beside(
 ) -> list[tuple[int, float]]:
     """Return the next items (id, score) after a place, nearest first; before it if backwards."""
     found: list[tuple[int, float]] = []
-    for walk in (_others, _doubted) if backwards else (_doubted, _others):
+    walks = (_doubted,) if shown.filter.flags else (_doubted, _others)  # doubted is what it asks
+    for walk in walks[:: -1 if backwards else 1]:
         if len(found) < count:
             found += walk(shown, place, backwards=backwards)[: count - len(found)]
     return found

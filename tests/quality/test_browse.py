@@ -202,11 +202,15 @@ def test_a_draw_is_the_same_for_everybody_who_opens_its_address(pets: Dataset) -
     assert keys(pets, "random=7") == keys(pets, "random=7") != keys(pets, "random=8")
 
 
-def test_items_beside_one_follow_the_order_of_the_grid(pets: Dataset) -> None:
+@pytest.mark.parametrize("few", [0, 100])
+def test_items_beside_one_follow_the_order_of_the_grid(
+    pets: Dataset, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "FEW", few)
     doubt(Item.objects.get(key="train/cat-05.png"), score=0.6)
     measure(pets)
     queries = ("", "sort=key", "sort=suspicious", "sort=-brightness", "random=4", "class=cat")
-    for query in (*queries, f"sort=newest{RANGE}", f"sort=brightness{RANGE}"):
+    for query in (*queries, *(f"sort={sort}{RANGE}" for sort in ("newest", "key", "brightness"))):
         view = shown(pets, query)
         items = browse.page_of(view).items
         found = [browse.ids_around(view, item) for item in items]
