@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Case, Count, Min, QuerySet, When
 from django.utils.translation import gettext
 
 from labeling.models import (
@@ -90,12 +90,10 @@ def is_new(question: Question) -> bool:
     return question.replied_at is not None and question.seen_at is None
 
 
-def questions_of(asking: Round) -> list[Question]:
+def questions_of(asking: Round) -> QuerySet[Question]:
     """Return the questions of a round for its lead, unanswered ones first."""
-    rows = asking.questions.select_related(
-        "annotator__user", "item__content", "replied_by"
-    ).order_by("-pk")
-    return sorted(rows, key=lambda row: bool(row.reply))
+    rows = asking.questions.select_related("annotator__user", "item__content", "replied_by")
+    return rows.order_by(Case(When(reply="", then=0), default=1), "-pk")
 
 
 def unanswered(rounds: QuerySet[Round]) -> dict[int, int]:

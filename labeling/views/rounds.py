@@ -111,7 +111,7 @@ def _round_page(
         "model": fair_share.model_accuracy(asking),
         "undecided": open_disputes(asking.dataset, round=asking.pk).count(),
         "extend_form": form or ExtendForm(dataset=asking.dataset),
-        "questions": annotators.questions_of(asking),
+        "page": page_of(annotators.questions_of(asking), request.GET.get("page")),
         "may_lead": asking.dataset.viewer_role in access.LEADS,
         "required_by": asking.required_by.order_by("pk"),
     }

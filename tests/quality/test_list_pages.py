@@ -241,8 +241,9 @@ def test_a_long_list_shows_each_row_on_one_of_its_pages(client: Client) -> None:
     lists = Lists()
     lists.grow(MANY)
     client.force_login(lists.lead)
-    for name in PAGED:
-        address = reverse(name, args=[] if name == PAGED[0] else [lists.dataset.slug])
+    slug = lists.dataset.slug
+    addresses = [reverse(name, args=[] if name == PAGED[0] else [slug]) for name in PAGED]
+    for address in (*addresses, reverse("labeling:round", args=[slug, lists.round.pk])):
         first = client.get(address)
         page = first.context["page"]
         others = [client.get(f"{address}?page={n}") for n in page.paginator.page_range[1:]]
