@@ -52,7 +52,8 @@ def place_in_line(job: Job) -> int:
 def ahead_of(job: Job) -> str:
     """Say what its queue runs or will run before a waiting job; of whose dataset is not told."""
     before = Q(state=JobState.RUNNING) | Q(state=JobState.QUEUED, pk__lt=job.pk)
-    rows = list(Job.objects.filter(before, queue=job.queue).order_by("pk")[: AHEAD_SHOWN + 1])
+    others = Job.objects.exclude(pk=job.pk)  # by now a worker may have taken this one
+    rows = list(others.filter(before, queue=job.queue).order_by("pk")[: AHEAD_SHOWN + 1])
     told = [
         gettext("%s (running)") % row.title if row.state == JobState.RUNNING else str(row.title)
         for row in rows[:AHEAD_SHOWN]

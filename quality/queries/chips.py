@@ -243,6 +243,11 @@ def done_words(decision: Decision) -> str:
     return told[action] % {"n": n, "to": state.get(to.get(action, ""), "")}
 
 
+def undone_words(decision: Decision) -> str:
+    """Say what was taken back: the earlier sentence, quoted, because it no longer holds."""
+    return _("Undone: “%(what)s”.") % {"what": done_words(decision).rstrip(".")}
+
+
 def left_words(decision: Decision, undone: Decision) -> str:
     """Say how many items an undo left as they are; nothing if none."""
     left = len(decision.before) - len(undone.after)

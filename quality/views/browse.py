@@ -229,7 +229,7 @@ def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
         return _answer(request, slug, str(refusal), status=422)
     if isinstance(undone, Proposal):
         return _answer(request, slug, _("Taking it back waits for a second reviewer."))
-    words = _("Undone: %(what)s.") % {"what": chips.done_words(last).rstrip(".")}
+    words = chips.undone_words(last)
     return _answer(request, slug, f"{words} {chips.left_words(last, undone)}".rstrip())
 
 

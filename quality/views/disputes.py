@@ -195,6 +195,5 @@ def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
     if isinstance(undone, Proposal):
         messages.info(request, _("Taking it back waits for a second reviewer."))
         return _back(request, slug)
-    done = chips.done_words(last).rstrip(".")
-    messages.success(request, _("Undone: %(what)s.") % {"what": done})
+    messages.success(request, chips.undone_words(last))
     return _back(request, slug, place=last.after[0].get("place"))

@@ -223,3 +223,9 @@ def test_the_time_left_is_told_from_the_pace_of_the_stage_at_hand() -> None:
     Job.objects.filter(pk=job.pk).update(done=100, detail=detail)
     job.refresh_from_db()
     assert job_outlook(job)["seconds_left"] == pytest.approx(60, abs=5)
+
+
+def test_a_job_that_was_taken_while_its_page_is_made_is_not_named_as_before_itself() -> None:
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    Job.objects.filter(pk=job.pk).update(state=JobState.RUNNING)
+    assert job_outlook(job)["ahead"] == ""

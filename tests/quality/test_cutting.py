@@ -229,7 +229,7 @@ def test_the_page_shows_before_and_after_and_starts_the_job(clips: Dataset, clie
     assert "Earlier bytes" in told
     assert "Cut to the loudest second" in client.get(reverse("quality:log", args=["words"])).text
     undone = client.post(reverse("quality:selection_undo", args=["words"]), follow=True)
-    assert "Undone: 3 clips cut to a second." in undone.text
+    assert "Undone: “3 clips cut to a second”." in undone.text
     assert not client.get(url, {"q": "short"}).context["outlook"].longer
 
 

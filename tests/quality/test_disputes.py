@@ -47,10 +47,12 @@ def test_everybodys_answers_show_only_after_ones_own(client: Any):
     before = page(client).text
     assert "anna" not in before
     assert "boris" not in before
+    assert place.item.key not in before  # a file's name or folder may tell the class
     dog = dataset.classes.get(name="dog")
     send(client, place, "answer", answer=f"class:{dog.pk}")
     after = page(client).text
     assert "anna" in after
+    assert place.item.key in after
     assert "1 × cat" in after
     assert "2 × dog" in after
     assert open_disputes(dataset).count() == 1  # an answer is no decision
@@ -65,7 +67,8 @@ def test_a_decision_ends_the_dispute_and_undo_opens_it_again(client: Any):
     assert (item.label, item.label_source) == (dog, "review")
     assert not open_disputes(dataset)
     assert "No dispute is open" in page(client).text
-    client.post(reverse("quality:dispute_undo", args=["pets"]))
+    undone = client.post(reverse("quality:dispute_undo", args=["pets"]), follow=True)
+    assert "Undone: “1 item is dog now”." in undone.text
     item.refresh_from_db()
     assert item.label is None
     assert [row.pk for row in open_disputes(dataset)] == [place.pk]
