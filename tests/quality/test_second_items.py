@@ -14,7 +14,7 @@ from quality.services.merging import merge_classes
 from quality.services.plans import NothingToChangeError
 from quality.services.second import SecondRefusedError
 from tests.factories import make_dataset, make_item, make_member
-from tests.quality.test_second import decide_many, judged_sample
+from tests.quality.test_second_many import decide_many, judged_sample
 
 pytestmark = pytest.mark.django_db
 
