@@ -1,5 +1,7 @@
 """Fixtures shared by all tests; the real services are started once a session."""
 
+import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -26,8 +28,8 @@ hypothesis.settings.load_profile("searching")
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_MS = 60_000  # for what a page will show; says only how busy a machine may be
-# Files that wait for servers begin first, the longest foremost: of two processes, one would else
-# wait at the end for the other. They leave no trace in the tests' database.
+# Files that wait for servers begin first, the longest foremost: one process would else be at work
+# alone at the end. They leave no trace in the tests' database.
 LONGEST = ("test_loop.py", "test_chaos.py", "test_cancel.py", "test_up.py", "test_intake_kill.py")
 
 
@@ -35,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; all else stays in the order that pytest-django gives it."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was imported: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -171,11 +179,17 @@ class Winnow:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
     """Put a migrated database into a data folder and return the folder.
 
-    Migrated once and copied: it takes most of the time of a first start, which `test_up.py`
-    looks at.
+    Migrated once for all processes and copied: it takes most of the time of a first start, which
+    `test_up.py` looks at.
     """
-    made = tmp_path_factory.mktemp("prepared")
-    Winnow(url="", data=made).manage("migrate", "--verbosity", "0")
+    base = tmp_path_factory.getbasetemp()
+    made = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
+    made.mkdir(exist_ok=True)
+    with (made / "migrated").open("a") as migrated:
+        fcntl.flock(migrated, fcntl.LOCK_EX)
+        if not migrated.tell():
+            Winnow(url="", data=made).manage("migrate", "--verbosity", "0")
+            migrated.write("yes")
 
     def prepare(data: Path) -> Path:
         data.mkdir(exist_ok=True)
@@ -195,10 +209,10 @@ def winnow(
 
 
 @contextmanager
-def running_winnow(data: Path) -> Iterator[Winnow]:
+def running_winnow(data: Path, *, port: int = 8100) -> Iterator[Winnow]:
     """`manage.py up` without the demo, as an operator starts it."""
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "up", "--no-demo", "--port", "8100"],
+        [sys.executable, "manage.py", "up", "--no-demo", "--port", str(port)],
         cwd=ROOT,
         env=own_environment(data),
         stdout=subprocess.PIPE,

@@ -39,9 +39,8 @@ def make_item(dataset: Dataset, key: str = "", label: str | None = None, **field
     """An item whose content exists as a row only; use intake for real bytes."""
     key = key or f"item{next(_numbers)}"
     sha256 = hashlib.sha256(f"{dataset.slug}/{key}".encode()).hexdigest()
-    content, _ = Content.objects.get_or_create(
-        sha256=sha256, defaults={"type": "png", "mime": "image/png", "size": 1}
-    )
+    content = Content(sha256=sha256, type="png", mime="image/png", size=1)
+    Content.objects.bulk_create([content], ignore_conflicts=True)
     chosen = LabelClass.objects.get(dataset=dataset, name=label) if label else None
     return Item.objects.create(
         dataset=dataset,
