@@ -26,7 +26,7 @@ export class Showing {
   }
 
   /* For the list of last answers, which must not wait either. */
-  thumb(entry) { return Object.assign(new Image(), { className: "thumb-sm", alt: "", src: entry.peaks }); }
+  thumb(entry) { return this.#load(Object.assign(new Image(), { className: "thumb-sm", alt: "" }), entry.peaks); }
 
   forget(entry) { if (entry.element?.dataset.media?.startsWith("blob:")) URL.revokeObjectURL(entry.element.dataset.media); }
 
@@ -34,21 +34,18 @@ export class Showing {
     const image = new Image();
     image.alt = this.words.textItem;
     image.draggable = false;
-    this.#load(image, entry, LOADS_WITHIN_MS);
+    this.#load(image, entry.media);
     image.decode().catch(() => { /* shown with a way to retry when its turn comes */ });
     image.addEventListener("error", () => { if (image.isConnected) this.#failed(entry); });
     if (entry.width && entry.width < TINY_PX) image.className = "small-original";
     return image;
   }
 
-  /* A request that nobody answers is given up and made again. */
-  #load(image, entry, withinMs) {
-    image.src = entry.media;
-    setTimeout(() => {
-      if (image.complete || entry.element !== image) return;
-      image.removeAttribute("src");
-      this.#load(image, entry, 2 * withinMs);
-    }, withinMs);
+  /* A request that nobody answers is given up for another, which would join it if its address was the same. */
+  #load(image, address, withinMs = LOADS_WITHIN_MS) {
+    image.src = address;
+    setTimeout(() => { if (!image.complete) this.#load(image, `${address}&again`, 2 * withinMs); }, withinMs);
+    return image;
   }
 
   #wave(entry) {
