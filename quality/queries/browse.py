@@ -159,8 +159,9 @@ def _place(cursor: str) -> tuple[float, int] | None:
 
 def _drawn(shown: Shown, *, seed: int) -> list[int]:
     """Return items drawn at random: the same for the same filter, seed and dataset."""
-    ids = ids_of_rows(shown.items()).tolist()
-    return random.Random(seed).sample(ids, min(RANDOM_ITEMS, len(ids)))
+    ids = ids_of_rows(shown.items())
+    drawn = random.Random(seed).sample(range(len(ids)), min(RANDOM_ITEMS, len(ids)))
+    return [int(pk) for pk in ids[drawn]]
 
 
 def _in_order(rows: QuerySet[Item], ids: list[int], *, media: str) -> list[Item]:
