@@ -89,6 +89,14 @@ EDGE_RANGE_SHARE = 1 / 3
 share of that range, from the loudest down, that an edge must reach into: noise that is nearly as
 loud as the sound begins and ends every clip, and cuts nothing off."""
 
+TAIL_SECONDS = 0.1
+TAIL_SHARE = 0.1
+TAIL_RANGE_SHARE = 0.5
+"""Where a tenth of a second more, as loud as an edge, would hold a tenth of the clip's energy,
+much of a word may be missing, however loud its loudest vowel is. A tenth of a second is a phone or
+half a syllable. Such an edge must be sound as `levels` times it: above the middle between noise
+and loudest frame."""
+
 SHORT_SHARE = 0.6
 """A clip below this share of the typical length lacks a part of what the others hold."""
 
@@ -139,8 +147,7 @@ def check_sound(
     silent = _silent(facts)
     if silent is not None:
         return [silent]
-    limit = TIGHT_EDGE_DB if cut_tight else EDGE_DB
-    doubts = (_clipped(facts), _cut(facts, typical_seconds, limit=limit))
+    doubts = (_clipped(facts), _cut(facts, typical_seconds, cut_tight=cut_tight))
     return [doubt for doubt in doubts if doubt is not None]
 
 
@@ -246,19 +253,15 @@ def _clipped(value: Mapping[str, Any]) -> SoundDoubt | None:
 
 
 def _cut(
-    value: Mapping[str, Any], typical_seconds: float | None, *, limit: float
+    value: Mapping[str, Any], typical_seconds: float | None, *, cut_tight: bool
 ) -> SoundDoubt | None:
     # A set imported before onsets were measured is judged by its first and last 20 ms.
     edges = {side: value.get(f"onset_{side}_db", level) for side, level in _edges(value).items()}
     side = max(edges, key=edges.__getitem__)
-    spread = value.get("frame_range_db", 0.0)
-    limit = max(limit, -EDGE_RANGE_SHARE * spread)
-    if edges[side] > limit and spread >= EDGE_RANGE_DB:
-        score = min(0.95, 0.5 + 0.45 * (edges[side] - limit) / -limit)
-        verb = "starts" if side == "start" else "ends"
-        below = max(0.0, -edges[side])
-        words = f"It {verb} at full level, {below:.0f} dB below its loudest part: cut off inside."
-        return SoundDoubt("cut_audio", score, words)
+    verb = "starts" if side == "start" else "ends"
+    inside = _cut_inside(value, edges[side], verb, cut_tight=cut_tight)
+    if inside is not None:
+        return inside
     seconds = value.get("seconds", 0.0)
     whole = edges[side] <= TIGHT_DB  # it begins and ends softly: somebody spoke briefly
     if typical_seconds and 0 < seconds < SHORT_SHARE * typical_seconds and not whole:
@@ -266,3 +269,32 @@ def _cut(
         words = f"Only {seconds:.2f} s long; the others last about {typical_seconds:.2f} s."
         return SoundDoubt("cut_audio", score, words)
     return None
+
+
+def _cut_inside(
+    value: Mapping[str, Any], edge: float, verb: str, *, cut_tight: bool
+) -> SoundDoubt | None:
+    """Say whether the louder edge, in dB below the loudest frame, lies inside a sound."""
+    spread = value.get("frame_range_db", 0.0)
+    if spread < EDGE_RANGE_DB:
+        return None
+    limit = max(TIGHT_EDGE_DB if cut_tight else EDGE_DB, -EDGE_RANGE_SHARE * spread)
+    if edge > limit:
+        score = min(0.95, 0.5 + 0.45 * (edge - limit) / -limit)
+        below = max(0.0, -edge)
+        words = f"It {verb} at full level, {below:.0f} dB below its loudest part: cut off inside."
+        return SoundDoubt("cut_audio", score, words)
+    share = _tail_share(value, edge)
+    if cut_tight or share < TAIL_SHARE or edge <= -TAIL_RANGE_SHARE * spread:
+        return None
+    held = 100 * share
+    words = f"It {verb} inside a sound: 0.1 s more of it would hold {held:.0f} % of the clip."
+    return SoundDoubt("cut_audio", min(0.7, 0.4 + share), words)
+
+
+def _tail_share(value: Mapping[str, Any], edge: float) -> float:
+    """Return what a tenth of a second as loud as an edge would add to the clip's energy."""
+    if not value.get("seconds") or "loudest_db" not in value or "dbfs" not in value:
+        return 0.0
+    above_mean = value["loudest_db"] + edge - value["dbfs"]
+    return float(10 ** (above_mean / 10) * TAIL_SECONDS / value["seconds"])

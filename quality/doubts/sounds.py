@@ -18,7 +18,13 @@ def find_bad_sound(survey: Survey, *, kind: str) -> list[Doubt]:
     """Clips that are silent, clipped or cut off, by what the import measured."""
     typical, is_tight = _typical_seconds(survey), _tight_share(survey) >= TIGHT_SHARE
     return [
-        Doubt(rows=(row,), score=found.score, reason=found.reason)
+        Doubt(
+            rows=(row,),
+            score=found.score,
+            reason=found.reason,
+            # Where all clips are cut tight, one that stands out is a candidate, no more.
+            is_likely=not (is_tight and found.kind == "cut_audio"),
+        )
         for row in _sounding_rows(survey)
         for found in check_sound(survey.facts(row), typical_seconds=typical, cut_tight=is_tight)
         if found.kind == kind
@@ -41,7 +47,7 @@ def say_how_tight(survey: Survey) -> str:
         return ""
     return _(
         "The clips of this dataset are cut tight: %(share)d %% begin or end within %(decibels)d dB "
-        "of their loudest part. Only those that stand out from that are flagged."
+        "of their loudest part. Only those that stand out from that are listed, as less certain."
     ) % {"share": round(100 * share), "decibels": -TIGHT_DB}
 
 
