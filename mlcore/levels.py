@@ -59,7 +59,8 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
         Clipping: clipped_samples, clipped_share, longest_clipped_run (samples at full scale);
         flat_top_share, longest_flat_top (samples; at the clip's own greatest and least, so
         that clipping shows which was turned down later), flat_tops (how many are longer than
-        any unclipped wave has).
+        any unclipped wave has), piled_samples (in runs of any length at a top from which both
+        sides fall steeply, if most that come near it reach it; else 0).
         Frames: noise_floor_db and loud_db (5th and 95th percentile of frame levels),
         loudest_db, frame_range_db (loud - floor).
         Time in seconds: sound_seconds, leading_silence, trailing_silence; padding_start and

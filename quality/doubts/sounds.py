@@ -18,13 +18,7 @@ def find_bad_sound(survey: Survey, *, kind: str) -> list[Doubt]:
     """Clips that are silent, clipped or cut off, by what the import measured."""
     typical, is_tight = _typical_seconds(survey), _tight_share(survey) >= TIGHT_SHARE
     return [
-        Doubt(
-            rows=(row,),
-            score=found.score,
-            reason=found.reason,
-            # Where all clips are cut tight, one that stands out is a candidate, no more.
-            is_likely=not (is_tight and found.kind == "cut_audio"),
-        )
+        Doubt(rows=(row,), score=found.score, reason=found.reason, is_likely=found.is_likely)
         for row in _sounding_rows(survey)
         for found in check_sound(survey.facts(row), typical_seconds=typical, cut_tight=is_tight)
         if found.kind == kind

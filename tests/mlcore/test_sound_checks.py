@@ -164,6 +164,25 @@ def test_tops_that_are_cut_a_little_are_named_at_any_level() -> None:
         assert kinds(doubts_about(np.clip(sound, -top, top))) == ["clipped_audio"]
 
 
+@pytest.mark.parametrize("depth", [0.75, 0.5, 0.25])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_clip_cut_on_one_side_alone_is_named(depth: float, side: int) -> None:
+    sound = side * word()
+    for clipped in (
+        np.minimum(sound, depth * sound.max()),
+        np.minimum(sound, depth * sound.max()) / 7,
+    ):
+        (doubt,) = doubts_about(side * clipped)
+        assert (doubt.kind, doubt.is_likely) == ("clipped_audio", True)
+
+
+def test_a_few_tops_at_full_scale_are_a_candidate() -> None:
+    sound = word() / np.abs(word()).max()
+    (doubt,) = doubts_about(np.clip(1.02 * sound, -1, 1))
+    assert (doubt.kind, doubt.is_likely) == ("clipped_audio", False)
+    assert doubts_about(0.99 * sound) == []
+
+
 def test_a_short_clip_that_begins_and_ends_softly_is_whole() -> None:
     time = np.arange(RATE // 2) / RATE
     spoken = np.exp(-(((time - 0.25) / 0.06) ** 2)) * np.sin(2 * np.pi * 200 * time)

@@ -192,8 +192,29 @@ def test_bandwidth_shows_that_a_clip_was_recorded_at_a_lower_rate() -> None:
 @example(82.0, 48_000, 0.45958220174844067)  # rounding to 16 bits lengthens the crest by a sample
 def test_no_tone_of_a_voice_has_flat_tops(hertz: float, rate: int, level: float) -> None:
     tone = level * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)[:, None]
-    measured = measure_sound(pcm16_wav(tone, rate), "x.wav")
-    assert measured.facts["flat_tops"] == 0
+    facts = measure_sound(pcm16_wav(tone, rate), "x.wav").facts
+    assert facts["flat_tops"] == facts["piled_samples"] == 0
+
+
+@settings(max_examples=40)
+@given(st.floats(0, 1), st.floats(0.5, 3000), st.integers(0, 9))
+def test_noise_of_any_colour_and_level_has_no_samples_piled_up(
+    slope: float, steps: float, seed: int
+) -> None:
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=RATE))
+    sound = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 40) ** slope)
+    measured = measure_sound(pcm16_wav((steps / 32_768 * sound / sound.std())[:, None], RATE), "x")
+    assert measured.facts["piled_samples"] == 0
+
+
+@settings(max_examples=40)
+@given(st.integers(3, 40), st.floats(0.05, 0.95), st.integers(0, 9))
+def test_a_wave_that_repeats_to_the_sample_is_not_piled_up(
+    period: int, level: float, seed: int
+) -> None:
+    once = np.random.default_rng(seed).normal(size=period)
+    sound = np.tile(once / np.abs(once).max() * level, 400)[:, None]
+    assert measure_sound(pcm16_wav(sound, RATE), "x.wav").facts["piled_samples"] == 0
 
 
 @settings(max_examples=60)
@@ -216,8 +237,10 @@ def test_plain_wav_is_read_as_the_library_reads_it(data: st.DataObject) -> None:
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=9), min_size=1, max_size=5))
 def test_runs_are_those_of_each_row(marks: list[list[bool]]) -> None:
     line = Line.of([len(row) for row in marks])
-    rows, lengths = runs_of(np.array([mark for row in marks for mark in row]), line)
+    rows, begins, lengths = runs_of(np.array([mark for row in marks for mark in row]), line)
     told = [[int(n) for n in lengths[rows == row]] for row in range(len(marks))]
+    for row, begin, length in zip(rows, begins - line.starts[rows], lengths, strict=True):
+        assert all(marks[row][begin : begin + length])
     assert told == [[len(list(run)) for on, run in groupby(row) if on] for row in marks]
 
 
