@@ -84,7 +84,8 @@ def blind_rounds(dataset: Dataset) -> QuerySet[Round]:
 
 def blind_score(dataset: Dataset, choice: Choice | None) -> BlindScore | None:
     """Return the score of the newest blind round that is closed or answered in full."""
-    waiting = RoundItem.objects.filter(round=OuterRef("pk"), state=RoundItemState.OPEN)
+    left = RoundItem.objects.filter(round=OuterRef("pk"), state=RoundItemState.OPEN)
+    waiting = left.filter(item__excluded="")  # nobody is asked about what was left out meanwhile
     done = blind_rounds(dataset).filter(Q(closed_at__isnull=False) | ~Exists(waiting))
     asking = done.first()
     if asking is None:

@@ -98,6 +98,16 @@ def test_a_round_that_still_waits_for_answers_tells_nothing_until_it_is_closed(p
     assert blind_score(pets, None).n == 1
 
 
+def test_an_item_that_was_left_out_meanwhile_holds_no_blind_score_up(pets):
+    ann = make_member(pets, Role.ANNOTATOR, "ann")
+    made = ask_blind(dataset=pets, size=4, people=[], by=None, chance=random.Random(0))
+    for key in ("0", "1", "2"):
+        answer(made, key, "cat", user=ann)
+    assert blind_score(pets, None) is None
+    pets.items.filter(key="3").update(excluded="copy of 2")
+    assert blind_score(pets, None).n == 3
+
+
 def test_people_stand_beside_the_model_in_the_chosen_metric(client, pets, asked):
     run = make_run(pets, "cddd")
     choose(pets, metric="cost", cost_cat_dog=1, cost_dog_cat=6)

@@ -52,3 +52,13 @@ def test_hours_of_reviewing_cost_money_where_they_have_a_price(paid, told):
         "quality/_gain_rates.html", {"rates": rates, "result": {"changes": spent}}
     )
     assert ("1 h 0 min of reviewing have no price" in page) == bool(paid)
+
+
+def test_that_nothing_was_shown_is_said_once_for_hours_and_money():
+    spent = {"seconds": 3600.0, "cost": 2.0, "answers": 3, "paid_answers": 3}
+    rates = comparisons.gain_rates(Change(0.01, -0.05, 0.07), spent, hour_price=None)
+    shown = {"rates": rates, "result": {"changes": spent}}
+    page = render_to_string("quality/_gain_rates.html", shown)
+    assert page.count("could not be shown") == 1
+    assert "in points an hour or points a unit of money" in page
+    assert "2.00 was paid for 3 answers" in page
