@@ -46,6 +46,10 @@ REFINED_UP_TO = 4.0
 where a zoom moves the edges by most of a pixel, as a crop by 3 % at each side does, and each is
 trusted for a pixel. Only of pairs that are left with less than four times what matters."""
 
+SETTLED = 1 / 8
+"""Pixels by which the last fit moved the window's edges at most where none follows: what a
+first-order fit misses grows with the square of the move."""
+
 MOST_ZOOM = 0.15
 """Zoom up to which a fit after the first counts: a crop by 6 % at each side. Drawings of one
 shape in several sizes are no copies of each other."""
@@ -272,7 +276,8 @@ def _one_way(
     )[np.arange(len(may)), warp.down - 1, warp.right - 1]
     left[may], step = _fitted(middle, energy, around)
     for _ in range(REFINED if zoomed else 0):
-        near = np.flatnonzero(left[may] < REFINED_UP_TO * enough[may])
+        moves = np.abs(step[:, :2]).max(axis=1) + np.abs(step[:, 2]) * _WINDOW / 2 > SETTLED
+        near = np.flatnonzero(moves & (left[may] < REFINED_UP_TO * enough[may]))
         if not len(near):
             break
         may, middle, energy, source = may[near], middle[near], energy[near], source[near]

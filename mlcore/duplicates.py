@@ -21,6 +21,7 @@ from mlcore.alignment import (
 )
 from mlcore.hamming import close_pairs
 from mlcore.neighbours import NeighbourGraph, nearest
+from mlcore.plain_shapes import plain_but_apart
 from mlcore.shingles import find_alike, letters_of
 
 HASH_BITS = 10
@@ -347,7 +348,12 @@ def _relative_share(
     """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
     levels = np.minimum(yardstick.level[pairs[:, 0]], yardstick.level[pairs[:, 1]])
     left = unexplained(pictures, others, pairs, most=most * levels, zoomed=yardstick.zoomed)
-    return np.where(yardstick.detailed[pairs].any(axis=1), left / levels, np.inf)
+    share = np.where(yardstick.detailed[pairs].any(axis=1), left / levels, np.inf)
+    if yardstick.zoomed:  # elsewhere the limit counts with shapes
+        close = np.flatnonzero(share < most)
+        apart = plain_but_apart(pictures, others, pairs[close], most=LEAST_UNRELATED)
+        share[close[apart]] = np.inf
+    return share
 
 
 def _join_embedded(

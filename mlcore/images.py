@@ -248,12 +248,17 @@ _AS_IS_AND_MIRRORED[1, 1::2] = -1.0  # 8 x 8, so odd columns are odd numbers
 
 
 def hash_picture(grey: Image.Image) -> np.ndarray:
-    """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255."""
+    """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255.
+
+    What is smaller than that is enlarged smoothly.
+    """
     luma = np.frombuffer(_small_grey(grey), np.uint8).astype(np.float32)
     return luma.reshape(HASH_SIDE, HASH_SIDE)
 
 
 def _small_grey(grey: Image.Image) -> bytes:
+    if min(grey.size) < HASH_SIDE:  # enlarged: blocks would be edges that no larger copy has
+        return grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS).tobytes()
     if grey.width % HASH_SIDE or grey.height % HASH_SIDE:
         return grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX).tobytes()
     # Fields of whole pixels: the same means for a third of the cost.

@@ -213,6 +213,28 @@ def test_plain_skies_with_a_light_spot_match_nothing_beside_photos_that_do() -> 
     assert {(pair.first, pair.second) for pair in pairs} == {(i, 180 + i) for i in range(10)}
 
 
+def moon(rng: np.random.Generator) -> Image.Image:
+    """A sharp disc or ellipse in a plain sky that darkens upwards."""
+    down, right = np.mgrid[:120, :160]
+    y, x, size = rng.uniform(20, 100), rng.uniform(20, 140), rng.uniform(6, 25)
+    inside = ((down - y) / size) ** 2 + ((right - x) / (size * rng.uniform(0.7, 1))) ** 2 < 1
+    light = np.where(inside, rng.uniform(60, 100), down * rng.uniform(0.1, 0.5))
+    colours = np.array([110, 150, 150]) + light[..., None] + rng.normal(0, 2, (120, 160, 3))
+    return Image.fromarray(np.uint8(np.clip(colours, 0, 255)))
+
+
+def test_discs_in_plain_skies_are_copies_only_by_their_pixels() -> None:
+    rng = np.random.default_rng(4)
+    moons = [moon(rng) for _ in range(60)]
+    contents = [jpeg(picture) for picture in [*(textured(seed) for seed in range(120)), *moons]]
+    contents += [CHANGES["brightened"](textured(seed)) for seed in range(10)]
+    again = io.BytesIO()
+    Image.open(io.BytesIO(contents[120])).save(again, "PNG")
+    pairs = copies_among([*contents, again.getvalue()])
+    found = {(pair.first, pair.second) for pair in pairs}
+    assert found == {(i, 180 + i) for i in range(10)} | {(120, 190)}
+
+
 def test_equal_pixels_in_other_bytes_are_found_without_any_picture() -> None:
     pairs = find_copies(sha256=["a", "b", "c"], pixel_hashes=["x", "y", "x"])
     assert [(pair.first, pair.second, pair.evidence) for pair in pairs] == [(0, 2, "pixels")]
