@@ -64,14 +64,24 @@ def _clipped(depth: float, *, driven: bool) -> Fault:
     return plant
 
 
-def _cut(*, filled: bool) -> Fault:
+def _one_sided(depth: float) -> Fault:
+    """Return a fault that cuts the tops of one side alone at a share of that side's own peak."""
+
+    def plant(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+        side = rng.choice([1, -1])
+        return side * np.minimum(side * wave, depth * (side * wave).max())
+
+    return plant
+
+
+def _cut(*, filled: bool, most: float = 0.6) -> Fault:
     """Return a fault that takes a tenth to six tenths of the energy off one end."""
 
     def plant(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         back = rng.random() < 0.5
         sound = wave[::-1] if back else wave
         energy = np.cumsum((sound - sound.mean()) ** 2)
-        lost = int(np.searchsorted(energy, rng.uniform(0.1, 0.6) * energy[-1])) + 1
+        lost = int(np.searchsorted(energy, rng.uniform(0.1, most) * energy[-1])) + 1
         kept = sound[lost:]
         if filled:
             kept = np.concatenate([np.zeros(lost), kept] if rng.random() < 0.5 else
@@ -130,8 +140,13 @@ FAULTS: dict[str, tuple[str, Fault]] = {
         for driven in (True, False)
         for depth in (0.7, 0.5, 0.3, 0.1)
     },
+    **{
+        f"clipped on one side at {depth} of its peak": ("clipped_audio", _one_sided(depth))
+        for depth in (0.7, 0.5, 0.3)
+    },
     "cut, shorter": ("cut_audio", _cut(filled=False)),
     "cut, filled with zeros": ("cut_audio", _cut(filled=True)),
+    "cut by just a tenth, filled with zeros": ("cut_audio", _cut(filled=True, most=0.1)),
     "noise instead of the clip": ("silent_audio", _noise_instead),
     "noise instead of the word": ("silent_audio", _noise_burst),
     **{f"word in noise, SNR {snr} dB": ("silent_audio", _drowned(snr)) for snr in (0, -5, -10)},
