@@ -79,12 +79,15 @@ def text_of(sha256: str) -> bytes:
 
 
 def label_rows(dataset: Dataset) -> Iterator[Sequence[Any]]:
-    """Yield the label that holds for each labelled item now, and how it came."""
+    """Yield the label that holds for each labelled item now, and how it came.
+
+    Items whose person withdrew consent are left out, as from every other export of items.
+    """
     last = LabelChange.objects.filter(item=OuterRef("pk")).order_by("-pk")
     columns = ("confidence", "by__username", "at", "reason")
     found = {f"last_{name}": Subquery(last.values(name)[:1]) for name in columns}
     rows = (
-        Item.objects.filter(dataset=dataset, label__isnull=False)
+        Item.objects.filter(dataset=dataset, label__isnull=False, withdrawn_at__isnull=True)
         .annotate(**found)
         .values_list("pk", "key", "label__name", "label_source", *found)
     )

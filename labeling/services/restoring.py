@@ -71,9 +71,9 @@ def _leave_test_items(version: Version, wanted: Mapping[str, dict[str, Any]]) ->
     n = sum(_changes_test(item, wanted.get(item.key)) for item in items.iterator(chunk_size=500))
     if n:
         raise jobs.Refused(
-            f"Bringing v{version.number} back would change {n} test items, which nobody changes "
-            "alone here. Change them in Browse, where a second reviewer agrees, or let an owner "
-            "switch the second reviewer off in the settings until it is done."
+            f"Bringing v{version.number} back would change {n} test item{'s' if n > 1 else ''}, "
+            "which nobody changes alone here. Change them in Browse, where a second reviewer "
+            "agrees, or let an owner switch the second reviewer off in the settings until then."
         )
 
 

@@ -101,7 +101,10 @@ def make_round(
         there -= guidelines.example_items(dataset)
     asked = [pk for pk in dict.fromkeys(items) if pk in there]
     if not asked:
-        raise NothingToAskError("None of these items can be asked about.")
+        raise NothingToAskError(
+            "None of these items can be asked about. Where every item has a label, ask about all, "
+            "or about those with keys; excluded items and examples are never asked about."
+        )
     made = Round.objects.create(
         dataset=dataset,
         name=name,

@@ -63,6 +63,7 @@ def _crowd_page(
         "fresh": queries.answers_since(dataset, found) if found else 0,
         "pairs": queries.pairs_of(dataset, found) if found else [],
         "disputed": open_disputes(dataset).count(),
+        "stopped": len(guards.stopped_in(dataset)),
         "period": period,
         **_measuring(dataset),
     }

@@ -159,7 +159,7 @@ def _take(
         return None  # our own exports leave unpredicted items empty
     place = places.get(key, places.get(plain_name(key), -1))
     if place < 0:
-        return ("unknown_item", f"There is no item {key!r}.")
+        return ("unknown_item", f"There is no item {key!r} in the version: unknown, or left out.")
     if told.is_told[place]:
         return ("predicted_twice", f"An earlier line predicts {key!r}; it counts.")
     values = {name: _number(cell) for name, cell in cells.items()}

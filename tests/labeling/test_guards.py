@@ -189,12 +189,15 @@ def test_a_pause_can_be_answered_and_the_lead_lets_go_on_or_ends_it(client: Clie
     assert "all answers are cat" in client.get(reverse("labeling:my_work")).content.decode()
     client.post(reverse("labeling:reply_to_pause", args=[one.pk]), {"text": "They are all cats!"})
     client.force_login(lead, backend=BACKEND)
+    crowd = reverse("labeling:crowd", args=[asking.dataset.slug])
+    assert "1 stopped" in client.get(crowd).text
     pauses = reverse("labeling:pauses", args=[asking.dataset.slug])
     assert "They are all cats!" in client.get(pauses).content.decode()
     decide = reverse("labeling:decide_pause", args=[asking.dataset.slug, one.pk])
     client.post(decide, {"act": "end"})
     assert waiting_in(asking, one, now=NOW).state == "ended"
     client.post(decide, {"act": "resume"})
+    assert "1 stopped" not in client.get(crowd).text
     client.post(decide, {"act": "resume"})
     assert [act for act, _ in acts(one)] == ["pause", "reply", "end", "resume"]
     assert len(claim_items(round=asking, annotator=one, count=5, now=NOW)) == 3

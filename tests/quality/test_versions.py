@@ -104,7 +104,13 @@ def test_a_version_that_would_change_test_items_is_not_brought_back_by_one_perso
     refused = bring_back(1, lead.user)
     assert "would change 4 test items" in refused.error
     assert (dataset.versions.count(), dataset.items.exclude(excluded="").count()) == (frozen, 5)
+    newest, _ = freeze_version(dataset=dataset)
+    button = 'type="submit">Bring v1 back'
+    shown = changes(lead, old=1, new=newest.number).text  # offers nothing that is sure to fail
+    assert "Nobody changes test items alone here" in shown
+    assert button not in shown
     Dataset.objects.update(has_second_reviewer=False)
+    assert button in changes(lead, old=1, new=newest.number).text
     assert bring_back(1, lead.user).result["is_whole"]
 
 

@@ -303,3 +303,6 @@ def test_answers_stay_and_count(people: Dataset):
     rows = b"".join(exports.pieces(people, "annotations", form="csv")).decode()
     assert tombstones.tombstone_key(people.pk, "anna-1.png") in rows
     assert "anna" not in rows
+    labels = b"".join(exports.pieces(people, "labels", form="csv")).decode()
+    assert "withdrawn" not in labels  # as its page promises: later exports leave the items out
+    assert labels.count("\n") == 1 + people.items.filter(withdrawn_at=None).count()
