@@ -4,7 +4,13 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from labeling.queries.uploads import unread_files
-from mlcore.sound_checks import TIGHT_DB, TIGHT_SHARE, check_sound, tight_share
+from mlcore.sound_checks import (
+    TIGHT_DB,
+    TIGHT_EDGE_DB,
+    TIGHT_SHARE,
+    check_sound,
+    tight_share,
+)
 from mlcore.sound_formats import SoundFormat, find_odd_formats, mixed_formats
 from quality.doubts import Doubt
 from quality.doubts.odd_files import ODDITY_SCORES, SOUND_CODES, odd_file
@@ -41,8 +47,9 @@ def say_how_tight(survey: Survey) -> str:
         return ""
     return _(
         "The clips of this dataset are cut tight: %(share)d %% begin or end within %(decibels)d dB "
-        "of their loudest part. Only those that stand out from that are listed, as less certain."
-    ) % {"share": round(100 * share), "decibels": -TIGHT_DB}
+        "of their loudest part, not counting those within %(least)d dB. Only those that stand out "
+        "from that are listed, as less certain."
+    ) % {"share": round(100 * share), "decibels": -TIGHT_DB, "least": -TIGHT_EDGE_DB}
 
 
 def _typical_seconds(survey: Survey) -> float | None:

@@ -274,6 +274,7 @@ def test_where_all_clips_are_cut_tight_only_what_stands_out_is_named() -> None:
     tight = [measured(sound[int(0.32 * RATE) : int(0.73 * RATE)])] * 30
     assert tight_share(tight) >= TIGHT_SHARE > tight_share([measured(sound)] * 30)
     assert tight_share(tight[:5]) == 0.0  # too few to speak of a habit
+    assert tight_share([measured(sound)] * 30 + cut * 3) == 0.0  # a fifth cut off is no habit
     swelling = {"onset_start_db": -7.0, "onset_end_db": -40.0, "frame_range_db": 30.0}
     assert kinds(check_sound(swelling)) == ["cut_audio"]
     assert kinds(check_sound(swelling, cut_tight=True)) == []
