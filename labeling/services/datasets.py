@@ -22,8 +22,8 @@ from labeling.models import (
 
 MOST_NAME_CHARACTERS = 100
 DIGITS = frozenset("0123456789")
-BACKGROUND_NAMES = frozenset({"_background_noise_", "background", "background_noise", "silence"})
-OTHER_NAMES = frozenset({"other", "others", "unknown", "_unknown_", "misc"})
+BACKGROUND_NAMES = frozenset({"background", "background noise", "silence"})
+OTHER_NAMES = frozenset({"other", "others", "unknown", "misc"})
 
 
 class NameTakenError(Exception):
@@ -73,7 +73,7 @@ def free_slug(name: str) -> str:
 
 def usual_role(name: str) -> str:
     """Return the role that a class of this name usually has."""
-    plain = name.casefold().strip()
+    plain = name.casefold().replace("_", " ").replace("-", " ").strip()
     if plain in BACKGROUND_NAMES:
         return ClassRole.BACKGROUND
     return ClassRole.OTHER if plain in OTHER_NAMES else ClassRole.ORDINARY

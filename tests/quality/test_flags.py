@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from labeling.models import Content, Dataset, Item, JobState, Upload
 from labeling.services import jobs
+from labeling.services.datasets import add_classes
 from mlcore.neighbours import nearest
 from quality.detectors import KINDS
 from quality.doubts import Doubt
@@ -242,6 +243,17 @@ def test_a_set_that_is_cut_tight_is_said_once_and_what_stands_out_is_a_candidate
     assert flag.items.get().key == "07.wav"
     assert not flag.is_likely
     assert "100 % begin or end within 12 dB" in outcome["kinds"]["cut_audio"]["notice"]
+
+
+@pytest.mark.parametrize("name", ["_silence_", "Background Noise", "_background_noise_"])
+def test_clips_of_a_class_of_silence_are_not_called_silent(name):
+    dataset = make_dataset(media="audio")
+    add_classes(dataset=dataset, names=["cat", name])
+    for key, label in (("quiet.wav", name), ("word.wav", "cat")):
+        clip = make_item(dataset, key, label)
+        Content.objects.filter(pk=clip.content_id).update(facts={"dbfs": -100.0})
+    raise_flags(make_work(dataset, kinds=["silent_audio"]))
+    assert Flag.objects.get().items.get().key == "word.wav"
 
 
 def _clip(dataset, number, rate=8000, channels=1, **fields):
