@@ -206,6 +206,7 @@ view.addEventListener("submit", (event) => {
   if (!form || !event.submitter) return;
   event.preventDefault();
   if ("seen" in view.dataset) press(form, event.submitter);
+  else toast(root.dataset.textUnseen, "info"); // a key that is dropped is told of
 });
 view.addEventListener("keydown", (event) => { // a held key presses the focused button again and again
   if (event.repeat && event.target.closest("[data-decide] button")) event.preventDefault();

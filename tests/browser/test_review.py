@@ -141,7 +141,7 @@ def test_a_colleague_who_was_faster_is_said_calmly_and_review_goes_on(page, live
     assert Decision.objects.count() == 1
 
 
-def test_a_second_key_decides_nothing_that_nobody_has_seen(page, live_server):
+def test_a_second_key_decides_nothing_that_nobody_has_seen_and_says_so(page, live_server):
     dataset = make_dataset()
     for number in range(3):
         make_flag(dataset, number)
@@ -149,6 +149,7 @@ def test_a_second_key_decides_nothing_that_nobody_has_seen(page, live_server):
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(page.get_by_text("doubt number 1")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("that key decided nothing")
     expect(page.locator("#counts")).to_contain_text("1 decided, 2 left")
     seen(page)
     page.keyboard.press("Enter")
