@@ -43,6 +43,11 @@ class Choice:
     touches_test: bool = False
     asks_reason: bool = False
 
+    @property
+    def is_proposed(self) -> bool:
+        """Return whether Enter stands for it."""
+        return self.code.startswith("Enter")
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -125,17 +130,18 @@ class _Builder:
             main = self.merge(self.proposed, main=True)
             others = [self.merge(item) for item in self.items if item.pk != self.proposed.pk]
         others.append(self.all_into_one_split())
-        keep = _("Leave them as they are") if group is not None else _("Not copies")
+        keep = self.keep(_("Leave them as they are") if group is not None else _("Not copies"))
         small = [self.choice(Action.ROUND, _ask_words(people), "KeyD")]
-        return Choices(
+        found = Choices(
             main=main,
-            keep=self.keep(keep),
+            keep=keep,
             others=_there(others),
             small=_there(small),
             classes=[],
             more_classes=[],
             what_happens=self.what_happens(group),
         )
+        return found if self.flag.is_likely else _refusing_first(found)
 
     def of_column(self) -> Choices:
         main = self.choice(Action.CONFIRM, _("No: it gives the answer away"), "Enter NumpadEnter")
@@ -277,6 +283,14 @@ class _Builder:
 
     def relabel(self, label: LabelClass, words: str, code: str) -> Choice | None:
         return self.choice(Action.RELABEL, words, code, argument=str(label.pk), label=label)
+
+
+def _refusing_first(found: Choices) -> Choices:
+    """Give Enter to the refusal: what is expected to be wrong is not the proposal."""
+    keep = replace(found.keep, code=f"Enter NumpadEnter {found.keep.code}", cap="↵")
+    other = replace(found.main, code="KeyC", cap="C") if found.main else None
+    others = [other, *found.others] if other else found.others
+    return replace(found, main=None, keep=keep, others=others, what_happens=[])
 
 
 def _few(main: Choice | None, keep: Choice, *others: Choice | None) -> Choices:

@@ -172,7 +172,7 @@ def test_what_was_put_off_comes_last(client):
     assert page.context["flag"] == second
 
 
-def test_copies_say_what_happens_to_each_and_refuse_to_lose_the_test_copy(client):
+def test_copies_say_what_happens_to_each_and_unlikely_ones_propose_nothing(client):
     dataset = make_dataset()
     train = make_item(dataset, "a.png", "cat", split="train")
     test = make_item(dataset, "b.png", "dog", split="test")
@@ -192,6 +192,12 @@ def test_copies_say_what_happens_to_each_and_refuse_to_lose_the_test_copy(client
     assert "leaves train, and its label cat with it" in page
     assert "Keep 2 instead" not in page
     assert "carry different labels" in page
+    assert '<kbd class="keycap">↵</kbd> <span class="clip">Keep 1, take out 2' in page
+    Flag.objects.update(is_likely=False)
+    page = client.get(address("queue", dataset, "leakage")).content.decode()
+    assert '<kbd class="keycap">↵</kbd> <span class="clip">Not copies' in page
+    assert '<kbd class="keycap">C</kbd> <span class="clip">Keep 1, take out 2' in page
+    assert "leaves train" not in page
 
 
 @pytest.mark.parametrize("name", ["queue", "review", "checks"])
