@@ -8,16 +8,17 @@ from ninja import Field, Query, Router, Schema, Status
 from ninja.errors import HttpError
 
 from labeling import access, tasks
-from labeling.api.callers import Refusal, speaker
+from labeling.api.callers import Refusal, one_of, speaker
 from labeling.api.jobs import JobOut, job_out
 from labeling.models import Dataset, LabelClass
 from labeling.services import jobs
 from labeling.views.downloads import file_response
+from quality.detectors import KINDS
 from quality.models import Decision, Flag, Proposal
 from quality.queries import api as queries
 from quality.queries import exports
 from quality.queries.protocols import asked_by_name
-from quality.services import decisions, second
+from quality.services import decisions, runs, second
 
 router = Router()
 MOST_FLAGS_A_PAGE = 500
@@ -62,7 +63,7 @@ def train(request: HttpRequest, slug: str, options: RunOptions | None = None) ->
 
     422 for test items opened without a reason, and for what this dataset does not offer: a change
     of another kind of item, a scheme by time without dates, a search or a trial of another length.
-    409 while a training is on its way.
+    409 while a training is on its way, and where no item outside test has a label yet.
     """
     dataset = access.dataset_for(speaker(request), slug, roles=access.LEADS)
     sent = options.dict() if options else {}
@@ -74,13 +75,7 @@ def train(request: HttpRequest, slug: str, options: RunOptions | None = None) ->
     except ValueError as unknown:
         return Status(422, {"detail": str(unknown)})
     try:
-        job = jobs.open_job(
-            kind="train",
-            dataset=dataset,
-            options={**sent, **asked},
-            by=speaker(request),
-            queue="train",
-        )
+        job = runs.open_training(dataset=dataset, options={**sent, **asked}, by=speaker(request))
     except jobs.JobOpenError as there:
         return Status(409, {"detail": f"A training is on its way already: job {there.job.pk}."})
     tasks.send(job)
@@ -127,6 +122,8 @@ class FlagFilter(Schema):
 def list_flags(request: HttpRequest, slug: str, asked: Query[FlagFilter]) -> dict[str, Any]:
     """Flags in the order in which they were raised, page by page."""
     dataset = access.dataset_for(speaker(request), slug)
+    if asked.kind is not None:
+        one_of(asked.kind, list(KINDS), words="There is no kind of flag named")
     rows = queries.flags_after(
         dataset, after=asked.after, limit=asked.limit, kind=asked.kind, state=asked.state
     )

@@ -5,8 +5,11 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Schema
+from ninja.errors import HttpError
 
 from labeling.models import User
+
+MOST_NAMED = 50  # of what is known, in a refusal
 
 
 class Refusal(Schema):
@@ -19,6 +22,13 @@ def speaker(request: HttpRequest) -> User:
     """Return who the token speaks for."""
     assert isinstance(request.user, User)
     return request.user
+
+
+def one_of(name: str, known: Sequence[str], *, words: str) -> None:
+    """Refuse a name that is none of those known: an empty list would look like an answer."""
+    if name not in known:
+        there = ", ".join(known[:MOST_NAMED]) + (", …" if len(known) > MOST_NAMED else "")
+        raise HttpError(400, f"{words} {name!r}; known: {there or 'none yet'}.")
 
 
 def in_words(errors: Sequence[Any]) -> str:

@@ -9,12 +9,13 @@ from typing import IO, Any, Literal
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import ngettext
 from ninja import Field, Query, Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import TypeAdapter, ValidationError
 
 from labeling import access, tasks
-from labeling.api.callers import in_words, speaker
+from labeling.api.callers import in_words, one_of, speaker
 from labeling.models import Dataset, Item, Media, Upload, User
 from labeling.queries import api as queries
 from labeling.services.intake import receiving
@@ -117,9 +118,8 @@ def _as_table(texts: Sequence[TextItem]) -> tuple[str, io.BytesIO]:
 
 def _store(dataset: Dataset, files: Sequence[tuple[str, IO[bytes]]], *, by: User) -> Upload:
     size = sum(file.size or 0 for _, file in files if isinstance(file, UploadedFile))
-    upload = receiving.open_upload(
-        dataset=dataset, name=f"API, {len(files)} files", options={}, size=size, by=by
-    )
+    name = ngettext("API, %s file", "API, %s files", len(files)) % len(files)
+    upload = receiving.open_upload(dataset=dataset, name=name, options={}, size=size, by=by)
     receiving.receive_files(upload=upload, files=files)
     return upload
 
@@ -154,6 +154,8 @@ class ItemFilter(Schema):
 def list_items(request: HttpRequest, slug: str, asked: Query[ItemFilter]) -> dict[str, Any]:
     """Items in the order in which they came, page by page, each as fast as the first."""
     dataset = access.dataset_for(speaker(request), slug)
+    if asked.label:
+        one_of(asked.label, queries.class_names(dataset), words=f"{slug} has no class named")
     rows = queries.items_after(
         dataset, after=asked.after, limit=asked.limit, split=asked.split, label=asked.label
     )

@@ -3,6 +3,11 @@
 from labeling.models import Dataset, Item
 
 
+def class_names(dataset: Dataset) -> list[str]:
+    """Return the names of a dataset's classes, in their order."""
+    return list(dataset.classes.values_list("name", flat=True))
+
+
 def items_after(
     dataset: Dataset, *, after: int, limit: int, split: str | None, label: str | None
 ) -> list[Item]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from labeling.models import Content, Split, Version
+from labeling.models import Content, Dataset, Split, Version
 from labeling.models.items import WITHDRAWN
 from labeling.queries.versions import Line
 from labeling.services.jobs import Refused
@@ -16,6 +16,10 @@ from labeling.services.versions import read_manifest
 
 LEAST_CLASSES = 2
 LEAST_ITEMS_A_CLASS = 2  # one to learn from and one to hold out
+NOTHING_TO_LEARN = (
+    "No item outside the test split has a label yet (where something is in train: none in "
+    "train or validation). Annotate some, or import labels."
+)
 HASHES_A_QUERY = 500
 
 
@@ -130,16 +134,20 @@ def material_of(version: Version, lines: list[Line]) -> Material:
     )
 
 
+def check_labels(dataset: Dataset) -> None:
+    """Refuse, in words and without reading what is there, a dataset without a label to learn."""
+    labelled = dataset.items.filter(label__isnull=False, excluded="").exclude(split=Split.TEST)
+    if not labelled.exists():
+        raise Refused(NOTHING_TO_LEARN)
+
+
 def check_material(material: Material) -> None:
     """Refuse, in words, what no model can learn from."""
     counts = Counter(
         name for name, learned in zip(material.names, material.is_learned) if learned and name
     )
     if not counts:
-        raise Refused(
-            "No item outside the test split has a label yet (where something is in train: none in "
-            "train or validation). Annotate some, or import labels."
-        )
+        raise Refused(NOTHING_TO_LEARN)
     enough = [name for name, count in counts.items() if count >= LEAST_ITEMS_A_CLASS]
     if len(enough) < LEAST_CLASSES:
         raise Refused(

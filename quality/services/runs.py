@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from labeling.models import Dataset, Media, User, Version
+from labeling.models import Dataset, Job, Media, User, Version
 from labeling.queries.success import choice_of
-from labeling.services.jobs import Refused, Work
+from labeling.services.jobs import Refused, Work, open_job
 from labeling.services.versions import NothingToFreezeError, freeze_version
 from quality import arrays
 from quality.models import Run, TestOpening
@@ -29,7 +29,7 @@ from quality.services.features import backbones_of, can_tune, choose_backbone, f
 from quality.services.heads import maps_for, predict_rows
 from quality.services.learning import refresh_suggestions
 from quality.services.live import LiveTraining
-from quality.services.material import Material, check_material, read_material
+from quality.services.material import Material, check_labels, check_material, read_material
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     from mlcore.training import CrossValidation
 
 OPENING = "open_test"
+
+
+@transaction.atomic
+def open_training(*, dataset: Dataset, options: dict[str, Any], by: User) -> Job:
+    """Open a `train` job, unless it is known before any work that nothing can be learned."""
+    job = open_job(kind="train", dataset=dataset, options=options, by=by, queue="train")
+    check_labels(dataset)
+    return job
 
 
 def train(work: Work) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from labeling.models import Dataset
 from labeling.queries import job_outlook
 from labeling.queries.pages import page_of
 from labeling.queries.success import choice_of
-from labeling.services import jobs
 from labeling.views.downloads import file_response
 from labeling.views.jobs import start_job
 from quality import frozen
@@ -41,6 +40,7 @@ from quality.queries.run_difference import difference_to, earlier_runs
 from quality.queries.run_page import run_page
 from quality.queries.success import headline
 from quality.services.predictions import predictions_of
+from quality.services.runs import open_training
 
 MOST_ASKED = 200  # items of a cell that one button sends to a round
 
@@ -98,14 +98,7 @@ def train(request: access.MemberRequest, slug: str) -> HttpResponse:
         else:
             messages.error(request, _("Items with different dates are too few to go by time."))
         return redirect("quality:runs", slug)
-    training = partial(
-        jobs.open_job,
-        kind="train",
-        dataset=dataset,
-        by=request.user,
-        options=form.asked(),
-        queue="train",
-    )
+    training = partial(open_training, dataset=dataset, options=form.asked(), by=request.user)
     start_job(request, training, already=_("A training is on its way already."))
     return redirect("quality:runs", slug)
 

@@ -166,6 +166,17 @@ def test_pages_of_items_meet_without_gap_and_cost_the_same(django_assert_num_que
     assert [item["label"] for item in unlabelled] == [None] * 13
 
 
+def test_a_class_or_kind_that_is_not_known_is_refused_with_those_that_are():
+    dataset = make_dataset()
+    program = make_program(dataset, "reviewer")
+    for asked, known in (("items", "cat, dog"), ("flags", "label_error, ")):
+        assert program.get(f"datasets/{dataset.slug}/{asked}").status_code == 200
+        field = {"items": "label", "flags": "kind"}[asked]
+        refused = program.get(f"datasets/{dataset.slug}/{asked}", **{field: "typo"})
+        assert (refused.status_code, "'typo'; known: " in refused.json()["detail"]) == (400, True)
+        assert known in refused.json()["detail"]
+
+
 # ---- answering ----
 
 
@@ -253,9 +264,14 @@ def test_a_program_is_told_which_label_to_verify_and_never_its_own():
 # ---- runs, flags, decisions, export ----
 
 
-def test_a_training_is_opened_once():
+def test_a_training_is_opened_once_and_not_where_nothing_is_labelled():
     dataset = make_dataset()
     program = make_program(dataset, "lead")
+    make_item(dataset, label="cat", split="test")
+    empty = program.post(f"datasets/{dataset.slug}/runs")
+    assert (empty.status_code, "Annotate some" in empty.json()["detail"]) == (409, True)
+    assert not Job.objects.exists()
+    make_item(dataset, label="cat")
     first = program.post(f"datasets/{dataset.slug}/runs")
     assert (first.status_code, first.json()["kind"]) == (202, "train")
     again = program.post(f"datasets/{dataset.slug}/runs")
@@ -264,6 +280,7 @@ def test_a_training_is_opened_once():
 
 def test_a_training_takes_the_options_that_the_command_takes():
     dataset = make_dataset()
+    make_item(dataset, label="cat")
     program = make_program(dataset, "lead")
     sent = {"judged_by": "hold-out", "augment": "shift+crop", "search": 60, "tune": 120}
     job = program.post(f"datasets/{dataset.slug}/runs", sent).json()
@@ -292,6 +309,7 @@ def test_a_training_that_is_not_offered_is_refused_in_words(sent, words):
 @pytest.mark.parametrize("media", ["audio", "text"])
 def test_fine_tuning_is_refused_where_no_network_can_be_tuned(media):
     dataset = make_dataset(media=media)
+    make_item(dataset, label="cat")
     program = make_program(dataset, "lead")
     refused = program.post(f"datasets/{dataset.slug}/runs", {"tune": 120})
     assert refused.status_code == 422
