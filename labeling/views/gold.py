@@ -91,7 +91,7 @@ def promote(request: access.MemberRequest, slug: str) -> HttpResponse:
 
 def _say_made(request: access.MemberRequest, made: int) -> None:
     if made:
-        words = ngettext("%s check item more.", "%s check items more.", made)
+        words = ngettext("%s more check item.", "%s more check items.", made)
         messages.success(request, words % made)
     else:
         messages.warning(request, _("None of these has a label that is not known already."))

@@ -71,6 +71,8 @@ def test_a_dataset_in_which_nothing_happened_has_a_report(tmp_path: Path):
     assert "Nothing was trained" in made
     assert "<script>" not in made
     assert "Nothing was trained" in page(client_of(dataset), dataset)
+    plain, written = report(dataset.slug, tmp_path / "report.json")
+    assert {**json.loads(written), "file": plain["file"], "bytes": plain["bytes"]} == plain
 
 
 def test_page_file_and_json_say_the_same_of_what_was_learned_and_bought(tmp_path: Path):

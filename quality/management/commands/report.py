@@ -1,4 +1,4 @@
-"""`report NAME [--out FILE.html] [--json]`: where a version stands, read, kept or sent around."""
+"""`report NAME [--out FILE] [--json]`: where a version stands, read, kept or sent around."""
 
 import json
 from argparse import ArgumentParser
@@ -19,14 +19,14 @@ from quality.services.report import file_of
 
 
 class Command(JobCommand):
-    """Print a report, and write it as a file that holds everything itself and fetches nothing."""
+    """Print a report, or write it as a file that holds everything itself and fetches nothing."""
 
-    help = "Say where a version stands; with --out as one HTML file."
+    help = "Say where a version stands; with --out as one HTML file, or as FILE.json."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("name", help="the dataset's slug")
-        parser.add_argument("--out", type=Path, metavar="FILE.html")
+        parser.add_argument("--out", type=Path, metavar="FILE.html or FILE.json")
         parser.add_argument("--of-version", type=int, metavar="N", help="else the newest one")
         parser.add_argument(
             "--address", metavar="URL", help="of this Winnow: numbers in the file lead there"
@@ -46,8 +46,7 @@ class Command(JobCommand):
         if options["out"]:
             told = self._write(made, options["out"], address=options["address"])
         words = "\n".join(str(sentence) for sentence in made.sentences)
-        plain = {**told, **as_plain(made)}
-        self.stdout.write(json.dumps(plain, cls=DjangoJSONEncoder) if options["json"] else words)
+        self.stdout.write(_as_json({**told, **as_plain(made)}) if options["json"] else words)
 
     def _version(self, dataset: Dataset, number: int | None) -> Version | None:
         if number is None:
@@ -61,9 +60,16 @@ class Command(JobCommand):
         out = path.expanduser().resolve()
         if not out.parent.is_dir():
             raise CommandError(f"{out} cannot be written: there is no folder {out.parent}.")
-        page = file_of(made, address=address.rstrip("/") if address else None)
+        if out.suffix.lower() == ".json":
+            page = _as_json(as_plain(made))
+        else:
+            page = file_of(made, address=address.rstrip("/") if address else None)
         try:
             shards.save_text(out, page)
         except OSError as error:
             raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
         return {"file": str(out), "bytes": len(page.encode())}
+
+
+def _as_json(plain: dict[str, Any]) -> str:
+    return json.dumps(plain, cls=DjangoJSONEncoder)
