@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Avg, Count, F, Max, Min, Q, Sum
 
 from labeling.models import Claim, Dataset, Round, RoundItem, RoundItemState
+from labeling.queries import guards
 from labeling.queries.rounds import answers_given
 
 MOST_DIGITS = 10  # of an id in an address
@@ -17,7 +18,11 @@ MOST_HOURS_AHEAD = 24 * 365  # a forecast beyond a year says nothing
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a round is, and how long the rest takes at the pace so far."""
+    """How far a round is, and how long the rest takes at the pace so far.
+
+    `goes_on_hour` and `goes_on_day` are what of the latest answers came from people who are not
+    stopped: the others bring no more.
+    """
 
     total: int
     settled: int
@@ -27,6 +32,8 @@ class Progress:
     seconds_an_answer: float | None
     answers_last_hour: int
     answers_last_day: int
+    goes_on_hour: int
+    goes_on_day: int
     paid: int
     missing: int
     price: Decimal | None
@@ -48,7 +55,12 @@ class Progress:
     @property
     def pace(self) -> float:
         """Answers an hour: of the last hour, or of the last day when that one was quiet."""
-        return self.answers_last_hour or self.answers_last_day / 24
+        return self.goes_on_hour or self.goes_on_day / 24
+
+    @property
+    def without_stopped(self) -> bool:
+        """Return whether people who are stopped gave some of the latest answers."""
+        return self.goes_on_day < self.answers_last_day
 
     @property
     def done_at(self) -> datetime | None:
@@ -79,15 +91,20 @@ def progress(asking: Round, *, now: datetime) -> Progress:
     counts = Q(is_surplus=False, is_gold=False)
     # An import's answers were given elsewhere, earlier.
     here = counts & Q(annotator__user__isnull=False)
+    stopped = [row.annotator.pk for row in guards.stopped_in(asking.dataset)]
+    goes_on = here & ~Q(annotator__in=stopped)
+    hour, day = (Q(created_at__gte=now - over) for over in (PACE_OVER, timedelta(days=1)))
     facts = (
         answers_given()
         .filter(round=asking)
         .aggregate(
             paid=Count("pk"),
-            n=Count("pk", filter=counts),
-            mean=Avg("seconds", filter=counts),
-            recent=Count("pk", filter=here & Q(created_at__gte=now - PACE_OVER)),
-            day=Count("pk", filter=here & Q(created_at__gte=now - timedelta(days=1))),
+            answers=Count("pk", filter=counts),
+            seconds_an_answer=Avg("seconds", filter=counts),
+            answers_last_hour=Count("pk", filter=here & hour),
+            answers_last_day=Count("pk", filter=here & day),
+            goes_on_hour=Count("pk", filter=goes_on & hour),
+            goes_on_day=Count("pk", filter=goes_on & day),
         )
     )
     open_places = asked.filter(state=RoundItemState.OPEN, item__excluded="")
@@ -97,12 +114,8 @@ def progress(asking: Round, *, now: datetime) -> Progress:
         total=sum(done.values()),
         settled=done.get(RoundItemState.SETTLED, 0),
         disputed=done.get(RoundItemState.DISPUTED, 0),
-        answers=facts["n"],
         answers_wanted=sum(row["all"] for row in states.values()),
-        seconds_an_answer=facts["mean"],
-        answers_last_hour=facts["recent"],
-        answers_last_day=facts["day"],
-        paid=facts["paid"],
+        **facts,
         missing=(left["n"] or 0) + under_way,
         price=asking.price,
         now=now,

@@ -11,7 +11,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Annotator, Role, Round
+from labeling.models import Annotator, GuardEvent, Role, Round
 from labeling.queries import rounds as queries
 from labeling.queries.progress import progress
 from labeling.services.annotations import annotator_for, record_annotation
@@ -48,6 +48,17 @@ def test_the_end_is_forecast_from_the_pace_of_the_last_hour_else_of_the_day():
     slow = progress(asking, now=later)
     assert slow.done_at == later + timedelta(hours=48)
     assert progress(asking, now=now + timedelta(days=2)).done_at is None
+
+
+def test_no_end_is_forecast_from_the_answers_of_somebody_who_is_stopped(client: Any):
+    asking, now = make_asking(items=30, answered=10), timezone.now()
+    person = Annotator.objects.get()
+    GuardEvent.objects.create(annotator=person, act="pause", kinds=["one key"], at=now)
+    seen = progress(asking, now=now)
+    assert (seen.answers_last_hour, seen.pace, seen.done_at) == (10, 0, None)
+    client.force_login(make_member(asking.dataset, Role.LEAD))
+    page = client.get(reverse("labeling:round", args=["pets", asking.pk]))
+    assert "whoever answered in the last 24 hours is stopped" in page.text
 
 
 def test_what_somebody_holds_just_now_is_still_missing_and_still_costs():
