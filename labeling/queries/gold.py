@@ -27,11 +27,14 @@ from labeling.models import (
 )
 from labeling.queries.by_hand import execute
 from labeling.queries.pages import ROWS_A_PAGE
+from mlcore.guards import CLOSELY
 from mlcore.intervals import Interval, share_interval
 
 MEASURED = (Answer.CLASS, Answer.NO, Answer.UNUSABLE)  # unsure and skipped are no mistakes
 BATCH = 10  # gold answers after which their annotator sees how many were right
 AGREED_ANSWERS = 3  # from as many people, all the same: known well enough to measure others
+UNTIL_VOUCHED = 10  # gold answers after which an honest newcomer is vouched for (mlcore.guards)
+BY_LUCK = 2  # gold items ahead of their rate
 WRONG_ANSWERS = 4  # fewer than this fail an item by bad luck too often
 WRONG_SHARE = 0.2  # at most so many are right: the known answer is in doubt, not the people
 
@@ -109,21 +112,63 @@ def given_back(asking: Round, annotator: Annotator) -> list[int]:
     return [item for (item,) in execute(GIVEN_BACK, names)]
 
 
-def still_to_come(asking: Round, annotator: Annotator, *, left: int) -> int:
-    """Return how many gold items to count among what is left, so that the total stays the same.
+@dataclass(frozen=True)
+class Given:
+    """What an annotator answered in a round and what they hold of it: gold, and others."""
 
-    `left` holds what the annotator has reserved, gold or not. Were they counted only once
+    gold: int
+    others: int
+    held_gold: int
+    held_others: int
+
+
+def given_in(asking: Round, annotator: Annotator) -> Given:
+    """Count what an annotator answered in a round and what they hold of it."""
+    mine = Annotation.objects.filter(round=asking, annotator=annotator, withdrawn_at__isnull=True)
+    done = mine.exclude(answer=Answer.SKIP).aggregate(
+        gold=Count("pk", filter=Q(is_gold=True)), others=Count("pk", filter=Q(is_gold=False))
+    )
+    is_gold = Q(round_item__state=RoundItemState.GOLD)
+    held = Claim.objects.filter(annotator=annotator, round_item__round=asking).aggregate(
+        held_gold=Count("pk", filter=is_gold), held_others=Count("pk", filter=~is_gold)
+    )
+    return Given(**done, **held)
+
+
+def most(asking: Round, annotator: Annotator, *, others: int) -> int:
+    """Return how many gold items come at most among so many others.
+
+    Only to who is not vouched for after `UNTIL_VOUCHED` of them come more.
+    """
+    early = 0
+    if 0 < CLOSELY < asking.gold_every:
+        mine = Annotation.objects.filter(annotator=annotator, is_gold=True)
+        before = mine.filter(withdrawn_at__isnull=True).exclude(round=asking)
+        early = min(others, max(0, UNTIL_VOUCHED - before.count()))
+    return round(others / max(1, asking.gold_every - 1)) + early + BY_LUCK
+
+
+def room_for(asking: Round, annotator: Annotator, *, beside: int) -> int:
+    """Return how many gold items may be given beside so many others, so that `most` holds."""
+    given = given_in(asking, annotator)
+    others = given.others + given.held_others + beside
+    allowed = most(asking, annotator, others=others)
+    return max(0, allowed - given.gold - given.held_gold)
+
+
+def still_to_come(asking: Round, annotator: Annotator, *, left: int) -> int:
+    """Return how many gold items to count among what is left, so that the total does not grow.
+
+    `left` holds what the annotator has reserved, gold or not. Were gold items counted only once
     answered, the total would grow at each of them, and so tell.
     """
-    mine = Annotation.objects.filter(round=asking, annotator=annotator, withdrawn_at__isnull=True)
-    done = Counter(mine.exclude(answer=Answer.SKIP).values_list("is_gold", flat=True))
-    held = Claim.objects.filter(
-        annotator=annotator, round_item__round=asking, round_item__state=RoundItemState.GOLD
-    ).count()
-    others = done[False] + left - held
-    expected = round(others / max(1, asking.gold_every - 1))
-    there = done[True] + held + len(unseen(asking, annotator))
-    return max(0, min(expected, there) - done[True] - held)
+    if not (left and asking.gold_every):
+        return 0
+    given = given_in(asking, annotator)
+    others = given.others + left - given.held_gold
+    had = given.gold + given.held_gold
+    there = had + len(unseen(asking, annotator))
+    return max(0, min(most(asking, annotator, others=others), there) - had)
 
 
 def ask_about(asking: Round, annotator: Annotator, rows: Sequence[RoundItem]) -> None:

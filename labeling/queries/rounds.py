@@ -1,6 +1,7 @@
 """Reads about rounds: what is asked, how far it is, what is left for whom."""
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from labeling.models import (
     Annotation,
     Annotator,
     Answer,
+    Claim,
     Dataset,
     LabelClass,
     Media,
@@ -31,6 +33,7 @@ from labeling.queries import gold, guidelines, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
 COUNTED_AGAIN = 3  # times at most, while somebody takes and gives back
+FREE = Q(state=RoundItemState.OPEN, taken__lt=F("wanted"))
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
 # Keys of the annotation screen itself; a class that asks for one of them gets another.
 RESERVED_KEYS = {f"Key{letter}" for letter in "AGMNPRSUXYZ"} | {
@@ -217,13 +220,27 @@ def work_for(user: User, *, today: datetime) -> MyWork:
     """Return the open rounds of a user with what is left for them and what they did today."""
     rows = open_rounds_for(user)
     # By their ids: joined, SQLite walks what everybody answered in these rounds.
-    people = list(Annotator.objects.filter(user=user).values_list("pk", flat=True))
+    known = {row.dataset_id: row for row in Annotator.objects.filter(user=user)}
+    people = [row.pk for row in known.values()]
     given = places.answers_by_round(rows, people, since=today)
-    left = {**places.left_in(rows, people, given=given), **qualifications.left_for(rows, user)}
+    left = places.left_in(rows, people, given=given) + _held_by(people)
+    left = Counter({**left, **qualifications.left_for(rows, user)})
+    for row in rows:
+        annotator = known.get(row.dataset_id) or Annotator(pk=0, dataset=row.dataset, user=user)
+        left[row.pk] += gold.still_to_come(row, annotator, left=left[row.pk])
     return MyWork(
-        rounds=[_work(row, left.get(row.pk, 0), given.get(row.pk, places.Given())) for row in rows],
+        rounds=[_work(row, left[row.pk], given.get(row.pk, places.Given())) for row in rows],
         answered_today=sum(each.lately for each in given.values()),
     )
+
+
+def _held_by(people: Sequence[int]) -> Counter[int]:
+    """Count by round (by id) the places that annotators (by id) hold and that are not free too."""
+    if not people:
+        return Counter()
+    held = list(Claim.objects.filter(annotator__in=people).values_list("round_item", flat=True))
+    rows = RoundItem.objects.filter(pk__in=held).exclude(FREE).order_by()
+    return Counter(dict(rows.values_list("round").annotate(n=Count("pk"))))
 
 
 def _work(asking: Round, left: int, given: places.Given) -> Work:
@@ -294,8 +311,7 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
         left = qualifications.standing_in(asking, annotator).left
     else:
         left = _left_or_held(asking, annotator)
-    if left and asking.gold_every:
-        left += gold.still_to_come(asking, annotator, left=left)
+    left += gold.still_to_come(asking, annotator, left=left)
     return {**given_in(asking, annotator), "left": left}
 
 
@@ -317,9 +333,8 @@ def _left_or_held(asking: Round, annotator: Annotator) -> int:
     for _turn in range(COUNTED_AGAIN):
         given = places.answers_by_round([asking], [annotator.pk], since=timezone.now())
         left = places.left_in([asking], [annotator.pk], given=given)[asking.pk]
-        free = Q(state=RoundItemState.OPEN, taken__lt=F("wanted"))  # counted as such
         here = RoundItem.objects.filter(pk__in=held, round=asking)
-        left += here.exclude(free).count()
+        left += here.exclude(FREE).count()
         before, held = held, _held(annotator)
         if held == before:
             break

@@ -110,9 +110,11 @@ def take_places(
     draws = [rng.random() for _ in range(min(beside, of - len(items)))]
     every = guards.gold_every(round, annotator) if min(draws, default=1) * CLOSELY < 1 else NO_LIMIT
     drawn = sum(draw * every < 1 for draw in draws)
-    if drawn:
+    is_close = every < round.gold_every
+    if drawn and not is_close:
+        drawn = min(drawn, queries.room_for(round, annotator, beside=beside) - len(items))
+    if drawn > 0:
         fresh = [pk for pk in queries.unseen(round, annotator) if pk not in items]
-        is_close = every < round.gold_every
         tried = rng.sample(fresh, min(drawn * (EASIEST_OF if is_close else 1), len(fresh)))
         items += queries.easiest_first(tried, dataset=round.dataset)[:drawn] if is_close else tried
     return [_place(round, item) for item in sorted(items)]  # all lock them in one order

@@ -176,6 +176,27 @@ def test_a_round_looks_equally_long_before_and_after_a_gold_answer():
     assert Annotation.objects.filter(is_gold=True).exists()
 
 
+def test_a_round_never_grows_for_a_newcomer_and_my_work_says_the_same():
+    asking = make_mixed(60, golds=40, every=6)
+    user = make_member(asking.dataset, "annotator")
+    expected = 60 + 12 + queries.UNTIL_VOUCHED + queries.BY_LUCK
+    (before,) = round_queries.work_for(user, today=NOW).rounds
+    assert before.left == expected
+    one = Annotator.objects.create(dataset=asking.dataset, user=user)
+    for seed in range(100):
+        items = claim(asking, one, 3, seed=seed)
+        standing = round_queries.standing(asking, one)
+        (work,) = round_queries.work_for(user, today=NOW).rounds
+        assert work.left == standing["left"]
+        assert standing["answered"] + standing["left"] == expected or not items
+        for item in items:
+            answer(asking, item, one, "dog")
+        if not items:
+            break
+    assert standing["left"] == 0
+    assert Annotation.objects.filter(is_gold=True).count() >= queries.UNTIL_VOUCHED
+
+
 def test_gold_that_was_skipped_or_undone_comes_back_like_any_other():
     asking = make_mixed(3, golds=1)
     one = make_annotator(asking)
