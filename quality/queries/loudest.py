@@ -59,8 +59,7 @@ class Preview:
     sound: bytes
     peaks: bytes
     start: float
-    end: float
-    seconds: float
+    length: float
 
 
 def preview_of(item: Item) -> Preview | None:
@@ -75,11 +74,9 @@ def preview_of(item: Item) -> Preview | None:
     if found is None:
         return None
     samples = decode_sound(found.content).samples
-    start = found.start / found.rate
     return Preview(
         sound=pcm16_wav(samples, found.rate),
         peaks=peaks([samples])[0],
-        start=start,
-        end=start + found.frames / found.rate,
-        seconds=float(item.content.facts.get("seconds") or 0),
+        start=found.start / found.rate,
+        length=found.frames / found.rate,
     )

@@ -156,6 +156,7 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "300px" });
 
 function find(root) {
+  if (root.matches?.("[data-wave]")) seen.observe(root); // swapped in on its own, as beside a clip's cut
   for (const element of root.querySelectorAll("[data-wave]")) seen.observe(element);
 }
 

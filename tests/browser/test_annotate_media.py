@@ -125,12 +125,19 @@ def test_speed_and_gain_stay_from_clip_to_clip(annotating: Any) -> None:
     expect(page.locator("#gain")).to_have_text("+12 dB")
 
 
-def test_a_soft_clip_says_how_soft_it_is(annotating: Any) -> None:
+def test_a_soft_clip_says_so_and_a_waveform_swapped_in_is_drawn(annotating: Any) -> None:
     asking = make_asking("audio")
     Content.objects.update(facts={"seconds": 0.4, "peak": 0.0224})
     page, _ = annotating(asking)
     expect(page.locator("#soft")).to_have_text("Soft: peak −33 dBFS")
     expect(page.locator("#soft")).to_be_visible()
+    page.evaluate("""() => {
+        const alone = document.querySelector("[data-wave]").cloneNode();
+        alone.id = "alone";
+        document.getElementById("stage").append(alone);
+        alone.dispatchEvent(new CustomEvent("htmx:load", { bubbles: true }));
+    }""")
+    expect(page.locator("#alone canvas")).to_have_count(1)  # a waveform swapped in is drawn too
 
 
 def test_clips_that_were_fetched_ahead_play_without_a_connection(annotating: Any) -> None:
