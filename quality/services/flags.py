@@ -1,7 +1,7 @@
 """Flags: raised by detectors or by people; a doubt that was settled stays settled."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ from mlcore.expected_share import in_steps
 from quality import copy_pairs
 from quality.detectors import KINDS, Kind
 from quality.doubts import CannotRunError, Doubt
-from quality.models import Flag, FlagItem, FlagState, Run
+from quality.models import Decision, Flag, FlagItem, FlagState, Run
 from quality.queries.expected import learned_shares
 from quality.queries.survey import Survey, newest_run, survey_of
 from quality.services import graph
@@ -95,16 +95,53 @@ class _Standing:
     settled: set[tuple[str, str, str]] = field(default_factory=set)
 
 
-def _standing(dataset: Dataset, kind: Kind) -> _Standing:
+def _standing(survey: Survey, kind: Kind) -> _Standing:
     standing = _Standing()
-    for flag in Flag.objects.filter(dataset=dataset, kind=kind.name).order_by("pk"):
+    undone = _without_effect(survey, kind)
+    for flag in Flag.objects.filter(dataset=survey.dataset, kind=kind.name).order_by("pk"):
         if flag.state == FlagState.OPEN:
             standing.open[flag.subject] = flag
         elif flag.state == FlagState.GONE:
             standing.gone[flag.subject] = flag
-        else:
+        elif flag.pk not in undone:
             standing.settled.add((flag.subject, flag.given, flag.suggested))
     return standing
+
+
+def _without_effect(survey: Survey, kind: Kind) -> set[int]:
+    """Return the decided flags (ids) whose items are again what they were before.
+
+    A version brought back or another import may have done that: the doubt is as good as new.
+    """
+    decisions = Decision.objects.filter(
+        flag__dataset=survey.dataset,
+        flag__kind=kind.name,
+        flag__state=FlagState.DECIDED,
+        undoes__isnull=True,
+    )
+    last = {flag: states for flag, *states in decisions.values_list("flag", "before", "after")}
+    if not last:
+        return set()
+    names = [survey.classes[label] if label >= 0 else None for label in survey.labels]
+    there = dict(zip(survey.ids, zip(names, survey.splits.tolist(), strict=True), strict=True))
+    return {flag for flag, (before, after) in last.items() if _is_back(before, after, there)}
+
+
+def _is_back(
+    before: Sequence[dict[str, Any]],
+    after: Sequence[dict[str, Any]],
+    there: Mapping[int, tuple[str | None, str]],
+) -> bool:
+    decided = {state["item"]: state for state in after}
+    changed = [
+        was
+        for was in before
+        if was["item"] in decided
+        and any(was[name] != decided[was["item"]][name] for name in ("label", "split", "excluded"))
+    ]
+    return bool(changed) and all(
+        there.get(was["item"]) == (was["label"], was["split"]) for was in changed
+    )
 
 
 def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) -> dict[str, Any]:
@@ -113,7 +150,7 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
     Candidates are counted after those that somebody settled, so that a queue which was
     reviewed to its end goes on at the next check.
     """
-    standing = _standing(survey.dataset, kind)
+    standing = _standing(survey, kind)
     is_likely = _judge(survey.dataset, kind)
     fresh: list[tuple[Flag, Doubt]] = []
     again: list[tuple[Flag, Doubt]] = []

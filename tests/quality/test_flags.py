@@ -88,6 +88,24 @@ def test_a_settled_doubt_is_not_raised_again_whatever_its_score(settled):
     assert Flag.objects.get().state == settled
 
 
+@pytest.mark.parametrize("action", [Action.EXCLUDE, Action.RELABEL, Action.MOVE])
+def test_a_doubt_is_raised_anew_once_its_item_is_what_it_was_before_the_decision(action):
+    dataset = make_dataset()
+    item = make_item(dataset, "a.png", "cat", split="train")
+    was = {name: getattr(item, name) for name in ("label", "split", "excluded")}
+    raise_doubts(dataset, doubt(given="cat", suggested="dog"))
+    decided = Flag.objects.get()
+    label = dataset.classes.get(name="dog") if action == Action.RELABEL else None
+    decide_flag(flag=decided, action=action, reviewer=make_member(dataset), label=label)
+    Item.objects.update(**was)  # as bringing a version back does it
+    raise_doubts(dataset, doubt(given="cat", suggested="dog"))
+    again = Flag.objects.get(state=FlagState.OPEN)
+    assert (again.pk != decided.pk, again.subject) == (True, decided.subject)
+    decide_flag(flag=again, action=Action.KEEP, reviewer=make_member(dataset))
+    raise_doubts(dataset, doubt(given="cat", suggested="dog"))
+    assert not Flag.objects.filter(state=FlagState.OPEN).exists()
+
+
 def test_another_suggestion_is_another_doubt():
     dataset = make_dataset(classes=("cat", "dog", "cow"))
     make_item(dataset, "a.png", "cat")
