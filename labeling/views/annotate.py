@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -111,14 +111,23 @@ ENDPOINTS = (
 )
 
 
+GONE = {"error": "gone"}
+
+
 def endpoint(act: Endpoint) -> Callable[[HttpRequest, int], HttpResponse]:
-    """Make a JSON endpoint of the screen: 401 when logged out, 409 for another person's."""
+    """Make a JSON endpoint of the screen: 401 when logged out, 409 for another person's.
+
+    Its 401 and 404 are JSON too, which tells them from those of a proxy.
+    """
 
     @wraps(act)
     def view(request: HttpRequest, pk: int) -> HttpResponse:
         if not request.user.is_authenticated:
             return JsonResponse({"error": "login"}, status=401)
-        asking = access.round_for(request.user, pk)
+        try:
+            asking = access.round_for(request.user, pk)
+        except Http404:
+            return JsonResponse(GONE, status=404)
         sent = _sent(request)
         if sent is None:
             return JsonResponse({"error": "not JSON"}, status=400)
@@ -314,7 +323,10 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a page whose log-in was renewed elsewhere its new CSRF token."""
     if not request.user.is_authenticated:
         return JsonResponse({"error": "login"}, status=401)
-    access.round_for(request.user, pk)
+    try:
+        access.round_for(request.user, pk)
+    except Http404:
+        return JsonResponse(GONE, status=404)
     return JsonResponse({"user": request.user.pk, "csrf": get_token(request)})
 
 

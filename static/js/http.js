@@ -38,8 +38,9 @@ function within(ms) {
 
 async function ask(url, options) {
   const { response, text } = await request(url, options);
-  if (response.status === 401 || (response.redirected && isLoginPage(response.url))) throw new LoginNeeded();
   const isJson = response.headers.get("content-type")?.includes("json");
+  if ((response.status === 401 && isJson) || (response.redirected && isLoginPage(response.url))) throw new LoginNeeded();
+  if (response.status === 401) throw new Error("a proxy wants a log-in of its own");
   if (!response.ok) throw new HttpError(response.status, isJson ? JSON.parse(text) : text);
   if (!isJson) throw new Error("a proxy answered"); // as the log-in page of a hotel does, with 200
   return JSON.parse(text);

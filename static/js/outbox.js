@@ -205,7 +205,7 @@ export class Outbox extends EventTarget {
     if (error instanceof LoginNeeded) this.#enter("login");
     else if (error instanceof HttpError && error.status === 403) await this.#newToken();
     else if (error instanceof HttpError && error.status === 409) this.#enter("another");
-    else if (error instanceof HttpError && error.status === 404) this.#enter("gone");
+    else if (error instanceof HttpError && error.status === 404 && error.body.error) this.#enter("gone");
     else this.#enter("offline");
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)];
     this.#failures += 1;

@@ -59,11 +59,25 @@ export class Showing {
   }
 
   /* The clip itself into memory, so that it plays at once and also without a connection. */
-  async #keep(wave, url) {
-    const response = await fetch(url, { credentials: "same-origin" }).catch(() => null);
-    if (!response?.ok) return;
-    const kept = URL.createObjectURL(await response.blob());
-    if (wave.isConnected) URL.revokeObjectURL(kept); else wave.dataset.media = kept;
+  async #keep(wave, url, withinMs = LOADS_WITHIN_MS) {
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), withinMs);
+    try {
+      const response = await fetch(url, { credentials: "same-origin", signal: controller.signal });
+      if (response.ok) this.#take(wave, URL.createObjectURL(await response.blob()));
+    } catch {
+      if (controller.signal.aborted) this.#keep(wave, `${url}&again`, 2 * withinMs);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /* Play from memory, unless the clip is being heard already. */
+  #take(wave, kept) {
+    const isHeard = wave.isConnected && player().getAttribute("src") === wave.dataset.media;
+    if (isHeard && player().readyState) { URL.revokeObjectURL(kept); return; }
+    wave.dataset.media = kept;
+    if (isHeard && !player().paused) this.#play();
   }
 
   #text(entry) {

@@ -182,9 +182,9 @@ def test_the_page_of_a_proxy_acknowledges_nothing(live_server: Any, page: Any) -
 
     says(lambda: open_round(live_server, page, items=3))
     assert Annotator.objects.get().guideline_seen is not None
-    says(lambda: page.keyboard.press("Digit1"))
+    says(lambda: page.keyboard.press("Digit1"), status=404)
     assert Annotation.objects.get().withdrawn_at is None
-    says(lambda: page.keyboard.press("KeyZ"))
+    says(lambda: page.keyboard.press("KeyZ"), status=401)
     assert Annotation.objects.get().withdrawn_at is not None
     page.keyboard.press("KeyA")
     page.fill("#ask-text", "Is a collar part of it?")

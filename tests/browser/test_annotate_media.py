@@ -78,10 +78,16 @@ def test_a_clip_is_accepted_only_after_it_was_heard(annotating: Any) -> None:
     assert said == [("class", "one", "seven"), ("no", None, "seven"), ("class", "seven", "seven")]
 
 
-def test_jumping_to_the_end_of_a_clip_is_not_listening(annotating: Any) -> None:
+def test_a_clip_that_never_came_is_asked_for_again_and_jumping_to_its_end_is_not_listening(
+    annotating: Any, page: Any
+) -> None:
     Content.objects.update(facts={"seconds": 0.4})
-    page, _ = annotating(make_asking("audio", kind="verify", classes=("one", "seven")))
+    page.clock.install()
+    page.route("**/display?*", lambda route: "&again" in route.request.url and route.continue_())
+    annotating(make_asking("audio", kind="verify", classes=("one", "seven")))
     page.keyboard.press("Space")
+    page.clock.fast_forward(10_000)
+    page.wait_for_function("() => document.getElementById('winnow-audio').readyState")
     page.evaluate("document.getElementById('winnow-audio').currentTime = 0.35")
     page.wait_for_function("() => document.getElementById('winnow-audio').ended")
     expect(page.locator("#yes")).to_be_disabled()

@@ -87,7 +87,8 @@ def test_the_doors_answer_401_when_logged_out_and_404_to_strangers(client):
     assert client.get(reverse("labeling:annotate_status", args=[asking.pk])).status_code == 401
     logged_in(client, make_user())
     for door in ("claims", "answers", "withdraw", "release", "renew", "skipped"):
-        assert send(client, asking, door).status_code == 404
+        strange = send(client, asking, door)
+        assert (strange.status_code, strange.json()) == (404, {"error": "gone"})
     assert client.get(reverse("labeling:annotate", args=[asking.pk])).status_code == 404
 
 
