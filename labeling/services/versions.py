@@ -25,7 +25,8 @@ def freeze_version(
 ) -> tuple[Version, bool]:
     """Freeze the dataset as it is; returns the version and whether it is new.
 
-    An unchanged dataset gives the newest version again: the digest tells.
+    An unchanged dataset gives the newest version again: the digest tells. A note goes to it,
+    unless it has one.
     """
     storage.refuse_when_full()
     manifest, items, labelled = _manifest(dataset)
@@ -36,6 +37,9 @@ def freeze_version(
         Dataset.objects.select_for_update().get(pk=dataset.pk)  # one number at a time
         newest = dataset.versions.first()
         if newest and newest.digest == digest:
+            if note and not newest.note:
+                newest.note = note
+                newest.save(update_fields=["note"])
             return newest, False
         number = (dataset.versions.aggregate(most=Max("number"))["most"] or 0) + 1
         version = Version.objects.create(

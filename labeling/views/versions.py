@@ -50,6 +50,8 @@ def freeze(request: access.MemberRequest, slug: str) -> HttpResponse:
         messages.error(request, str(refusal))
     else:
         words = _("Frozen as v%(n)d.") if is_new else _("Nothing changed since v%(n)d.")
+        if note and version.note != note:
+            words = _("Nothing changed since v%(n)d, which has a note: yours was not kept.")
         messages.success(request, words % {"n": version.number})
     return redirect("labeling:versions", slug)
 

@@ -266,6 +266,11 @@ def test_the_versions_page_says_what_changed_and_offers_downloads(client):
     assert "<b>+1</b> added" in page
     assert f"{reverse('quality:export', args=[dataset.slug, 'items', 'folders'])}?version=2" in page
     assert "Nothing changed since v2" in client.post(url, follow=True).content.decode()
+    told = client.post(url, {"note": "release"}, follow=True).content.decode()
+    assert "Nothing changed since v2, which has a note: yours was not kept." in told
+    dataset.versions.filter(number=2).update(note="")  # training froze it without one
+    client.post(url, {"note": "release"})
+    assert list(dataset.versions.values_list("number", "note")) == [(2, "release"), (1, "")]
 
 
 def test_a_reviewer_sees_versions_but_freezes_none(client):
