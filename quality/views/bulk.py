@@ -31,7 +31,9 @@ def many(request: access.MemberRequest, slug: str, kind: str) -> HttpResponse:
     if row is None:
         raise Http404("no such kind of flag")
     if request.method != "POST":
-        return render(request, "quality/many.html", _page(request, dataset, row))
+        words = "" if _asked_from(request).is_valid() else _("Give a score from 0 to 1.")
+        context = {**_page(request, dataset, row), "refusal": words}
+        return render(request, "quality/many.html", context, status=422 if words else 200)
     form = BulkForm(request.POST)
     if not form.is_valid():
         words = _("Give a score from 0 to 1.")
@@ -133,7 +135,11 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
     }
 
 
+def _asked_from(request: access.MemberRequest) -> BulkForm:
+    return BulkForm({"step": "draw", "least_score": request.GET.get("from", "")})
+
+
 def _line(request: access.MemberRequest, dataset: Dataset, row: Kind) -> float:
-    form = BulkForm({"step": "draw", "least_score": request.GET.get("from", "")})
+    form = _asked_from(request)
     asked = form.cleaned_data["least_score"] if form.is_valid() else None
     return queries.lowest_likely(dataset, row.name) if asked is None else asked

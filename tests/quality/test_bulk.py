@@ -207,6 +207,8 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     assert "30 flags are open" in client.get(url).content.decode()
     assert "9 flags are open" in client.get(url, {"from": "0.892"}).content.decode()
     assert client.post(url, {"step": "draw", "least_score": "7"}).status_code == 422
+    wrong = client.get(url, {"from": "-5"})
+    assert (wrong.status_code, "Give a score from 0 to 1." in wrong.text) == (422, True)
     page = client.post(url, {"step": "draw", "least_score": "0.1"}, follow=True).content.decode()
     assert "Sample: 0 of 20 judged" in page
     sample = Bulk.objects.get()

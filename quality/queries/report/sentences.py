@@ -65,7 +65,7 @@ def _of_run(learned: Learned, paces: Paces) -> Sentence:
     words = _(
         "of %(n)s labelled items that run %(run)s on v%(version)s had not seen are read right "
         "(95 %% interval %(low)s to %(high)s); %(baseline)s would be by always saying the "
-        "commonest class."
+        "commonest class of what was learned from."
     )
     own = learned.success[0] if learned.success and not learned.success[0].missing else None
     if own:
