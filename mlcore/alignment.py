@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.images import LEAST_STRUCTURE, NOISE_COEFFICIENT
 from mlcore.neighbours import nearest, tail_exponent
 
 SIDE = 32
@@ -53,11 +52,6 @@ first-order fit misses grows with the square of the move."""
 MOST_ZOOM = 0.15
 """Zoom up to which a fit after the first counts: a crop by 6 % at each side. Drawings of one
 shape in several sizes are no copies of each other."""
-
-LEAST_DETAIL = LEAST_STRUCTURE / 63
-"""Share of the DCT coefficients between an eighth and a half of the finest that are above noise, at
-least, as of those that a hash holds. Plain skies have .02 with a soft light spot, .2 with the
-sharpest; the smoothest photo of clothing .52, of `cifar10` .56, blurred by 5 % of its side .1."""
 
 _TAPER = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
 _WINDOW = SIDE - 2 * MARGIN
@@ -193,33 +187,6 @@ def shapes(pictures: np.ndarray) -> np.ndarray:
         Square roots of the lowest Fourier magnitudes of the windowed picture.
     """
     return np.concatenate([_shapes(part) for part in _batches(pictures)])
-
-
-def has_detail(pictures: np.ndarray) -> np.ndarray:
-    """Return which pictures show anything finer than a slow change of light.
-
-    Without it a few numbers describe a picture, and two that agree in them are no copies.
-
-    Parameters
-    ----------
-    pictures : ndarray of shape (n_items, SIDE * SIDE)
-        Grey levels, 0 to 255.
-
-    Returns
-    -------
-    bool ndarray of shape (n_items,)
-    """
-    return np.concatenate([_detail(part) >= LEAST_DETAIL for part in _batches(pictures)])
-
-
-def _detail(pictures: np.ndarray) -> np.ndarray:
-    from scipy.fft import dctn  # here, since web processes import this module
-
-    grey = pictures.reshape(-1, SIDE, SIDE).astype(np.float32)
-    above = np.abs(dctn(grey, axes=(1, 2), norm="ortho")) >= NOISE_COEFFICIENT
-    half, eighth = SIDE // 2, SIDE // 4
-    fine = above[:, :half, :half].sum(axis=(1, 2)) - above[:, :eighth, :eighth].sum(axis=(1, 2))
-    return np.asarray(fine / (half**2 - eighth**2))
 
 
 def _batches(pictures: np.ndarray) -> Iterator[np.ndarray]:

@@ -13,7 +13,6 @@ from mlcore.alignment import (
     BACKGROUND_SAMPLE,
     SIDE,
     crowd_exponent,
-    has_detail,
     mirrored,
     shapes,
     unexplained,
@@ -21,7 +20,7 @@ from mlcore.alignment import (
 )
 from mlcore.hamming import close_pairs
 from mlcore.neighbours import NeighbourGraph, nearest
-from mlcore.plain_shapes import plain_but_apart
+from mlcore.plain_shapes import has_detail, plain_but_apart
 from mlcore.shingles import find_alike, letters_of
 
 HASH_BITS = 10

@@ -248,10 +248,7 @@ _AS_IS_AND_MIRRORED[1, 1::2] = -1.0  # 8 x 8, so odd columns are odd numbers
 
 
 def hash_picture(grey: Image.Image) -> np.ndarray:
-    """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255.
-
-    What is smaller than that is enlarged smoothly.
-    """
+    """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255."""
     luma = np.frombuffer(_small_grey(grey), np.uint8).astype(np.float32)
     return luma.reshape(HASH_SIDE, HASH_SIDE)
 
