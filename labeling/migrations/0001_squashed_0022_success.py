@@ -11,8 +11,6 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    replaces = [('labeling', '0001_initial'), ('labeling', '0002_fruitless_attempts'), ('labeling', '0003_answers_by_annotator'), ('labeling', '0004_annotation_screen'), ('labeling', '0005_answers_by_item'), ('labeling', '0006_gold_items'), ('labeling', '0007_guard_events'), ('labeling', '0008_round_price'), ('labeling', '0009_until_confident'), ('labeling', '0010_entry_outcomes'), ('labeling', '0011_gold_why'), ('labeling', '0012_qualifications'), ('labeling', '0013_pilots'), ('labeling', '0014_declared_attribute'), ('labeling', '0015_archived_datasets'), ('labeling', '0016_order_that_learns'), ('labeling', '0017_items_of_attempts'), ('labeling', '0018_retraining'), ('labeling', '0019_withdrawn_items'), ('labeling', '0020_version_tag'), ('labeling', '0021_notices'), ('labeling', '0022_success')]
-
     initial = True
 
     dependencies = [

@@ -7,8 +7,6 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    replaces = [('quality', '0001_initial'), ('quality', '0002_run_is_imported'), ('quality', '0003_kinds_about_groups'), ('quality', '0004_expected_share'), ('quality', '0005_cut_to_the_loudest_second'), ('quality', '0006_bulk_decisions')]
-
     initial = True
 
     dependencies = [
