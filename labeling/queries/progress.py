@@ -1,18 +1,19 @@
 """How far a round is: its state, pace, forecast and cost."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Avg, Count, F, Max, Min, Q, Sum
+from django.db.models import Count, F, Max, Min, Sum
 
 from labeling.models import Claim, Dataset, Round, RoundItem, RoundItemState
 from labeling.queries import guards
-from labeling.queries.rounds import answers_given
+from labeling.queries.guards import Stopped
+from labeling.queries.rounds import Answering, crowd
 
 MOST_DIGITS = 10  # of an id in an address
-PACE_OVER = timedelta(hours=1)
 MOST_HOURS_AHEAD = 24 * 365  # a forecast beyond a year says nothing
 
 
@@ -81,47 +82,53 @@ class Progress:
         return None if self.price is None else self.price * (self.paid + self.missing)
 
 
-def progress(asking: Round, *, now: datetime) -> Progress:
-    """Count items by state and answers, with the pace."""
+def progress(
+    asking: Round, *, now: datetime, people: Iterable[Answering] | None = None
+) -> Progress:
+    """Count items by state and answers, with the pace; who answered is asked unless it is known."""
+    people = crowd(asking, now=now) if people is None else people
     asked = asking.round_items.exclude(state=RoundItemState.GOLD)
     rows: Any = asked.order_by().values("state")
     rows = rows.annotate(n=Count("pk"), all=Sum("wanted"), fewest=Min("wanted"), most=Max("wanted"))
     states = {row["state"]: row for row in rows}
     done = {state: row["n"] for state, row in states.items()}
-    counts = Q(is_surplus=False, is_gold=False)
-    # An import's answers were given elsewhere, earlier.
-    here = counts & Q(annotator__user__isnull=False)
-    stopped = [row.annotator.pk for row in guards.stopped_in(asking.dataset)]
-    goes_on = here & ~Q(annotator__in=stopped)
-    hour, day = (Q(created_at__gte=now - over) for over in (PACE_OVER, timedelta(days=1)))
-    facts = (
-        answers_given()
-        .filter(round=asking)
-        .aggregate(
-            paid=Count("pk"),
-            answers=Count("pk", filter=counts),
-            seconds_an_answer=Avg("seconds", filter=counts),
-            answers_last_hour=Count("pk", filter=here & hour),
-            answers_last_day=Count("pk", filter=here & day),
-            goes_on_hour=Count("pk", filter=goes_on & hour),
-            goes_on_day=Count("pk", filter=goes_on & day),
-        )
-    )
-    open_places = asked.filter(state=RoundItemState.OPEN, item__excluded="")
-    left = open_places.aggregate(n=Sum(F("wanted") - F("taken")))
-    under_way = Claim.objects.filter(round_item__in=open_places).count()  # taken, not answered
     return Progress(
         total=sum(done.values()),
         settled=done.get(RoundItemState.SETTLED, 0),
         disputed=done.get(RoundItemState.DISPUTED, 0),
         answers_wanted=sum(row["all"] for row in states.values()),
-        **facts,
-        missing=(left["n"] or 0) + under_way,
+        **_answered(people, stopped=guards.stopped_in(asking.dataset)),
+        missing=_missing(asking),
         price=asking.price,
         now=now,
         fewest=min((row["fewest"] for row in states.values()), default=0),
         most=max((row["most"] for row in states.values()), default=0),
     )
+
+
+def _answered(people: Iterable[Answering], *, stopped: Iterable[Stopped]) -> dict[str, Any]:
+    """Add up what everybody answered, and lately those who go on."""
+    everybody, away = list(people), {row.annotator.pk for row in stopped}
+    goes_on = [row for row in everybody if row.person.pk not in away]
+    timed = sum(row.timed for row in everybody)
+    return {
+        "paid": sum(row.answers for row in everybody),
+        "answers": sum(row.counted for row in everybody),
+        "seconds_an_answer": sum(row.took for row in everybody) / timed if timed else None,
+        "answers_last_hour": sum(row.last_hour for row in everybody),
+        "answers_last_day": sum(row.last_day for row in everybody),
+        "goes_on_hour": sum(row.last_hour for row in goes_on),
+        "goes_on_day": sum(row.last_day for row in goes_on),
+    }
+
+
+def _missing(asking: Round) -> int:
+    """Count the answers that are still to come, those under way among them."""
+    is_open = {"state": RoundItemState.OPEN, "item__excluded": ""}
+    left = asking.round_items.filter(**is_open).aggregate(n=Sum(F("wanted") - F("taken")))
+    claimed = {f"round_item__{name}": value for name, value in is_open.items()}
+    under_way = Claim.objects.filter(round_item__round=asking, **claimed)  # taken, not answered
+    return (left["n"] or 0) + under_way.count()
 
 
 def read_count(value: str) -> str:

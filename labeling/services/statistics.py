@@ -6,6 +6,7 @@ as with whole tables (docs/results.md).
 """
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 LEAST_ROWS = (
     1_000  # with statistics of smaller tables a claim costs twice as much (bench/claims.py)
@@ -26,7 +27,7 @@ def renew_statistics() -> list[str]:
     for table in renewed:  # each by itself, so that nobody waits long to write
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"ANALYZE {connection.ops.quote_name(table)}")
-    if renewed:
+    if _correct_unique() or renewed:
         _make_others_reread()
     return renewed
 
@@ -46,11 +47,34 @@ def _rows() -> dict[str, int]:
 def _known_rows() -> dict[str, int]:
     """Return the rows of each table when it was looked at; every statistic begins with them."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'")
-        if not cursor.fetchone():
+        if not _has_statistics(cursor):
             return {}
         cursor.execute("SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl")
         return dict(cursor.fetchall())
+
+
+def _has_statistics(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'")
+    return bool(cursor.fetchone())
+
+
+def _correct_unique() -> bool:
+    """Say of each unique index that it finds one row; tells whether one said otherwise.
+
+    `ANALYZE` counts empty values as one value of many rows: what undoes a decision, which most
+    leave empty, was looked for among all decisions, once for each row of a list.
+    """
+    with connection.cursor() as cursor:
+        if not _has_statistics(cursor):
+            return False
+        cursor.execute(
+            "SELECT known.stat, known.idx FROM sqlite_stat1 known JOIN pragma_index_list(known.tbl)"
+            " one ON one.name = known.idx WHERE one.\"unique\" AND known.stat NOT LIKE '% 1'"
+        )
+        wrong = [(f"{stat.rsplit(' ', 1)[0]} 1", name) for stat, name in cursor.fetchall()]
+        cursor.executemany("UPDATE sqlite_stat1 SET stat = %s WHERE idx = %s", wrong)
+        cursor.execute("ANALYZE sqlite_master")  # has this connection read them
+    return bool(wrong)
 
 
 def _make_others_reread() -> None:

@@ -96,7 +96,8 @@ def _round_page(
     request: access.MemberRequest, asking: Round, *, form: ExtendForm | None = None
 ) -> HttpResponse:
     now = timezone.now()
-    far = progress(asking, now=now)
+    people = queries.crowd(asking, now=now)
+    far = progress(asking, now=now, people=people)
     context: dict[str, Any] = {
         "dataset": asking.dataset,
         "section": "annotate",
@@ -106,7 +107,7 @@ def _round_page(
         "by_experts": asking.kind not in SETTLED_BY_CROWD,
         "found": findings_of(asking.dataset),
         "least_sure": LEAST_SURE,
-        "crowd": queries.crowd(asking, today=queries.start_of_day(now)),
+        "crowd": people,
         "disputes": disputes(asking),
         "model": fair_share.model_accuracy(asking),
         "undecided": open_disputes(asking.dataset, round=asking.pk).count(),

@@ -3,7 +3,6 @@
 import csv
 import json
 import unicodedata
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -170,8 +169,7 @@ def test_imported_answers_are_all_that_were_wanted_and_make_no_pace(tmp_path: Pa
     assert (seen.answers, seen.answers_wanted, seen.answers_last_hour) == (2, 2, 0)
     assert seen.missing == 0
     assert seen.cost == seen.cost_in_all == Decimal("0.10")
-    midnight = timezone.now() - timedelta(hours=1)
-    assert [person.today for person in crowd(asking, today=midnight)] == [0, 0]
+    assert [person.today for person in crowd(asking, now=timezone.now())] == [0, 0]
 
 
 def test_lines_that_fit_nothing_are_reported_with_their_numbers(tmp_path: Path, capsys: Any):

@@ -6,6 +6,7 @@ from django.db import connection
 from labeling.models import Notice
 from labeling.services import jobs
 from labeling.services.statistics import LEAST_ROWS, renew_statistics
+from quality.models import Decision
 from tests.factories import make_dataset
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -52,3 +53,15 @@ def test_a_job_that_wrote_much_leaves_statistics() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT tbl FROM sqlite_stat1")
             assert (TABLE,) in cursor.fetchall()
+
+
+def test_an_undo_is_looked_up_by_its_index_though_most_decisions_undo_nothing() -> None:
+    dataset = make_dataset()
+    kept = [
+        Decision(dataset=dataset, action="keep", before=[], after=[]) for _n in range(LEAST_ROWS)
+    ]
+    Decision.objects.bulk_create(kept)
+    renew_statistics()
+    if connection.vendor == "sqlite":
+        plan = Decision.objects.select_related("undone_by").order_by("-pk")[:50].explain()
+        assert "SEARCH T2 USING INDEX" in plan
