@@ -24,7 +24,6 @@ from labeling.models import (
     Item,
     Round,
     RoundItem,
-    RoundItemState,
     RoundKind,
     RoundOrder,
     Suggesting,
@@ -239,18 +238,6 @@ def reopen_round(*, asking: Round) -> None:
 def set_deadline(*, asking: Round, deadline: datetime) -> None:
     """Let people take until then."""
     Round.objects.filter(pk=asking.pk).update(deadline=deadline)
-
-
-def settle_dispute(*, place: int) -> None:
-    """Note that a person decided about a disputed item (by id of its place)."""
-    disputed = RoundItem.objects.filter(pk=place, state=RoundItemState.DISPUTED)
-    disputed.update(state=RoundItemState.SETTLED)
-
-
-def dispute_again(*, places: Iterable[int]) -> None:
-    """Take such decisions back (by ids of their places)."""
-    settled = RoundItem.objects.filter(pk__in=list(places), state=RoundItemState.SETTLED)
-    settled.update(state=RoundItemState.DISPUTED)
 
 
 @transaction.atomic

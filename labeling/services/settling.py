@@ -257,3 +257,15 @@ def _refine(dataset: Dataset, verdicts: Iterable[Verdict], reasons: Mapping[int,
         if abs(confidence - sure) > MOVED or reason != why:
             changes[pk] = (sure, why)
     labels.refine_confidence(changes=changes)
+
+
+def settle_dispute(*, place: int) -> None:
+    """Note that a person decided about a disputed item (by id of its place)."""
+    disputed = RoundItem.objects.filter(pk=place, state=RoundItemState.DISPUTED)
+    disputed.update(state=RoundItemState.SETTLED)
+
+
+def dispute_again(*, places: Iterable[int]) -> None:
+    """Take such decisions back (by ids of their places)."""
+    settled = RoundItem.objects.filter(pk__in=list(places), state=RoundItemState.SETTLED)
+    settled.update(state=RoundItemState.DISPUTED)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Item, LabelClass, Membership, RoundItem, RoundKind, User
 from labeling.queries.disputes import adjudicate_round, open_disputes
-from labeling.services import rounds
+from labeling.services import rounds, settling
 from quality.models import Action, Decision, Proposal
 from quality.queries.second import PLACE, places_proposed
 from quality.services import plans, proposing
@@ -127,7 +127,7 @@ def _propose(
 
 
 def _relabel(plan: Plan, item: Item, place: RoundItem, **told: Any) -> Decision:
-    rounds.settle_dispute(place=place.pk)
+    settling.settle_dispute(place=place.pk)
     return _carry_out(plan, item, Action.RELABEL, more={PLACE: place.pk}, **told)
 
 

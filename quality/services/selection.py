@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset, Item, ItemTag, LabelClass, Round, Split, User
-from labeling.services import merging, rounds
+from labeling.services import merging, rounds, settling
 from labeling.services.rows import insert_rows
 from quality.models import Action, Decision, Flag, FlagState, Proposal, TestOpening
 from quality.queries.filters import one_of
@@ -358,7 +358,7 @@ def _take_back(
         plans.restore(earlier, by=by, reason="undo in browse")
         if decision.action == Action.CLASSES:
             merging.split(dataset=decision.dataset, told=decision.after[0]["merge"], by=by)
-        rounds.dispute_again(places=[after["place"] for _, after in pairs if "place" in after])
+        settling.dispute_again(places=[after["place"] for _, after in pairs if "place" in after])
 
 
 def _take_round_back(decision: Decision) -> None:

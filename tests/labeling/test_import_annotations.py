@@ -15,7 +15,7 @@ from labeling.models import Annotation, Annotator, Content, Item, LabelSource, R
 from labeling.queries.progress import progress
 from labeling.queries.rounds import crowd
 from labeling.services.labels import set_labels
-from labeling.services.rounds import settle_dispute
+from labeling.services.settling import settle_dispute
 from tests.factories import make_dataset, make_item
 from tests.shared import shared_path
 
