@@ -23,7 +23,7 @@ from labeling.models import (
     RoundItemState,
     RoundKind,
 )
-from labeling.queries import gold
+from labeling.queries import checking
 from labeling.queries.by_hand import Statement, execute, identity, listed, moment
 
 GOLD = RoundItemState.GOLD
@@ -183,7 +183,8 @@ def shown_places(round: Round, places: Sequence[int], annotator: Annotator) -> l
     if round.kind == RoundKind.VERIFY:
         _name_labels([row.item for row in found.values()])
         if round.gold_every:
-            gold.ask_about(round, annotator, [row for row in found.values() if row.state == GOLD])
+            golds = [row for row in found.values() if row.state == GOLD]
+            checking.ask_about(round, annotator, golds)
     return [found[place] for place in places]
 
 

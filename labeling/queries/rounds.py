@@ -29,7 +29,7 @@ from labeling.models import (
     RoundKind,
     User,
 )
-from labeling.queries import gold, guidelines, places, qualifications
+from labeling.queries import checking, guidelines, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
 PACE_OVER = timedelta(hours=1)
@@ -183,6 +183,7 @@ class Work:
     guideline_changed: bool = False
     held: "Held | None" = None
     first: Round | None = None  # to be passed before
+    has_more_checks: bool = False  # than were counted at first
 
 
 @dataclass(frozen=True)
@@ -227,11 +228,15 @@ def work_for(user: User, *, today: datetime) -> MyWork:
     given = places.answers_by_round(rows, people, since=today)
     left = places.left_in(rows, people, given=given) + _held_by(people)
     left = Counter({**left, **qualifications.left_for(rows, user)})
+    checks: dict[int, checking.Most] = {}
     for row in rows:
         annotator = known.get(row.dataset_id) or Annotator(pk=0, dataset=row.dataset, user=user)
-        left[row.pk] += gold.still_to_come(row, annotator, left=left[row.pk])
+        checks[row.pk] = checking.still_to_come(row, annotator, left=left[row.pk])
     return MyWork(
-        rounds=[_work(row, left[row.pk], given.get(row.pk, places.Given())) for row in rows],
+        rounds=[
+            _work(row, left[row.pk], given.get(row.pk, places.Given()), checks=checks[row.pk])
+            for row in rows
+        ],
         answered_today=sum(each.lately for each in given.values()),
     )
 
@@ -245,13 +250,15 @@ def _held_by(people: Sequence[int]) -> Counter[int]:
     return Counter(dict(rows.values_list("round").annotate(n=Count("pk"))))
 
 
-def _work(asking: Round, left: int, given: places.Given) -> Work:
+def _work(asking: Round, left: int, given: places.Given, *, checks: checking.Most) -> Work:
+    left += checks.n
     return Work(
         round=asking,
         left=left,
         mine=given.answers,
         mine_today=given.lately,
         seconds_left=None if given.seconds is None else left * given.seconds,
+        has_more_checks=checks.is_more,
     )
 
 
@@ -329,7 +336,7 @@ def standing(asking: Round, annotator: Annotator) -> dict[str, int]:
         left = qualifications.standing_in(asking, annotator).left
     else:
         left = _left_or_held(asking, annotator)
-    left += gold.still_to_come(asking, annotator, left=left)
+    left += checking.still_to_come(asking, annotator, left=left).n
     return {**given_in(asking, annotator), "left": left}
 
 

@@ -21,8 +21,8 @@ from labeling.models import (
     RoundItemState,
     User,
 )
+from labeling.queries import checking, guards
 from labeling.queries import gold as queries
-from labeling.queries import guards
 from mlcore.guards import CLOSELY
 
 ROWS_A_STATEMENT = 500
@@ -106,17 +106,17 @@ def take_places(
     """
     if not round.gold_every:
         return []
-    items = queries.given_back(round, annotator)[:of]
+    items = checking.given_back(round, annotator)[:of]
     draws = [rng.random() for _ in range(min(beside, of - len(items)))]
     every = guards.gold_every(round, annotator) if min(draws, default=1) * CLOSELY < 1 else NO_LIMIT
     drawn = sum(draw * every < 1 for draw in draws)
     is_close = every < round.gold_every
-    if drawn and not is_close:
-        drawn = min(drawn, queries.room_for(round, annotator, beside=beside) - len(items))
+    if drawn:
+        drawn = min(drawn, checking.room_for(round, annotator, beside=beside) - len(items))
     if drawn > 0:
-        fresh = [pk for pk in queries.unseen(round, annotator) if pk not in items]
+        fresh = [pk for pk in checking.unseen(round, annotator) if pk not in items]
         tried = rng.sample(fresh, min(drawn * (EASIEST_OF if is_close else 1), len(fresh)))
-        items += queries.easiest_first(tried, dataset=round.dataset)[:drawn] if is_close else tried
+        items += checking.easiest_first(tried, dataset=round.dataset)[:drawn] if is_close else tried
     return [_place(round, item) for item in sorted(items)]  # all lock them in one order
 
 

@@ -18,6 +18,7 @@ from labeling.models import (
     Round,
     RoundItem,
 )
+from labeling.queries import checking
 from labeling.queries import gold as queries
 from labeling.queries import guards as guard_queries
 from labeling.queries import rounds as round_queries
@@ -142,7 +143,7 @@ def test_nobody_is_asked_twice_about_a_gold_item_nor_about_one_that_they_made():
     owner = asking.dataset.memberships.get(role="owner").user
     from labeling.services.annotations import annotator_for
 
-    assert queries.unseen(asking, annotator_for(dataset=asking.dataset, user=owner)) == []
+    assert checking.unseen(asking, annotator_for(dataset=asking.dataset, user=owner)) == []
 
 
 def test_gold_looks_like_any_other_item_on_the_wire(client):
@@ -179,7 +180,7 @@ def test_a_round_looks_equally_long_before_and_after_a_gold_answer():
 def test_a_round_never_grows_for_a_newcomer_and_my_work_says_the_same():
     asking = make_mixed(60, golds=40, every=6)
     user = make_member(asking.dataset, "annotator")
-    expected = 60 + 12 + queries.UNTIL_VOUCHED + queries.BY_LUCK
+    expected = 60 + 12 + checking.UNTIL_VOUCHED + checking.BY_LUCK
     (before,) = round_queries.work_for(user, today=NOW).rounds
     assert before.left == expected
     one = Annotator.objects.create(dataset=asking.dataset, user=user)
@@ -194,7 +195,31 @@ def test_a_round_never_grows_for_a_newcomer_and_my_work_says_the_same():
         if not items:
             break
     assert standing["left"] == 0
-    assert Annotation.objects.filter(is_gold=True).count() >= queries.UNTIL_VOUCHED
+    assert Annotation.objects.filter(is_gold=True).count() >= checking.UNTIL_VOUCHED
+
+
+def test_a_round_grows_once_for_who_is_never_vouched_for_and_my_work_says_why(client):
+    asking = make_mixed(60, golds=70, every=6)
+    user = make_member(asking.dataset, "annotator")
+    one = Annotator.objects.create(dataset=asking.dataset, user=user)
+    client.force_login(user)
+    why = "right so far: you get more of them"
+    totals, told = [], []
+    for seed in range(200):
+        items = claim(asking, one, 3, seed=seed)
+        standing = round_queries.standing(asking, one)
+        totals.append(standing["answered"] + standing["left"])
+        if seed % 10 == 0 and items:
+            told.append((totals[-1] > totals[0], why in client.get("/work/").text))
+        for item in items:
+            answer(asking, item, one, "cat")
+        if not items:
+            break
+    steps = [total for total, before in zip(totals[1:], totals, strict=False) if total > before]
+    assert (totals[0], steps) == (84, [120])
+    assert standing["left"] == 0
+    assert all(grew == said for grew, said in told)
+    assert {grew for grew, _said in told} == {True, False}
 
 
 def test_gold_that_was_skipped_or_undone_comes_back_like_any_other():
@@ -291,7 +316,7 @@ def test_items_on_which_everybody_agrees_become_gold_for_the_others_of_the_same_
     assert made == 1
     known = GoldItem.objects.get()
     assert (known.item, known.label.name, known.source) == (agreed, "cat", "agreed")
-    assert queries.unseen(asking, people[0]) == []
+    assert checking.unseen(asking, people[0]) == []
     seen: list[Item] = []
     for seed in range(20):
         seen += claim(asking, people[3], seed=seed)
