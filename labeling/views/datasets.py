@@ -147,7 +147,15 @@ def add_classes(request: access.MemberRequest, slug: str) -> HttpResponse:
     form = AddClassesForm(request.POST)
     if not form.is_valid():
         return settings_page(request, dataset, add_form=form)
-    datasets.add_classes(dataset=dataset, names=form.cleaned_data["classes"])
+    names = form.cleaned_data["classes"]
+    added = {row.name for row in datasets.add_classes(dataset=dataset, names=names)}
+    there = [name for name in names if name not in added]
+    if added:
+        listed = ", ".join(name for name in names if name in added)
+        messages.success(request, _("Added: %s.") % listed)
+    if there:
+        words = _("There already, in use or retired: %s.")
+        messages.warning(request, words % ", ".join(there))
     return redirect("labeling:settings", dataset.slug)
 
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import access, tasks
 from labeling.forms.versions import FreezeForm, TagForm
+from labeling.models import Dataset
 from labeling.queries import versions as queries
 from labeling.services import jobs, restoring
 from labeling.services import versions as services
@@ -19,7 +20,10 @@ from labeling.storage import DiskFullError
 @login_required
 def versions(request: access.MemberRequest, slug: str) -> HttpResponse:
     """List the versions, each with what changed since the one before it."""
-    dataset = access.dataset_for(request.user, slug)
+    return _page(request, access.dataset_for(request.user, slug), FreezeForm())
+
+
+def _page(request: access.MemberRequest, dataset: Dataset, form: FreezeForm) -> HttpResponse:
     found = queries.versions_of(dataset)
     changes = queries.Comparing()
     context = {
@@ -32,9 +36,9 @@ def versions(request: access.MemberRequest, slug: str) -> HttpResponse:
         ][: queries.VERSIONS_SHOWN],
         "has_more": len(found) > queries.VERSIONS_SHOWN,
         "may_freeze": dataset.viewer_role in access.LEADS,
-        "form": FreezeForm(),
+        "form": form,
     }
-    return render(request, "labeling/versions.html", context)
+    return render(request, "labeling/versions.html", context, status=422 if form.errors else 200)
 
 
 @login_required
@@ -43,7 +47,9 @@ def freeze(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Freeze the dataset as it is."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     form = FreezeForm(request.POST)
-    note = form.cleaned_data["note"] if form.is_valid() else ""
+    if not form.is_valid():
+        return _page(request, dataset, form)
+    note = form.cleaned_data["note"]
     try:
         version, is_new = freeze_version(dataset=dataset, by=request.user, note=note)
     except (NothingToFreezeError, DiskFullError) as refusal:

@@ -179,6 +179,22 @@ def read_filter(given: QueryDict, *, media: str) -> Filter:
     )
 
 
+def not_understood(given: QueryDict, chosen: Filter) -> list[str]:
+    """Return what the address asks and its filter leaves out, as it stands there.
+
+    >>> given = QueryDict("fact=brightnes&min=3&split=train&split=tset&sort=newest")
+    >>> not_understood(given, Filter(splits=("train",)))
+    ['split=tset', 'fact=brightnes', 'min=3']
+    """
+    held = dict(chosen.pairs())
+    left = [("split", one) for one in given.getlist("split") if one not in (*chosen.splits, "")]
+    for name in ("round", "run", "read", "fact", "min", "max", "random", "sort"):
+        value = given.get(name, "")
+        if value and name not in held and value != _written(_DEFAULTS[PARAMETERS[name]]):
+            left.append((name, value))
+    return [f"{name}={value}" for name, value in left]
+
+
 def _read_sort(asked: str, known_facts: Collection[str]) -> str:
     """Return a sort of SORTS, or a measurement: least first, with a minus most first."""
     return asked if asked in SORTS or asked.removeprefix("-") in known_facts else SORTS[0]

@@ -193,13 +193,14 @@ def evidence_of(flag: Flag) -> Evidence:
     by_item = {row.item_id: row.item for row in parts}
     neighbours = _neighbours(flag)
     counted = Counter(neighbour.shown.label for neighbour in neighbours)
+    is_alone = flag.given and flag.given not in counted  # its label, which no neighbour has
     return Evidence(
         flag=flag,
         items=items,
         every=[row.item for row in parts],
         roles={row.item_id: row.role for row in parts},
         neighbours=neighbours,
-        votes=counted.most_common() + ([] if flag.given in counted else [(flag.given, 0)]),
+        votes=counted.most_common() + ([(flag.given, 0)] if is_alone else []),
         bars=_bars(flag),
         parts=[
             Part(

@@ -24,7 +24,7 @@ from quality.queries import browse as queries
 from quality.queries import chips
 from quality.queries import second as waiting
 from quality.queries.facets import facets_of
-from quality.queries.filters import Filter, Shown, look_up, read_filter
+from quality.queries.filters import Filter, Shown, look_up, not_understood, read_filter
 from quality.queries.histograms import histogram_of
 from quality.queries.regression import PINNED
 from quality.queries.tiles import tiles_of
@@ -49,6 +49,7 @@ def browse(request: access.MemberRequest, slug: str) -> HttpResponse:
         "dataset": dataset,
         "section": "browse",
         "filter": shown.filter,
+        "not_understood": not_understood(request.GET, shown.filter),
         "total": _total(shown, page),
         "groups": chips.groups_of(shown, queries.outline_of(dataset), None, kinds=titles()),
         "chips": chips.chips_of(shown, kinds=titles()),

@@ -171,6 +171,14 @@ def test_keys_of_classes_can_be_swapped(lead: Client, dataset: Dataset):
     assert dict(dataset.classes.values_list("name", "key")) == {"cat": "Digit2", "dog": "Digit1"}
 
 
+def test_adding_classes_says_which_are_new_and_which_were_there(lead: Client, dataset: Dataset):
+    address = reverse("labeling:add_classes", args=["pets"])
+    assert "Added: cat, dog." in lead.post(address, {"classes": "cat\ndog"}, follow=True).text
+    page = lead.post(address, {"classes": "cat\ncow"}, follow=True).text
+    assert "Added: cow." in page
+    assert "There already, in use or retired: cat." in page
+
+
 def test_enter_in_the_name_of_a_class_saves_and_retiring_says_so(lead: Client, dataset: Dataset):
     lead.post(reverse("labeling:add_classes", args=["pets"]), {"classes": "cat\ndog"})
     page = lead.get(reverse("labeling:settings", args=["pets"])).text

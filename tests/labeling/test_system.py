@@ -270,6 +270,10 @@ def test_the_versions_page_says_what_changed_and_offers_downloads(client):
     assert "Nothing changed since v2, which has a note: yours was not kept." in told
     dataset.versions.filter(number=2).update(note="")  # training froze it without one
     client.post(url, {"note": "release"})
+    make_item(dataset, "c")
+    refused = client.post(url, {"note": "why now " * 30})
+    assert (refused.status_code, "at most 200 characters" in refused.text) == (422, True)
+    assert "why now why now" in refused.text
     assert list(dataset.versions.values_list("number", "note")) == [(2, "release"), (1, "")]
 
 

@@ -286,5 +286,12 @@ def test_the_histogram_counts_all_items_and_its_bars_narrow_to_them(pets: Datase
         assert len(keys(pets, row["url"][1:])) == row["value"]
 
 
-def test_a_bad_range_of_an_unknown_fact_changes_nothing(pets: Dataset) -> None:
+def test_what_is_not_understood_in_the_address_is_said(pets: Dataset) -> None:
     assert len(keys(pets, "fact=price&min=5")) == 20
+    client = Client()
+    client.force_login(factories.make_member(pets, Role.REVIEWER))
+    page = client.get(reverse("quality:browse", args=["pets"]), {"fact": "price", "min": "5"})
+    assert "Not understood in the address, and left out: fact=price, min=5" in page.text
+    plain = "fact=brightness&min=0.50&split=train&sort=newest&run=&q= a "
+    page = client.get(f"{reverse('quality:browse', args=['pets'])}?{plain}")
+    assert "Not understood" not in page.text

@@ -47,6 +47,10 @@ def test_every_decision_is_told_newest_first_with_what_it_changed(reviewer):
         ("ann", "relabel", "cat → dog"),
     ]
     assert "undone by ann" in shown.text
+    undone = shown.context["entries"][1].decision.undoes_id
+    assert f"of decision no. {undone}" in shown.text
+    beside = f'href="?before={undone + 1}#decision-{undone}"'  # there on whichever page it stands
+    assert beside in shown.text
 
 
 @pytest.mark.parametrize(
