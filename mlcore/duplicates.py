@@ -20,7 +20,7 @@ from mlcore.alignment import (
 )
 from mlcore.hamming import close_pairs
 from mlcore.neighbours import NeighbourGraph, nearest
-from mlcore.plain_shapes import has_detail, plain_but_apart
+from mlcore.plain_pictures import LEAST_DETAIL, LEAST_SHOWN, NOISE, detail, differ_in_place
 from mlcore.shingles import find_alike, letters_of
 
 HASH_BITS = 10
@@ -254,13 +254,13 @@ class _Yardstick:
     """What unrelated pictures leave, per picture, and the share of it that a copy may leave.
 
     Copies may be `zoomed`, but not where pictures differ in few ways: sizes tell them apart there.
-    Of two look-alikes one at least is `detailed`: alike light alone makes no copies.
+    Two of which none has enough `detail` are compared as they are, or not at all.
     """
 
     level: np.ndarray
     limit: float
     zoomed: bool
-    detailed: np.ndarray
+    detail: np.ndarray
 
 
 def _yardstick(
@@ -273,8 +273,8 @@ def _yardstick(
     limit = _chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
     limit = max(limit, 1e-3)
     level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
-    detailed = has_detail(pictures) if of_photos else np.ones(len(pictures), bool)
-    return _Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE, detailed=detailed)
+    shown = detail(pictures) if of_photos else np.ones(len(pictures))
+    return _Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE, detail=shown)
 
 
 def _join_pictures(
@@ -346,12 +346,14 @@ def _relative_share(
 ) -> np.ndarray:
     """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
     levels = np.minimum(yardstick.level[pairs[:, 0]], yardstick.level[pairs[:, 1]])
-    left = unexplained(pictures, others, pairs, most=most * levels, zoomed=yardstick.zoomed)
-    share = np.where(yardstick.detailed[pairs].any(axis=1), left / levels, np.inf)
-    if yardstick.zoomed:  # elsewhere the limit counts with shapes
-        close = np.flatnonzero(share < most)
-        apart = plain_but_apart(pictures, others, pairs[close], most=LEAST_UNRELATED)
-        share[close[apart]] = np.inf
+    shown = yardstick.detail[pairs].max(axis=1)
+    share = np.full(len(pairs), np.inf)
+    rich, plain = shown >= LEAST_DETAIL, (shown >= LEAST_SHOWN) & (shown < LEAST_DETAIL)
+    aligned = {"most": most * levels[rich], "zoomed": yardstick.zoomed}
+    share[rich] = unexplained(pictures, others, pairs[rich], **aligned) / levels[rich]
+    left, deviation = differ_in_place(pictures, others, pairs[plain])
+    noise = np.minimum(deviation / NOISE, left / LEAST_UNRELATED)  # 1 is the most a copy may have
+    share[plain] = np.maximum(left / levels[plain], noise * yardstick.limit)
     return share
 
 
