@@ -1,24 +1,32 @@
 """Sound checks: planted faults, untouched clips, the peers' clips, and what they cost.
 
-    WINNOW_SHARED=... python bench/sound_checks.py [faults] [untouched] [peers] [speed]
+    WINNOW_SHARED=... python bench/sound_checks.py [faults] [more] [untouched] [peers] [speed]
+        [--set NAME=FOLDER ...]
 
 Prints one JSON line a figure. Each fault is planted in a random tenth of a real set, five times;
 a set is judged as the app judges it (typical length and tight cuts by the set). Arabic words are
-where the goals are asked for; the other sets show whether a limit is fitted to them.
+where the goals are asked for; the other sets show whether a limit is fitted to them. `more` plants
+faults that came after the checks. A set given by its folder takes the place of the shared ones.
+
+Clips of Speech Commands that its index counts samples at full scale of are clipped already; they
+are neither planted in nor counted, but told in `untouched`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib.util
 import io
 import json
+import math
 import os
 import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,157 +36,66 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sound_faults import FAULTS, Plant, more  # noqa: E402
+
 from mlcore.sound_checks import TIGHT_SHARE, check_sound, tight_share  # noqa: E402
 from mlcore.sounds import measure_sound, measure_sounds  # noqa: E402
 
 SHARED = Path(os.environ.get("WINNOW_SHARED", ROOT.parent / "shared"))
 SETS = ("arabic_speech_commands", "lithuanian_speech_commands", "speech_commands_sample", "fsdd")
 BACKGROUND = "_background_noise_"
-SEEDS = range(5)
+DRAWS, MORE_DRAWS = 5, 2  # MORE are three times as many
 PLANTED_SHARE = 0.1
 BAR_CLIPS_A_CPU_S = 4000  # issue 4; librosa's load and rms alone reach 3,800
 ROUNDS = 4
 BAR_F1, BAR_UNTOUCHED = 0.97, 0.01
-SOUND_WITHIN_DB = 30.0  # of the loudest 20 ms: where a word is, for noise put in its place
+MOST_WORDS = 600  # of a larger set every so many
+ENDINGS = (".wav", ".ogg", ".flac", ".mp3")
 ALIKE_LENGTHS = 0.05  # as quality.doubts.sounds
 Figures = Iterator[dict[str, Any]]
 Facts = dict[str, Any]
-Fault = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
-
-
-def _silence(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    return np.zeros_like(wave)
-
-
-def _soft(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    return wave * 10 ** (-60 / 20)
-
-
-def _clipped(depth: float, *, driven: bool) -> Fault:
-    """Return a fault that cuts peaks at a share of the peak, at full scale where driven."""
-
-    def plant(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        top = depth * np.abs(wave).max()
-        return np.clip(wave, -top, top) / (top if driven else 1)
-
-    return plant
-
-
-def _one_sided(depth: float) -> Fault:
-    """Return a fault that cuts the tops of one side alone at a share of that side's own peak."""
-
-    def plant(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        side = rng.choice([1, -1])
-        return side * np.minimum(side * wave, depth * (side * wave).max())
-
-    return plant
-
-
-def _cut(*, filled: bool, most: float = 0.6) -> Fault:
-    """Return a fault that takes a tenth to six tenths of the energy off one end."""
-
-    def plant(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        back = rng.random() < 0.5
-        sound = wave[::-1] if back else wave
-        energy = np.cumsum((sound - sound.mean()) ** 2)
-        lost = int(np.searchsorted(energy, rng.uniform(0.1, most) * energy[-1])) + 1
-        kept = sound[lost:]
-        if filled:
-            kept = np.concatenate([np.zeros(lost), kept] if rng.random() < 0.5 else
-                                  [kept, np.zeros(lost)])  # fmt: skip
-        return kept[::-1] if back else kept
-
-    return plant
-
-
-def _noise(n: int, rng: np.random.Generator) -> np.ndarray:
-    """White, pink or brown noise of power 1."""
-    spectrum = np.fft.rfft(rng.normal(size=n))
-    slope = rng.choice([0.0, 0.5, 1.0])
-    spectrum /= np.maximum(np.arange(len(spectrum)), 1 + n // 400) ** slope
-    noise = np.fft.irfft(spectrum, n)
-    return noise / noise.std()
-
-
-def _noise_instead(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise all over the clip, 0 to 10 dB above the word that it replaces."""
-    return _fitted(_noise(len(wave), rng) * wave.std() * 10 ** (rng.uniform(0, 10) / 20))
-
-
-def _noise_burst(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise where the word was, 0 to 10 dB above it; the room before and after stays."""
-    size = rate // 50
-    power = wave[: len(wave) // size * size].reshape(-1, size).var(axis=1)
-    loud = np.flatnonzero(power > power.max() * 10 ** (-SOUND_WITHIN_DB / 10))
-    word = slice(loud[0] * size + rng.integers(size), (loud[-1] + 1) * size - rng.integers(size))
-    noise = _noise(len(wave[word]), rng) * wave[word].std() * 10 ** (rng.uniform(0, 10) / 20)
-    return _fitted(np.concatenate([wave[: word.start], noise, wave[word.stop :]]))
-
-
-def _drowned(snr_db: float) -> Fault:
-    """Return a fault that adds noise over the word at a signal-to-noise ratio."""
-
-    def plant(wave: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        return _fitted(wave + _noise(len(wave), rng) * wave.std() * 10 ** (-snr_db / 20))
-
-    return plant
-
-
-def _fitted(wave: np.ndarray) -> np.ndarray:
-    """Turn down what would clip, so that one fault is planted, not two."""
-    return wave / max(1.0, 1.02 * float(np.abs(wave).max()))
-
-
-FAULTS: dict[str, tuple[str, Fault]] = {
-    "silence": ("silent_audio", _silence),
-    "60 dB softer": ("silent_audio", _soft),
-    **{
-        f"clipped at {depth} of the peak, {'full scale' if driven else 'same level'}": (
-            "clipped_audio",
-            _clipped(depth, driven=driven),
-        )
-        for driven in (True, False)
-        for depth in (0.7, 0.5, 0.3, 0.1)
-    },
-    **{
-        f"clipped on one side at {depth} of its peak": ("clipped_audio", _one_sided(depth))
-        for depth in (0.7, 0.5, 0.3)
-    },
-    "cut, shorter": ("cut_audio", _cut(filled=False)),
-    "cut, filled with zeros": ("cut_audio", _cut(filled=True)),
-    "cut by just a tenth, filled with zeros": ("cut_audio", _cut(filled=True, most=0.1)),
-    "noise instead of the clip": ("silent_audio", _noise_instead),
-    "noise instead of the word": ("silent_audio", _noise_burst),
-    **{f"word in noise, SNR {snr} dB": ("silent_audio", _drowned(snr)) for snr in (0, -5, -10)},
-}
+OWN: dict[str, Path] = {}  # sets given by their folders
 
 
 def faults() -> Figures:
     """Each fault in a tenth of the words of each set."""
-    for name in SETS:
-        words = {path: clip for path, clip in _clips(name).items() if BACKGROUND not in path}
-        if name == "fsdd":  # every sixth: all speakers and digits
-            words = dict(list(words.items())[::6])
-        plain = {path: measure_sound(clip, path).facts for path, clip in words.items()}
-        for fault, (kind, plant) in FAULTS.items():
-            yield {"set": name, "fault": fault, **_planted(words, plain, kind, plant)}
+    for name in OWN or SETS:
+        words = _words(name)
+        plain = _facts(words)
+        for fault, plant in FAULTS.items():
+            yield {"set": name, "fault": fault, **_planted(words, plain, plant, DRAWS)}
+
+
+def more_faults() -> Figures:
+    """Faults that nobody tuned anything to."""
+    for name in OWN or SETS:
+        words = _words(name)
+        plain = _facts(words)
+        for fault, plant in more(list(words.values())).items():
+            yield {"set": name, "fault": fault, **_planted(words, plain, plant, MORE_DRAWS)}
+
+
+def _words(name: str) -> dict[str, bytes]:
+    """Return clips of words, every so many of a large set, without those clipped by its index."""
+    index = SHARED / "data" / name / "index.csv"
+    rows = csv.DictReader(index.read_text().splitlines()) if index.exists() else ()
+    clipped = {row["file"] for row in rows if float(row.get("clipped_samples") or 0)}
+    words = [(path, clip) for path, clip in _clips(name).items()
+             if BACKGROUND not in path and path not in clipped]  # fmt: skip
+    return dict(words[:: math.ceil(len(words) / MOST_WORDS)])
 
 
 def _planted(
-    words: dict[str, bytes], plain: dict[str, Facts], kind: str, plant: Fault
+    words: dict[str, bytes], plain: dict[str, Facts], plant: Plant, draws: int
 ) -> dict[str, Any]:
+    kind = plant.kind
     hits = missed = alarms = untouched = flagged = 0
-    for seed in SEEDS:
+    for seed in range(draws):
         rng = np.random.default_rng(seed)
         names = sorted(words)
         chosen = set(rng.choice(names, round(PLANTED_SHARE * len(names)), replace=False))
-        facts = {
-            name: _measured(plant(*_played(words[name]), rng), words[name])
-            if name in chosen
-            else plain[name]
-            for name in names
-        }
-        doubts = _doubts(facts)
+        spoilt = {name: plant(words[name], rng) for name in names if name in chosen}
+        doubts = _doubts({**plain, **_facts(spoilt)})
         hits += sum(kind in doubts[name] for name in chosen)
         missed += sum(kind not in doubts[name] for name in chosen)
         rest = [doubts[name] for name in names if name not in chosen]
@@ -195,16 +112,10 @@ def _planted(
     }  # fmt: skip
 
 
-def _played(clip: bytes) -> tuple[np.ndarray, int]:
-    wave, rate = soundfile.read(io.BytesIO(clip), dtype="float64")
-    return wave, rate
-
-
-def _measured(wave: np.ndarray, original: bytes) -> Facts:
-    out = io.BytesIO()
-    soundfile.write(out, wave, soundfile.info(io.BytesIO(original)).samplerate,
-                    format="WAV", subtype="PCM_16")  # fmt: skip
-    return measure_sound(out.getvalue(), "a.wav").facts
+def _facts(clips: dict[str, bytes]) -> dict[str, Facts]:
+    """Measure clips together."""
+    found = measure_sounds((clip, name) for name, clip in clips.items())
+    return {name: one.facts for name, one in zip(clips, found, strict=True)}  # type: ignore[union-attr]
 
 
 def _doubts(facts: dict[str, Facts]) -> dict[str, set[str]]:
@@ -218,14 +129,18 @@ def _doubts(facts: dict[str, Facts]) -> dict[str, set[str]]:
     }
 
 
+@cache
 def _clips(name: str) -> dict[str, bytes]:
+    if name in OWN:
+        paths = sorted(path for path in OWN[name].rglob("*") if path.suffix in ENDINGS)
+        return {str(path.relative_to(OWN[name])): path.read_bytes() for path in paths}
     with zipfile.ZipFile(SHARED / "data" / name / "audio.zip") as packed:
         return {path: packed.read(path) for path in packed.namelist() if path.endswith(".wav")}
 
 
 def untouched() -> Figures:
     """What is flagged of real clips as they are."""
-    for name in SETS:
+    for name in OWN or SETS:
         facts = {path: measure_sound(clip, path).facts for path, clip in _clips(name).items()}
         words = {path: one for path, one in facts.items() if BACKGROUND not in path}
         doubts = _doubts(words)
@@ -355,10 +270,16 @@ def _librosa_rms(paths: list[Path]) -> None:
 
 def main() -> None:
     """Print the wished figures, one JSON line each."""
-    parts = {"faults": faults, "untouched": untouched, "peers": peers, "speed": speed}
+    parts = {
+        "faults": faults, "more": more_faults, "untouched": untouched, "peers": peers,
+        "speed": speed,
+    }  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(parts))
-    for part in parser.parse_args().parts or list(parts):
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER")
+    given = parser.parse_args()
+    OWN.update((name, Path(path)) for name, path in (one.split("=", 1) for one in given.set))
+    for part in given.parts or list(parts):
         for figure in parts[part]():
             print(json.dumps(figure), flush=True)
 

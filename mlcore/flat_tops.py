@@ -13,6 +13,12 @@ CLIPPED_AT = 0.9985
 #: One step of 16 bits. Rounding moves the peak and a sample beside it by half of it each.
 STEP = 1 / 32_768
 
+#: The step of 8 bits, than which no recorder's is coarser.
+COARSEST_STEP = 1 / 128
+
+#: One sample in so many tells the steps of most clips.
+FEW = 64
+
 #: Samples this close to the clip's own greatest or least form a flat top: half a step of 16 bits
 #: and 1e-4 of the peak. Pure tones stay under 4 samples in a row up to 48 kHz down to 100 Hz.
 FLAT_STEP = 0.5 * STEP
@@ -61,9 +67,10 @@ def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.
     top = np.maximum.reduceat(waves, each.starts)
     peak = np.maximum(-low, top)
     clipped = longest_clipped = np.zeros(clips, int)
-    full = (peak >= CLIPPED_AT).nonzero()[0]
+    limit = _full_scale(waves, each, peak)
+    full = (peak >= limit).nonzero()[0]
     if len(full):
-        at_full = [np.abs(waves[each.slices[wave]]) >= CLIPPED_AT for wave in full]
+        at_full = [np.abs(waves[each.slices[wave]]) >= limit[wave] for wave in full]
         rows, _, runs = runs_of(np.concatenate(at_full), Line.of(each.lengths[full]))
         clipped, longest_clipped = _totals(full[rows] % clips, runs, clips, least=1)
     return {
@@ -73,6 +80,16 @@ def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.
         "longest_clipped_run": longest_clipped,
         **_top_facts(channels, line, np.concatenate([top, -low]).astype(np.float64), rate),
     }
+
+
+def _full_scale(waves: np.ndarray, each: Line, peak: np.ndarray) -> np.ndarray:
+    """Return from where on samples are at full scale: in 8 bits the greatest is 127 of 128."""
+    limit = np.full(len(peak), CLIPPED_AT, np.float32)
+    for wave in (peak >= 1 - COARSEST_STEP).nonzero()[0]:
+        samples = waves[each.slices[wave]]
+        if not 0 < _own_step(samples[::FEW]) <= STEP:  # finer steps are seen in a few samples
+            limit[wave] = min(CLIPPED_AT, 1 - min(COARSEST_STEP, _own_step(samples)))
+    return limit
 
 
 def _top_facts(

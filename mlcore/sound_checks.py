@@ -42,7 +42,8 @@ NOISE_LOUD_SECONDS = 0.1
 bands deviate over time, how flat the mean spectrum is within an octave (five frames: .92 by
 chance, times .92 where it falls by 6 dB an octave), how far bins jump from frame to frame. A
 steady vowel may keep one of them, rarely all; a hummed one of a tenth of a second does, and is
-known by its period."""
+known by its period. What deviates less than such noise a machine makes (hum, a test tone),
+however short and however flat its tops: of 4,364 spoken words none deviates less than 1.2."""
 
 DROWNED_DB = 4.77
 DROWNED_HARMONICITY = 1 - 10 ** (-DROWNED_DB / 10)
@@ -66,8 +67,9 @@ CLIPPED_RUN = 3
 FLAT_TOP_SHARE = 0.002
 FLAT_TOP_RUN = 8
 FLAT_TOPS = 3
-"""The same at the clip's own greatest sample: clipped first, turned down later; or tops that are
-longer than the crest of any voice. None of 460 untouched clips has two."""
+"""The same at the clip's own greatest sample: clipped first, turned down later, if at least one
+top is longer than the crest of any voice in the clip's steps, which are coarse where it is soft.
+Or three such tops, however little they hold; none of 460 untouched clips has two."""
 
 FULL_PEAK = 0.9985
 """Where the peak is full scale, a few samples piled up there (`flat_tops.PILED_SHARE`) make a
@@ -215,7 +217,9 @@ def _silent(value: Mapping[str, Any]) -> SoundDoubt | None:
     overdriven = cut >= CLIPPED_SURE
     tells = value.get("seconds", NOISE_SECONDS) >= NOISE_SECONDS
     tells |= value.get("spectral_flatness", 1.0) >= NOISE_FLATNESS
-    if overdriven:
+    hums = value.get("sway", 1.0) <= NOISE_SWAY[0]
+    tells |= hums
+    if overdriven and not hums:
         return None
     if spread < NOISE_RANGE_DB and steady and tells:
         score = 0.6 + 0.35 * (1.0 - spread / NOISE_RANGE_DB)
@@ -255,6 +259,7 @@ def _clipped(value: Mapping[str, Any]) -> SoundDoubt | None:
     full, flat = value.get("clipped_share", 0.0), value.get("flat_top_share", 0.0)
     at_full = full >= CLIPPED_SHARE and value.get("longest_clipped_run", 0) >= CLIPPED_RUN
     at_own = flat >= FLAT_TOP_SHARE and value.get("longest_flat_top", 0) >= FLAT_TOP_RUN
+    at_own = at_own and value.get("flat_tops", 1) > 0
     if not at_full and not at_own:
         return _cut_tops(value)
     share = max(full if at_full else 0.0, flat if at_own else 0.0)

@@ -260,6 +260,43 @@ def test_crests_in_the_steps_of_8_bits_are_not_clipping() -> None:
         assert measured(np.clip(steps, -top, top))["flat_tops"] > 10
 
 
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+@pytest.mark.parametrize("level", [0.3, 0.003])
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
+def test_hum_of_the_mains_is_no_word_and_not_clipped(
+    rate: int, level: float, seconds: float
+) -> None:
+    tone = level * np.sin(2 * np.pi * 50 * np.arange(int(seconds * rate)) / rate)
+    assert kinds(check_sound(measured(tone, rate=rate))) == ["silent_audio"]
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_the_broad_crests_of_soft_low_voices_are_not_clipped(rate: int) -> None:
+    time = np.arange(rate) / rate
+    swell = np.minimum(2 * np.exp(-(((time - 0.5) / 0.15) ** 2)), 1)
+    voice = 0.003 * swell * np.sin(2 * np.pi * 90 * time)
+    facts = measured(voice, rate=rate)
+    assert facts["flat_top_share"] > 0.002
+    assert kinds(check_sound(facts)) == []
+    clipped = measured(np.clip(voice, -0.0015, 0.0015), rate=rate)
+    assert kinds(check_sound(clipped)) == ["clipped_audio"]
+
+
+def test_eight_bits_are_full_at_their_own_greatest_sample() -> None:
+    driven = np.clip(2 * word() / np.abs(word()).max(), -1, 127 / 128)
+    facts = measured(driven, subtype="PCM_U8")
+    assert facts["clipped_share"] > 0.01
+    assert "clipped_audio" in kinds(check_sound(facts))
+    assert measured(0.9 * word(), subtype="PCM_U8")["clipped_share"] == 0
+
+
+@pytest.mark.parametrize(("gain", "used"), [(1.0, 1.0), (2.0, 0.52), (1.41, 0.72), (0.5, 1.0)])
+def test_a_clip_that_was_made_louder_leaves_steps_out(gain: float, used: float) -> None:
+    recorded = np.round(word() / 4 * 32_768) + 300  # with an offset
+    louder = np.round(gain * recorded) / 32_768
+    assert measured(louder)["steps_used"] == pytest.approx(used, abs=0.05)
+
+
 def test_strong_hum_under_a_word_hides_nothing() -> None:
     time = np.arange(RATE) / RATE
     for seed in range(4):
@@ -282,9 +319,9 @@ def test_where_all_clips_are_cut_tight_only_what_stands_out_is_named() -> None:
         assert kinds(check_sound(facts, cut_tight=True)) == ["cut_audio"]
 
 
-def measured(sound: np.ndarray) -> dict[str, object]:
+def measured(sound: np.ndarray, *, rate: int = RATE, subtype: str = "PCM_16") -> dict[str, object]:
     stream = io.BytesIO()
-    soundfile.write(stream, sound, RATE, format="WAV")
+    soundfile.write(stream, sound, rate, format="WAV", subtype=subtype)
     return dict(measure_sound(stream.getvalue(), "a.wav").facts)
 
 
