@@ -16,6 +16,7 @@ from mlcore.files import Fact
 from mlcore.flat_tops import clipping_facts
 from mlcore.lines import Line
 from mlcore.spectra import SPECTRAL_FACTS, spectral_facts
+from mlcore.used_steps import used_steps
 from mlcore.waveforms import scaled
 
 #: Length of a frame in seconds, as the index of the speech data uses.
@@ -55,7 +56,8 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
     list of dict
         One for each clip; the same whatever else is measured beside it.
         Level: peak (0 to 1), rms (about the mean of each frame), dbfs (of rms),
-        dc_offset (signed, of the worst channel).
+        dc_offset (signed, of the worst channel). steps_used (16-bit clips: share of the steps
+        around the mean that occur; half of them after twice the gain).
         Clipping: clipped_samples, clipped_share, longest_clipped_run (samples at full scale);
         flat_top_share, longest_flat_top (samples; at the clip's own greatest and least, so
         that clipping shows which was turned down later), flat_tops (how many are longer than
@@ -97,8 +99,10 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
     loudest = of_frames.sums(powers.T).argmax(axis=1) if len(channels) > 1 else np.zeros(1, int)
     chosen = (loudest[of_frames.owner], np.arange(frames.shape[1])) if len(channels) > 1 else 0
     timing = _timing(np.add.reduce(powers) / len(powers), of_frames, size / rate)
+    offsets = _offsets(channels, line)
     columns = {
-        "dc_offset": _offsets(channels, line),
+        "dc_offset": offsets,
+        **({"steps_used": used_steps(clips, offsets)} if clips[0].dtype.kind == "i" else {}),
         **clipping_facts(channels, line, rate),
         **timing,
         **_edge_facts(channels, line, timing["loudest_db"], size=size, rate=rate),

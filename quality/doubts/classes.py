@@ -43,6 +43,7 @@ MADE_HOW = {
         "loudest_db": "loudest moment in dB",
         "noise_floor_db": "noise floor in dB",
         "dc_offset": "offset from zero",
+        "steps_used": "sample steps in use",
         "padding_start": "padding at the start",
         "padding_end": "padding at the end",
     },
