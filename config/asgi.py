@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -66,6 +67,7 @@ def _keep() -> None:
     A page that reads thousands of rows has it walk everything there is once or twice.
     """
     get_resolver().url_patterns  # noqa: B018  (imports every view, as the first request would)
+    import_module("scipy.special")  # as the first page with limits of a share would
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)

@@ -1,11 +1,13 @@
 """Reads about notices: a lead's inbox, and what is still to be told."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from labeling.models import Dataset, Notice, NoticeKind, Role, User, Webhook
+from labeling.queries.by_hand import execute, moment
 from labeling.queries.people import REVIEWING
 
 NOTICES_A_PAGE = 50
@@ -13,6 +15,24 @@ DUE_AT_ONCE = 50
 # A row is dated before its transaction ends; by then no older one can still appear.
 COMMITTED = timedelta(minutes=1)
 LEADING = (Role.OWNER, Role.LEAD)
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _listed(roles: Iterable[str]) -> str:
+    return ", ".join(f"'{role!s}'" for role in roles)
+
+
+# What `inbox_of` shows, for the frame of every page: from a queryset it is a tenth of a page.
+UNSEEN = f"""
+SELECT COUNT(*) FROM labeling_notice notice
+JOIN labeling_dataset dataset ON dataset.id = notice.dataset_id
+JOIN labeling_membership member ON member.dataset_id = dataset.id
+WHERE dataset.archived_at IS NULL AND member.user_id = %(user)s AND notice.at > %(since)s
+  AND (member.role IN ({_listed(LEADING)})
+    OR member.role IN ({_listed(REVIEWING)}) AND notice.kind = '{NoticeKind.SECOND!s}')
+  AND NOT EXISTS (SELECT 1 FROM labeling_notice_read_by seen
+    WHERE seen.notice_id = notice.id AND seen.user_id = %(user)s)
+"""
 
 
 def inbox_of(user: User) -> QuerySet[Any]:
@@ -32,8 +52,9 @@ def inbox_of(user: User) -> QuerySet[Any]:
 
 def unseen(user: User) -> int:
     """Return how much of it came after the inbox was opened last, and was not watched."""
-    rows = inbox_of(user).filter(is_read=False)
-    return (rows.filter(at__gt=user.inbox_seen_at) if user.inbox_seen_at else rows).count()
+    since = moment(user.inbox_seen_at or BEFORE_ALL)
+    [(n,)] = execute(UNSEEN, {"user": user.pk, "since": since})
+    return int(n)
 
 
 def due(*, now: datetime) -> list[int]:

@@ -1,6 +1,7 @@
 """Reads about versions: the list, and what changed from one to another."""
 
 import gzip
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ def merged(olds: Iterator[bytes], news: Iterator[bytes]) -> Iterator[Change]:
 
 def _lines(version: Version) -> Iterator[bytes]:
     with gzip.open(storage.path_of(version.digest)) as lines:
-        yield from lines
+        yield from io.BufferedReader(lines)
 
 
 def changes_between(before: Version, after: Version) -> Changes:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from django.db import connection
 from django.db.models import FloatField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
@@ -81,7 +82,9 @@ def forget() -> None:
 @lru_cache(maxsize=FACTS_KEPT)
 def _measured(dataset: int, name: str, _files_changed: int) -> Measured:
     rows = Item.objects.filter(dataset=dataset).order_by().annotate(value=fact_value(name))
-    read = list(rows.values_list("pk", "value").iterator())
+    with connection.cursor() as cursor:  # as rows of Django's they take half as long again
+        cursor.execute(*rows.values_list("pk", "value").query.sql_with_params())
+        read = cursor.fetchall()
     ids = np.array([pk for pk, _value in read], np.int64)
     values = np.array([value for _pk, value in read], np.float64)  # None becomes NaN
     known = np.isfinite(values)

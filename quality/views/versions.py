@@ -22,6 +22,7 @@ from quality.queries.comparisons import versions_of
 CHANGES_A_PAGE = 50
 MOST_KEPT = 5_000  # changes, 3 MB; where there are more, a page is full before much was read
 KEPT_SECONDS = 7 * 24 * 3600  # two digests never give another answer
+Kept = tuple[str, list[str], str]  # key, kinds, both lines
 WORDS = {
     "relabelled": _("Other label"),
     "labelled": _("Labelled"),
@@ -88,29 +89,33 @@ def _few_changes(old: Version, new: Version, *, kind: str, after: str) -> Iterat
 
     Lines are kept as they were written: to make dicts of all for a page took 60 CPU-ms.
     """
-    name = f"changes-{old.digest}-{new.digest}"
-    kept: list[tuple[str, list[str], str]] | None = cache.get(name)
-    if kept is None:
-        kept = [
-            (change.key, change.kinds, json.dumps([change.was, change.now]))
-            for change in changes_of(old, new)
-        ]
-        cache.set(name, kept, KEPT_SECONDS)
-    for key, kinds, lines in kept:
+    kept: list[Kept] | None = cache.get(_name_of_changes(old, new))
+    for key, kinds, lines in map(_as_kept, changes_of(old, new)) if kept is None else kept:
         if key > after and (not kind or kind in kinds):
             was, now = json.loads(lines)
             yield Change(key, was, now)
 
 
+def _as_kept(change: Change) -> Kept:
+    return change.key, change.kinds, json.dumps([change.was, change.now])
+
+
+def _name_of_changes(old: Version, new: Version) -> str:
+    return f"changes-{old.digest}-{new.digest}"
+
+
 def _counts(old: Version, new: Version) -> dict[str, Any]:
-    """Count the changes by kind, and what each class won and lost by them."""
+    """Count the changes by kind, and what each class won and lost by them; few are kept."""
     key = f"difference-{old.digest}-{new.digest}"
     found: dict[str, Any] | None = cache.get(key)
     if found is None:
         kinds, won, lost = Counter[str](), Counter[str](), Counter[str]()
         total = test_items = 0
+        kept: list[Kept] = []
         for change in changes_of(old, new):
             total += 1
+            if total <= MOST_KEPT:
+                kept.append(_as_kept(change))
             lines = (change.was or {}, change.now or {})
             test_items += Split.TEST in {line.get("split") for line in lines}
             kinds.update(change.kinds)
@@ -123,4 +128,6 @@ def _counts(old: Version, new: Version) -> dict[str, Any]:
         found = {"kinds": dict(kinds), "classes": classes, "total": total}
         found["test_items"] = test_items
         cache.set(key, found, KEPT_SECONDS)
+        if total <= MOST_KEPT:
+            cache.set(_name_of_changes(old, new), kept, KEPT_SECONDS)
     return found
