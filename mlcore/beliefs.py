@@ -19,20 +19,39 @@ SHARPNESS_STEPS = np.geomspace(0.4, 3.0, 15)
 SHARPNESS_ROWS = 5_000
 """Items that an exponent is fitted on, evenly spaced."""
 
+POWERS = (1.0, 1.5, 2.5)
+"""Exponents tried where probabilities are given: one root and products, a tenth of the price of
+any other. None below 1, for wrong labels make probabilities look surer than they should be."""
+
+POWER_ROWS = 1_000
+"""Items, evenly spaced, that such an exponent is fitted on."""
+
+LEAST_GAIN = 2.0
+"""Log likelihood that a larger exponent has to add: twice it is beyond chance at 5 %."""
+
+FAR_FROM_1 = 0.1
+"""How far the sum of a row may be from 1: probabilities are rounded, by some to two places."""
+
 LEAST_PROBABILITY = 1e-12
 """Smaller probabilities are taken as this; no model can know better."""
 
 
 class Given:
-    """Probabilities as they were given, a block at a time; one block holds until the next."""
+    """Probabilities as they were given, a block at a time; one block holds until the next.
 
-    def __init__(self, probabilities: np.ndarray, rows: int) -> None:
+    A model may be surer than it says. Where even the given labels, the wrong ones among them, are
+    likelier under a power of the probabilities, that power weighs one class against another.
+    """
+
+    def __init__(self, labels: np.ndarray, probabilities: np.ndarray, rows: int) -> None:
         self.probabilities = probabilities
         is_file = isinstance(probabilities, np.memmap) and isinstance(probabilities.base, mmap.mmap)
         self.is_read = is_file and probabilities.flags.c_contiguous
         if self.is_read:
             shape = (min(rows, len(self)), probabilities.shape[1])
             self.place = np.empty(shape, probabilities.dtype)
+        self.power = self._fitted(labels, rows)
+        self.raised = np.empty((min(rows, len(self)), probabilities.shape[1]), np.float32)
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -43,19 +62,58 @@ class Given:
             return np.asarray(self._read(start, stop), np.float32)
         return np.asarray(self.probabilities[start:stop], np.float32)
 
+    def odds(self, start: int, stop: int) -> np.ndarray:
+        """Return what weighs the classes of some rows against each other, float32."""
+        belief = self.block(start, stop)
+        return _raised(belief, self.power, out=self.raised[: len(belief)])
+
+    def _fitted(self, labels: np.ndarray, block_rows: int) -> float:
+        """Return the power that makes the given labels likeliest."""
+        known = np.flatnonzero(labels >= 0)
+        chosen = known[:: max(1, -(-len(known) // POWER_ROWS))]
+        found = np.zeros(len(POWERS))
+        for at in range(0, len(chosen), block_rows):
+            rows = chosen[at : at + block_rows]
+            told = self._picked(rows)
+            _check_sums(told, rows)
+            for place, power in enumerate(POWERS):
+                weights = _raised(told, power)
+                given = weights[np.arange(len(rows)), labels[rows]]
+                share = given / np.maximum(weights.sum(axis=1), np.finfo(np.float32).tiny)
+                least = np.maximum(share, np.float32(LEAST_PROBABILITY))
+                found[place] += np.log(least).sum(dtype=np.float64)
+        best = int(found.argmax())
+        return POWERS[best] if found[best] >= found[0] + LEAST_GAIN else POWERS[0]
+
     def _read(self, start: int, stop: int) -> np.ndarray:
         """Read rows of a memory map's file into one place that stays in the processor's cache.
 
         Mapped pages cost twice as much, and pile up in this process's memory.
         """
-        given = self.probabilities
-        assert isinstance(given, np.memmap)
         found = self.place[: stop - start]
-        with io.FileIO(str(given.filename)) as file:
-            file.seek(given.offset + start * given.strides[0])
-            if file.readinto(found.data) != found.nbytes:
-                raise ValueError(f"{given.filename} is shorter than when it was opened")
+        with io.FileIO(str(self._mapped.filename)) as file:
+            self._fill(file, start, found)
         return found
+
+    def _picked(self, rows: np.ndarray) -> np.ndarray:
+        """Return single rows, float32; of a memory map's file without mapping their pages."""
+        if not self.is_read:
+            return np.asarray(self.probabilities[rows], np.float32)
+        found = np.empty((len(rows), *self.place.shape[1:]), self.place.dtype)
+        with io.FileIO(str(self._mapped.filename)) as file:
+            for place, row in enumerate(rows.tolist()):
+                self._fill(file, row, found[place : place + 1])
+        return np.asarray(found, np.float32)
+
+    def _fill(self, file: io.FileIO, start: int, found: np.ndarray) -> None:
+        file.seek(self._mapped.offset + start * self._mapped.strides[0])
+        if file.readinto(found.data) != found.nbytes:
+            raise ValueError(f"{self._mapped.filename} is shorter than when it was opened")
+
+    @property
+    def _mapped(self) -> np.memmap:
+        assert isinstance(self.probabilities, np.memmap)
+        return self.probabilities
 
 
 class Joined:
@@ -114,6 +172,8 @@ class Joined:
         belief = np.exp(log - log.max(axis=1, keepdims=True))
         return np.asarray(belief / belief.sum(axis=1, keepdims=True))
 
+    odds = block
+
     def _log_joined(self, rows: np.ndarray) -> np.ndarray:
         votes = np.float32(self.vote_sharpness) * self._log_votes(rows)
         if self.probabilities is None:
@@ -139,3 +199,26 @@ class Joined:
 def _normalised(log: np.ndarray) -> np.ndarray:
     log = log - log.max(axis=1, keepdims=True)
     return np.asarray(log - np.log(np.exp(log).sum(axis=1, keepdims=True)))
+
+
+def _raised(values: np.ndarray, power: float, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the values to one of `POWERS`; NaN below 0."""
+    if power == 1.0:
+        return values
+    with np.errstate(invalid="ignore"):
+        found = np.sqrt(values, out=out)
+    for _ in range(int(power)):
+        found *= values
+    return found
+
+
+def _check_sums(told: np.ndarray, rows: np.ndarray) -> None:
+    """Refuse what does not sum to 1: scores, counts, or several classes at once."""
+    totals = told.sum(axis=1)
+    fits = (abs(totals - 1.0) <= FAR_FROM_1) & (told.min(axis=1) >= 0)
+    if not fits.all():
+        row = int(fits.argmin())
+        raise ValueError(
+            f"probabilities must be from 0 to 1 and sum to 1 in each row; row {rows[row]} sums "
+            f"to {totals[row]:g} and its least is {told[row].min():g}"
+        )

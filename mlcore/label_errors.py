@@ -52,6 +52,9 @@ BLOCK_VALUES = 2**18
 ROUNDED = 0.01
 """How far above 1 a probability may lie that was rounded (float16)."""
 
+MOST_CLASSES = 10_000
+"""Classes whose noise matrix still fits into memory, 800 MB."""
+
 FEW_CLASSES = 32
 """Up to here the largest belief is found class by class over all items: a third of the time."""
 
@@ -95,7 +98,7 @@ def find_label_errors(
     probabilities : float ndarray of shape (n_items, n_classes) or None
         Out-of-sample, rows sum to 1; may be a memory map, which is read block by block. None
         before any run: then the neighbours decide alone. Without neighbours they are taken as
-        they are.
+        they are, or sharper where even the given labels are likelier so.
     n_classes : int or None
         Needed only without probabilities.
     neighbours : NeighbourGraph or None
@@ -131,14 +134,14 @@ def find_label_errors(
     rows = max(1, block_values // max(1, n_classes))
     beliefs: Given | Joined
     if neighbours is None and probabilities is not None:
-        beliefs = Given(probabilities, rows)
+        beliefs = Given(labels, probabilities, rows)
     else:
         beliefs = Joined(labels, probabilities, neighbours, n_classes, rows)
     suggested, confidence = _tops(beliefs, rows)
     _check_confidence(confidence)
     noise, believed = _noise(labels, suggested, confidence, n_classes)
     score = _expected_shares(beliefs, labels, suggested, believed, rows)
-    if score.min(initial=0.0) < 0:
+    if not (score >= 0).all():
         raise ValueError("probabilities must not be below 0")
     return LabelErrors(score, score >= ERROR_SHARE, suggested, noise)
 
@@ -172,12 +175,18 @@ def _check(
 ) -> None:
     if probabilities is None and neighbours is None:
         raise ValueError("label errors need probabilities, neighbours, or both")
+    if labels.ndim != 1:
+        raise ValueError(f"labels must be one axis, not {labels.ndim}")
+    if probabilities is not None and probabilities.dtype.kind not in "biuf":
+        raise ValueError(f"probabilities must be numbers, not {probabilities.dtype}")
     if probabilities is not None and probabilities.shape != (len(labels), n_classes):
         raise ValueError(f"probabilities must have shape ({len(labels)}, {n_classes})")
     if neighbours is not None and len(neighbours.indices) != len(labels):
         raise ValueError(f"the neighbour graph must have {len(labels)} rows")
-    if labels.ndim != 1 or (len(labels) and not -1 <= labels.min() <= labels.max() < n_classes):
-        raise ValueError(f"labels must be one axis of -1 to {n_classes - 1}")
+    if n_classes > MOST_CLASSES:
+        raise ValueError(f"label errors are looked for among at most {MOST_CLASSES} classes")
+    if len(labels) and not -1 <= labels.min() <= labels.max() < n_classes:
+        raise ValueError(f"labels must be from -1 to {n_classes - 1}")
 
 
 def _tops(beliefs: Given | Joined, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -220,11 +229,11 @@ def _expected_shares(
     stays = np.diag(mistaken).copy()
     np.fill_diagonal(mistaken, 0.0)
     for start, stop in _blocks(len(beliefs), rows):
-        belief, told = beliefs.block(start, stop), labels[start:stop]
+        belief, told = beliefs.odds(start, stop), labels[start:stop]
         label = np.maximum(told, 0)
         wrong = np.einsum("ij,ij->i", belief, mistaken.take(label, axis=0))
         right = _picked(belief, label) * stays[label]
-        share = wrong / np.maximum(wrong + right, np.float32(LEAST_PROBABILITY))
+        share = wrong / np.maximum(wrong + right, np.finfo(np.float32).tiny)
         # With the model on the label's side there is nothing to suggest, whatever the noise.
         agrees = suggested[start:stop] == told
         share[agrees] = np.minimum(share[agrees], np.float32(0.99 * ERROR_SHARE))
@@ -263,10 +272,13 @@ def _noise(
     np.fill_diagonal(pooled, 1.0 - rate if n_classes > 1 else 1.0)
     cells = believed[is_anchor] * n_classes + given[is_anchor]
     counts = np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
-    noise = counts + _concentration(counts, pooled) * pooled
+    weight = _concentration(counts, pooled)
+    noise = counts + weight * pooled
+    # Where nothing was counted the geometric mean is this share of `pooled`: most cells.
+    mean, seen = weight**BELIEVED * pooled, counts > 0
+    mean[seen] = noise[seen] ** BELIEVED * pooled[seen] ** (1 - BELIEVED)
     kept = min(1.0, max(LEAST_KEPT, kept))
-    noise /= noise.sum(axis=1, keepdims=True)
-    return _scaled(noise, kept), _scaled(noise**BELIEVED * pooled ** (1 - BELIEVED), kept)
+    return _scaled(noise, kept), _scaled(mean, kept)
 
 
 def _landing(shares: np.ndarray, true: np.ndarray, given: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
+from mlcore.beliefs import Given
 from mlcore.label_errors import find_label_errors
 from mlcore.neighbours import NeighbourGraph, nearest
 
@@ -142,7 +143,8 @@ def test_the_first_of_equally_probable_classes_is_suggested(
     n_classes: int, n_items: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    told = rng.integers(1, 4, (n_items, n_classes)).astype(np.float32) / 4
+    told = rng.integers(1, 4, (n_items, n_classes)).astype(np.float32)
+    told /= told.sum(axis=1, keepdims=True)
     found = find_label_errors(rng.integers(0, n_classes, n_items), told)
     assert np.array_equal(found.suggested, told.argmax(axis=1))
 
@@ -160,7 +162,24 @@ def test_neighbours_make_the_ranking_better_than_the_models_confidence(distance:
     assert wrong[np.argsort(-found.score)[:most]].sum() >= wrong[np.argsort(-alone)[:most]].sum()
 
 
+@pytest.mark.parametrize(("said", "power"), [(0.3, 1.5), (1.0, 1.0), (2.0, 1.0)])
+def test_a_model_that_says_less_than_it_knows_is_taken_to_be_surer(
+    said: float, power: float
+) -> None:
+    truth, labels, _, told = blobs(2000, 30, distance=4.0, noise=0.1, seed=9)
+    wrong, shy = labels != truth, told**said
+    shy /= shy.sum(axis=1, keepdims=True)
+    found = find_label_errors(labels, shy)
+    assert Given(labels, shy, 100).power == power
+    assert found.is_error[wrong].mean() > 0.7  # .38 where the shy one is read as it is
+    assert wrong[found.is_error].mean() > 0.9
+
+
 def test_what_does_not_fit_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most"):
+        find_label_errors(np.zeros(0, int), np.zeros((0, 30_000)))
+    with pytest.raises(ValueError, match="one axis"):
+        find_label_errors(np.array(0), np.ones((1, 2)) / 2)
     with pytest.raises(ValueError, match="need probabilities"):
         find_label_errors(np.array([0]), None, n_classes=2)
     with pytest.raises(ValueError, match="shape"):
@@ -176,9 +195,12 @@ def test_what_is_no_label_or_probability_is_refused() -> None:
         broken[5, (labels[5] + 1) % 4] = wrong
         with pytest.raises(ValueError, match="probabilities"):
             find_label_errors(labels, broken)
-    for none in (np.log(told), told * 5):
+    for none in (np.log(told), told * 5, told / 5):
         with pytest.raises(ValueError, match="row 0"):
             find_label_errors(labels, none)
+    for no_number in (told.astype(str), told.astype(complex)):
+        with pytest.raises(ValueError, match="must be numbers"):
+            find_label_errors(labels, no_number)
     for words in (labels.astype(float), labels.astype(str)):
         with pytest.raises(ValueError, match="whole numbers"):
             find_label_errors(words, told)
