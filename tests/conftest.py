@@ -28,9 +28,12 @@ hypothesis.settings.load_profile("searching")
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_MS = 60_000  # for what a page will show; says only how busy a machine may be
-# Files that wait for servers begin first, the longest foremost: one process would else be at work
-# alone at the end. They leave no trace in the tests' database.
-LONGEST = ("test_loop.py", "test_chaos.py", "test_cancel.py", "test_up.py", "test_intake_kill.py")
+# Files that wait for servers begin first, the longest foremost, then those that train longest: one
+# process would else be at work alone at the end. They leave no trace in the tests' database.
+LONGEST = (
+    *("test_loop.py", "test_chaos.py", "test_cancel.py", "test_up.py", "test_intake_kill.py"),
+    *("test_training.py", "test_features.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -158,6 +161,7 @@ class Winnow:
 
     url: str
     data: Path
+    process: "subprocess.Popen[str] | None" = None
 
     def manage(self, *arguments: str, timeout: float = 300) -> str:
         """Run a command against it and return what it printed."""
@@ -226,6 +230,6 @@ def running_winnow(data: Path, *, port: int = 8100) -> Iterator[Winnow]:
             break
     else:
         pytest.fail("Winnow did not start:\n" + "".join(lines))
-    yield Winnow(url=line.split("ready: ")[1].strip(), data=data)
+    yield Winnow(url=line.split("ready: ")[1].strip(), data=data, process=process)
     process.terminate()
     process.wait(timeout=60)

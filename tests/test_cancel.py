@@ -3,6 +3,7 @@
 import csv
 import http.cookiejar
 import random
+import signal
 import sqlite3
 import subprocess
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.chaos_import import make_files
+from bench.chaos_import import make_files, parts_of
 from tests.conftest import Winnow, running_winnow
 from tests.quality.words import SPOKEN, sentence
 
@@ -26,10 +27,14 @@ TRAIN_SECONDS = 240.0
 ITEMS = 240
 IMPORTING = "Starting TensorFlow"  # where nothing looks whether the job was cancelled
 PICTURES = 600  # whose checks take many seconds, so that they are at work when cancelled
-MAKE_LEAD = (
-    "from labeling.models import User;"
-    "User.objects.create_superuser('canceller', password='correct horse')"
-)
+SET_UP = """
+from django.core.management import call_command
+from labeling.models import User
+
+User.objects.create_superuser("canceller", password="correct horse")
+call_command("import_dataset", "words", {words!r}, "--media", "text")
+call_command("import_dataset", "pictures", {pictures!r})
+"""
 
 
 class Person:
@@ -62,28 +67,26 @@ def winnow(
 
 @pytest.fixture(scope="module")
 def lead(winnow: Any, tmp_path_factory: pytest.TempPathFactory) -> Person:
-    """A lead, logged in, with a set of texts that was imported for them."""
-    winnow.manage("shell", "-c", MAKE_LEAD)
-    rng, table = random.Random(1), tmp_path_factory.mktemp("words") / "words.csv"
+    """A lead, logged in, with sets of texts and of pictures that were imported for them."""
+    folder = tmp_path_factory.mktemp("sets")
+    rng, table = random.Random(1), folder / "words.csv"
     with table.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["text", "label", "split"])
         for number in range(ITEMS):
             name = list(SPOKEN)[number % len(SPOKEN)]
             rows.writerow([f"{sentence(name, rng)} {number}", name, "train"])
-    winnow.manage("import_dataset", "words", str(table), "--media", "text")
+    make_files(folder / "pictures", PICTURES, np.random.default_rng(5))
+    sets = {"words": str(table), "pictures": str(folder / "pictures")}
+    winnow.manage("shell", "-c", SET_UP.format(**sets))
     person = Person(winnow.url)
     person.get("/login/")
     person.post("/login/", username="canceller", password="correct horse")
     return person
 
 
-def test_cancelled_checks_give_way_to_what_comes_next(
-    winnow: Any, lead: Person, tmp_path: Path
-) -> None:
+def test_cancelled_checks_give_way_to_what_comes_next(winnow: Any, lead: Person) -> None:
     """Twice: the process that takes a killed one's place is as quickly seen to have ended."""
-    make_files(tmp_path / "pictures", PICTURES, np.random.default_rng(5))
-    winnow.manage("import_dataset", "pictures", str(tmp_path / "pictures"))
     for checked in range(1, 3):
         lead.post("/d/pictures/checks/detect/")
         job = until(lambda: running(winnow.data, "detect"), seconds=START_SECONDS)
@@ -95,7 +98,7 @@ def test_cancelled_checks_give_way_to_what_comes_next(
 
 
 def test_cancelling_ends_the_process_and_the_next_training_works(winnow: Any, lead: Person) -> None:
-    """The last of this file: nothing else may have loaded TensorFlow before."""
+    """The last that does work: nothing else may have loaded TensorFlow before."""
     lead.post("/d/words/runs/train/")
     job = until(lambda: running(winnow.data, "train", IMPORTING), seconds=START_SECONDS)
     trainer = until(lambda: trainer_child(winnow.data), seconds=START_SECONDS)
@@ -108,6 +111,19 @@ def test_cancelling_ends_the_process_and_the_next_training_works(winnow: Any, le
     again = until(lambda: running(winnow.data, "train", IMPORTING), seconds=START_SECONDS)
     assert again != job
     until(lambda: state(winnow.data, again)[0] == "done", seconds=TRAIN_SECONDS)
+
+
+def test_up_ends_all_parts_in_order_when_nobody_reads_what_it_says(winnow: Winnow) -> None:
+    """The last of this file: its Winnow is over then."""
+    up = winnow.process
+    assert up
+    assert up.stdout
+    parts = [pid for pids in parts_of(up).values() for pid in pids]
+    assert parts
+    up.stdout.close()
+    up.send_signal(signal.SIGINT)
+    assert up.wait(60) == 0
+    assert not any(map(is_running, parts))
 
 
 def until(asked: Callable[[], Any], *, seconds: float) -> Any:
@@ -152,4 +168,12 @@ def of_data(pid: str, data: Path) -> bool:
     try:
         return f"WINNOW_DATA={data}\0" in Path(f"/proc/{pid}/environ").read_text()
     except OSError:
+        return False
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
         return False

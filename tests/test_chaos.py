@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench import chaos_import as chaos
-from tests.test_cancel import rows, until
+from tests.test_cancel import is_running, rows, until
 
 FILES = 500
 SENT_FILES = 450  # in three requests
@@ -83,29 +83,9 @@ def kill_web_once(up: "subprocess.Popen[str]", request: Any) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_up_ends_all_parts_in_order_when_nobody_reads_what_it_says(
-    tmp_path: Path, prepared: Callable[[Path], Path]
-) -> None:
-    started = chaos.start(prepared(tmp_path), PORT + 1)
-    parts = [pid for pids in chaos.parts_of(started).values() for pid in pids]
-    assert started.stdout
-    started.stdout.close()
-    started.send_signal(signal.SIGINT)
-    assert started.wait(60) == 0
-    assert not any(map(is_running, parts))
-
-
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="what the kernel does on Linux only")
 def test_killing_up_leaves_no_part_behind(up: "subprocess.Popen[str]") -> None:
     until(lambda: all(chaos.parts_of(up).values()), seconds=90)
     parts = [pid for pids in chaos.parts_of(up).values() for pid in pids]
     os.kill(up.pid, signal.SIGKILL)
     assert until(lambda: not any(map(is_running, parts)), seconds=30)
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

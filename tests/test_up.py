@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from config.parts import MOST_SHORT_LIVES, Part
-from tests.test_cancel import of_data, until
-from tests.test_chaos import is_running
+from tests.test_cancel import is_running, of_data, until
 
 # A file that is there or what `up` said when it is interrupted; one start after another.
 MOMENTS = [

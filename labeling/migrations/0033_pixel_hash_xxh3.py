@@ -1,7 +1,7 @@
 """Make stored pixel hashes anew: they were sha256 (64 digits), which match none of the new ones.
 
 Every content is measured once more, as at its import. What was done stays done: interrupted, it
-goes on with the rest.
+goes on with the rest. Decoders are imported where they are used, for every start reads this file.
 """
 
 import itertools
@@ -11,10 +11,6 @@ from django.db import migrations
 from django.db.models.functions import Length
 
 from labeling import storage
-from mlcore.files import IMAGE_TYPES, SOUND_TYPES, Measured, UnusableFile
-from mlcore.images import measure_images
-from mlcore.sounds import measure_sounds
-from mlcore.texts import measure_text
 
 ROWS = 100
 OLD_DIGITS = 64
@@ -30,19 +26,28 @@ def _files(rows):
 
 
 def _pictures(rows):
+    from mlcore.images import measure_images
+
     return measure_images(_files(rows), most_bytes=settings.MOST_MEMBER_BYTES)
 
 
 def _sounds(rows):
+    from mlcore.sounds import measure_sounds
+
     return measure_sounds(_files(rows), most_bytes=settings.MOST_MEMBER_BYTES)
 
 
 def _texts(rows):
+    from mlcore.files import UnusableFile
+    from mlcore.texts import measure_text
+
     return [measure_text(row.text) if row.text else UnusableFile("zero_bytes", "") for row in rows]
 
 
 def hash_again(apps, schema_editor):
     """Hash what each content shows or sounds like; what cannot be read has no hash any longer."""
+    from mlcore.files import IMAGE_TYPES, SOUND_TYPES, Measured
+
     contents = apps.get_model("labeling", "Content").objects
     old = contents.annotate(digits=Length("pixel_hash")).filter(digits=OLD_DIGITS)
     n_old, done = old.count(), itertools.count(ROWS, ROWS)
