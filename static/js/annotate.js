@@ -3,6 +3,7 @@ import { Feedback } from "./feedback.js";
 import { GuidelinePanel } from "./guideline.js";
 import { csrfToken, getJson, post } from "./http.js";
 import { Outbox } from "./outbox.js";
+import { clearSearch } from "./search.js";
 import { Sending } from "./sending.js";
 import { Showing } from "./showing.js";
 import { Strip, duration } from "./strip.js";
@@ -213,7 +214,7 @@ function answer(kind, { label = null, reason = "", said, isParked = false }) {
     feedback.await(given.client_id);
   } else next();
   strip.show();
-  resetSearch();
+  clearSearch();
 }
 
 function changed(entry) {
@@ -294,21 +295,6 @@ addEventListener("beforeunload", (event) => { if (outbox.keptInMemory && !outbox
 
 /* ---- buttons and keys ---- */
 
-function resetSearch() {
-  const search = find("search");
-  if (search?.value) { search.value = ""; filterClasses(); }
-}
-
-function filterClasses() {
-  const wanted = find("search").value.trim().toLowerCase();
-  let any = false;
-  for (const button of find("classes").querySelectorAll("[data-class]")) {
-    button.hidden = !button.dataset.name.toLowerCase().includes(wanted);
-    any ||= !button.hidden;
-  }
-  find("no-match").hidden = any;
-}
-
 const ACTS = {
   unsure: () => answer("unsure", { said: words.textUnsure }),
   skip: () => answer("skip", { said: words.textSkip }),
@@ -349,13 +335,6 @@ find("ask-lead").addEventListener("submit", (event) => {
   outbox.add("question", { client_id: uuid(), item: current?.item ?? null, text });
   event.target.reset();
   find("ask-lead").close();
-});
-find("search")?.addEventListener("input", filterClasses);
-find("search")?.addEventListener("keydown", (event) => {
-  if (event.code !== "Enter" || event.isComposing) return;
-  event.preventDefault();
-  const first = find("classes").querySelector("[data-class]:not([hidden], :disabled)");
-  if (find("search").value.trim() && first) { event.target.blur(); first.click(); }
 });
 find("stage").addEventListener("winnow:heard", () => { if (settings.kind === "verify") allowYes(true); });
 

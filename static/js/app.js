@@ -109,11 +109,12 @@ document.addEventListener("htmx:responseError", (event) => {
 });
 document.addEventListener("htmx:sendError", () => toast(document.body.dataset.textOffline, "bad"));
 document.addEventListener("htmx:load", (event) => dress(event.target));
+for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(name, () => dress(document)); // before it is painted
 document.addEventListener("winnow:toast", (event) => toast(event.detail.text, event.detail.tone));
 
 /* Filters are open beside the items and closed above them. */
 if (window.matchMedia("(max-width: 820px)").matches) {
-  for (const more of document.querySelectorAll("details[data-narrow-closed]")) more.open = false;
+  for (const more of document.querySelectorAll("details[data-narrow-closed]")) { more.open = false; delete more.dataset.narrowClosed; }
 }
 
 startKeys();
@@ -121,6 +122,7 @@ dress(document);
 markTheme();
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const refused = document.querySelector(".field.has-errors"); // it may stand far down a long form
+refused?.closest("dialog")?.showModal();
 refused?.querySelector("input:not([type=hidden]), select, textarea")?.focus({ preventScroll: true });
 refused?.scrollIntoView({ block: "nearest" });
 setInterval(() => dress(document), REFRESH_MS);

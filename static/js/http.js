@@ -16,14 +16,14 @@ const unanswered = new Set(); // addresses: the next request to one of them may 
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
 /* One request and its whole answer. It ends in time, as a screen that waits for it would stand still;
-   `isPatient` is for work that may take the server longer. */
-export async function request(url, { isPatient = false, ...options } = {}) {
+   `isPatient` is for work that may take the server longer; `as` names how the answer is read. */
+export async function request(url, { isPatient = false, as = "text", ...options } = {}) {
   const signal = isPatient ? null : within(unanswered.has(url) ? AGAIN_WITHIN_MS : WITHIN_MS);
   try {
     const response = await fetch(url, { credentials: "same-origin", signal, ...options });
-    const text = await response.text();
+    const body = await response[as]();
     unanswered.delete(url);
-    return { response, text };
+    return { response, [as]: body };
   } catch (error) {
     unanswered.add(url);
     throw error;

@@ -13,8 +13,20 @@ function mark() {
   }
 }
 
+/* What somebody reads stays where it is when the page refills: also at the end, when much is added above. */
+let reading = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target?.id !== "run-live" || scrollY === 0) return;
+  const titles = [...document.querySelectorAll("#run-live h2[id]")].map(({ id }) => ({ id, top: topOf(id) }));
+  reading = titles.find(({ top }) => top >= 0 && top < innerHeight) ?? titles.findLast(({ top }) => top < 0);
+});
+
+const topOf = (id) => document.getElementById(id)?.getBoundingClientRect().top;
+
 document.addEventListener("htmx:afterSwap", (event) => {
   mark();
+  if (reading && topOf(reading.id) !== undefined) scrollBy({ top: topOf(reading.id) - reading.top, behavior: "instant" });
+  reading = null;
   if (event.detail.target?.id === "cell-items") event.detail.target.scrollIntoView({ block: "nearest" });
 });
 mark();

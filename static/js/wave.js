@@ -1,7 +1,9 @@
 /* Waveforms from stored peaks, played through one shared <audio>.
    <div class="wave" data-wave data-peaks="URL" data-media="URL" data-duration="0.4"></div>
    Peaks are bytes, min and max of each slice in turn, 128 is zero. data-static: a click does not play. */
-const ZERO = 128, BAR = 3, GAP = 2;
+import { request } from "./http.js";
+
+const ZERO = 128, BAR = 3, GAP = 2, TRIES = 3;
 const peaksOf = new WeakMap();
 let playing = null;
 
@@ -102,13 +104,29 @@ function progress(element) {
 
 export async function attach(element) {
   if (element.querySelector("canvas")) return;
-  element.append(document.createElement("canvas"));
+  const isFirst = !element.classList.contains("failed");
+  element.classList.remove("failed");
+  element.replaceChildren(document.createElement("canvas"));
+  if (isFirst) watch(element);
+  const peaks = await fetchPeaks(element.dataset.peaks);
+  if (!peaks) { element.classList.add("failed"); element.textContent = "–"; return; }
+  peaksOf.set(element, peaks);
+  draw(element);
+}
+
+function watch(element) {
   if (!element.hasAttribute("data-static")) element.addEventListener("click", (event) => seekAndPlay(element, event));
   new ResizeObserver(() => draw(element)).observe(element);
-  const response = await fetch(element.dataset.peaks, { credentials: "same-origin" });
-  if (!response.ok) { element.classList.add("failed"); element.textContent = "–"; return; }
-  peaksOf.set(element, new Uint8Array(await response.arrayBuffer()));
-  draw(element);
+}
+
+/* A request that nobody answers is given up and made again, with more time. */
+async function fetchPeaks(url, triesLeft = TRIES) {
+  try {
+    const { response, arrayBuffer } = await request(url, { as: "arrayBuffer" });
+    return response.ok ? new Uint8Array(arrayBuffer) : null;
+  } catch {
+    return triesLeft > 1 ? fetchPeaks(url, triesLeft - 1) : null;
+  }
 }
 
 function seekAndPlay(element, event) {

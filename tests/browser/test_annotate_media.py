@@ -10,6 +10,11 @@ from tests.browser.asking import log_in, make_asking, nothing_waits
 from tests.factories import make_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+IS_DRAWN = """() => {
+    const canvas = document.querySelector("#stage canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.some(Boolean);
+}"""
 
 
 def width_of_picture(page: Any) -> float:
@@ -84,10 +89,20 @@ def test_a_clip_that_never_came_is_asked_for_again_and_jumping_to_its_end_is_not
     Content.objects.update(facts={"seconds": 0.4})
     page.clock.install()
     page.route("**/display?*", lambda route: "&again" in route.request.url and route.continue_())
+    hung: set[str] = set()
+
+    def hang_once(route: Any) -> None:
+        if route.request.url in hung:
+            route.continue_()
+        hung.add(route.request.url)
+
+    page.route("**/preview?*", hang_once)
     annotating(make_asking("audio", kind="verify", classes=("one", "seven")))
     page.keyboard.press("Space")
     page.clock.fast_forward(10_000)
     page.wait_for_function("() => document.getElementById('winnow-audio').readyState")
+    assert hung
+    page.wait_for_function(IS_DRAWN)
     page.evaluate("document.getElementById('winnow-audio').currentTime = 0.35")
     page.wait_for_function("() => document.getElementById('winnow-audio').ended")
     expect(page.locator("#yes")).to_be_disabled()
