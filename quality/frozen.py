@@ -8,6 +8,7 @@ keys; an item keeps its id when its key is masked, and one that is deleted is no
 from functools import lru_cache
 
 import numpy as np
+from django.db import connection
 from django.db.models import Max
 
 from labeling.models import Item, Version
@@ -75,6 +76,8 @@ def _labels(digest: str) -> tuple[list[str | None], np.ndarray]:
 def _items(lines: _Lines, newest: int | None) -> np.ndarray:
     """Return the item of each line; `newest` is the newest item of the dataset when asked."""
     rows = Item.objects.filter(dataset=lines.version.dataset_id)
-    known = dict(rows.values_list("key", "pk").iterator())
+    with connection.cursor() as cursor:  # as rows of Django's they take half as long again
+        cursor.execute(*rows.values_list("key", "pk").query.sql_with_params())
+        known = dict(cursor.fetchall())
     keys = (line["key"] for line in read_manifest(lines.version))
     return np.array([known.get(key, NO_ITEM) for key in keys], np.int64)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, When
 
 from labeling.models import Dataset, Job, JobState, Split, User, WriteArea
+from labeling.queries.by_hand import execute
 from labeling.queries.kept import kept
 from mlcore.intervals import Interval, share_interval
 from quality.models import (
@@ -24,6 +25,12 @@ from quality.models import (
 
 FLAGS_A_READ = 500
 PACE_OVER = 50  # last decisions of a person that their pace is taken from
+LOOKED_BACK = 500  # last decisions among which those of most kinds are found
+WORST = f"""
+SELECT id FROM quality_flag
+WHERE dataset_id = %(dataset)s AND kind = %(kind)s AND state = '{FlagState.OPEN!s}'
+ORDER BY score DESC, id LIMIT %(n)s
+"""
 CHECKS_READ = 30  # newest jobs looked through for the last check of each kind
 STATE_SHOWN = ("label", "label_source", "split", "excluded")
 GROUP_ROLES = ("part", "example")  # of flags about a class, a column, a slice
@@ -137,8 +144,8 @@ def worst_of(
     skipped = Counter(tally.moved.values())
     worst: dict[str, list[int]] = {}
     for kind in kinds:
-        rows = _still_open(dataset, kind).order_by("-score", "pk").values_list("pk", flat=True)
-        standing = [pk for pk in rows[: count + skipped[kind]] if pk not in tally.moved]
+        asked = {"dataset": dataset.pk, "kind": kind, "n": count + skipped[kind]}
+        standing = [pk for (pk,) in execute(WORST, asked) if pk not in tally.moved]
         worst[kind] = standing[:count]
     found = Flag.objects.in_bulk([pk for ids in worst.values() for pk in ids])
     return {kind: [found[pk] for pk in ids if pk in found] for kind, ids in worst.items()}
@@ -204,15 +211,32 @@ def reviewed(dataset: Dataset) -> QuerySet[Decision]:
 
 def seconds_each(dataset: Dataset, user: User, kinds: Iterable[str]) -> dict[str, float | None]:
     """Return a person's median seconds for a decision about each kind, else about any."""
-    mine = reviewed(dataset).filter(by=user, seconds__gt=0)
-    found = {kind: _median_seconds(mine.filter(flag__kind=kind)) for kind in kinds}
-    of_any = _median_seconds(mine) if None in found.values() else None
+    found, of_any = median_seconds(reviewed(dataset).filter(by=user), kinds)
     return {kind: of_any if each is None else each for kind, each in found.items()}
 
 
-def _median_seconds(decisions: QuerySet[Decision]) -> float | None:
-    spent = list(decisions.order_by("-pk").values_list("seconds", flat=True)[:PACE_OVER])
-    return float(median(spent)) if spent else None
+def median_seconds(
+    decisions: QuerySet[Decision], kinds: Iterable[str]
+) -> tuple[dict[str, float | None], float | None]:
+    """Return the median seconds of the last decisions about each kind, and about any.
+
+    The last of all are read at once, and only a kind that is rare among them by itself.
+    """
+    timed = decisions.filter(seconds__gt=0).order_by("-pk")
+    last = list(timed.values_list("flag__kind", "seconds")[:LOOKED_BACK])
+    found = {}
+    for kind in kinds:
+        spent = [seconds for of, seconds in last if of == kind]
+        if len(spent) < PACE_OVER and len(last) == LOOKED_BACK:
+            spent = list(
+                timed.filter(flag__kind=kind).values_list("seconds", flat=True)[:PACE_OVER]
+            )
+        found[kind] = _median(spent)
+    return found, _median([seconds for _of, seconds in last])
+
+
+def _median(spent: list[float]) -> float | None:
+    return float(median(spent[:PACE_OVER])) if spent else None
 
 
 def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:

@@ -185,10 +185,15 @@ def items_in_order(ids: list[int]) -> list[Item]:
 
 def matrix_of(run: Run, counts: list[list[int]], *, order: list[int] | None = None) -> Matrix:
     """Arrange counts (given in rows, predicted in columns) with links to their items."""
-    browse = _browse(run)  # once for all cells: to look it up costs more than the rest of them
+    # Once for all cells: to put it together for each costs more than the rest of them.
+    whole = f"{_browse(run)}?run={run.number}"
+    given_as, predicted_as = (
+        {"": "", **{name: f"&{urlencode({side: name})}" for name in run.classes}}
+        for side in ("given", "predicted")
+    )
 
     def link(given: str, predicted: str) -> str:
-        return f"{browse}?{_query(run, given, predicted)}"
+        return f"{whole}{given_as[given]}{predicted_as[predicted]}"
 
     return arrange(run.classes, counts, order=order, link=link)
 

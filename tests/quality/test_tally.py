@@ -5,9 +5,17 @@ from itertools import product
 
 import pytest
 
-from quality.models import UNFLAGGED, Flag, FlagItem
-from quality.queries.flags import open_flags, review_queue, tally_of, worst_of
-from tests.factories import make_dataset, make_item
+from labeling.models import Role
+from quality.models import UNFLAGGED, Decision, Flag, FlagItem
+from quality.queries.flags import (
+    LOOKED_BACK,
+    open_flags,
+    review_queue,
+    seconds_each,
+    tally_of,
+    worst_of,
+)
+from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +47,22 @@ def test_a_tally_counts_the_flags_that_queues_show_and_those_that_touch_test():
         assert worst_of(dataset, kinds, tally=tally, count=count) == queues
     assert tally_of(dataset).most_doubted("label_error") == "cat"
     assert tally_of(dataset).most_doubted("outlier") == ""
+
+
+def test_the_pace_of_a_kind_is_known_however_long_ago_it_was_reviewed_last():
+    dataset = make_dataset()
+    person = make_member(dataset, Role.REVIEWER)
+    rare, often = (
+        Flag.objects.create(dataset=dataset, kind=kind, subject="", score=0.5)
+        for kind in ("leakage", "label_error")
+    )
+    about = [rare] * 3 + [often] * LOOKED_BACK
+    Decision.objects.bulk_create(
+        Decision(
+            dataset=dataset, flag=flag, by=person, action="keep", before=[], after=[],
+            seconds=9.0 if flag == rare else 2.0,
+        )
+        for flag in about
+    )  # fmt: skip
+    paces = seconds_each(dataset, person, ["leakage", "label_error", "outlier"])
+    assert paces == {"leakage": 9.0, "label_error": 2.0, "outlier": 2.0}

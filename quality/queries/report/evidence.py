@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import Case, F, Value, When, Window
-from django.db.models.functions import RowNumber
 from django.urls import reverse
 
 from labeling import storage
 from labeling.models import Dataset, Item, Media
-from quality.models import Flag, FlagItem
+from labeling.queries.by_hand import execute, listed
+from quality.models import Flag
 from quality.queries.flags import Tally, worst_of
 from quality.queries.tiles import media_url
 
@@ -21,6 +20,16 @@ ITEMS_SHOWN = 2  # of a flag
 WORDS_SHOWN = 160  # characters of a text
 WAVE_WIDTH, WAVE_HEIGHT = 96, 32  # units of the picture of a wave
 ZERO, REACH = 128, 127  # of a peak; mlcore.sounds.peaks
+
+# From a queryset of items it is a tenth of the front page (bench/pages.py).
+FIRST_ITEMS = """
+SELECT flag_id, item_id FROM (
+  SELECT part.flag_id, part.item_id, ROW_NUMBER() OVER (PARTITION BY part.flag_id
+    ORDER BY CASE WHEN part.role = 'example' THEN 0 ELSE 1 END, part.id) AS place
+  FROM quality_flagitem part JOIN labeling_item item ON item.id = part.item_id
+  WHERE part.flag_id IN (<flags>) AND item.withdrawn_at IS NULL
+) picked WHERE place <= %(most)s ORDER BY flag_id, place
+"""
 
 Picture = Callable[[Dataset, Item], str]
 
@@ -72,13 +81,15 @@ def evidence_of(
 
 def items_of(flags: Iterable[Flag]) -> dict[int, list[Item]]:
     """Read a few items of each flag; of a group, which may be a whole class, its examples."""
-    examples_first = Case(When(role="example", then=Value(0)), default=Value(1))
-    place = Window(RowNumber(), partition_by=F("flag"), order_by=[examples_first, F("pk").asc()])
-    rows = FlagItem.objects.filter(flag__in=list(flags), item__withdrawn_at__isnull=True)
-    rows = rows.annotate(place=place).filter(place__lte=ITEMS_SHOWN).order_by("flag", "place")
     found: dict[int, list[Item]] = defaultdict(list)
-    for row in rows.select_related("item__content", "item__label"):
-        found[row.flag_id].append(row.item)
+    if not (asked := listed([flag.pk for flag in flags])):
+        return found
+    picked = execute(FIRST_ITEMS.replace("<flags>", asked), {"most": ITEMS_SHOWN})
+    items = Item.objects.defer("metadata", "odd", "content__facts")
+    known = items.select_related("content", "label").in_bulk([pk for _flag, pk in picked])
+    for flag, pk in picked:
+        if pk in known:  # it may have been deleted meanwhile
+            found[flag].append(known[pk])
     return found
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +13,11 @@ from mlcore.intervals import Interval
 from quality.models import Action, Decision, Flag, FlagState
 from quality.queries.expected import expected_right
 from quality.queries.flags import (
-    PACE_OVER,
     Confirmed,
     QueueCounts,
     Tally,
     confirmed_so_far,
+    median_seconds,
 )
 from quality.queries.report.evidence import Evidence, Picture, evidence_of
 
@@ -61,15 +60,9 @@ class Paces:
 
 def paces_of(dataset: Dataset, kinds: Iterable[str]) -> Paces:
     """Return the median of the last decisions about these kinds and about any, by whomever."""
-    timed = Decision.objects.filter(dataset=dataset, undoes__isnull=True, seconds__gt=0)
-    by_kind = {kind: _pace(timed.filter(flag__kind=kind)) for kind in kinds}
-    known = {kind: each for kind, each in by_kind.items() if each is not None}
-    return Paces(known, _pace(timed))
-
-
-def _pace(timed: Any) -> float | None:
-    last = list(timed.order_by("-pk").values_list("seconds", flat=True)[:PACE_OVER])
-    return float(median(last)) if last else None
+    made = Decision.objects.filter(dataset=dataset, undoes__isnull=True)
+    by_kind, of_any = median_seconds(made, kinds)
+    return Paces({kind: each for kind, each in by_kind.items() if each is not None}, of_any)
 
 
 def queues_of(
