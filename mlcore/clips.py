@@ -16,6 +16,9 @@ MOST_SAMPLES = 64_000_000
 #: the powers of what is much larger overflow.
 LARGEST = np.float32(1e12)
 
+#: More samples a second than any recorder takes: the header is damaged.
+HIGHEST_RATE = 10_000_000
+
 #: Rates in Hz that every browser plays, and channels that need no mixing.
 PLAYED_RATES = range(8_000, 96_001)
 PLAIN_CHANNELS = frozenset({1, 2})
@@ -79,6 +82,8 @@ def _decode(content: bytes, kind: str) -> Clip:
                     f"The sound lasts {promised / rate:,.0f} s in {sound.channels} channels; at "
                     f"most {MOST_SAMPLES:,} samples are read. Cut it into clips first.",
                 )
+            if rate > HIGHEST_RATE:
+                raise UnusableFile("unreadable", f"Its header tells {rate:,} samples a second.")
             samples = sound.read(dtype="float32", always_2d=True)
             subtype = sound.subtype
     except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:

@@ -66,6 +66,8 @@ def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.
     low = np.minimum.reduceat(waves, each.starts)
     top = np.maximum.reduceat(waves, each.starts)
     peak = np.maximum(-low, top)
+    # A dead channel, constant or within a step of it, is one flat top and no clipping.
+    height = np.concatenate([top, -low]) * np.tile(top - low > 2 * STEP, 2)
     clipped = longest_clipped = np.zeros(clips, int)
     limit = _full_scale(waves, each, peak)
     full = (peak >= limit).nonzero()[0]
@@ -78,7 +80,7 @@ def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.
         "clipped_samples": clipped,
         "clipped_share": clipped / samples,
         "longest_clipped_run": longest_clipped,
-        **_top_facts(channels, line, np.concatenate([top, -low]).astype(np.float64), rate),
+        **_top_facts(channels, line, height.astype(np.float64), rate),
     }
 
 

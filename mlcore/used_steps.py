@@ -8,7 +8,7 @@ import numpy as np
 NEAREST = 16
 
 #: Samples from the beginning that are looked at: few words begin sooner than their room is heard.
-FIRST = 4_096
+FIRST = 2_048
 
 
 def used_steps(clips: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:

@@ -132,3 +132,11 @@ def test_damaged_bytes_never_crash(data: st.DataObject) -> None:
         assert refused.reason  # noqa: PT017  (either outcome is right)
     else:
         assert measured.preview
+
+
+def test_a_header_with_an_impossible_rate_is_refused_in_words() -> None:
+    content = bytearray(pcm16_wav(word(), RATE))
+    content[24:28] = struct.pack("<I", 0x7F000000)
+    refused = refusal(bytes(content))
+    assert refused.code == "unreadable"
+    assert "2,130,706,432 samples a second" in refused.reason

@@ -282,6 +282,14 @@ def test_the_broad_crests_of_soft_low_voices_are_not_clipped(rate: int) -> None:
     assert kinds(check_sound(clipped)) == ["clipped_audio"]
 
 
+@pytest.mark.parametrize("constant", [0.0, 8 / 32_768, -1 / 32_768])
+def test_a_dead_channel_is_not_clipping(constant: float) -> None:
+    both = np.stack([word(), np.full(RATE, constant)], axis=1)
+    assert kinds(check_sound(measured(both))) == []
+    clipped = np.stack([np.clip(word(), -0.1, 0.1), np.full(RATE, constant)], axis=1)
+    assert kinds(check_sound(measured(clipped))) == ["clipped_audio"]
+
+
 def test_eight_bits_are_full_at_their_own_greatest_sample() -> None:
     driven = np.clip(2 * word() / np.abs(word()).max(), -1, 127 / 128)
     facts = measured(driven, subtype="PCM_U8")
