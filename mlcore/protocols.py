@@ -145,9 +145,9 @@ def divide(
     -------
     list of list of Division
         Within a shuffle no item is asked about twice. FOLDS asks about every item, HOLD_OUT
-        about one part in `n_folds`. TIME asks, step by step, about groups by their earliest
-        time; its heads learn only from groups that ended no later than the step begins. Items of
-        the first part, and those without a time, are not asked about.
+        about one part in `n_folds`. TIME asks, step by step, about groups that begin
+        in it; its heads learn the items that are no later than the step's beginning, of other
+        groups. Groups that begin in the first part, and items without a time, are not asked about.
 
     Raises
     ------
@@ -171,21 +171,20 @@ def divide(
 def _by_time(
     labels: np.ndarray, groups: np.ndarray, times: np.ndarray | None, *, n_steps: int
 ) -> list[Division]:
-    """Cut the groups by their earliest time into n_steps + 1 parts of like size."""
+    """Cut the time into n_steps + 1 parts with about as many items each."""
     if times is None or not np.isfinite(times).any():
         raise ValueError("No item has a date, so none is later than another.")
     known = np.flatnonzero(np.isfinite(times))
     group_of = np.unique(np.asarray(groups)[known], return_inverse=True)[1].ravel()
-    first, last = np.full(group_of.max() + 1, np.inf), np.full(group_of.max() + 1, -np.inf)
+    first = np.full(group_of.max() + 1, np.inf)
     np.minimum.at(first, group_of, times[known])
-    np.maximum.at(last, group_of, times[known])
-    begins = _step_begins(first, np.bincount(group_of), n_parts=n_steps + 1)
+    begins = _step_begins(times[known], n_parts=n_steps + 1)
     divisions = []
     for begin, end in zip(begins, [*begins[1:], np.inf], strict=True):
-        is_asked = (first >= begin) & (first < end)
-        seen = known[(last <= begin)[group_of] & ~is_asked[group_of]]
+        is_asked = ((first >= begin) & (first < end))[group_of]
+        seen = known[(times[known] <= begin) & ~is_asked]
         if is_asked.any() and len(np.unique(labels[seen])) > 1:
-            divisions.append(Division(seen, known[is_asked[group_of]]))
+            divisions.append(Division(seen, known[is_asked]))
     if not divisions:
         raise ValueError(
             "Before every later part there are no two classes to learn from: the dates, or the "
@@ -194,10 +193,7 @@ def _by_time(
     return divisions
 
 
-def _step_begins(first: np.ndarray, sizes: np.ndarray, *, n_parts: int) -> Sequence[float]:
+def _step_begins(times: np.ndarray, *, n_parts: int) -> Sequence[float]:
     """Return the times at which parts of like size begin, without the first part."""
-    order = np.argsort(first, kind="stable")
-    before = np.cumsum(sizes[order]) - sizes[order]
-    wanted = sizes.sum() * np.arange(1, n_parts) / n_parts
-    places = np.minimum(np.searchsorted(before, wanted), len(order) - 1)
-    return np.unique(first[order][places]).tolist()
+    places = len(times) * np.arange(1, n_parts) // n_parts
+    return np.unique(np.sort(times)[places]).tolist()

@@ -113,6 +113,7 @@ def summary(run: Run) -> dict[str, Any]:
         "backbone": run.backbone,
         "seconds": metrics["seconds"],
         "n": metrics["n"],
+        "asked": metrics.get("asked", metrics["n"]),
     }
     choice = choice_of(Dataset.objects.get(pk=run.dataset_id))
     if chosen := as_plain(metrics.get("success"), choice):

@@ -56,6 +56,21 @@ def test_most_items_in_order_of_time_are_predicted():
     assert [len(step.seen) for step in steps] == [20, 40, 60, 80, 100]
 
 
+def test_sources_that_lie_across_the_dates_are_learned_up_to_the_step():
+    labels, groups, times = np.arange(600) % 6, np.arange(600) % 50, np.arange(600.0)
+    groups[300:] += 50  # the first fifty sources go on all the first half, the others follow
+    (steps,) = divide(labels, groups, protocol=Protocol(scheme=TIME), times=times)
+    (step,) = steps
+    assert step.seen.tolist() == list(range(300))
+    assert set(groups[step.unseen]) == set(range(50, 100))
+
+
+def test_sources_that_all_lie_across_all_dates_leave_nothing_to_judge_by():
+    labels, groups, times = np.arange(600) % 6, np.arange(600) % 50, np.arange(600.0)
+    with pytest.raises(ValueError, match="the sources that lie across them"):
+        divide(labels, groups, protocol=Protocol(scheme=TIME), times=times)
+
+
 def test_without_dates_nothing_is_judged_by_time():
     labels, times = np.arange(20) % 2, np.full(20, np.nan)
     with pytest.raises(ValueError, match="No item has a date"):

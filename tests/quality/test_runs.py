@@ -23,6 +23,7 @@ from mlcore.duplicates import LEAST_SCORE
 from quality import arrays, tasks
 from quality.models import Run, TestOpening
 from quality.queries.protocols import can_go_by_time, scheme_of
+from quality.queries.report.model import learned_of
 from quality.queries.run_page import run_page
 from quality.queries.runs import datasets_to_check
 from quality.services import runs, scoring
@@ -153,6 +154,7 @@ def test_a_run_by_time_learns_nothing_later_and_the_next_one_is_by_time_too():
         assert np.array_equal(np.isnan(told[:, 0]), folds < 0)
         assert told[folds >= 0].sum(axis=1) == pytest.approx(1, abs=1e-4)
     assert sum(map(sum, run.metrics["confusion"])) == 40
+    assert (runs.summary(run)["asked"], learned_of(run, None).n) == (40, 40)
     words = run_page(run)["facts"]["protocol"]
     assert "By time, in 5 steps" in words
     assert "8 items, the oldest" in words

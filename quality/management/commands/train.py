@@ -75,7 +75,8 @@ def _in_words(result: dict[str, Any], choice: Choice | None) -> str:
         f"run {result['run']} of version v{result['version']}: {by}accuracy "
         f"{result['accuracy']:.3f} "
         f"({result['low']:.3f} to {result['high']:.3f}), majority class {result['baseline']:.3f}, "
-        f"{result['n']} items, {result['backbone']}, {result['seconds']:.0f} s"
+        f"{result['asked']} of {result['n']} items predicted, "
+        f"{result['backbone']}, {result['seconds']:.0f} s"
     )
     by_chosen = chosen["signal"]["found"] if chosen and "signal" in chosen else True
     if not (result["signal"] and by_chosen):

@@ -77,7 +77,7 @@ def learned_of(run: Run, present: Run | None) -> Learned:
     return Learned(
         run=run.number,
         version=run.version.number,
-        n=metrics["n"],
+        n=metrics.get("asked", metrics["n"]),
         accuracy=_interval(metrics["accuracy"]),
         figures=figures,
         success=_success(run, present, choice, blind) if choice else [],
