@@ -23,6 +23,7 @@ from quality.queries.protocols import (
     search_of,
     tuning_of,
 )
+from quality.queries.runs import newest_done
 from quality.queries.success import as_plain
 from quality.services import augmentation, copies, figures, scoring, search
 from quality.services.features import backbones_of, can_tune, choose_backbone, features_of
@@ -54,17 +55,20 @@ def train(work: Work) -> dict[str, Any]:
         version, _ = freeze_version(dataset=dataset_of(work), by=work.job.by)
     except NothingToFreezeError as empty:
         raise Refused(str(empty)) from None
-    run, is_new = run_version(work, version)
+    run, is_new = run_version(work, version, reuses_older=False)
     if work.options.get("open_test"):
         open_test(work, run)
     refresh_suggestions(work, run)
     return {**summary(run), "unchanged": not is_new}
 
 
-def run_version(work: Work, version: Version, *, like: Run | None = None) -> tuple[Run, bool]:
+def run_version(
+    work: Work, version: Version, *, like: Run | None = None, reuses_older: bool = True
+) -> tuple[Run, bool]:
     """Return the run of a version and whether it is new; the same training is not done twice.
 
-    `like` asks for the protocol and vectors of another run, so that the two compare.
+    `like` asks for the protocol and vectors of another run, so that the two compare. Without
+    `reuses_older` only the newest run is reused: queues, report and model go by the newest.
     """
     from mlcore.protocols import Protocol, suited
 
@@ -81,7 +85,7 @@ def run_version(work: Work, version: Version, *, like: Run | None = None) -> tup
     # Another run's head is taken as it is.
     searches = like is None and (wanted.search > 0 or wanted.tuning > 0)
     there = _finished(material, wanted=wanted, searches=searches)
-    if there:
+    if there and (reuses_older or there == newest_done(version.dataset)):
         return there, False
     work.progress(message="Choosing what turns items into vectors", now=True)
     backbone, trial = choose_backbone(work, material, named=wanted.backbone)

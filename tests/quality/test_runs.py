@@ -160,6 +160,9 @@ def test_a_run_by_time_learns_nothing_later_and_the_next_one_is_by_time_too():
     assert "8 items, the oldest" in words
     assert train(dataset)["unchanged"]
     assert scheme_of(dataset, {}) == "time"
+    again = [train(dataset, judged_by=by) for by in ("hold-out", "time")]
+    assert [(one["run"], one["unchanged"]) for one in again] == [(2, False), (3, False)]
+    assert again[1]["accuracy"] == run.metrics["accuracy"]["value"]
     assert scheme_of(dataset, {"scheme": ""}) == ""
 
 
