@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import mmap
 from collections.abc import Callable
 
@@ -19,18 +20,18 @@ SHARPNESS_STEPS = np.geomspace(0.4, 3.0, 15)
 SHARPNESS_ROWS = 5_000
 """Items that an exponent is fitted on, evenly spaced."""
 
-POWERS = (1.0, 1.5, 2.5)
-"""Exponents tried where probabilities are given: one root and products, a tenth of the price of
-any other. None below 1, for wrong labels make probabilities look surer than they should be."""
+POWERS = (1.0, 1.25, 1.5, 2.5)
+"""Exponents tried where probabilities are given: roots and products, a fifth of the price of any
+other. None below 1, for wrong labels make probabilities look surer than they should be."""
 
 POWER_ROWS = 1_000
 """Items, evenly spaced, that such an exponent is fitted on."""
 
-LEAST_GAIN = 2.0
-"""Log likelihood that a larger exponent has to add: twice it is beyond chance at 5 %."""
-
 FAR_FROM_1 = 0.1
 """How far the sum of a row may be from 1: probabilities are rounded, by some to two places."""
+
+FEW_CLASSES = 32
+"""Up to here the largest belief is found class by class over all items: a third of the time."""
 
 LEAST_PROBABILITY = 1e-12
 """Smaller probabilities are taken as this; no model can know better."""
@@ -39,8 +40,17 @@ LEAST_PROBABILITY = 1e-12
 class Given:
     """Probabilities as they were given, a block at a time; one block holds until the next.
 
-    A model may be surer than it says. Where even the given labels, the wrong ones among them, are
-    likelier under a power of the probabilities, that power weighs one class against another.
+    A model may be surer than it says, or not know how common the classes are. Where the given
+    labels, with the wrong ones among them, are likelier under a power of the probabilities, or
+    under these times the classes' shares or their roots, that weighs one class against another.
+
+    Attributes
+    ----------
+    power : float
+        One of `POWERS`.
+    sizes : float32 ndarray of shape (n_classes,)
+        The classes' shares, or their roots where many of a rare class's labels are wrong; the
+        largest is 1, and all are where the probabilities know them.
     """
 
     def __init__(self, labels: np.ndarray, probabilities: np.ndarray, rows: int) -> None:
@@ -50,40 +60,51 @@ class Given:
         if self.is_read:
             shape = (min(rows, len(self)), probabilities.shape[1])
             self.place = np.empty(shape, probabilities.dtype)
-        self.power = self._fitted(labels, rows)
+        self.power, self.sizes = self._fitted(labels, rows)
         self.raised = np.empty((min(rows, len(self)), probabilities.shape[1]), np.float32)
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
     def block(self, start: int, stop: int) -> np.ndarray:
-        """Return beliefs of some rows, float32."""
+        """Return what ranks the classes of some rows as `odds` times `sizes` does, float32."""
+        belief = self._given(start, stop)
+        if (self.sizes == 1.0).all():
+            return belief
+        sizes = self.sizes ** np.float32(1.0 / self.power)
+        if len(sizes) <= FEW_CLASSES:  # class by class, as they are then looked at
+            return np.multiply(belief.T, sizes[:, None], order="C").T
+        return np.multiply(belief, sizes, out=self.raised[: len(belief)])
+
+    def _given(self, start: int, stop: int) -> np.ndarray:
         if self.is_read:
             return np.asarray(self._read(start, stop), np.float32)
         return np.asarray(self.probabilities[start:stop], np.float32)
 
     def odds(self, start: int, stop: int) -> np.ndarray:
-        """Return what weighs the classes of some rows against each other, float32."""
-        belief = self.block(start, stop)
+        """Return what weighs the classes of some rows, but for `sizes`, float32."""
+        belief = self._given(start, stop)
         return _raised(belief, self.power, out=self.raised[: len(belief)])
 
-    def _fitted(self, labels: np.ndarray, block_rows: int) -> float:
-        """Return the power that makes the given labels likeliest."""
+    def _fitted(self, labels: np.ndarray, block_rows: int) -> tuple[float, np.ndarray]:
+        """Return power and sizes under which the given labels are likeliest."""
         known = np.flatnonzero(labels >= 0)
         chosen = known[:: max(1, -(-len(known) // POWER_ROWS))]
-        found = np.zeros(len(POWERS))
+        alike = np.ones(self.probabilities.shape[1], np.float32)
+        counts = np.bincount(labels[known], minlength=len(alike)) + 1.0 / len(alike)
+        shares = (counts / counts.max()).astype(np.float32)
+        ways = list(itertools.product(POWERS, (alike, np.sqrt(shares), shares)))
+        found = np.zeros(len(ways))
         for at in range(0, len(chosen), block_rows):
             rows = chosen[at : at + block_rows]
             told = self._picked(rows)
             _check_sums(told, rows)
-            for place, power in enumerate(POWERS):
-                weights = _raised(told, power)
-                given = weights[np.arange(len(rows)), labels[rows]]
-                share = given / np.maximum(weights.sum(axis=1), np.finfo(np.float32).tiny)
-                least = np.maximum(share, np.float32(LEAST_PROBABILITY))
-                found[place] += np.log(least).sum(dtype=np.float64)
-        best = int(found.argmax())
-        return POWERS[best] if found[best] >= found[0] + LEAST_GAIN else POWERS[0]
+            for place, (power, sizes) in enumerate(ways):
+                found[place] += _log_likelihood(_raised(told, power), sizes, labels[rows])
+        # Each departure from what was given costs what an estimate does (Schwarz 1978).
+        cost = 0.5 * np.log(max(2, len(chosen)))
+        found -= [cost * ((power != 1.0) + (sizes is not alike)) for power, sizes in ways]
+        return ways[int(found.argmax())]
 
     def _read(self, start: int, stop: int) -> np.ndarray:
         """Read rows of a memory map's file into one place that stays in the processor's cache.
@@ -174,6 +195,10 @@ class Joined:
 
     odds = block
 
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.ones(self.n_classes, np.float32)
+
     def _log_joined(self, rows: np.ndarray) -> np.ndarray:
         votes = np.float32(self.vote_sharpness) * self._log_votes(rows)
         if self.probabilities is None:
@@ -207,9 +232,17 @@ def _raised(values: np.ndarray, power: float, out: np.ndarray | None = None) -> 
         return values
     with np.errstate(invalid="ignore"):
         found = np.sqrt(values, out=out)
+        if power == 1.25:
+            np.sqrt(found, out=found)
     for _ in range(int(power)):
         found *= values
     return found
+
+
+def _log_likelihood(odds: np.ndarray, sizes: np.ndarray, labels: np.ndarray) -> float:
+    given = odds[np.arange(len(odds)), labels] * sizes[labels]
+    share = given / np.maximum(odds @ sizes, np.finfo(np.float32).tiny)
+    return float(np.log(np.maximum(share, LEAST_PROBABILITY)).sum(dtype=np.float64))
 
 
 def _check_sums(told: np.ndarray, rows: np.ndarray) -> None:
