@@ -17,6 +17,9 @@ BLACK_LUMA = 16
 WHITE_LEVEL = 254
 MIDDLE_GREY = 118
 
+#: Levels by which another channel is darker where a colour was cut off rather than white.
+OFF_WHITE = 9
+
 #: Shares of the pixels below the luma that is called its low and its high end.
 LOW_END, HIGH_END = 0.05, 0.95
 
@@ -29,17 +32,13 @@ GRIDS = 8
 #: so that all lines of JPEG's blocks of 8 have their turn.
 EDGE_LINES = 96
 
-#: Grey levels by which the pixels of a frame differ at most (standard deviation of a row): JPEG.
-FRAME_DEVIATION = 3.0
-#: Grey levels from the frame's own from which a pixel is another thing.
-FRAME_STEP = 12
-#: Share of the row behind a frame that is another thing: a frame ends along a straight line, the
-#: plain ground around an object ends here and there.
-FRAME_END = 0.8
-#: Share of a line that this holds for; the rest is where a frame's other sides cross it.
-FRAME_SPAN = 0.7
-#: Share of the frame's own pixels that may be another thing: JPEG's ringing at its inner edge.
-FRAME_SPECKS = 0.05
+#: Pixels that the widest edge is said to take: a slope without an end.
+WIDEST = 64.0
+
+#: Levels of a channel by which a pixel of one colour differs from that colour's mean: JPEG.
+SAME_COLOUR = 12
+#: Colours are counted by this many bits of each channel.
+_COLOUR_BITS = 4
 
 #: Red against green, yellow against blue (Hasler and Suesstrunk 2003), luma (ITU-R BT.601).
 _OPPOSED_AND_LUMA = np.array([[1, -1, 0], [0.5, 0.5, -1], [0.299, 0.587, 0.114]], np.float32)
@@ -92,24 +91,67 @@ def surface_facts(grey: Image.Image) -> dict[str, Fact]:
     dict
         sharpness (variance of the Laplacian: Pech-Pacheco et al. 2000,
         doi:10.1109/ICPR.2000.903548; smaller pictures are not enlarged), even_share (of pixels,
-        those whose Laplacian is 0) and frame_share (of the picture, what an even frame takes).
+        those whose Laplacian is 0) and edge_width (px that an edge is spread over, along the
+        axis or diagonal where it is most: `edge_width`).
 
     Examples
     --------
     >>> surface_facts(Image.new("L", (64, 64), 128))
-    {'sharpness': 0.0, 'even_share': 1.0, 'frame_share': 0.0}
+    {'sharpness': 0.0, 'even_share': 1.0, 'edge_width': 1.0}
     """
     if max(grey.size) > PREVIEW_SIDE:
         grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
     if min(grey.size) < 3:
-        return {"sharpness": 0.0, "even_share": 1.0, "frame_share": 0.0}
+        return {"sharpness": 0.0, "even_share": 1.0, "edge_width": 1.0}
     luma = np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width)
     variance, even = _laplacian(luma)
     return {
         "sharpness": round(variance, 2),
         "even_share": round(even, 4),
-        "frame_share": round(frame_share(luma), 4),
+        "edge_width": round(edge_width(luma), 3),
     }
+
+
+def edge_width(luma: np.ndarray) -> float:
+    """Return over how many pixels edges are spread along the smoothest of four directions.
+
+    Motion smooths along its own direction alone, a lens out of focus along all. Where an edge
+    rises evenly over w pixels, a step to the next pixel and the step after it correlate by
+    1 - 1/w: 0 where it is sharp, 1 where it never ends, -1/2 in noise. So how much is to be seen
+    in a picture, or how strongly, does not matter, only how finely.
+
+    Parameters
+    ----------
+    luma : uint8 ndarray of shape (height, width), 3 x 3 at least
+
+    Returns
+    -------
+    float
+        2/3 (noise) to WIDEST; 1 where nothing differs.
+
+    Examples
+    --------
+    >>> edge_width(np.tile(np.repeat([0, 200], 8).astype(np.uint8), (16, 1)))
+    1.0
+    """
+    step = math.ceil(len(luma) / EDGE_LINES)
+    above, line, below = (
+        luma[at : len(luma) - 2 + at : step].astype(np.float32) for at in range(3)
+    )
+    middle = line[:, 1:-1]
+    across = np.diff(line)
+    return max(
+        _width(across[:, :-1], across[:, 1:]),
+        _width(line - above, below - line),
+        _width(middle - above[:, :-2], below[:, 2:] - middle),
+        _width(middle - above[:, 2:], below[:, :-2] - middle),
+    )
+
+
+def _width(step: np.ndarray, next_step: np.ndarray) -> float:
+    squares = sum(float(np.einsum("ij,ij->", part, part)) for part in (step, next_step))
+    apart = squares - 2 * float(np.einsum("ij,ij->", step, next_step))
+    return min(squares / apart, WIDEST) if apart > 0 else (WIDEST if squares else 1.0)
 
 
 def _laplacian(luma: np.ndarray) -> tuple[float, float]:
@@ -129,74 +171,23 @@ def _laplacian(luma: np.ndarray) -> tuple[float, float]:
     return max(square - mean * mean, 0.0), even
 
 
-def frame_share(luma: np.ndarray) -> float:
-    """Return the share of a picture that an even frame, or bars at opposite sides, takes.
-
-    Parameters
-    ----------
-    luma : uint8 ndarray of shape (height, width)
-
-    Returns
-    -------
-    float
-        0 to 1; 0 where the even part ends in no straight line, as the ground around an object.
-
-    Examples
-    --------
-    >>> luma = np.arange(400, dtype=np.uint8).reshape(20, 20)
-    >>> luma[:4] = luma[-4:] = 0
-    >>> frame_share(luma)
-    0.4
-    """
-    height, width = luma.shape
-    left, right = _bars(luma.T)
-    top, bottom = _bars(luma[:, left : width - right])
-    return 1.0 - (width - left - right) * (height - top - bottom) / (width * height)
-
-
-def _bars(lines: np.ndarray) -> tuple[int, int]:
-    """Return how many lines the bars at both ends have; a bar at one end alone is sky or floor."""
-    first = _bar(lines)
-    last = _bar(lines[::-1]) if first else 0  # most pictures have none: half of the time
-    if not last or abs(float(lines[0].mean()) - float(lines[-1].mean())) > FRAME_STEP:
-        return 0, 0
-    if first + last >= len(lines):  # the slow waves of a plain ground: nothing is framed
-        return 0, 0
-    return first, last
-
-
-def _bar(lines: np.ndarray) -> int:
-    """Return how many even lines of one grey stand before a line that is mostly another."""
-    first = lines[0].astype(np.float64)
-    mean = float(np.add.reduce(first)) / len(first)
-    first -= mean
-    if float(first @ first) > FRAME_DEVIATION**2 * len(first):
-        return 0
-    is_other = np.abs(lines.astype(np.int16) - round(mean)) > FRAME_STEP
-    others = is_other.mean(axis=1)
-    end = int(np.argmax(others >= FRAME_END * FRAME_SPAN))  # 0 where there is no such line
-    if not end or others[:end].mean() > FRAME_SPECKS:
-        return 0
-    behind = np.flatnonzero(is_other[end])
-    span = int(behind[-1] - behind[0]) + 1
-    is_straight = span >= FRAME_SPAN * len(first) and len(behind) >= FRAME_END * span
-    return end if is_straight else 0
-
-
 def colour_facts(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
     """Measure pictures, RGB or L, on a grid of their pixels: averages would be duller.
 
     Returns
     -------
     list of dict
-        colourfulness, 0 (grey) to about 110 (Hasler and Suesstrunk 2003); black_share and
+        colourfulness, 0 (grey) to about 110 (Hasler and Suesstrunk 2003); two_colour_share (of
+        pixels, those of the two most common colours); black_share and
         white_share (of pixels without texture: in the picture or in its middle, whichever is
-        less, so that a dark or white ground around a thing that is well seen is no loss).
+        less, so that a dark or white ground around a thing that is well seen is no loss) and
+        cut_share (of all pixels without texture, those that are not white: colours cut off).
 
     Examples
     --------
     >>> colour_facts([Image.new("RGB", (8, 8), (9, 9, 9))])
-    [{'colourfulness': 0.0, 'black_share': 1.0, 'white_share': 0.0}]
+    [{'colourfulness': 0.0, 'two_colour_share': 1.0, 'black_share': 1.0, 'white_share': 0.0,
+      'cut_share': 0.0}]
     """
     parts = (pictures[start : start + GRIDS] for start in range(0, len(pictures), GRIDS))
     return [facts for part in parts for facts in _colours(part)]
@@ -209,14 +200,18 @@ def _colours(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
     told = _OPPOSED_AND_LUMA @ planes
     opposed, luma = told[:, :2], told[:, 2]
     lightest = np.maximum(np.maximum(planes[:, 0], planes[:, 1]), planes[:, 2])
+    darkest = np.minimum(np.minimum(planes[:, 0], planes[:, 1]), planes[:, 2])
+    is_cut = (lightest >= WHITE_LEVEL) & (luma >= MIDDLE_GREY)
     means = opposed.mean(axis=2)
     opposed -= means[:, :, None]
     variance = np.einsum("nij,nij->n", opposed, opposed) / opposed.shape[2]
     colourfulness = np.sqrt(variance) + 0.3 * np.hypot(*means.T)
     columns = {
         "colourfulness": colourfulness.astype(float).round(2),
+        "two_colour_share": np.array([_two_colour_share(grid) for grid in grids]),
         "black_share": _share_all_over(luma <= BLACK_LUMA),
-        "white_share": _share_all_over((lightest >= WHITE_LEVEL) & (luma >= MIDDLE_GREY)),
+        "white_share": _share_all_over(is_cut),
+        "cut_share": (is_cut & (darkest <= WHITE_LEVEL - OFF_WHITE)).mean(axis=1).round(4),
     }
     return _rows(columns)
 
@@ -225,6 +220,19 @@ def _grid(picture: Image.Image) -> bytes:
     """Return the pixels in the middles of COLOUR_SIDE x COLOUR_SIDE fields, RGB."""
     grid = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.NEAREST)
     return (grid if grid.mode == "RGB" else grid.convert("RGB")).tobytes()
+
+
+def _two_colour_share(pixels: np.ndarray) -> float:
+    """Return the share of (n, 3) pixels that have one of two colours, give or take SAME_COLOUR."""
+    red, green, blue = (pixels >> (8 - _COLOUR_BITS)).T.astype(np.int16)
+    coarse = (red << 2 * _COLOUR_BITS) | (green << _COLOUR_BITS) | blue
+    left = pixels.astype(np.int16)
+    for _colour in range(2):
+        if len(left):
+            common = left[coarse == np.bincount(coarse).argmax()].mean(axis=0)
+            is_other = (np.abs(left - common) > SAME_COLOUR).any(axis=1)
+            left, coarse = left[is_other], coarse[is_other]
+    return round(1.0 - len(left) / len(pixels), 4)
 
 
 def _share_all_over(lost: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ from mlcore.files import (
     real_type,
     sha256_of,
 )
+from mlcore.frames import frame_of
 from mlcore.image_measures import colour_facts, light_facts, surface_facts
 
 #: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
@@ -90,10 +91,11 @@ def measure_image(
     -------
     Measured
         Facts: width, height (px, as shown), mode, orientation (EXIF 1 to 8), frames,
-        those of `mlcore.image_measures` (brightness, contrast, luma_low, luma_high,
-        entropy, sharpness, even_share, frame_share, colourfulness, black_share,
-        white_share), deviation (of the 32 x 32 grey picture), structure (of
-        63 hash coefficients, those above noise), transparent_share; where known also
+        frame_share, those of `mlcore.image_measures` (brightness, contrast, luma_low, luma_high,
+        entropy, sharpness, edge_width, even_share, colourfulness,
+        two_colour_share, black_share, white_share, cut_share), deviation (of
+        the 32 x 32 grey picture), structure (of 63 hash coefficients, those above noise),
+        transparent_share; where known also
         jpeg_quality (1 to 100), captured_at (ISO 8601) and camera.
         Oddities: wrong_extension, exif_rotated, animated, many_pages, cmyk, sixteen_bit,
         truncated_tail, blank, tiny.
@@ -176,7 +178,10 @@ def _measure_together(opened: dict[int, _Opened]) -> dict[int, Measured]:
     greys = [one if one.mode == "L" else one.convert("L") for one in pictures]
     hashed = _hashed(greys)
     light = light_facts(greys)
-    surfaces = [surface_facts(grey) for grey in greys]
+    surfaces = [
+        surface_facts(grey) | {"frame_share": round(frame_of(picture), 4)}
+        for grey, picture in zip(greys, pictures, strict=True)
+    ]
     facts = [one | two | three for one, two, three in zip(light, surfaces, colours, strict=True)]
     together = zip(opened.items(), pixel_hashes, hashed, facts, strict=True)
     return {

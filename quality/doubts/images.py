@@ -92,10 +92,24 @@ WORDS: dict[str, tuple[str | Promise, Callable[[float], str]]] = {
         ),
         _percent,
     ),
+    "cut_off": (
+        _(
+            "Over-exposed: in %(value)s %% of its pixels a colour is cut off at the light end "
+            "(usual here: %(usual)s %%; odd from %(limit)s %% up)."
+        ),
+        _percent,
+    ),
     "blurry": (
         _(
-            "Blurry: its edges have %(value)s of its contrast (usual here: %(usual)s; odd "
-            "from %(limit)s down)."
+            "Blurry: its edges are spread over %(value)s of 256 pixels, along one direction at "
+            "least (usual here: %(usual)s; odd from %(limit)s up)."
+        ),
+        _small,
+    ),
+    "noise": (
+        _(
+            "Noise: what it shows changes from pixel to pixel; edges of %(value)s pixels (usual "
+            "here: %(usual)s; odd from %(limit)s down)."
         ),
         _small,
     ),
@@ -103,6 +117,13 @@ WORDS: dict[str, tuple[str | Promise, Callable[[float], str]]] = {
         _(
             "Drawn, or a placeholder: %(value)s %% of its pixels are like those beside them "
             "(usual here: %(usual)s %%; odd from %(limit)s %% up)."
+        ),
+        _percent,
+    ),
+    "two_colours": (
+        _(
+            "Drawn, or a sign: two colours take %(value)s %% of its pixels (usual here: "
+            "%(usual)s %%; odd from %(limit)s %% up)."
         ),
         _percent,
     ),
@@ -122,8 +143,8 @@ WORDS: dict[str, tuple[str | Promise, Callable[[float], str]]] = {
     ),
     "framed": (
         _(
-            "Framed: an even frame takes %(value)s %% of it (odd from %(limit)s %% up, where "
-            "few pictures have one)."
+            "Framed: even bars at its sides take %(value)s %% of it (odd from %(limit)s %% up, "
+            "where few pictures have any)."
         ),
         _percent,
     ),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from mlcore.files import Fact
-from mlcore.image_measures import frame_share
+from mlcore.frames import frame_of, frame_share
+from mlcore.image_measures import edge_width
 from mlcore.images import measure_image
 from mlcore.odd_images import READS, OddPicture, find_odd_images
 from tests.mlcore.test_images import saved, scene
@@ -58,17 +59,54 @@ def mostly(change: Callable[[int], float]) -> Callable[[Image.Image], Image.Imag
     return lit
 
 
+def smeared(picture: Image.Image) -> Image.Image:
+    """Return a picture moved while it was taken: the mean of nine, each a pixel further."""
+    pixels = np.asarray(picture, float)
+    moved = [np.roll(pixels, (step, step), axis=(0, 1)) for step in range(9)]
+    return Image.fromarray(np.mean(moved, axis=0).astype(np.uint8))
+
+
+def noise(picture: Image.Image) -> Image.Image:
+    rng = np.random.default_rng(np.asarray(picture).sum())
+    return Image.fromarray(rng.integers(0, 256, (*picture.size[::-1], 3)).astype(np.uint8))
+
+
+def checked(picture: Image.Image) -> Image.Image:
+    """Return fields of two colours, with so many edges that JPEG leaves them uneven."""
+    fields = np.add.outer(np.arange(SIDE) // 13, np.arange(SIDE) // 11) % 2
+    return Image.fromarray(np.where(fields[..., None], (200, 190, 180), (60, 50, 45)).astype("u1"))
+
+
+def too_long_exposed(picture: Image.Image) -> Image.Image:
+    """Return a coloured picture whose red is cut off over a part, beside what is well seen."""
+    light = picture.copy()
+    light.paste(picture.crop((0, 0, SIDE, SIDE // 3)).point(lambda v: min(255, v + 90)))
+    red, green, blue = light.split()
+    top = red.crop((0, 0, SIDE, SIDE // 3)).point(lambda v: min(255, 3 * v))
+    red.paste(top)
+    return Image.merge("RGB", (red, green, blue))
+
+
 FAULTS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "dark": lambda picture: picture.point(lambda v: int(v * 0.15)),
     "over_light": lambda picture: picture.point(lambda v: 205 + int(v * 0.18)),
     "black": mostly(lambda v: 0.05 * v),
     "blown": mostly(lambda v: min(255, 8 * v)),
     "blurry": lambda picture: picture.filter(ImageFilter.GaussianBlur(3)),
+    "cut_off": too_long_exposed,
     "drawn": drawn,
+    "two_colours": checked,
+    "noise": noise,
     "odd_shape": lambda picture: picture.resize((400, 60)),
     "framed": lambda picture: ImageOps.expand(picture, border=12, fill="white"),
     "grey": lambda picture: picture.convert("L").convert("RGB"),
 }
+
+
+def test_what_moved_is_blurry_although_edges_along_the_way_stay_sharp():
+    planted = [measured(smeared(photo(1000 + seed))) for seed in range(PLANTED)]
+    hit = {odd.row for odd in found(clean() + planted) if odd.code == "blurry" and odd.is_likely}
+    assert len(hit & set(range(N, N + PLANTED))) >= PLANTED - 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -132,13 +170,40 @@ def test_any_measurements_give_scores_within_their_limits(seed, n_items):
     assert all(0.0 <= odd.score <= 1.0 and 0 <= odd.row < n_items for odd in told)
 
 
-@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.sampled_from([0, 255]))
-def test_a_frame_has_the_share_that_was_drawn(across, down, seed, level):
-    rng = np.random.default_rng(seed)
-    luma = np.full((80, 80), level, np.uint8)
-    inside = rng.integers(60, 200, (80 - 2 * down, 80 - 2 * across))
-    luma[down : 80 - down, across : 80 - across] = inside
-    assert frame_share(luma) == pytest.approx(1 - inside.size / luma.size)
+@given(st.tuples(*[st.integers(0, 12)] * 4), st.integers(0, 99),
+       st.sampled_from([(0, 0, 0), (255, 255, 255), (220, 0, 30), (10, 20, 90)]))  # fmt: skip
+def test_bars_of_any_colour_at_any_sides_have_the_share_that_was_drawn(sides, seed, colour):
+    left, top, right, bottom = sides
+    pixels = np.full((80, 80, 3), colour, np.uint8)
+    inside = np.random.default_rng(seed).integers(
+        60, 200, (80 - top - bottom, 80 - left - right, 3)
+    )
+    pixels[top : 80 - bottom, left : 80 - right] = inside
+    drawn = 1 - inside.size / pixels.size
+    assert frame_share(pixels) == pytest.approx(drawn)
+
+
+@given(st.integers(1, 9), st.booleans(), st.integers(1, 100))
+def test_an_edge_has_the_width_over_which_it_rises(width, is_upright, rise):
+    ramp = np.clip(np.arange(64) - 20, 0, width) / width
+    luma = np.tile(20 + np.round(ramp * rise * width / 9), (64, 1)).astype(np.uint8)
+    steps = np.diff(luma[0].astype(int))
+    if len(set(steps[steps > 0])) == 1 and (steps > 0).sum() == width:
+        assert edge_width(luma if is_upright else luma.T.copy()) == pytest.approx(width, rel=0.02)
+
+
+def test_products_cut_out_on_white_are_neither_framed_nor_too_light():
+    products = []
+    for seed in range(8):
+        ground = Image.new("RGB", (SIDE, SIDE), "white")
+        mask = Image.new("L", (SIDE, SIDE))
+        shape = (10 + seed, 5 + seed // 2, SIDE - 8, SIDE - 3 - seed)
+        ImageDraw.Draw(mask).rounded_rectangle(shape, radius=14, fill=255)
+        ground.paste(photo(seed), mask=mask)
+        assert frame_of(ground) == 0.0
+        products.append(measured(ground))
+    told = {odd.code for odd in found(clean() + products) if odd.row >= N}
+    assert not told & {"framed", "over_light", "blown", "cut_off"}
 
 
 def test_ground_around_an_object_and_sky_above_a_road_are_no_frames():

@@ -22,10 +22,10 @@ def make_photos() -> Dataset:
         facts = {
             "width": 256, "height": 192, "luma_low": 30 + number, "luma_high": 200 + number,
             "contrast": 50.0, "entropy": 7.0 + 0.01 * number, "even_share": 0.05,
-            "sharpness": float(500 * rng.uniform(0.6, 1.5)), "frame_share": 0.0,
+            "edge_width": float(1.3 * rng.uniform(0.8, 1.3)), "frame_share": 0.0,
             "colourfulness": 40.0, "brightness": 100.0 + number,
         }  # fmt: skip
-        facts |= {7: {"sharpness": 8.0}, 8: {"luma_high": 20}, 9: {"luma_high": 1}}.get(number, {})
+        facts |= {7: {"edge_width": 8.0}, 8: {"luma_high": 20}, 9: {"luma_high": 1}}.get(number, {})
         odd = [["blank", "Nothing is to be seen."]] if number == 9 else []
         item = make_item(dataset, f"{number:02}.jpg", "cat", odd=odd)
         Content.objects.filter(pk=item.content_id).update(facts=facts)

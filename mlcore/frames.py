@@ -1,0 +1,130 @@
+"""Even bars at the sides of a picture, of any colour, that end in a straight line."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mlcore.decoding import PREVIEW_SIDE
+
+#: Levels of a channel by which the pixels of a bar differ from a slope at most (standard
+#: deviation of a line), JPEG's and its colours' bleeding; and those of a bar that needs no other at
+#: the opposite side: sky and floor, with the noise of a camera, seldom keep so still.
+FRAME_DEVIATION, ALONE_DEVIATION = 6.0, 1.5
+#: Share of the lines that a bar without another at the opposite side takes at most: sky takes more.
+ALONE_SHARE = 0.2
+#: Levels of a channel from an even line two before, over what JPEG smears, from which a pixel is
+#: another thing.
+FRAME_STEP = 12
+#: Share of the line behind a bar that is another thing, between the first and the last such pixel:
+#: a frame ends along a straight line, the plain ground around an object ends here and there.
+FRAME_END = 0.8
+#: Share of a line from the first to the last pixel of another thing: of a whole side, where the
+#: corners are the other bars', and between bars, which the picture fills.
+FRAME_SPAN, INNER_SPAN = 0.7, 0.9
+#: Share of a bar's own pixels that may be another thing.
+FRAME_SPECKS = 0.05
+#: Points at which a line is looked at, at most twice as many.
+POINTS = 64
+#: Lines at the inner edge of a bar that may be uneven: a block of JPEG.
+RINGING = 8
+
+
+def frame_of(picture: Image.Image) -> float:
+    """Return `frame_share` of a picture of any size, L or RGB; few need more than their rim."""
+    width, height = picture.size
+    if min(width, height) < 3:
+        return 0.0
+    rims = ((0, 0, width, 1), (0, height - 1, width, height),
+            (0, 0, 1, height), (width - 1, 0, width, height))  # fmt: skip
+    if not any(_is_even(picture.crop(rim)) for rim in rims):
+        return 0.0
+    if max(picture.size) > PREVIEW_SIDE:
+        picture = ImageOps.contain(picture, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.NEAREST)
+    if min(picture.size) < 3:
+        return 0.0
+    return frame_share(np.asarray(picture))
+
+
+def _is_even(rim: Image.Image) -> bool:
+    pixels = np.frombuffer(rim.tobytes(), np.uint8).reshape(-1, len(rim.getbands()))
+    return bool(_slope(pixels[None])[1][0] <= FRAME_DEVIATION)
+
+
+def frame_share(pixels: np.ndarray) -> float:
+    """Return the share of a picture that an even frame, or bars at its sides, take.
+
+    Parameters
+    ----------
+    pixels : uint8 ndarray of shape (height, width) or (height, width, n_channels)
+
+    Returns
+    -------
+    float
+        0 to 1; 0 where the even part ends in no straight line, as the ground around an object.
+
+    Examples
+    --------
+    >>> luma = np.arange(400, dtype=np.uint8).reshape(20, 20)
+    >>> luma[:4] = luma[-4:] = 0
+    >>> frame_share(luma)
+    0.4
+    """
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    height, width = pixels.shape[:2]
+    columns = pixels.transpose(1, 0, 2)
+    left, right = _bars(columns, FRAME_SPAN)
+    top, bottom = _bars(pixels[:, left : width - right], INNER_SPAN)
+    if left or right:
+        left, right = _bars(columns[:, top : height - bottom], INNER_SPAN)
+    return 1.0 - (width - left - right) * (height - top - bottom) / (width * height)
+
+
+def _bars(lines: np.ndarray, least_span: float) -> tuple[int, int]:
+    """Return how many lines the bars at both ends have; one alone has to be thin and still."""
+    step = -(-lines.shape[1] // POINTS)
+    lines = np.ascontiguousarray(lines[:, step // 2 :: step], np.float32)
+    (first, noise, colour), (last, other_noise, other) = (
+        _bar(side, least_span) for side in (lines, lines[::-1])
+    )
+    if first + last >= len(lines):  # the slow waves of a plain ground: nothing is framed
+        return 0, 0
+    if first and last and np.abs(colour - other).max() <= FRAME_STEP:
+        return first, last
+    most = ALONE_SHARE * len(lines)
+    return (
+        first * (noise <= ALONE_DEVIATION and first <= most),
+        last * (other_noise <= ALONE_DEVIATION and last <= most),
+    )
+
+
+def _bar(lines: np.ndarray, least_span: float) -> tuple[int, float, np.ndarray]:
+    """Return how many even lines stand before one that is mostly other, their noise and colour."""
+    fitted, noise = _slope(lines[:1])
+    if noise[0] <= FRAME_DEVIATION:  # as few are: the others are not looked at
+        fitted, noise = _slope(lines[: len(lines) // 2 + 1])
+    colour = fitted[0].mean(axis=0)
+    nothing = (0, np.inf, colour)
+    is_uneven = noise > FRAME_DEVIATION
+    even = int(np.argmax(is_uneven)) if is_uneven.any() else len(noise)
+    if not even:
+        return nothing
+    before = np.maximum(np.minimum(np.arange(even + RINGING + 1), even) - 2, 0)
+    tried = lines[: len(before)]
+    is_other = (np.abs(tried - fitted[before[: len(tried)]]) > FRAME_STEP).any(axis=2)
+    others = is_other.mean(axis=1)
+    end = int(np.argmax(others >= FRAME_END * least_span))  # 0 where there is no such line
+    if not end or others[: min(even, end)].mean() > FRAME_SPECKS:
+        return nothing
+    behind = np.flatnonzero(is_other[end])
+    span = int(behind[-1] - behind[0]) + 1
+    is_straight = span >= least_span * lines.shape[1] and len(behind) >= FRAME_END * span
+    return (end, float(np.median(noise[:even])), colour) if is_straight else nothing
+
+
+def _slope(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each line as one even slope of colour, and by how many levels it differs."""
+    along = np.linspace(-1.0, 1.0, lines.shape[1], dtype=np.float32)
+    mean = np.einsum("lpc->lc", lines, dtype=np.float32) / lines.shape[1]
+    slope = np.einsum("lpc,p->lc", lines, along) / max(float(along @ along), 1e-6)
+    fitted = mean[:, None] + along[:, None] * slope[:, None]
+    off = lines - fitted
+    return fitted, np.sqrt(np.einsum("lpc,lpc->lc", off, off).max(axis=1) / lines.shape[1])
