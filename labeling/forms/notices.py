@@ -26,4 +26,9 @@ class MailForm(forms.Form):
 class WebhookForm(forms.Form):
     """An address that takes notices."""
 
-    url = forms.URLField(label=_("Address"), max_length=500, assume_scheme="https")
+    url = forms.URLField(
+        label=_("Address"),
+        max_length=500,
+        assume_scheme="https",
+        error_messages={"invalid": _("Give a whole address, beginning with http:// or https://.")},
+    )

@@ -65,6 +65,7 @@ def _described(dataset: Dataset) -> dict[str, object]:
 def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: object) -> HttpResponse:
     """Show the settings, with the forms that were refused in place of fresh ones."""
     newest = dataset.guidelines.first()
+    told = notices.webhook_of(dataset)
     context = {
         "dataset": dataset,
         "section": "settings",
@@ -84,8 +85,10 @@ def settings_page(request: access.MemberRequest, dataset: Dataset, **forms: obje
         "guideline_form": GuidelineForm(initial={"text": newest.text if newest else ""}),
         "examples": guidelines.gathered_examples(dataset),
         "is_unpublished": guidelines.is_unpublished(dataset, newest),
-        "webhook_form": WebhookForm(),
-        **notices.webhook_of(dataset),
+        "webhook_form": WebhookForm(
+            initial={"url": told["webhook"].url if told["webhook"] else ""}
+        ),
+        **told,
         **forms,
     }
     refused = any(getattr(form, "errors", None) for form in forms.values())

@@ -14,6 +14,7 @@ from labeling import access
 from labeling.forms.notices import MailForm, WebhookForm
 from labeling.queries import notices as queries
 from labeling.services import notices
+from labeling.views.datasets import settings_page
 
 
 @login_required
@@ -54,8 +55,7 @@ def set_webhook(request: access.MemberRequest, slug: str) -> HttpResponse:
     dataset = access.dataset_for(request.user, slug, roles=access.OWNERS)
     form = WebhookForm(request.POST)
     if not form.is_valid():
-        messages.error(request, _("Give a whole address, beginning with http:// or https://."))
-        return redirect("labeling:settings", slug)
+        return settings_page(request, dataset, webhook_form=form)
     webhook = notices.set_webhook(
         dataset=dataset, url=form.cleaned_data["url"], by=request.user, now=timezone.now()
     )

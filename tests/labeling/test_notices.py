@@ -148,7 +148,9 @@ def test_a_webhook_gets_signed_notices_from_now_on_each_once(lead, pets, receive
     assert "took a try" in said
     secret = Webhook.objects.get().secret
     assert secret in said
-    assert secret not in lead.get(reverse("labeling:settings", args=["pets"])).text
+    shown = lead.get(reverse("labeling:settings", args=["pets"])).text
+    assert secret not in shown
+    assert f'value="{receiver.url}"' in shown
     tell(pets, "Training: done")
     tasks.tell_webhooks()
     tasks.tell_webhooks()
@@ -179,6 +181,14 @@ def test_what_a_webhook_did_not_take_is_sent_again_later_and_said_on_the_page(le
     tell(pets, about="another")
     tasks.tell_webhooks()
     assert len(receiver.taken) == 2
+
+
+def test_an_address_that_is_none_stays_in_its_field_with_what_is_wanted(lead, pets):
+    refused = lead.post(reverse("labeling:set_webhook", args=["pets"]), {"url": "http:/no where"})
+    assert refused.status_code == 422
+    assert 'value="http:/no where"' in refused.text
+    assert "beginning with http:// or https://" in refused.text
+    assert not Webhook.objects.exists()
 
 
 def test_a_webhook_that_is_away_is_tried_once_a_round_and_holds_up_no_other(lead, pets, receiver):
