@@ -56,7 +56,7 @@ def _whole(value: float) -> str:
 
 
 def _small(value: float) -> str:
-    return f"{value:.2g}"
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
 def _percent(value: float) -> str:
