@@ -32,6 +32,9 @@ BACKGROUND_SAMPLE = 1000
 BACKGROUND_RANK = 3
 """Rank of the sampled picture that stands for "unrelated": two copies may be in the sample."""
 
+LEAST_UNRELATED = 0.006
+"""Unexplained share that a copy may have anyway: a brighter copy saved as JPEG leaves .006."""
+
 CROWD_CANDIDATES = 12
 """Pictures of the most alike shape that are aligned to learn how residuals crowd."""
 
@@ -139,14 +142,16 @@ def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.nda
     Returns
     -------
     float64 ndarray of shape (n_items,)
-        One minus the correlation with the third most similar of a sample of others; small
-        where many pictures look alike, such as scans of the same digit.
+        One minus the correlation with the third most similar of a sample of others, but for
+        those that differ by no more than a copy may anyway; small where many pictures look
+        alike, such as scans of the same digit.
     """
     n_items = len(pictures)
     unit = np.concatenate([_unit(_halved(part)) for part in _batches(pictures)])
     sample = rng.permutation(n_items)[:BACKGROUND_SAMPLE]
     correlation = unit @ unit[sample].T
     correlation[sample, np.arange(len(sample))] = -1.0
+    correlation[correlation > 1.0 - LEAST_UNRELATED] = -1.0  # copies of it, however many
     rank = min(BACKGROUND_RANK, len(sample))
     correlation.partition(-rank, axis=1)
     return np.asarray(1.0 - correlation[:, -rank], np.float64)

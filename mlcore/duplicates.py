@@ -11,6 +11,7 @@ import numpy as np
 from mlcore.alignment import (
     BACKGROUND_RANK,
     BACKGROUND_SAMPLE,
+    LEAST_UNRELATED,
     SIDE,
     crowd_exponent,
     mirrored,
@@ -40,9 +41,6 @@ CHANCE_COPIES = 0.01
 
 Where items differ in few ways, such as drawings of simple shapes, chance puts some very close
 together; a copy has to be closer still there. Digits and photos keep COPY_SHARE."""
-
-LEAST_UNRELATED = 0.006
-"""Unexplained share that a copy may have anyway: a brighter copy saved as JPEG leaves .006."""
 
 SHAPE_NEIGHBOURS = 5
 """Candidates per picture from its shape, which finds shifted copies that no hash joins."""

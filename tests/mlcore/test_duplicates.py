@@ -161,6 +161,15 @@ def test_crops_of_textured_pictures_are_copies(cut: int) -> None:
     assert not found - planted
 
 
+def test_many_copies_of_one_picture_do_not_hide_a_smaller_one() -> None:
+    pictures = [textured(seed) for seed in range(12)]
+    same = [jpeg(pictures[0], quality) for quality in (60, 70, 80, 90, 95)]
+    squeezed = jpeg(pictures[0].resize((150, 110)), 50)
+    pairs = copies_among([*same, squeezed, *map(jpeg, pictures[1:])])
+    assert {pair.second for pair in pairs if pair.first == 0} == {1, 2, 3, 4, 5}
+    assert all(pair.second < 6 for pair in pairs)
+
+
 def test_what_is_less_than_matters_is_told_as_if_all_were_looked_for() -> None:
     rng = np.random.default_rng(4)
     first = rng.normal(size=(60, SIDE * SIDE)).cumsum(axis=1)
