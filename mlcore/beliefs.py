@@ -28,7 +28,8 @@ POWER_ROWS = 1_000
 """Items, evenly spaced, that such an exponent is fitted on."""
 
 FAR_FROM_1 = 0.1
-"""How far the sum of a row may be from 1: probabilities are rounded, by some to two places."""
+"""How far the sum of a row may be from 1: probabilities are rounded, by some to two places, which
+takes up to .1 from a row of some dozens of classes."""
 
 FEW_CLASSES = 32
 """Up to here the largest belief is found class by class over all items: a third of the time."""

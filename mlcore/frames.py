@@ -22,7 +22,7 @@ FRAME_END = 0.8
 FRAME_SPAN, INNER_SPAN = 0.7, 0.9
 #: Share of a bar's own pixels that may be another thing.
 FRAME_SPECKS = 0.05
-#: Points at which a line is looked at, at most twice as many.
+#: A line is looked at in at most so many points.
 POINTS = 64
 #: Lines at the inner edge of a bar that may be uneven: a block of JPEG.
 RINGING = 8
@@ -123,6 +123,7 @@ def _bar(lines: np.ndarray, least_span: float) -> tuple[int, float, np.ndarray]:
 def _slope(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each line as one even slope of colour, and by how many levels it differs."""
     along = np.linspace(-1.0, 1.0, lines.shape[1], dtype=np.float32)
+    along -= along.mean()  # one point has no slope
     mean = np.einsum("lpc->lc", lines, dtype=np.float32) / lines.shape[1]
     slope = np.einsum("lpc,p->lc", lines, along) / max(float(along @ along), 1e-6)
     fitted = mean[:, None] + along[:, None] * slope[:, None]

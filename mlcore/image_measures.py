@@ -127,7 +127,7 @@ def edge_width(luma: np.ndarray) -> float:
     Returns
     -------
     float
-        2/3 (noise) to WIDEST; 1 where nothing differs.
+        1/2 to WIDEST: 2/3 in noise, 1 where edges are sharp or nothing differs.
 
     Examples
     --------

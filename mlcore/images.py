@@ -90,13 +90,10 @@ def measure_image(
     Returns
     -------
     Measured
-        Facts: width, height (px, as shown), mode, orientation (EXIF 1 to 8), frames,
-        frame_share, those of `mlcore.image_measures` (brightness, contrast, luma_low, luma_high,
-        entropy, sharpness, edge_width, even_share, colourfulness,
-        two_colour_share, black_share, white_share, cut_share), deviation (of
-        the 32 x 32 grey picture), structure (of 63 hash coefficients, those above noise),
-        transparent_share; where known also
-        jpeg_quality (1 to 100), captured_at (ISO 8601) and camera.
+        Facts: width, height (px, as shown), mode, orientation (EXIF 1 to 8), frames, frame_share
+        (`mlcore.frames`), those of `mlcore.image_measures`, deviation (of the 32 x 32 grey
+        picture), structure (of 63 hash coefficients, those above noise), transparent_share; where
+        known also jpeg_quality (1 to 100), captured_at (ISO 8601) and camera.
         Oddities: wrong_extension, exif_rotated, animated, many_pages, cmyk, sixteen_bit,
         truncated_tail, blank, tiny.
 

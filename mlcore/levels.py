@@ -57,7 +57,7 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
         One for each clip; the same whatever else is measured beside it.
         Level: peak (0 to 1), rms (about the mean of each frame), dbfs (of rms),
         dc_offset (signed, of the worst channel). steps_used (16-bit clips: share of the steps
-        around the mean that occur; half of them after twice the gain).
+        around the first channel's mean that occur; half of them after twice the gain).
         Clipping: clipped_samples, clipped_share, longest_clipped_run (samples at full scale);
         flat_top_share, longest_flat_top (samples; at the clip's own greatest and least, so
         that clipping shows which was turned down later), flat_tops (how many are longer than
@@ -99,10 +99,10 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
     loudest = of_frames.sums(powers.T).argmax(axis=1) if len(channels) > 1 else np.zeros(1, int)
     chosen = (loudest[of_frames.owner], np.arange(frames.shape[1])) if len(channels) > 1 else 0
     timing = _timing(np.add.reduce(powers) / len(powers), of_frames, size / rate)
-    offsets = _offsets(channels, line)
+    means = np.add.reduceat(channels, line.starts, axis=1) / line.lengths
     columns = {
-        "dc_offset": offsets,
-        **({"steps_used": used_steps(clips, offsets)} if clips[0].dtype.kind == "i" else {}),
+        "dc_offset": means[np.abs(means).argmax(axis=0), np.arange(len(clips))],
+        **({"steps_used": used_steps(clips, means[0])} if clips[0].dtype.kind == "i" else {}),
         **clipping_facts(channels, line, rate),
         **timing,
         **_edge_facts(channels, line, timing["loudest_db"], size=size, rate=rate),
@@ -141,12 +141,6 @@ def _centred(frames: np.ndarray) -> np.ndarray:
     Taking each frame's mean off leaves offsets and slow drifts out, which nobody hears.
     """
     return frames - np.add.reduce(frames, axis=-1, keepdims=True) / np.float32(frames.shape[-1])
-
-
-def _offsets(channels: np.ndarray, line: Line) -> np.ndarray:
-    """Return the mean of each clip's channel that is furthest from zero."""
-    means = np.add.reduceat(channels, line.starts, axis=1) / line.lengths
-    return means[np.abs(means).argmax(axis=0), np.arange(means.shape[1])]
 
 
 def _timing(power: np.ndarray, line: Line, frame: float) -> dict[str, np.ndarray]:

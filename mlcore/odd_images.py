@@ -62,7 +62,7 @@ STANDS_FOR = 3
 """Items with exactly the same pixels, of two classes or more, that a picture stands in for."""
 
 LEAST_CONTRAST = 8.0
-"""Grey levels (standard deviation) below which sharpness is that of noise (mlcore.images)."""
+"""Grey levels (standard deviation) below which the width of edges is that of noise."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class OddPicture:
     ----------
     row : int
     code : str
-        A name of `RULES`, "framed", "noise", "grey" or "placeholder".
+        A name of `RULES`, "odd_shape", "framed", "noise", "grey" or "placeholder".
     value, usual, limit : float
         Of this picture and of the middle one, and the limit that it passes, in one unit.
     score : float

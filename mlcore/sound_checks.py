@@ -212,15 +212,13 @@ def _silent(value: Mapping[str, Any]) -> SoundDoubt | None:
         )
         return SoundDoubt("silent_audio", score, words)
     steady = change < NOISE_CHANGE_DB + NOISE_SLOPE * (NOISE_RANGE_DB - spread)
+    hums = value.get("sway", 1.0) <= NOISE_SWAY[0]
     # Heavy clipping flattens a good word's level too; then that is what to say.
     cut = max(value.get("clipped_share", 0.0), value.get("flat_top_share", 0.0))
-    overdriven = cut >= CLIPPED_SURE
-    tells = value.get("seconds", NOISE_SECONDS) >= NOISE_SECONDS
-    tells |= value.get("spectral_flatness", 1.0) >= NOISE_FLATNESS
-    hums = value.get("sway", 1.0) <= NOISE_SWAY[0]
-    tells |= hums
-    if overdriven and not hums:
+    if cut >= CLIPPED_SURE and not hums:
         return None
+    tells = hums or value.get("seconds", NOISE_SECONDS) >= NOISE_SECONDS
+    tells |= value.get("spectral_flatness", 1.0) >= NOISE_FLATNESS
     if spread < NOISE_RANGE_DB and steady and tells:
         score = 0.6 + 0.35 * (1.0 - spread / NOISE_RANGE_DB)
         words = (

@@ -15,14 +15,15 @@ def used_steps(clips: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
     """Return which share of the steps around each clip's mean occurs.
 
     A microphone's converter uses every step, twice the gain leaves every second one out, however
-    loud the clip is. Lossy codecs and made-softer clips leave no gaps.
+    loud the clip is. Lossy codecs and made-softer clips leave no gaps; 8 bits do, and so do
+    silence, a dead channel and what is too soft to reach NEAREST steps.
 
     Parameters
     ----------
     clips : sequence of int16 ndarray of shape (n_samples, n_channels)
         The first channel is looked at.
     offsets : ndarray of shape (n_clips,)
-        Mean of each clip, full scale 1.
+        Mean of each clip's first channel, full scale 1.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def used_steps(clips: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
     steps = 2 * NEAREST + 1
     shifts = NEAREST - np.rint(offsets * 32_768)
     used, seen = [], []
-    for clip, shift in zip(clips, shifts.astype(np.int16), strict=True):
+    for clip, shift in zip(clips, shifts.astype(int).astype(np.int16), strict=True):
         above = (clip[:FIRST, 0] + shift).view(np.uint16)  # what lies below wraps to the far top
         near = above[above < steps]
         used.append(np.count_nonzero(np.bincount(near)))

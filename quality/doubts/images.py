@@ -56,7 +56,12 @@ def _whole(value: float) -> str:
 
 
 def _small(value: float) -> str:
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+    """Write two digits at least, and no power of ten.
+
+    >>> [_small(value) for value in (0.678, 2.71, 99.7, 1000.4)]
+    ['0.68', '2.7', '100', '1000']
+    """
+    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 
 
 def _percent(value: float) -> str:

@@ -183,6 +183,12 @@ def test_bars_of_any_colour_at_any_sides_have_the_share_that_was_drawn(sides, se
     assert frame_share(pixels) == pytest.approx(drawn)
 
 
+def test_a_frame_around_one_line_of_pixels_has_all_its_sides():
+    pixels = np.full((9, 3), 100, np.uint8)
+    pixels[1:8, 1] = 200
+    assert frame_share(pixels) == pytest.approx(20 / 27)
+
+
 @given(st.integers(1, 9), st.booleans(), st.integers(1, 100))
 def test_an_edge_has_the_width_over_which_it_rises(width, is_upright, rise):
     ramp = np.clip(np.arange(64) - 20, 0, width) / width

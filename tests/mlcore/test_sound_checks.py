@@ -305,6 +305,11 @@ def test_a_clip_that_was_made_louder_leaves_steps_out(gain: float, used: float) 
     assert measured(louder)["steps_used"] == pytest.approx(used, abs=0.05)
 
 
+def test_the_offset_of_another_channel_hides_no_step() -> None:
+    louder = 2 * np.round(word() / 4 * 32_768) / 32_768
+    assert measured(np.stack([louder, louder + 0.1], axis=1))["steps_used"] < 0.6
+
+
 def test_strong_hum_under_a_word_hides_nothing() -> None:
     time = np.arange(RATE) / RATE
     for seed in range(4):
