@@ -10,6 +10,7 @@ from labeling.models import (
     Annotation,
     Dataset,
     Item,
+    Job,
     JobState,
     LabelChange,
     Retrain,
@@ -20,6 +21,8 @@ from labeling.queries.datasets import listed
 from quality.models import Decision
 
 NEWS_QUIET = timedelta(minutes=3)  # longer than a person rests between two decisions
+# They change splits, files or what is left out, which no label and no decision tells of.
+CHANGING_JOBS = ("import", "restore", "take_back", "withdraw")
 NIGHT_BEGINS = 2  # o'clock, in the server's time zone
 NIGHT_LASTS = timedelta(hours=4)  # a server that was off at two still trains before work begins
 
@@ -82,6 +85,9 @@ def _has_changed(dataset: Dataset, since: datetime) -> bool:
         LabelChange.objects.filter(item__dataset=dataset, at__gt=since).exists()
         or Decision.objects.filter(dataset=dataset, at__gt=since).exists()
         or Item.objects.filter(dataset=dataset, created_at__gt=since).exists()
+        or Job.objects.filter(
+            dataset=dataset, kind__in=CHANGING_JOBS, finished_at__gt=since
+        ).exists()
     )
 
 

@@ -12,6 +12,7 @@ from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, 
 from labeling.services import jobs, labels
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.datasets import set_retraining
+from labeling.services.restoring import open_restoring, restore
 from labeling.services.rounds import make_round
 from quality import tasks
 from quality.models import Decision, Run
@@ -110,6 +111,18 @@ def test_a_nightly_training_runs_at_night_and_only_when_something_changed():
     assert datasets_with_news(now=tonight + timedelta(hours=9)) == [], "not by day"
     Job.objects.filter(kind="train").update(created_at=tonight - timedelta(minutes=30))
     assert datasets_with_news(now=tonight) == [], "it was trained this night"
+
+
+def test_a_version_brought_back_is_trained_at_night_also_where_no_label_changed():
+    dataset = trained("nightly")
+    tonight = (timezone.now() + timedelta(days=1)).replace(hour=3, minute=0)
+    dataset.items.filter(pk=dataset.items.first().pk).update(excluded="left out")
+    before = LabelChange.objects.count()
+    job = open_restoring(version=dataset.versions.get(number=1), by=None)
+    assert datasets_with_news(now=tonight) == []
+    assert jobs.carry_out(job.pk, restore).result["changed"] == 1
+    assert LabelChange.objects.count() == before
+    assert datasets_with_news(now=tonight) == [dataset]
 
 
 def test_a_lead_chooses_the_policy_and_a_wrong_number_is_refused(client):
