@@ -179,11 +179,14 @@ def _percent(value: float) -> str:
 def _scores(dataset: Dataset, axis: Axis, choice: Choice | None) -> Panel:
     runs = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=False)
     fields = ("version__number", "number", "metrics__accuracy", "metrics__success")
+    rows = list(runs.order_by("number").values_list(*fields, "protocol__scheme"))
+    scheme = rows[-1][-1] if rows else None  # what another scheme measured is no history
     newest = {
         version: (run, headline({"accuracy": accuracy, "success": success}, choice))
-        for version, run, accuracy, success in runs.order_by("number").values_list(*fields)
-        if axis.x(version) is not None
+        for version, run, accuracy, success, divided in rows
+        if divided == scheme and axis.x(version) is not None
     }
+    others = sum(axis.x(version) is not None for version in {row[0] for row in rows} - set(newest))
     known = {v: (run, figure) for v, (run, figure) in newest.items() if not figure.missing}
     scale = Scale(
         min((figure.low for _run, figure in known.values()), default=0.0),
@@ -215,8 +218,20 @@ def _scores(dataset: Dataset, axis: Axis, choice: Choice | None) -> Panel:
         least=written(choice)(scale.low),
         zero=scale.y(scale.low),
         marks=marks,
-        note=_without(len(newest) - len(known)),
+        note=" ".join(filter(None, [_without(len(newest) - len(known)), _apart(others)])),
     )
+
+
+def _apart(n: int) -> str:
+    """Say of how many versions no run was judged as the newest one was."""
+    if not n:
+        return ""
+    told = ngettext(
+        "%(n)s version was judged otherwise than the newest run and has no mark.",
+        "%(n)s versions were judged otherwise than the newest run and have no mark.",
+        n,
+    )
+    return told % {"n": n}
 
 
 def _without(n: int) -> str:

@@ -79,6 +79,14 @@ def test_each_version_run_and_gain_is_a_mark_that_opens_it(client, settings, tmp
     page = client.get(reverse("quality:before_after", args=[dataset.slug])).content.decode()
     for bar in (*items.bars, *changed.bars, *scores.marks):
         assert f'href="{bar.url.replace("&", "&amp;")}"' in page
+    Run.objects.create(
+        dataset=dataset, number=4, version=runs[0].version, protocol={"scheme": "time"},
+        backbone="b", metrics={"accuracy": SCORE}, finished_at=timezone.now(),
+    )  # fmt: skip
+    scores = queries.history(dataset)["panels"][2]
+    address = reverse("quality:run", args=[dataset.slug, 4])
+    assert [mark.url for mark in scores.marks] == [address], "schemes are not mixed in one chart"
+    assert scores.note.startswith("2 versions were judged otherwise")
 
 
 @pytest.mark.django_db
