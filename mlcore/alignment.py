@@ -144,14 +144,14 @@ def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.nda
     float64 ndarray of shape (n_items,)
         One minus the correlation with the third most similar of a sample of others, but for
         those that differ by no more than a copy may anyway; small where many pictures look
-        alike, such as scans of the same digit.
+        alike, such as scans of the same digit, and 1 where fewer than three others are left.
     """
     n_items = len(pictures)
     unit = np.concatenate([_unit(_halved(part)) for part in _batches(pictures)])
     sample = rng.permutation(n_items)[:BACKGROUND_SAMPLE]
     correlation = unit @ unit[sample].T
-    correlation[sample, np.arange(len(sample))] = -1.0
-    correlation[correlation > 1.0 - LEAST_UNRELATED] = -1.0  # copies of it, however many
+    correlation[sample, np.arange(len(sample))] = 0.0  # itself
+    correlation[correlation > 1.0 - LEAST_UNRELATED] = 0.0  # copies of it, however many
     rank = min(BACKGROUND_RANK, len(sample))
     correlation.partition(-rank, axis=1)
     return np.asarray(1.0 - correlation[:, -rank], np.float64)

@@ -170,6 +170,14 @@ def test_many_copies_of_one_picture_do_not_hide_a_smaller_one() -> None:
     assert all(pair.second < 6 for pair in pairs)
 
 
+def test_where_few_pictures_are_unrelated_no_two_of_them_are_copies() -> None:
+    ground = textured(99)
+    for seed in (0, 2, 4):
+        pictures = [Image.blend(textured(one), ground, 0.65) for one in (seed, seed + 1)]
+        pairs = copies_among([jpeg(one, quality) for one in pictures for quality in (60, 90)])
+        assert {(pair.first, pair.second) for pair in pairs} == {(0, 1), (2, 3)}
+
+
 def test_what_is_less_than_matters_is_told_as_if_all_were_looked_for() -> None:
     rng = np.random.default_rng(4)
     first = rng.normal(size=(60, SIDE * SIDE)).cumsum(axis=1)
