@@ -170,20 +170,17 @@ def _measure_together(opened: dict[int, _Opened]) -> dict[int, Measured]:
     if not opened:
         return {}
     pictures = [one.decoded.picture for one in opened.values()]
-    pixel_hashes = [_pixel_hash(one.decoded) for one in opened.values()]
+    hashes_and_frames = [_pixel_hash_and_frame(one.decoded) for one in opened.values()]
     colours = colour_facts(pictures)
     greys = [one if one.mode == "L" else one.convert("L") for one in pictures]
     hashed = _hashed(greys)
     light = light_facts(greys)
-    surfaces = [
-        surface_facts(grey) | {"frame_share": round(frame_of(picture), 4)}
-        for grey, picture in zip(greys, pictures, strict=True)
-    ]
+    surfaces = map(surface_facts, greys)
     facts = [one | two | three for one, two, three in zip(light, surfaces, colours, strict=True)]
-    together = zip(opened.items(), pixel_hashes, hashed, facts, strict=True)
+    together = zip(opened.items(), hashes_and_frames, hashed, facts, strict=True)
     return {
-        place: _measured(one, pixel_hash, hashes, shown)
-        for (place, one), pixel_hash, hashes, shown in together
+        place: _measured(one, pixel_hash, hashes, {**shown, "frame_share": frame})
+        for (place, one), (pixel_hash, frame), hashes, shown in together
     }
 
 
@@ -315,13 +312,22 @@ def _both_hashes(coefficients: np.ndarray) -> np.ndarray:
     return np.packbits(both > median, axis=2, bitorder="little").view("<u8")[:, :, 0]
 
 
-def _pixel_hash(decoded: Decoded) -> str:
-    """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal."""
-    pixels = decoded.pixels
+def _pixel_hash_and_frame(decoded: Decoded) -> tuple[str, float]:
+    """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal.
+
+    The frame's share comes from the same bytes, while they are in the cache.
+    """
+    pixels, picture = decoded.pixels, decoded.picture
     if pixels.mode == "L":
         pixels = pixels.convert("RGB")
     shape = f"{pixels.mode} {decoded.width} {decoded.height} {pixels.width} {pixels.height}"
-    return hash_samples(shape, pixels.tobytes())
+    samples = pixels.tobytes()
+    pixel_hash = hash_samples(shape, samples)
+    if pixels.mode != "RGB":
+        del samples  # of a large picture, two copies are too many
+        samples = picture.tobytes()
+    shown = np.frombuffer(samples, np.uint8).reshape(picture.height, picture.width, -1)
+    return pixel_hash, round(frame_of(picture, shown), 4)
 
 
 def _transparent_share(pixels: Image.Image) -> float:
@@ -364,9 +370,8 @@ def _exif_facts(image: Image.Image, kind: str) -> dict[str, Fact]:
 def _iso_time(taken: str, offset: str) -> str:
     try:
         moment = datetime.strptime(taken.strip("\x00 ")[:19], "%Y:%m:%d %H:%M:%S")
-        return datetime.fromisoformat(
-            f"{moment.isoformat()}{offset.strip(chr(0) + ' ')}"
-        ).isoformat()
+        zone = offset.strip("\x00 ")
+        return datetime.fromisoformat(f"{moment.isoformat()}{zone}").isoformat()
     except ValueError:  # cameras without a clock write zeros or blanks
         return ""
 
@@ -376,13 +381,9 @@ def _oddities(
 ) -> tuple[Oddity, ...]:
     found = []
     if decoded.orientation != 1:
-        found.append(
-            Oddity(
-                "exif_rotated",
-                f"EXIF orientation {decoded.orientation}: the stored "
-                "pixels are turned or mirrored; it is shown and measured upright.",
-            )
-        )
+        turned = "pixels are turned or mirrored; it is shown and measured upright."
+        told = f"EXIF orientation {decoded.orientation}: the stored {turned}"
+        found.append(Oddity("exif_rotated", told))
     if decoded.frames > 1 and kind in {"tiff", "heic", "pnm"}:
         found.append(Oddity("many_pages", f"{decoded.frames} pages; only the first is used."))
     elif decoded.frames > 1:

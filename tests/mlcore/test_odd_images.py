@@ -206,7 +206,7 @@ def test_products_cut_out_on_white_are_neither_framed_nor_too_light():
         shape = (10 + seed, 5 + seed // 2, SIDE - 8, SIDE - 3 - seed)
         ImageDraw.Draw(mask).rounded_rectangle(shape, radius=14, fill=255)
         ground.paste(photo(seed), mask=mask)
-        assert frame_of(ground) == 0.0
+        assert frame_of(ground, np.asarray(ground)) == 0.0
         products.append(measured(ground))
     told = {odd.code for odd in found(clean() + products) if odd.row >= N}
     assert not told & {"framed", "over_light", "blown", "cut_off"}
