@@ -10,18 +10,21 @@ from ninja.errors import HttpError
 from labeling import access, tasks
 from labeling.api.callers import Refusal, one_of, speaker
 from labeling.api.jobs import JobOut, job_out
+from labeling.forms.ids import MOST_ID
 from labeling.models import Dataset, LabelClass
 from labeling.services import jobs
 from labeling.views.downloads import file_response
 from quality.detectors import KINDS
-from quality.models import Decision, Flag, Proposal
+from quality.models import Decision, Flag, Proposal, Run
 from quality.queries import api as queries
 from quality.queries import exports
 from quality.queries.protocols import asked_by_name
+from quality.queries.runs import runs_of
 from quality.services import decisions, runs, second
 
 router = Router()
 MOST_FLAGS_A_PAGE = 500
+MOST_RUNS_A_PAGE = 100
 
 
 # ---- runs ----
@@ -51,6 +54,58 @@ class RunOptions(Schema):
         description="seconds in which fine-tuning the top layers of the picture network is tried, "
         "kept unless clearly worse: 120, 300, 600, or off",
     )
+
+
+class RunOut(Schema):
+    """A run by its accuracy; null while it trains, and where it failed."""
+
+    run: int
+    version: int
+    judged_by: str | None
+    backbone: str
+    is_imported: bool
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    test_openings: int
+    finished_at: datetime | None
+
+
+class RunPage(Schema):
+    runs: list[RunOut]
+    next: int | None = Field(description="send it as `before` to go on; null at the end")
+
+
+class RunFilter(Schema):
+    before: int = Field(MOST_ID, ge=1, le=MOST_ID, description="the `next` of the page before")
+    limit: int = Field(50, ge=1, le=MOST_RUNS_A_PAGE)
+
+
+@router.get("/datasets/{slug}/runs", response=RunPage, summary="List runs")
+def list_runs(request: HttpRequest, slug: str, asked: Query[RunFilter]) -> dict[str, Any]:
+    """Runs, newest first, page by page."""
+    dataset = access.dataset_for(speaker(request), slug)
+    rows: list[Any] = list(runs_of(dataset).filter(number__lt=asked.before)[: asked.limit + 1])
+    return {
+        "runs": [_run(row, row.openings) for row in rows[: asked.limit]],
+        "next": rows[asked.limit - 1].number if len(rows) > asked.limit else None,
+    }
+
+
+def _run(row: Run, openings: int) -> dict[str, Any]:
+    scored = row.metrics.get("accuracy") or {}
+    return {
+        "run": row.number,
+        "version": row.version.number,
+        "judged_by": row.protocol.get("scheme"),
+        "n": row.metrics.get("asked", row.metrics.get("n")),
+        "accuracy": scored.get("value"),
+        "low": scored.get("low"),
+        "high": scored.get("high"),
+        "test_openings": openings,
+        **{name: getattr(row, name) for name in ("backbone", "is_imported", "finished_at")},
+    }
 
 
 @router.post(

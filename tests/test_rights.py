@@ -50,6 +50,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "api-1:list_pauses": (LEADS, "api get"),
     "api-1:decide_pause": (LEADS, "api post"),
     "api-1:job": (REVIEWERS, "api get"),
+    "api-1:list_runs": (REVIEWERS, "api get"),
     "api-1:train": (LEADS, "api post"),
     "api-1:list_flags": (REVIEWERS, "api get"),
     "api-1:decide": (REVIEWERS, "api post"),

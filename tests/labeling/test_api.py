@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from labeling.models import Annotation, Dataset, Item, Job, User
 from labeling.services import jobs, members
 from labeling.services.intake import importing
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
-from quality.models import Flag, FlagItem
+from quality.models import Flag, FlagItem, Run
 from tests.factories import make_dataset, make_item, make_member, make_user
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +60,7 @@ def test_being_logged_in_is_no_token(client):
     [
         ("get", "datasets/{}/items"), ("get", "datasets/{}/flags"), ("get", "datasets/{}/export"),
         ("post", "datasets/{}/items"), ("post", "datasets/{}/claims"), ("post", "datasets/{}/runs"),
+        ("get", "datasets/{}/runs"),
     ],
 )  # fmt: skip
 def test_what_is_not_yours_is_not_there(method, path):
@@ -276,6 +278,27 @@ def test_a_training_is_opened_once_and_not_where_nothing_is_labelled():
     assert (first.status_code, first.json()["kind"]) == (202, "train")
     again = program.post(f"datasets/{dataset.slug}/runs")
     assert (again.status_code, str(first.json()["id"]) in again.json()["detail"]) == (409, True)
+
+
+def test_runs_are_listed_newest_first_to_those_who_review_and_nobody_else():
+    dataset = make_dataset()
+    for number in (1, 2, 3):
+        make_item(dataset, f"i{number}", label="cat")
+        version, _ = freeze_version(dataset=dataset)
+        Run.objects.create(
+            dataset=dataset, number=number, version=version, backbone="b",
+            protocol={"scheme": "time"}, classes=["cat"], finished_at=timezone.now(),
+            metrics={"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}, "n": 9, "asked": 8},
+        )  # fmt: skip
+    path = f"datasets/{dataset.slug}/runs"
+    program = make_program(dataset, "reviewer")
+    first = program.get(path, limit=2).json()
+    assert [row["run"] for row in first["runs"]] == [3, 2]
+    told = {"judged_by": "time", "accuracy": 0.5, "n": 8, "test_openings": 0, "version": 3}
+    assert first["runs"][0] | told == first["runs"][0]
+    rest = program.get(path, before=first["next"]).json()
+    assert ([row["run"] for row in rest["runs"]], rest["next"]) == ([1], None)
+    assert make_program(dataset, "annotator").get(path).status_code == 403
 
 
 def test_a_training_takes_the_options_that_the_command_takes():
