@@ -8,12 +8,13 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from labeling.models import Dataset, Version
 from labeling.queries.success import Choice, choice_of
 from labeling.queries.versions import Comparing
 from labeling.templatetags.figures import decimals
+from mlcore.protocols import FOLDS, HOLD_OUT, TIME
 from quality.models import Comparison, Run
 from quality.queries.success import (
     Change,
@@ -29,6 +30,11 @@ VERSIONS_SHOWN = 200  # on a phone a version is then 2 px wide
 NUMBERS_SHOWN = 8  # of versions below the chart: all fit on a phone
 TOP, HEIGHT = 10.0, 72.0  # px of a panel
 BESIDE = 7  # px between gains that end at the same version
+JUDGED = {
+    FOLDS: gettext_lazy("cross-validated"),
+    HOLD_OUT: gettext_lazy("on items held out"),
+    TIME: gettext_lazy("judged by time"),
+}
 
 
 @dataclass(frozen=True)
@@ -211,7 +217,10 @@ def _scores(dataset: Dataset, axis: Axis, choice: Choice | None) -> Panel:
         )
         for version, (run, figure) in sorted(known.items())
     ]
-    title = _("%s, cross-validated, with 95 %% limits") % named(choice)
+    title = _("%(metric)s, %(how)s, with 95 %% limits") % {
+        "metric": named(choice),
+        "how": JUDGED[scheme or FOLDS],
+    }
     return Panel(
         title=f"{title}. {_('Lower is better.')}" if costs(choice) else title,
         most=written(choice)(scale.high),

@@ -217,10 +217,13 @@ def described(backbone: "Backbone", chosen_from: dict[str, float] | None = None)
 
 def _folds(found: "CrossValidation") -> list[dict[str, Any]]:
     told = zip(found.heads, found.successes, _reports_by_fold(found), strict=True)
-    return [
+    folds: list[dict[str, Any]] = [
         {"accuracy": right, "n": n, "epochs": len(reports), "success": success}
         for (right, n), success, reports in told
     ]
+    for fold, division in zip(folds, found.divisions, strict=False):  # of the first shuffle
+        fold["learned"] = len(division.seen)
+    return folds
 
 
 def _reports_by_fold(found: "CrossValidation") -> list[list[Any]]:

@@ -71,6 +71,7 @@ def test_each_version_run_and_gain_is_a_mark_that_opens_it(client, settings, tmp
     assert [mark.url for mark in scores.marks] == [
         reverse("quality:run", args=[dataset.slug, number]) for number in (1, 2, 3)
     ]
+    assert scores.title.startswith("Accuracy, cross-validated")
     assert gains.marks[0].tone == "grey"
     assert gains.marks[0].url.endswith("?old=1&new=3")
     assert gains.marks[0].since < gains.marks[0].x
@@ -86,6 +87,7 @@ def test_each_version_run_and_gain_is_a_mark_that_opens_it(client, settings, tmp
     scores = queries.history(dataset)["panels"][2]
     address = reverse("quality:run", args=[dataset.slug, 4])
     assert [mark.url for mark in scores.marks] == [address], "schemes are not mixed in one chart"
+    assert scores.title.startswith("Accuracy, judged by time")
     assert scores.note.startswith("2 versions were judged otherwise")
 
 

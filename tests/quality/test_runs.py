@@ -148,6 +148,8 @@ def test_a_run_by_time_learns_nothing_later_and_the_next_one_is_by_time_too():
     run = Run.objects.get()
     folds = arrays.run_array(run, "folds")
     assert (run.protocol["scheme"], run.metrics["asked"], run.metrics["n"]) == ("time", 40, 48)
+    learned = [fold["learned"] for fold in run.metrics["folds"]]
+    assert learned == [8, 16, 24, 32, 40]
     assert np.array_equal(folds, np.arange(48) // 8 - 1)
     for name in ("probabilities", "uncalibrated"):
         told = arrays.run_array(run, name)
