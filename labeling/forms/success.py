@@ -134,9 +134,9 @@ class SuccessForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         sent = super().clean() or {}
         metric = sent.get("metric", "")
-        if metric in (RECALL, ROC_AUC) and not sent.get("positive"):
+        if metric in (RECALL, ROC_AUC) and not (sent.get("positive") or self.has_error("positive")):
             self.add_error("positive", _("Choose the class that it is about."))
-        if metric == RECALL and not sent.get("precision"):
+        if metric == RECALL and not (sent.get("precision") or self.has_error("precision")):
             self.add_error("precision", _("Say the least precision, e.g. 0.9."))
         shares = self._shares(sent)
         if shares and abs(sum(shares.values()) - 1) > MOST_OFF_ONE:

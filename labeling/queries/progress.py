@@ -72,6 +72,11 @@ class Progress:
         return self.now + timedelta(hours=hours) if hours < MOST_HOURS_AHEAD else None
 
     @property
+    def beside(self) -> int:
+        """Answers that are paid but settle nothing: to check items, and surplus ones."""
+        return self.paid - self.answers
+
+    @property
     def cost(self) -> Decimal | None:
         """What the answers so far cost; surplus ones and check items were work as well."""
         return None if self.price is None else self.price * self.paid

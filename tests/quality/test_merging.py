@@ -276,6 +276,11 @@ def test_the_page_merges_in_one_step_and_takes_it_back(client, dataset, lea):
     assert "Kittens are young cats." in page
     ids = {row.name: row.pk for row in dataset.classes.all()}
     sent = {"old": ids["kitten"], "new": ids["cat"], "text": "A cat of any age."}
+    dataset.items.filter(key="kitten0").update(split="test")
+    refused = client.post("/d/pets/settings/merge/", sent)
+    assert refused.status_code == 422
+    assert "Nothing is merged yet: tick the box" in refused.text
+    sent |= {"test_confirmed": "on"}
     page = client.post("/d/pets/settings/merge/", sent, follow=True).text
     assert "“kitten” is part of “cat” now: 3 items." in page
     assert "kitten → cat" in page

@@ -56,9 +56,10 @@ def test_a_reviewer_reads_who_looked_and_may_not_look(client):
     assert client.post(page_of(dataset), {"run": 1, "reason": "me too"}).status_code == 403
 
 
-def test_a_look_without_a_reason_from_the_command_line_says_so(client):
+def test_a_look_without_a_reason_from_the_command_line_says_so(client, capsys):
     dataset = make_words(items=36, test_items=12)
     call_command("train", dataset.slug, "--json", open_test=True)
+    assert "--reason" in capsys.readouterr().err
     client.force_login(make_member(dataset, Role.REVIEWER))
     assert "none was given (train --open-test)" in client.get(page_of(dataset)).text
 

@@ -167,7 +167,9 @@ def test_every_page_speaks_of_the_choice_first_and_keeps_the_accuracy_beside_it(
     page = reverse("quality:success", args=["pets"])
     cat = pets.classes.get(name="cat").pk
     sent = {"metric": "recall", "positive": cat, "precision": "0.9", "reason": "cats hide"}
-    assert client.post(page, {**sent, "precision": "2"}).status_code == 422
+    refused = client.post(page, {**sent, "precision": "1.7"})
+    assert refused.status_code == 422
+    assert len(refused.context["form"].errors["precision"]) == 1
     assert client.post(page, sent).status_code == 302
     assert "not measured yet" in client.get(f"/d/pets/runs/{run.number}/").content.decode()
     jobs.carry_out(Job.objects.get(kind="score").pk, scoring.score)

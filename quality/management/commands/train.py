@@ -62,6 +62,8 @@ class Command(JobCommand):
             asked = asked_by_name(dataset, **named)
         except ValueError as unknown:
             raise CommandError(str(unknown)) from unknown
+        if options["open_test"] and not options["reason"].strip():
+            self.stderr.write("Test items are opened without a reason, and that is shown: --reason")
         asked |= {"open_test": options["open_test"], "reason": options["reason"].strip() or UNSAID}
         job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
