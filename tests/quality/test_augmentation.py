@@ -93,7 +93,11 @@ def test_copies_are_learned_and_the_mirror_is_measured(client):
     page = client.get(reverse("quality:run", args=[dataset.slug, second.number])).content.decode()
     assert "a changed copy is learned: crop, shift." in page
     assert "Of 6 held-out pictures" in page
-    assert train(dataset, augment="off")["run"] == first.number  # nothing new to learn
+    back = train(dataset, augment="off")
+    assert (back["run"], back["unchanged"]) == (3, False)  # like the first, and now the newest
+    third = Run.objects.get(number=3)
+    assert third.protocol == first.protocol
+    assert np.array_equal(*(arrays.run_array(run, "folds") for run in (first, third)))
 
 
 def test_the_page_shows_each_change_and_what_it_costs(client, django_assert_max_num_queries):
