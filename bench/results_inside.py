@@ -33,7 +33,7 @@ from labeling.services.versions import freeze_version, read_manifest  # noqa: E4
 from quality import arrays  # noqa: E402
 from quality.models import Action, Flag  # noqa: E402
 from quality.queries.flags import review_queue  # noqa: E402
-from quality.queries.survey import newest_run  # noqa: E402
+from quality.queries.runs import newest_done  # noqa: E402
 from quality.services.decisions import decide_flag  # noqa: E402
 
 Truth = dict[str, dict[str, str]]
@@ -90,7 +90,7 @@ def correct_all(options: argparse.Namespace) -> dict[str, Any]:
 
 def by_source(options: argparse.Namespace) -> dict[str, Any]:
     """Return the out-of-sample accuracy of the newest run for every source group."""
-    run = newest_run(Dataset.objects.get(slug=options.name))
+    run = newest_done(Dataset.objects.get(slug=options.name))
     assert run
     _, predicted, _ = arrays.run_predictions(run)
     right: Counter[str] = Counter()

@@ -76,9 +76,12 @@ def runs_of(dataset: Dataset) -> QuerySet[Run]:
 
 
 def newest_done(dataset: Dataset) -> Run | None:
-    """The last finished training."""
+    """The last finished training of the newest version that has one.
+
+    Before/After may train an older version later: queues and report don't go back to it.
+    """
     done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=False)
-    return done.select_related("version").order_by("-number").first()
+    return done.select_related("version").order_by("-version__number", "-number").first()
 
 
 def newest_imported(dataset: Dataset) -> Run | None:

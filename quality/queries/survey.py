@@ -161,12 +161,6 @@ def survey_of(dataset: Dataset) -> Survey:
     )
 
 
-def newest_run(dataset: Dataset) -> Run | None:
-    """The last finished training, with its version."""
-    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=False)
-    return done.select_related("version").order_by("-number").first()
-
-
 def run_probabilities(survey: Survey, run: Run) -> dict[str, np.ndarray]:
     """Return a run's out-of-sample probabilities in the survey's rows and classes.
 

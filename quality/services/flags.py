@@ -18,7 +18,8 @@ from quality.detectors import KINDS, Kind
 from quality.doubts import CannotRunError, Doubt
 from quality.models import Decision, Flag, FlagItem, FlagState, Run
 from quality.queries.expected import learned_shares
-from quality.queries.survey import Survey, newest_run, survey_of
+from quality.queries.runs import newest_done
+from quality.queries.survey import Survey, survey_of
 from quality.services import graph
 
 MANUAL = "manual"
@@ -41,7 +42,7 @@ def raise_flags(work: Work) -> dict[str, Any]:
         raise Refused("This job names no dataset.")
     kinds = kinds_for(dataset, work.options.get("kinds") or [])
     work.progress(message="Reading the items", now=True)
-    run = newest_run(dataset)
+    run = newest_done(dataset)
     survey = survey_of(dataset)
     if any(kind.compares for kind in kinds):
         survey = graph.complete(work, survey, run=run)

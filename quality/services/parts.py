@@ -11,8 +11,9 @@ from quality import copy_pairs
 from quality.detectors import KINDS, PART_SHIFT, titles
 from quality.doubts.shifts import LISTED, SEED, copy_numbers, differing, shift_doubt, source_words
 from quality.queries.parts import SOURCE, parts_of
+from quality.queries.runs import newest_done
 from quality.queries.splits import copies_of
-from quality.queries.survey import Survey, newest_run, survey_of
+from quality.queries.survey import Survey, survey_of
 from quality.services import flags, graph
 
 MOST_PROPERTIES = 4
@@ -28,7 +29,7 @@ def compare_parts(work: Work) -> dict[str, Any]:
     parts = parts_of(survey, work.options, kinds=titles())
     shifts: list[Shift] = []
     if len(parts.sizes) > 1:
-        survey = graph.with_vectors(work, survey, run=newest_run(dataset))
+        survey = graph.with_vectors(work, survey, run=newest_done(dataset))
         work.progress(0, 0, message="Comparing the parts", now=True)
         is_by_source = work.options["by"] == SOURCE  # then what is dealt are items, not sources
         shifts = find_shifts(

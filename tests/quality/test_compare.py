@@ -16,6 +16,7 @@ from labeling.services.versions import freeze_version
 from quality import arrays
 from quality.models import Action, Comparison, Decision, Run, TestOpening
 from quality.queries import changes, comparisons
+from quality.queries.runs import newest_done
 from quality.services.merging import merge_classes
 from tests.factories import make_member
 from tests.quality.words import add_text, make_words
@@ -97,12 +98,15 @@ def test_each_comparison_on_test_counts_as_a_look_for_both_runs_and_is_made_once
     dataset = make_words(items=48, test_items=24)
     freeze_version(dataset=dataset)
     spoil(dataset, every=8)
-    freeze_version(dataset=dataset)
+    call_command("train", dataset.slug)  # freezes version 2
     first, again = prove(dataset, 1, 2), prove(dataset, 1, 2)
     assert (first["unchanged"], again["unchanged"]) == (False, True)
     assert TestOpening.objects.count() == 2
     assert Run.objects.count() == 2
     assert {run.protocol["seed"] for run in Run.objects.all()} == {0}
+    older = Run.objects.get(version__number=1)
+    assert older.number == 2
+    assert newest_done(dataset).number == 1, "queues and report go back to no older version"
 
 
 def test_changed_test_labels_are_judged_both_ways():

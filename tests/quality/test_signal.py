@@ -12,7 +12,8 @@ from labeling.models import Job, Role, Suggestion
 from labeling.services import jobs
 from labeling.services.rounds import make_round
 from quality.models import Flag, Run
-from quality.queries.survey import newest_run, survey_of
+from quality.queries.runs import newest_done
+from quality.queries.survey import survey_of
 from quality.queries.verdict import verdict_of
 from quality.services import figures, runs
 from quality.services.graph import complete
@@ -91,7 +92,7 @@ def test_a_run_that_learned_is_asked_about_labels_and_says_nothing_of_signals(cl
     assert "No signal found" not in page(client, "quality:run", dataset, 1)
     assert "No signal found" not in page(client, "quality:overview", dataset)
     work = jobs.Work(jobs.claim(jobs.open_job(kind="detect", dataset=dataset).pk))
-    survey = complete(work, survey_of(dataset), run=newest_run(dataset))
+    survey = complete(work, survey_of(dataset), run=newest_done(dataset))
     assert survey.probabilities is not None
     assert survey.uncalibrated is not None
 
