@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from mlcore.files import Fact
 from mlcore.frames import frame_of, frame_share
-from mlcore.image_measures import edge_width
+from mlcore.image_measures import surface_facts
 from mlcore.images import measure_image
 from mlcore.odd_images import READS, OddPicture, find_odd_images
 from tests.mlcore.test_images import saved, scene
@@ -195,7 +195,8 @@ def test_an_edge_has_the_width_over_which_it_rises(width, is_upright, rise):
     luma = np.tile(20 + np.round(ramp * rise * width / 9), (64, 1)).astype(np.uint8)
     steps = np.diff(luma[0].astype(int))
     if len(set(steps[steps > 0])) == 1 and (steps > 0).sum() == width:
-        assert edge_width(luma if is_upright else luma.T.copy()) == pytest.approx(width, rel=0.02)
+        picture = Image.fromarray(luma if is_upright else luma.T.copy())
+        assert surface_facts(picture)["edge_width"] == pytest.approx(width, rel=0.02)
 
 
 def test_products_cut_out_on_white_are_neither_framed_nor_too_light():
