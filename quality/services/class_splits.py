@@ -64,4 +64,5 @@ def _publish_as_before(newest: Guideline, *, by: User | None) -> None:
     dataset = newest.dataset
     before = dataset.guidelines.filter(number__lt=newest.number).first()
     text = before.text if before else ""
-    publish_guideline(dataset=dataset, text=text, by=by, change=_("as before"))
+    words = _("Taken back: %(change)s") % {"change": newest.change}
+    publish_guideline(dataset=dataset, text=text, by=by, change=words[:200])

@@ -221,8 +221,14 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     page = client.get(url).content.decode()
     assert "19 as proposed" in page
     assert "Relabel the other 9 as suggested" in page
-    assert "1 more stays open" in page
+    assert "If you relabel, 1 more stays open" in page
     assert 'btn-main" name="step" value="decide"' in page
+    others = Flag.objects.exclude(pk__in=sample.sample)
+    assert others.update(evidence=unclear.evidence) == FLAGS - 20
+    page = client.get(url).content.decode()
+    assert "Relabel the other" not in page
+    assert "Keep the other 10" in page
+    others.exclude(pk=unclear.pk).update(evidence={})
     assert client.post(url, {"step": "undo"}).status_code == 422
     client.post(url, {"step": "decide"})
     job = dataset.jobs.get()

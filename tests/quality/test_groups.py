@@ -160,7 +160,8 @@ def test_a_split_says_in_the_guideline_which_is_which_and_its_undo_takes_that_ba
     assert newest.text == "Look twice.\n\n**jaguar (car)** (not jaguar): it has wheels\n"
     assert "jaguar (car)" in newest.change
     decisions.undo_decision(decision=decided, reviewer=lead)
-    assert dataset.guidelines.first().text == "Look twice."
+    again = dataset.guidelines.first()
+    assert (again.text, again.change) == ("Look twice.", f"Taken back: {newest.change}")
     decided = decisions.decide_flag(flag=Flag.objects.get(), reviewer=lead, **chosen)
     publish_guideline(dataset=dataset, text="Look three times.", by=lead)
     decisions.undo_decision(decision=decided, reviewer=lead)

@@ -148,7 +148,10 @@ def test_the_second_reviewer_of_many_sees_the_figures_and_a_sample(client, datas
     shown = client.get("/d/pets/second/").text
     assert "20 were judged one by one before: 20 as proposed" in shown
     assert "4 of them, drawn at random for you" in shown
-    client.post(reverse("quality:second_answer", args=["pets", made.pk]), {"answer": "disagree"})
-    assert "ann and bob disagree" in client.get("/d/pets/review/label_error/many/").text
+    no = {"answer": "disagree", "words": "these are cats"}
+    client.post(reverse("quality:second_answer", args=["pets", made.pk]), no)
+    page = client.get("/d/pets/review/label_error/many/").text
+    assert "ann and bob disagree" in page
+    assert "bob says: <q>these are cats</q>" in page
     client.post("/d/pets/second/undo/")
     assert Proposal.objects.get().state == ProposalState.WAITING
