@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Min, OuterRef, QuerySet
 
 from labeling.models import Dataset, Split
 from mlcore.intervals import Interval, share_interval
@@ -48,9 +48,9 @@ def sample_of(dataset: Dataset, kind: str) -> list[int]:
 
 
 def last_bulk(dataset: Dataset, kind: str) -> Bulk | None:
-    """Return the newest decision for many in a queue."""
+    """Return the newest decision for many in a queue, with when it was first carried out."""
     done = Bulk.objects.filter(dataset=dataset, kind=kind).exclude(action="")
-    return done.select_related("by").first()
+    return done.annotate(decided_at=Min("decisions__at")).select_related("by").first()
 
 
 def above(dataset: Dataset, kind: str, least_score: float) -> QuerySet[Flag]:

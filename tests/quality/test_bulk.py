@@ -235,4 +235,5 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     carried_out(sample, job.pk)
     page = client.get(url).content.decode()
     assert "9 decided" in page
+    assert f'datetime="{sample.decisions.first().at.isoformat()}"' in page, "not when it was drawn"
     assert "Undo all of it" in page

@@ -160,7 +160,9 @@ def test_undoing_a_decision_about_many_waits(client, pets, ann, bob):
     with pytest.raises(bulk.BulkRefusedError, match="already"):
         second.undo_many(bulk=many, by=bob)
     client.force_login(bob)
-    assert "undo “Relabel” of 4" in client.get("/d/pets/second/").text
+    shown = client.get("/d/pets/second/").text
+    assert "undo “Relabel” of 4" in shown
+    assert (shown.count("→ cat"), shown.count("→ dog")) == (4, 0), "what they get back"
     assert "waits for a second reviewer" in client.get("/d/pets/review/label_error/many/").text
     job = second.agree(proposal=proposed(back), by=bob).job
     done = jobs.carry_out(job.pk, bulk.carry_out)
