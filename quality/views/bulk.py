@@ -117,6 +117,7 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "size": queries.SAMPLE,
         "line": line,
         "above": n,
+        "below": queries.above(dataset, row.name, 0.0).count() - n,
         "unclear": n - proposed,
         "proposed": proposed,
         "touching_test": queries.in_test(flags),

@@ -205,7 +205,9 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     queue = reverse("quality:queue", args=[dataset.slug, "label_error"])
     client.force_login(make_member(dataset))
     assert "30 flags are open" in client.get(url).content.decode()
-    assert "9 flags are open" in client.get(url, {"from": "0.892"}).content.decode()
+    few = client.get(url, {"from": "0.892"}).text
+    assert "9 flags are open" in few
+    assert "21 more are open at a lower score" in few
     assert client.post(url, {"step": "draw", "least_score": "7"}).status_code == 422
     wrong = client.get(url, {"from": "-5"})
     assert (wrong.status_code, "Give a score from 0 to 1." in wrong.text) == (422, True)
@@ -235,5 +237,6 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     carried_out(sample, job.pk)
     page = client.get(url).content.decode()
     assert "9 decided" in page
+    assert "at a lower score" not in page
     assert f'datetime="{sample.decisions.first().at.isoformat()}"' in page, "not when it was drawn"
     assert "Undo all of it" in page
