@@ -52,16 +52,21 @@ def frame_of(picture: Image.Image, pixels: np.ndarray) -> float:
 def _has_even_rim(pixels: np.ndarray) -> bool:
     """Say whether one of the four outermost lines is even, in shape (height, width, n_channels)."""
     ends = pixels[:: len(pixels) - 1], pixels[:, :: pixels.shape[1] - 1].transpose(1, 0, 2)
-    return any(bool((_unevenness(lines) <= FRAME_DEVIATION).any()) for lines in ends)
+    return any(_is_even(lines) for lines in ends)
 
 
-def _unevenness(lines: np.ndarray) -> np.ndarray:
-    """Return the noise of `_slope` alone, by sums, which takes no array of differences."""
+def _is_even(lines: np.ndarray) -> bool:
+    """Say whether `_slope` leaves one line little noise, by sums: without an array of differences.
+
+    Parameters
+    ----------
+    lines : uint8 ndarray of shape (n_lines, n_points, n_channels)
+    """
     n_points = lines.shape[1]
     values = lines.transpose(0, 2, 1).astype(np.float64, order="C")
     fitted = values @ _even_and_sloping(n_points)
-    squares = np.einsum("lcp,lcp->lc", values, values) - np.einsum("lcf,lcf->lc", fitted, fitted)
-    return np.sqrt(np.maximum(squares.max(axis=1), 0.0) / n_points)
+    squares = np.vecdot(values, values) - np.vecdot(fitted, fitted)
+    return bool(squares.max(axis=1).min() <= FRAME_DEVIATION**2 * n_points)
 
 
 @lru_cache(maxsize=256)
