@@ -87,7 +87,7 @@ def overview_of(
     dataset: Dataset, user: User, *, kinds: Mapping[str, str], may_lead: bool = False
 ) -> dict[str, Any]:
     """Return everything on the front page; the number of items costs no query."""
-    spread, n_sources = spread_of(dataset)
+    spread, n_sources, n_excluded = spread_of(dataset)
     queues = _queues(dataset, user, kinds)
     comparison = comparison_of(dataset)
     run, choice = newest_done(dataset), choice_of(dataset)
@@ -95,6 +95,7 @@ def overview_of(
     times = [queue.seconds * queue.open for queue in queues if queue.seconds]
     return {
         "counted": _counted(dataset, spread, n_sources),
+        "n_excluded": n_excluded,
         "version": dataset.versions.first(),
         "queues": queues,
         "seconds": sum(times) if times else None,
@@ -122,18 +123,19 @@ def overview_of(
 Spread = list[tuple[int | None, str, int]]
 
 
-def spread_of(dataset: Dataset) -> tuple[Spread, int]:
+def spread_of(dataset: Dataset) -> tuple[Spread, int, int]:
     """Return how items are spread; kept until labels change, or which items there are and where."""
     rests_on = [WriteArea.PLACES, WriteArea.LABELS]
     return kept(dataset, "spread", of=rests_on, make=lambda: counted_spread(dataset))
 
 
-def counted_spread(dataset: Dataset) -> tuple[Spread, int]:
-    """Count included items by label and split, and sources: one query over one index each."""
+def counted_spread(dataset: Dataset) -> tuple[Spread, int, int]:
+    """Count included items by label and split, sources, excluded items: an index each."""
     rows = Item.objects.filter(dataset=dataset, excluded="").order_by()
     spread = list(rows.values_list("label", "split").annotate(n=Count("pk")))
     named = Item.objects.filter(dataset=dataset).exclude(source_group="")
-    return spread, named.aggregate(n=Count("source_group", distinct=True))["n"]
+    n_sources = named.aggregate(n=Count("source_group", distinct=True))["n"]
+    return spread, n_sources, Item.objects.filter(dataset=dataset, excluded__gt="").count()
 
 
 def _counted(dataset: Dataset, spread: Spread, n_sources: int) -> str:

@@ -68,6 +68,16 @@ def test_classes_are_counted_outside_test_and_in_it_without_excluded_items(pets:
     assert [(row["label"], row["value"], row["second"]) for row in bars] == [("cat", 3, 2)]
 
 
+def test_excluded_items_are_counted_where_they_are_and_lead_to_browse(pets: Dataset) -> None:
+    shown = client_of(pets)
+    address = f"{reverse('quality:browse', args=[pets.slug])}?excluded=1"
+    assert address not in shown.get(url(pets)).text
+    Item.objects.filter(key__in=("cat-4.png", "cat-5.png")).update(excluded="dark")
+    page = shown.get(url(pets)).text
+    assert f'4 labelled images, <a href="{address}">2 excluded</a>.' in page
+    assert "2 items" in shown.get(address).text
+
+
 def test_a_fresh_dataset_is_led_around_the_loop() -> None:
     dataset = factories.make_dataset("fresh")
     page = client_of(dataset).get(url(dataset))
