@@ -59,7 +59,7 @@ def page_of(shown: Shown, *, after: str = "", before: str = "") -> Page:
 
 def _with_parts(rows: QuerySet[Item], *, media: str) -> QuerySet[Item]:
     text = ["content__text"] if media == Media.TEXT else []
-    named = ("dataset", "key", "split", "withdrawn_at", "label__name", "content__facts")
+    named = ("dataset", "key", "split", "excluded", "withdrawn_at", "label__name", "content__facts")
     return rows.select_related("content", "label").only(*named, *text)
 
 

@@ -33,6 +33,7 @@ class Tile:
     duration: float
     doubt: str
     flags: int
+    excluded: str
     pixelated: bool
 
 
@@ -75,6 +76,7 @@ def _shown_of(item: Item, media: str) -> dict[str, Any]:
         "label": label,
         "words": f"{item.key}, {label}" if label else item.key,
         "split": item.split,
+        "excluded": item.excluded,
         "look": media if item.withdrawn_at is None else "",
         "text": item.content.text if media == Media.TEXT else "",
         "duration": float(facts.get("seconds") or 0),

@@ -100,6 +100,15 @@ def test_excluded_items_are_shown_only_when_asked_for(pets: Dataset) -> None:
     assert keys(pets, "excluded=1") == ["new-0.png"]
 
 
+def test_an_excluded_item_says_why_and_the_key_i_takes_it_back_in(pets: Dataset) -> None:
+    assert "Excluded:" not in opened(pets).text
+    Item.objects.filter(key="new-0.png").update(excluded="blurred")
+    page = opened(pets, "excluded=1").text
+    assert page.count("Excluded: blurred") == 1
+    assert 'value="include" data-key="KeyI"' in page
+    assert 'data-dialog="#do-exclude"' not in page
+
+
 def test_counts_of_a_group_ignore_its_own_boxes(pets: Dataset) -> None:
     Item.objects.filter(key="new-0.png").update(excluded="blurred")
     facets = facets_of(shown(pets, "class=dog"))
