@@ -35,6 +35,18 @@ def test_a_new_folder_is_prepared_and_an_old_one_is_asked_to_be(tmp_path: Path):
     assert "Traceback" not in later.stderr
 
 
+def test_a_folder_from_before_the_one_migration_is_told_how_to_come_here(tmp_path: Path):
+    manage(tmp_path, "migrate")
+    with sqlite3.connect(tmp_path / "winnow.sqlite3") as database:
+        database.execute(
+            "UPDATE django_migrations SET name = '0001_initial' WHERE app = 'labeling'"
+        )
+    for refused in (manage(tmp_path, "migrate"), manage(tmp_path, "up", "--no-demo")):
+        assert "made by an older Winnow; start commit 2a43939 once" in refused.stderr
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+
+
 def test_the_first_command_on_a_folder_can_be_to_make_an_account(tmp_path: Path):
     asked = ("createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.org")
     made = manage(tmp_path, *asked, DJANGO_SUPERUSER_PASSWORD="correct horse")

@@ -1,6 +1,6 @@
-"""All tables at once, for new data folders: an older one takes the migrations that this replaces.
+"""All tables at once: each after those that it names, with its columns, indexes and constraints.
 
-It makes each table after those that it names, with all its columns, indexes and constraints.
+Its name is the one that data folders have noted.
 """
 
 import django.contrib.auth.models
@@ -15,23 +15,6 @@ from labeling.triggers import COUNTED, count_writes
 
 
 class Migration(migrations.Migration):
-
-    replaces = [
-        ('labeling', '0001_squashed_0022_success'),
-        ('labeling', '0023_reviewing'),
-        ('labeling', '0024_merged_classes'),
-        ('labeling', '0025_item_sources'),
-        ('labeling', '0026_order_made'),
-        ('labeling', '0027_claim_requests'),
-        ('labeling', '0028_files_changed'),
-        ('labeling', '0029_notices_read'),
-        ('labeling', '0030_second_review_waits'),
-        ('labeling', '0031_entry_counts'),
-        ('labeling', '0032_files_changed_more'),
-        ('labeling', '0033_pixel_hash_xxh3'),
-        ('labeling', '0034_writes'),
-        ('labeling', '0035_hour_price'),
-    ]
 
     initial = True
 

@@ -1,6 +1,6 @@
-"""All tables at once, for new data folders: an older one takes the migrations that this replaces.
+"""All tables at once: each after those that it names, with its columns, indexes and constraints.
 
-It makes each table after those that it names, with all its columns, indexes and constraints.
+Its name is the one that data folders have noted.
 """
 
 import django.db.models.deletion
@@ -12,19 +12,6 @@ from quality.triggers import COUNTED
 
 
 class Migration(migrations.Migration):
-
-    replaces = [
-        ('quality', '0001_squashed_0006_bulk_decisions'),
-        ('quality', '0007_second_reviewer'),
-        ('quality', '0008_merge_classes'),
-        ('quality', '0009_change_the_split'),
-        ('quality', '0010_flag_counts'),
-        ('quality', '0011_proposals_about_items'),
-        ('quality', '0012_flag_counts_expected'),
-        ('quality', '0013_flag_worst'),
-        ('quality', '0014_count_writes'),
-        ('quality', '0015_count_flag_items'),
-    ]
 
     initial = True
 

@@ -19,7 +19,6 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.core.management.commands import migrate
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
@@ -124,7 +123,7 @@ class Command(BaseCommand):
 
     def migrate(self) -> None:
         self.say("Preparing the database ...")
-        call_command(_Migrate(), verbosity=0, interactive=False)
+        call_command("migrate", verbosity=0, interactive=False)
 
     def redis(self) -> str:
         """Return the address of Redis, started here unless REDIS_URL names one."""
@@ -216,14 +215,6 @@ class Command(BaseCommand):
         with suppress(OSError):  # the terminal may be gone; Winnow goes on, or ends in order
             self.stdout.write(words)
             self.stdout.flush()
-
-
-class _Migrate(migrate.Command):
-    """Ends between two migrations when interrupted: SQLite notes some only after it made them."""
-
-    def migration_progress_callback(self, action: str, *_: Any, **__: Any) -> None:
-        if action == "apply_start":
-            interrupt.check()
 
 
 def _host(bind: str) -> str:
