@@ -18,7 +18,7 @@ SIDES = (96, 128, 160, 224)
 convolutions, so others serve."""
 MOST_ENLARGED = 4
 """Times that pictures are enlarged at most. Enlarged further they look unlike anything the
-network learned from, and cost more (docs/detectors.md has accuracy and CPU-ms by side)."""
+network learned from, and cost more (docs/training.md has accuracy and CPU-ms by side)."""
 DIMENSIONS = 1280
 CUT = "block_15_add"
 """Layer above which fine-tuning trains: the last of 16 blocks, and the convolution after it."""

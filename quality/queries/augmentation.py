@@ -17,7 +17,7 @@ SHOWN_ITEMS = 4
 UNLEARNED = Q(split=Split.TEST) | Q(content__isnull=True)
 CPU_MS = {"image": 17, "audio": 15}
 """CPU-milliseconds a copy with all changes and its vector: a photo of 400 pixels by MobileNetV2,
-a spoken digit by MFCC (docs/detectors.md, Augmentation)."""
+a spoken digit by MFCC (docs/training.md, Augmentation)."""
 TITLES = {
     FLIP: gettext_lazy("mirror"),
     CROP: gettext_lazy("crop"),
