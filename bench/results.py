@@ -2,9 +2,8 @@
 
     python bench/results.py [SUBJECT ...] [--shared DIR] [--work DIR]
 
-Prints one JSON line a figure, keeps them in bench/results/SUBJECT.json and writes the tables
-of docs/results.md. Every subject has a fresh WINNOW_DATA. Without names all are run, which
-takes about an hour on two cores.
+Prints one JSON line a figure and keeps them in bench/results/SUBJECT.json. Every subject has a
+fresh WINNOW_DATA. Without names all are run, which takes about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -28,9 +27,6 @@ import results_speed
 from results_drive import ROOT
 
 KEPT = ROOT / "bench/results"
-PAGE = ROOT / "docs/results.md"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-MOST_ROWS = 40  # of a subject in the page; the JSON holds all
 
 SUBJECTS: dict[str, Callable[[Path, Path], Iterator[dict[str, Any]]]] = {
     "clothing": results_images.clothing,
@@ -74,45 +70,8 @@ def _version() -> str:
     return told.stdout.strip() or "unknown"
 
 
-def write_page() -> None:
-    """Put the tables of all kept figures between the marks of the page."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    kept = {path.stem: json.loads(path.read_text()) for path in KEPT.glob("*.json")}
-    tables = "\n".join(_table(kept[name]) for name in SUBJECTS if name in kept)
-    PAGE.write_text(f"{before}{BEGIN}\n{tables}{END}{after}")
-
-
-def _table(kept: dict[str, Any]) -> str:
-    note = f" ({kept['note']})" if "note" in kept else ""
-    told = f"{kept['date']}, {kept['version']}{note}, `{kept['command']}`"
-    head = f"### {kept['subject']}\n{told}\n\n"
-    rows = ["| figure | |", "|---|---|"]
-    rows += [f"| {_cell(f['figure'])} | {_told(f)} |" for f in kept["figures"][:MOST_ROWS]]
-    return head + "\n".join(rows) + "\n\n"
-
-
-def _told(figure: dict[str, Any]) -> str:
-    shown = {name: value for name, value in figure.items() if name not in ("figure", "facts")}
-    pairs = (f"{name.replace('_', ' ')} {_plain(value)}" for name, value in shown.items()
-             if value not in (None, "", []))  # fmt: skip
-    return _cell("; ".join(pairs))
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name or '/'} {_plain(part)}" for name, part in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
 def main() -> None:
-    """Run what was asked for, keep the figures and write the page."""
+    """Run what was asked for and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     default = os.environ.get("WINNOW_SHARED", ROOT.parent / "shared")
@@ -128,8 +87,6 @@ def main() -> None:
         for subject in options.subjects or SUBJECTS:
             found = measure(subject, options.shared.resolve(), options.work or Path(temporary))
             (KEPT / f"{subject}.json").write_text(json.dumps(found, indent=1) + "\n")
-            if PAGE.exists():
-                write_page()
 
 
 if __name__ == "__main__":
