@@ -11,6 +11,7 @@ from quality.detectors import KINDS
 from quality.forms import OfDatasetForm
 from quality.models import Action
 from quality.queries.log import people_of
+from quality.queries.settled import CONSENSUS
 
 
 class VersionsForm(OfDatasetForm):
@@ -34,7 +35,11 @@ class LogForm(OfDatasetForm):
     action = forms.ChoiceField(
         required=False,
         label=gettext_lazy("Decision"),
-        choices=[("", gettext_lazy("any")), *Action.choices],
+        choices=[
+            ("", gettext_lazy("any")),
+            *Action.choices,
+            (CONSENSUS, gettext_lazy("Consensus of a round")),
+        ],
     )
     kind = forms.ChoiceField(
         required=False,

@@ -1,5 +1,7 @@
 """The log of decisions as a page and as a CSV, both filtered."""
 
+from itertools import chain
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -9,7 +11,7 @@ from labeling.export import Rows
 from labeling.forms.ids import id_of
 from quality.detectors import KINDS
 from quality.forms.versions import LogForm
-from quality.queries import flags
+from quality.queries import flags, settled
 from quality.queries import log as queries
 from quality.queries.exports import DECISION_COLUMNS
 from quality.views.runs import csv_response
@@ -17,21 +19,34 @@ from quality.views.runs import csv_response
 
 @login_required
 def log(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """List decisions, newest first; `format=csv` gives all that the filter lets through."""
+    """List decisions, newest first; `format=csv` gives all that the filter lets through.
+
+    What answers of rounds made of labels stands beside them, a line a round.
+    """
     dataset = access.dataset_for(request.user, slug)
     form = LogForm(request.GET, dataset=dataset)
     wanted = form.cleaned_data if form.is_valid() else {}
     rows = queries.decisions_of(dataset, wanted)
     if request.GET.get("format") == "csv":
-        told = flags.decision_rows(dataset, rows.order_by("pk"))
+        told = chain(
+            flags.decision_rows(dataset, rows.order_by("pk")),
+            settled.settled_rows(settled.changes_of(dataset, wanted)),
+        )
         lines = ([line[name] for name in DECISION_COLUMNS] for line in told)
         return csv_response(Rows(DECISION_COLUMNS, lines), name=f"{slug}-decisions.csv")
     before = id_of(request.GET.get("before", "")) or 0
-    return _page(request, form, queries.entries_of(dataset, rows, before=before), before=before)
+    found = queries.entries_of(dataset, rows, before=before)
+    by_rounds = [] if before else settled.settled_by_rounds(dataset, wanted)
+    return _page(request, form, found, by_rounds, before=before)
 
 
 def _page(
-    request: HttpRequest, form: LogForm, found: list[queries.Entry], *, before: int
+    request: HttpRequest,
+    form: LogForm,
+    found: list[queries.Entry],
+    by_rounds: list[settled.Settled],
+    *,
+    before: int,
 ) -> HttpResponse:
     shown = found[: queries.DECISIONS_A_PAGE]
     query = request.GET.copy()
@@ -43,6 +58,7 @@ def _page(
         "form": form,
         "kinds": {name: kind.title for name, kind in KINDS.items()},
         "entries": shown,
+        "by_rounds": by_rounds,
         "next": shown[-1].decision.pk if len(found) > len(shown) else 0,
         "before": before,
         "query": query.urlencode(),

@@ -6,6 +6,9 @@ import io
 import pytest
 from django.urls import reverse
 
+from labeling.models import LabelSource
+from labeling.services import labels
+from labeling.services.settling import reason_for
 from quality.models import Decision
 from quality.services import selection
 from quality.services.selection import Selection
@@ -84,13 +87,63 @@ def test_pages_meet_and_cost_the_same_queries(reviewer, django_assert_max_num_qu
         Decision.objects.create(
             dataset=row.dataset, by=reviewer.bob, action="keep", before=row.before, after=row.before
         )
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         first = log(reviewer).context
     second = log(reviewer, before=first["next"]).context
     seen = [entry.decision.pk for page in (first, second) for entry in page["entries"]]
     assert seen == sorted(seen, reverse=True)
     assert len(set(seen)) == 64
     assert "stays as it is" in log(reviewer, action="keep").text
+
+
+def settle(dataset, items, *, name="Second look", label="dog", method="majority"):
+    asking, _ = dataset.rounds.get_or_create(name=name)
+    labels.set_labels(
+        labels={item.pk: dataset.classes.get(name=label) for item in items},
+        source=LabelSource.CONSENSUS,
+        reason=reason_for(asking, method),
+    )
+    return asking
+
+
+def test_labels_that_a_round_changed_stand_in_the_log_and_its_csv(reviewer):
+    *first, last = reviewer.items[2:]
+    asking = settle(reviewer.dataset, first)
+    fresh = make_item(reviewer.dataset, "fresh")
+    settle(reviewer.dataset, [last, fresh], method="dawid_skene")
+    page = log(reviewer)
+    [line] = page.context["by_rounds"]
+    assert (line.round, line.labels, line.changed) == (asking.pk, 4, 3)
+    assert f"Round {asking.pk}: Second look</a>: 4 labels given, 3 of them in place" in page.text
+    alone = log(reviewer, action="consensus")
+    assert not alone.context["entries"]
+    assert "No such decision" not in alone.text
+    content = b"".join(log(reviewer, action="consensus", format="csv")).decode()
+    rows = list(csv.DictReader(io.StringIO(content)))
+    assert [(row["key"], row["label_before"], row["label_after"]) for row in rows] == [
+        ("item2", "cat", "dog"),
+        ("item3", "cat", "dog"),
+        ("item4", "cat", "dog"),
+        ("fresh", "", "dog"),
+    ]
+    assert {row["by"] for row in rows} == {f"round {asking.pk}: Second look"}
+    assert b"Second look" in b"".join(log(reviewer, format="csv"))
+
+
+@pytest.mark.parametrize(
+    ("query", "labels_told"),
+    [
+        ({"by": "ann"}, 0),
+        ({"action": "relabel"}, 0),
+        ({"kind": "label_error"}, 0),
+        ({"since": "2999-01-01"}, 0),
+        ({"until": "2999-01-01"}, 4),  # what a reviewer decided stands
+        ({"test": "on"}, 3),
+    ],
+)
+def test_what_rounds_settled_is_filtered_with_the_decisions(reviewer, query, labels_told):
+    settle(reviewer.dataset, reviewer.items)
+    assert sum(line.labels for line in log(reviewer, **query).context["by_rounds"]) == labels_told
 
 
 def test_a_dataset_without_decisions_says_what_will_come(client):
@@ -108,7 +161,7 @@ def test_a_decision_about_many_is_told_by_its_first_items_whatever_their_order_a
             dataset=reviewer.dataset, by=reviewer.bob, action="undo", before=before, after=after
         )
     log(reviewer)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         entry = log(reviewer).context["entries"][0]
     assert entry.changes == [(n, f"k00{n}", "cat → dog") for n in range(3)]
     assert entry.n_items == 200
