@@ -41,9 +41,8 @@ def _write_whole(path: str, chunks: Iterable[bytes]) -> None:
                 _write_all(file, chunk)
             os.fsync(descriptor)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # where it is not whole
 
 
 def _write_all(file: IO[bytes], chunk: bytes) -> None:

@@ -89,10 +89,8 @@ def _opened(out: Path | None) -> Iterator[IO[bytes]]:
     try:
         with unfinished.open("wb") as file:
             yield file
+        os.replace(unfinished, out)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    os.replace(unfinished, out)
+    finally:
+        unfinished.unlink(missing_ok=True)  # where it is not whole
