@@ -4,10 +4,10 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -32,8 +32,6 @@ from labeling.models import (
 from labeling.queries import checking, guidelines, places, qualifications
 from labeling.queries.by_hand import MOST_ID, Statement
 
-PACE_OVER = timedelta(hours=1)
-LATELY = ("today", "last_hour", "last_day")
 COUNTED_AGAIN = 3  # times at most, while somebody takes and gives back
 FREE = Q(state=RoundItemState.OPEN, taken__lt=F("wanted"))
 DONE = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
@@ -260,71 +258,6 @@ def _work(asking: Round, left: int, given: places.Given, *, checks: checking.Mos
         seconds_left=None if given.seconds is None else left * given.seconds,
         has_more_checks=checks.is_more,
     )
-
-
-@dataclass(frozen=True)
-class Answering:
-    """A person in a round: their counts, their pace, and when they answered last.
-
-    `counted` are the answers that settle items, neither surplus nor given to check items; of them
-    `timed` took so many seconds together.
-    """
-
-    person: Annotator
-    answers: int
-    counted: int
-    last_hour: int
-    last_day: int
-    timed: int
-    took: float
-    today: int
-    unsure: int
-    unusable: int
-    skipped: int
-    surplus: int
-    pace: float | None
-    last: datetime | None
-
-
-def crowd(asking: Round, *, now: datetime) -> list[Answering]:
-    """Return who answered in a round, most answers first: two queries.
-
-    Counted by person and then named: joined, SQLite walks what they answered in all rounds.
-    """
-    told: Any = Annotation.objects.filter(round=asking).order_by().values("annotator")
-    told = told.annotate(**_counts_of_answers(now))
-    counted = {row.pop("annotator"): row for row in told}
-    people = Annotator.objects.filter(pk__in=list(counted)).select_related("user")
-    found = [Answering(person, **_by_themselves(person, counted[person.pk])) for person in people]
-    return sorted(found, key=lambda row: (-row.answers, row.person.pk))
-
-
-def _counts_of_answers(now: datetime) -> dict[str, Any]:
-    here = Q(withdrawn_at__isnull=True)
-    given = here & ~Q(answer=Answer.SKIP)
-    counts = given & Q(is_surplus=False, is_gold=False)
-    starts = (start_of_day(now), now - PACE_OVER, now - timedelta(days=1))
-    today, hour, day = (Q(created_at__gte=start) for start in starts)
-    return {
-        "answers": Count("pk", filter=given),
-        "today": Count("pk", filter=given & today),
-        "counted": Count("pk", filter=counts),
-        "last_hour": Count("pk", filter=counts & hour),
-        "last_day": Count("pk", filter=counts & day),
-        "timed": Count("seconds", filter=counts),
-        "took": Coalesce(Sum("seconds", filter=counts), 0.0),
-        "unsure": Count("pk", filter=here & Q(answer=Answer.UNSURE)),
-        "unusable": Count("pk", filter=here & Q(answer=Answer.UNUSABLE)),
-        "skipped": Count("pk", filter=here & Q(answer=Answer.SKIP)),
-        "surplus": Count("pk", filter=given & Q(is_surplus=True)),
-        "pace": Avg("seconds", filter=given),
-        "last": Max("created_at", filter=here),
-    }
-
-
-def _by_themselves(person: Annotator, counted: dict[str, Any]) -> dict[str, Any]:
-    """Return the counts of a person; what was imported today was answered elsewhere, earlier."""
-    return counted if person.user_id else counted | dict.fromkeys(LATELY, 0)
 
 
 def standing(asking: Round, annotator: Annotator) -> dict[str, int]:

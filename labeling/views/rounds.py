@@ -21,7 +21,7 @@ from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import disputes, open_disputes
 from labeling.queries.pages import page_of
-from labeling.queries.progress import progress
+from labeling.queries.progress import crowd, progress
 from labeling.queries.settling import SETTLED_BY_CROWD
 from labeling.services import changing, rounds
 from labeling.services.asking import start_round
@@ -96,7 +96,7 @@ def _round_page(
     request: access.MemberRequest, asking: Round, *, form: ExtendForm | None = None
 ) -> HttpResponse:
     now = timezone.now()
-    people = queries.crowd(asking, now=now)
+    people = crowd(asking, now=now)
     far = progress(asking, now=now, people=people)
     context: dict[str, Any] = {
         "dataset": asking.dataset,

@@ -7,14 +7,11 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from django.utils import timezone
 
 from labeling.models import Annotation, Dataset, Item, Job, User
 from labeling.services import jobs, members
 from labeling.services.intake import importing
 from labeling.services.rounds import make_round
-from labeling.services.versions import freeze_version
-from quality.models import Flag, FlagItem, Run
 from tests.factories import make_dataset, make_item, make_member, make_user
 
 pytestmark = pytest.mark.django_db
@@ -261,138 +258,6 @@ def test_a_program_is_told_which_label_to_verify_and_never_its_own():
     assert reply["items"] == []
     assert last.status_code == 409
     assert "somebody else must verify it" in last.json()["detail"]
-
-
-# ---- runs, flags, decisions, export ----
-
-
-def test_a_training_is_opened_once_and_not_where_nothing_is_labelled():
-    dataset = make_dataset()
-    program = make_program(dataset, "lead")
-    make_item(dataset, label="cat", split="test")
-    empty = program.post(f"datasets/{dataset.slug}/runs")
-    assert (empty.status_code, "Annotate some" in empty.json()["detail"]) == (409, True)
-    assert not Job.objects.exists()
-    make_item(dataset, label="cat")
-    first = program.post(f"datasets/{dataset.slug}/runs")
-    assert (first.status_code, first.json()["kind"]) == (202, "train")
-    again = program.post(f"datasets/{dataset.slug}/runs")
-    assert (again.status_code, str(first.json()["id"]) in again.json()["detail"]) == (409, True)
-
-
-def test_runs_are_listed_newest_first_to_those_who_review_and_nobody_else():
-    dataset = make_dataset()
-    for number in (1, 2, 3):
-        make_item(dataset, f"i{number}", label="cat")
-        version, _ = freeze_version(dataset=dataset)
-        Run.objects.create(
-            dataset=dataset, number=number, version=version, backbone="b",
-            protocol={"scheme": "time"}, classes=["cat"], finished_at=timezone.now(),
-            metrics={"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}, "n": 9, "asked": 8},
-        )  # fmt: skip
-    path = f"datasets/{dataset.slug}/runs"
-    program = make_program(dataset, "reviewer")
-    first = program.get(path, limit=2).json()
-    assert [row["run"] for row in first["runs"]] == [3, 2]
-    told = {"judged_by": "time", "accuracy": 0.5, "n": 8, "test_openings": 0, "version": 3}
-    assert first["runs"][0] | told == first["runs"][0]
-    rest = program.get(path, before=first["next"]).json()
-    assert ([row["run"] for row in rest["runs"]], rest["next"]) == ([1], None)
-    assert make_program(dataset, "annotator").get(path).status_code == 403
-
-
-def test_a_training_takes_the_options_that_the_command_takes():
-    dataset = make_dataset()
-    make_item(dataset, label="cat")
-    program = make_program(dataset, "lead")
-    sent = {"judged_by": "hold-out", "augment": "shift+crop", "search": 60, "tune": 120}
-    job = program.post(f"datasets/{dataset.slug}/runs", sent).json()
-    asked = Job.objects.get(pk=job["id"]).options
-    chosen = {"scheme": "hold-out", "augmentation": "crop+shift", "search": 60, "tuning": 120}
-    assert asked | chosen == asked
-
-
-@pytest.mark.parametrize(
-    ("sent", "words"),
-    [
-        ({"judged_by": "time"}, "too few to go by time"),
-        ({"judged_by": "luck"}, "judged_by"),
-        ({"augment": "pitch"}, "There is no pitch here. Known: flip+crop+shift+brightness."),
-        ({"search": 7}, "A search takes 60, 120, 300 seconds, or is off."),
-        ({"tune": 7}, "Trying to fine-tune takes 120, 300, 600 seconds, or is off."),
-    ],
-)
-def test_a_training_that_is_not_offered_is_refused_in_words(sent, words):
-    dataset = make_dataset()
-    refused = make_program(dataset, "lead").post(f"datasets/{dataset.slug}/runs", sent)
-    assert (refused.status_code, words in refused.json()["detail"]) == (422, True)
-    assert not Job.objects.exists()
-
-
-@pytest.mark.parametrize("media", ["audio", "text"])
-def test_fine_tuning_is_refused_where_no_network_can_be_tuned(media):
-    dataset = make_dataset(media=media)
-    make_item(dataset, label="cat")
-    program = make_program(dataset, "lead")
-    refused = program.post(f"datasets/{dataset.slug}/runs", {"tune": 120})
-    assert refused.status_code == 422
-    assert refused.json()["detail"].endswith("is not offered for this kind of item.")
-    assert not Job.objects.exists()
-    assert program.post(f"datasets/{dataset.slug}/runs", {"tune": "off"}).status_code == 202
-
-
-def make_flag(dataset: Dataset, split: str = "train") -> Flag:
-    item = make_item(dataset, label="cat", split=split)
-    flag = Flag.objects.create(
-        dataset=dataset, kind="label_error", subject=item.key, given="cat", suggested="dog",
-        score=0.9, reason="looks like a dog",
-    )  # fmt: skip
-    FlagItem.objects.create(flag=flag, item=item)
-    return flag
-
-
-def test_a_flag_is_decided_once():
-    dataset = make_dataset()
-    program = make_program(dataset, "reviewer")
-    flag = make_flag(dataset)
-    (listed,) = program.get(f"datasets/{dataset.slug}/flags", state="open").json()["flags"]
-    assert (listed["id"], listed["items"][0]["label"]) == (flag.pk, "cat")
-    response = program.post(f"flags/{flag.pk}/decision", {"action": "relabel", "seconds": 2})
-    assert response.status_code == 201, response.content
-    assert response.json()["after"][0]["label"] == "dog"
-    again = program.post(f"flags/{flag.pk}/decision", {"action": "keep"})
-    assert (again.status_code, list(again.json())) == (409, ["detail"])
-
-
-def test_a_decision_about_a_test_item_needs_to_be_confirmed():
-    dataset = make_dataset()
-    program = make_program(dataset, "reviewer")
-    flag = make_flag(dataset, "test")
-    path = f"flags/{flag.pk}/decision"
-    assert program.post(path, {"action": "relabel"}).status_code == 409
-    confirmed = program.post(path, {"action": "relabel", "test_confirmed": True})
-    assert (confirmed.status_code, confirmed.json()["touches_test"]) == (201, True)
-
-
-def test_an_annotator_sees_no_flags():
-    dataset = make_dataset()
-    program = make_program(dataset, "annotator")
-    flag = make_flag(dataset)
-    refused = program.get(f"datasets/{dataset.slug}/flags")
-    assert refused.status_code == 403
-    assert "needs the role Reviewer" in refused.json()["detail"]
-    assert program.post(f"flags/{flag.pk}/decision", {"action": "keep"}).status_code == 404
-
-
-def test_an_export_is_a_file():
-    dataset = make_dataset()
-    program = make_program(dataset, "reviewer")
-    make_item(dataset, "a", "cat")
-    path = f"datasets/{dataset.slug}/export"
-    assert "freeze a version first" in program.get(path).json()["detail"]
-    freeze_version(dataset=dataset)
-    response = program.get(path, what="items", format="csv")
-    assert b"".join(response).startswith(b"key,label,split")
 
 
 # ---- its page ----

@@ -12,8 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from labeling.models import Annotation, Annotator, Content, Item, LabelSource, Round, RoundItem
-from labeling.queries.progress import progress
-from labeling.queries.rounds import crowd
+from labeling.queries.progress import crowd, progress
 from labeling.services.labels import set_labels
 from labeling.services.settling import settle_dispute
 from tests.factories import make_dataset, make_item
