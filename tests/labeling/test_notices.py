@@ -88,6 +88,16 @@ def test_work_that_is_done_or_failed_is_told_once_and_small_work_only_when_it_fa
     assert told(pets) == [*done, ("failed", "Checks: failed")]
 
 
+def test_the_inbox_says_once_that_a_job_failed(lead, pets):
+    def refuse(work):
+        raise jobs.Refused("Nothing to do.")
+
+    jobs.carry_out(jobs.open_job(kind="detect", dataset=pets).pk, refuse)
+    page = lead.get(reverse("labeling:inbox")).text
+    assert "Checks: failed" in page
+    assert page.count("failed</") == 1
+
+
 def test_what_somebody_watched_to_its_end_is_new_for_the_others_alone(client, lead, pets):
     other = make_member(pets, "lead", "otto")
     job = jobs.open_job(kind="import", dataset=pets)
