@@ -217,6 +217,7 @@ def _flag(
         "proposal": proposal,
         "wanted": waiting.words_of(about) if about else "",
         "disputed": disputed,
+        "in_sample": is_open and flag.pk in bulk.sample_of(dataset, row.name),
         "own_dispute": waiting.own_dispute(disputed, request.user),
     }
 

@@ -219,6 +219,8 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     unclear.save()
     shown = client.get(queue).context["flag"]
     assert shown.pk in sample.sample
+    assert "Drawn at random, so not the worst first" in client.get(queue).text
+    assert "Drawn at random" not in client.get(queue, {"flag": unclear.pk}).text
     judge(sample, kept=1)
     page = client.get(url).content.decode()
     assert "19 as proposed" in page
