@@ -308,10 +308,18 @@ items. Both are held back.
 Regret is the accuracy lost against the best method of the row, known only afterwards.
 
 ### Parts of the real crowds
+<details><summary>Row by row; the two last rows sum up</summary>
+
 {parts}
 
+</details>
+
 ### Simulated crowds, {seeds} of each shape
+<details><summary>Row by row; the two last rows sum up</summary>
+
 {simulated}
+
+</details>
 
 ## Stopping when sure
 People are good (six of ten), biased, lazy, spamming, and two alternate; the first 100 items are
