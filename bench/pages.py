@@ -1,18 +1,26 @@
 """What pages cost on a dataset: CPU and queries, whole pages through Django, no socket.
 
-WINNOW_DATA=... python bench/pages.py SLUG ["path below the dataset" ...]
+WINNOW_DATA=... python bench/pages.py SLUG ["path below the dataset" ...] [--after WHAT]
 
 Costs are user and system time of this process, of later visits, and the time on the clock, which
-counts on quiet cores alone; the first visit and a yardstick stand beside them. `bench/large.py`
-plants a dataset worth measuring.
+counts on quiet cores alone; the first visit and a yardstick stand beside them. With `--after`
+each visit is the first one since something happened: `start` (of the process), `decision` (a doubt
+kept, relabelled or excluded by turns), `answer` (which labels its item); the last two write to the
+database that is measured. `bench/large.py` plants a dataset worth measuring.
 """
 
+import argparse
 import json
 import math
 import os
 import sys
 import time
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import cycle
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -21,11 +29,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 import config.asgi  # noqa: F401  (sets Django up as the web process does)
-from labeling.models import Dataset, User
-from quality.models import Flag
+from labeling.models import Dataset, RoundItem, User
+from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.rounds import make_round
+from quality.models import Action, Flag
 from quality.queries.facts import FACTS
+from quality.queries.review import first_open
+from quality.services.second import decide
 
 VISITS = int(os.environ.get("VISITS", "20"))
 DIFFERENCE = "versions/difference/?old=1&new=2"
@@ -95,13 +108,13 @@ def pages_of(dataset: Dataset) -> list[str]:
 
 @dataclass
 class Cost:
-    """CPU and wall time of a page in ms, each visit one."""
+    """CPU and wall time of a page in ms, each visit one; `first` is CPU alone."""
 
     address: str
-    status: int
-    first: float
-    queries: int
-    kb: int
+    status: int = 0
+    first: float = 0.0
+    queries: int = 0
+    kb: int = 0
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
 
@@ -109,7 +122,8 @@ class Cost:
     def row(self) -> str:
         figures = (median(self.cpu), p95(self.cpu), p95(self.wall), self.first)
         told = " | ".join(f"{ms:.0f}" for ms in figures)
-        return f"| `{self.address}` | {told} | {self.queries} | {self.kb} |"
+        row = f"| `{self.address}` | {told} | {self.queries} | {self.kb} |"
+        return row if self.status == 200 else f"{row} status {self.status}"
 
 
 def p95(times: list[float]) -> float:
@@ -117,21 +131,78 @@ def p95(times: list[float]) -> float:
     return sorted(times)[math.ceil(0.95 * len(times)) - 1]
 
 
-def first_visit(client: Client, address: str) -> Cost:
+def look(client: Client, cost: Cost) -> None:
+    """Visit a page once, and again to count its queries."""
     start = time.process_time()
-    page = client.get(address)
-    first = 1000 * (time.process_time() - start)
+    page = client.get(cost.address)
+    cost.first = 1000 * (time.process_time() - start)
     with CaptureQueriesContext(connection) as queries:
-        client.get(address)
-        asked = len(queries)
-    return Cost(address, page.status_code, first, asked, round(len(page.getvalue()) / 1024))
+        client.get(cost.address)
+        cost.queries = len(queries)
+    cost.status, cost.kb = page.status_code, round(len(page.getvalue()) / 1024)
 
 
-def visit(client: Client, cost: Cost) -> None:
+def visit(client: Client, address: str) -> tuple[float, float]:
+    """Return what one visit takes, in ms of CPU and of the clock."""
     cpu, wall = time.process_time(), time.perf_counter()
-    client.get(cost.address)
-    cost.cpu.append(1000 * (time.process_time() - cpu))
-    cost.wall.append(1000 * (time.perf_counter() - wall))
+    client.get(address)
+    return 1000 * (time.process_time() - cpu), 1000 * (time.perf_counter() - wall)
+
+
+def visit_after_start(client: Client, address: str) -> tuple[float, float]:
+    """Visit a page in a process that has shown no page of a dataset yet."""
+    connection.close()
+    ours, theirs = get_context("fork").Pipe(duplex=False)
+    started = get_context("fork").Process(target=tell_visit, args=(client, address, theirs))
+    started.start()
+    told: tuple[float, float] = ours.recv()
+    started.join()
+    return told
+
+
+def tell_visit(client: Client, address: str, to: Connection) -> None:
+    to.send(visit(client, address))
+
+
+def decisions_of(dataset: Dataset, user: User) -> Callable[[], None]:
+    """Return what decides the worst doubt about a label, each time in another way."""
+    actions = cycle((Action.KEEP, Action.RELABEL, Action.EXCLUDE))
+    classes = list(dataset.classes.order_by("name")[:2])
+
+    def decide_one() -> None:
+        flag = first_open(dataset, "label_error")
+        assert flag
+        label = next(label for label in classes if label.name != flag.given)
+        chosen = {"action": next(actions), "label": label, "test_confirmed": True}
+        decide(flag=flag, reviewer=user, leads=True, seconds=2.0, **chosen)
+
+    return decide_one
+
+
+def answers_of(dataset: Dataset, user: User) -> Callable[[], None]:
+    """Return what answers the next item of a round that labels an item by one answer."""
+    items = list(dataset.items.order_by("-pk").values_list("pk", flat=True)[: 100 * VISITS])
+    asking = make_round(
+        dataset=dataset, name="bench", kind="classify", items=items, answers_wanted=1
+    )
+    annotator, labels = annotator_for(dataset=dataset, user=user), cycle(dataset.classes.all())
+    places = RoundItem.objects.filter(round=asking).order_by("pk").iterator()
+
+    def answer_one() -> None:
+        record_annotation(
+            round=asking,
+            item=next(places).item_id,
+            annotator=annotator,
+            client_id=uuid.uuid4(),
+            answer="class",
+            label=next(labels),
+            now=timezone.now(),
+        )
+
+    return answer_one
+
+
+HAPPENINGS = {"decision": decisions_of, "answer": answers_of}
 
 
 def yardstick() -> float:
@@ -142,28 +213,44 @@ def yardstick() -> float:
     return 1000 * (time.process_time() - start)
 
 
-def main(slug: str, wanted: list[str]) -> None:
+def main(slug: str, wanted: list[str], after: str) -> None:
     dataset = Dataset.objects.get(slug=slug)
     client = Client(headers={"host": "127.0.0.1"})
     user = User.objects.get_or_create(username="bench", is_staff=True)[0]
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     below = [f"/d/{slug}/{page}" for page in wanted or pages_of(dataset)]
     pages = below if wanted else [*below, "/", "/work/", "/inbox/", "/system/", "/account/"]
-    client.get(pages[0])  # imports and templates are no cost of a page
-    costs = [first_visit(client, address) for address in pages]
+    client.get("/account/")  # imports and templates are no cost of a page
+    costs = [Cost(address) for address in pages]
+    happen = HAPPENINGS[after](dataset, user) if after in HAPPENINGS else lambda: None
+    once = visit_after_start if after == "start" else visit
+    if after != "start":
+        for cost in costs:
+            look(client, cost)
     sticks = []
     for _ in range(VISITS):  # pages in turn: what else runs on the machine meets all alike
         sticks.append(yardstick())
         for cost in costs:
-            visit(client, cost)
+            happen()
+            cpu, wall = once(client, cost.address)
+            cost.cpu.append(cpu)
+            cost.wall.append(wall)
+    if after == "start":  # looked at earlier, this process and its forks would know them
+        for cost in costs:
+            look(client, cost)
     flags = Flag.objects.filter(dataset=dataset, state="open").count()
     print(f"{dataset.items.count()} items, {flags} open flags, {VISITS} visits,", end=" ")
     print(f"load {os.getloadavg()[0]:.1f}, yardstick {median(sticks):.1f} CPU-ms")
     print("| page | CPU-ms, median | p95 | wall ms, p95 | first CPU-ms | queries | kB |")
     print("|---|---|---|---|---|---|---|")
     for cost in sorted(costs, key=lambda cost: -median(cost.cpu)):
-        print(cost.row if cost.status == 200 else f"{cost.row} status {cost.status}")
+        print(cost.row)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    reader = argparse.ArgumentParser(description=__doc__)
+    reader.add_argument("slug")
+    reader.add_argument("pages", nargs="*", help="paths below the dataset; all when none")
+    reader.add_argument("--after", default="", choices=("start", *HAPPENINGS))
+    asked = reader.parse_args()
+    main(asked.slug, asked.pages, asked.after)
