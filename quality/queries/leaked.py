@@ -1,13 +1,13 @@
 """What a run's accuracy is without the items whose copy or source it learned from."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from django.core.cache import cache
 
 from labeling.models import Split
-from labeling.services.versions import read_manifest
+from labeling.services.versions import columns_of, read_manifest
+from labeling.version_columns import NONE, Columns
 from mlcore.folds import join_groups
 from mlcore.intervals import Interval, accuracy_interval, subset_difference
 from quality import arrays
@@ -69,27 +69,28 @@ def _judged(run: Run) -> WithoutLeaks | None:
     Leaked is what shares a copy set that the run found, or a source, with an item of a split that
     is learned from. None where the version has neither split.
     """
-    lines = list(read_manifest(run.version))
-    splits = np.array([line["split"] for line in lines], dtype="U12")
-    labels = [line["label"] for line in lines]
-    groups, sharing = _groups(run, lines), _sharing(run, lines)
-    is_labelled = np.array([label is not None for label in labels], dtype=bool)
-    is_test = (splits == Split.TEST) & is_labelled
-    leaked_test = is_test & _is_shared(sharing, np.isin(splits, (Split.TRAIN, Split.VALIDATION)))
+    columns = columns_of(run.version)
+    groups = _groups(run)
+    sharing = _sharing(run, columns)
+    is_labelled = columns.labels != NONE
+    is_test = columns.is_in(Split.TEST) & is_labelled
+    is_validation = columns.is_in(Split.VALIDATION)
+    leaked_test = is_test & _is_shared(sharing, columns.is_in(Split.TRAIN, Split.VALIDATION))
     opened = arrays.run_array(run, "test_probabilities")
     split, known = (
         (Split.TEST, opened)
         if opened is not None
         else (Split.VALIDATION, arrays.run_array(run, "probabilities"))
     )
-    if known is None or not (is_test.any() or (splits == Split.VALIDATION).any()):
+    if known is None or not (is_test.any() or is_validation.any()):
         return None
     guesses = arrays.predicted_classes(known)
-    names = [*run.classes, None]
-    correct = np.array([names[guess] == label for guess, label in zip(guesses, labels)], bool)
-    judged = is_test if split == Split.TEST else (splits == split) & is_labelled & (guesses >= 0)
-    is_leaked = leaked_test if split == Split.TEST else _is_shared(sharing, splits == Split.TRAIN)
-    sealed = is_test if opened is None else np.zeros(len(lines), bool)
+    correct = (guesses >= 0) & (guesses == columns.labels_in(run.classes))
+    judged, is_leaked = is_test, leaked_test
+    if split == Split.VALIDATION:
+        judged = is_validation & is_labelled & (guesses >= 0)
+        is_leaked = _is_shared(sharing, columns.is_in(Split.TRAIN))
+    sealed = is_test if opened is None else np.zeros_like(is_test)
     return WithoutLeaks(
         split=str(split),
         n=int(judged.sum()),
@@ -100,31 +101,32 @@ def _judged(run: Run) -> WithoutLeaks | None:
     )
 
 
-def _groups(run: Run, lines: list[dict[str, Any]]) -> np.ndarray:
+def _groups(run: Run) -> np.ndarray:
     """Return the copy sets and sources that a run kept together; equal bytes where it kept none."""
     kept = arrays.run_array(run, "groups")
     if kept is not None:
         return np.asarray(kept)
+    lines = list(read_manifest(run.version))
     return join_groups(
         [line["group"] or None for line in lines], [line["sha256"] for line in lines]
     )
 
 
-def _sharing(run: Run, lines: list[dict[str, Any]]) -> list[np.ndarray]:
-    """Return the copy set and the source of each line; who has none is alone.
+def _sharing(run: Run, columns: Columns) -> list[np.ndarray]:
+    """Return the copy set and the source of each line, by numbers; below 0 it shares none.
 
     A source that is not learned from leaks none of its other items because one is a copy; a run
     of before copy sets were kept cannot tell these apart.
     """
     copies = arrays.run_array(run, "copies")
     if copies is None:
-        return [_groups(run, lines)]
-    sets = [number if number >= 0 else None for number in np.asarray(copies).tolist()]
-    return [join_groups(sets), join_groups([line["group"] or None for line in lines])]
+        return [_groups(run)]
+    return [np.asarray(copies), columns.sources]
 
 
 def _is_shared(sharing: list[np.ndarray], learned: np.ndarray) -> np.ndarray:
-    return np.any([np.isin(groups, groups[learned]) for groups in sharing], axis=0)
+    told = [np.isin(numbers, numbers[learned & (numbers >= 0)]) for numbers in sharing]
+    return np.any(told, axis=0)
 
 
 def _scores(

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from labeling import crowd_findings
+from labeling import crowd_findings, version_columns
 from labeling.models import (
     Annotation,
     Content,
@@ -121,6 +121,7 @@ def _delete_versions(dataset: Dataset, work: jobs.Work, kept: set[str]) -> None:
         _remove_contents({line["sha256"] for line in read_manifest(version)} - kept, work)
         with transaction.atomic():
             work.keep()
+            version_columns.remove(version)
             version.delete()
             if not Version.objects.filter(digest=version.digest).exists():
                 transaction.on_commit(partial(contents.remove_files, [version.digest]))

@@ -11,9 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Dataset, Job, JobState, Role
+from labeling import version_columns
+from labeling.models import Dataset, Item, Job, JobState, Role
 from labeling.services import datasets, jobs, labels
-from labeling.services.versions import freeze_version
+from labeling.services.versions import columns_of, freeze_version
 from quality import arrays, frozen
 from quality.models import Run
 from quality.queries.run_difference import difference_to, earlier_runs
@@ -346,15 +347,26 @@ def test_a_cell_lists_exactly_the_items_that_it_counts(client):
     assert "money read as sea: 1 item" in page
 
 
-def test_a_cell_finds_what_came_back_under_the_key_of_a_deleted_item():
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_columns_of_a_version_are_what_its_lines_say_kept_or_made_anew(is_kept):
     dataset = make_dataset()
-    first, second = (make_item(dataset, key, "cat") for key in ("a", "b"))
+    told = [("c", "cat", "test", ""), ("b", None, "none", "ann"), ("a", "dog", "train", "ann")]
+    made = [
+        make_item(dataset, key, label, split=split, source_group=source)
+        for key, label, split, source in told
+    ]
     version, _ = freeze_version(dataset=dataset)
-    rows = np.arange(2)
-    assert frozen.items_at(version, rows) == [first.pk, second.pk]
-    first.delete()
-    again = make_item(dataset, "a", "dog")
-    assert frozen.items_at(version, rows) == [again.pk, second.pk]
+    Item.objects.filter(pk=made[0].pk).update(split="train")  # after it was frozen
+    if not is_kept:
+        version_columns.remove(version)
+    found = columns_of(version)
+    assert found.items.tolist() == [item.pk for item in reversed(made)]
+    assert found.labels_in(["cat", "dog"]).tolist() == [1, -1, 0]
+    assert found.is_labelled("dog").tolist() == [True, False, False]
+    assert not found.is_labelled("cow").any()
+    assert found.is_in("train", "test").tolist() == [True, False, True]
+    assert found.sources.tolist() == [0, 0, -1]
+    assert version_columns.kept(version)
 
 
 def test_cells_say_their_share_of_the_column_and_the_foot_the_precision(pets):

@@ -4,17 +4,16 @@ There is no score of everything together: it would hide which number moved. What
 froze, its run and what it bought are of that version; doubts, crowd and splits are of now.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.core.cache import cache
 from django.urls import reverse
 
 from labeling.models import Dataset, Split, Version
-from labeling.services.versions import read_manifest
+from labeling.services.versions import columns_of
+from labeling.version_columns import NONE
 from quality.queries import overlap
 from quality.queries.flags import DOUBTED, counts_by_kind, tally_of
 from quality.queries.report.crowd import Crowd, crowd_of
@@ -31,8 +30,6 @@ from quality.queries.report.model import (
 from quality.queries.report.queues import Queue, Taken, paces_of, queues_of, taken_of
 from quality.queries.report.sentences import Sentence, sentences_of
 from quality.queries.unflagged import Missed, missed
-
-KEPT_SECONDS = 7 * 24 * 3600  # a digest never gives another answer
 
 
 @dataclass(frozen=True)
@@ -156,17 +153,12 @@ def _held(dataset: Dataset, version: Version) -> Held:
 
 
 def _counted(version: Version) -> dict[str, tuple[int, int]]:
-    """Count items and labels by split, once for a digest: 100,000 lines are a second of reading."""
-    key = f"splits-{version.digest}"
-    found: dict[str, tuple[int, int]] | None = cache.get(key)
-    if found is None:
-        items, labelled = Counter[str](), Counter[str]()
-        for line in read_manifest(version):
-            items[line["split"]] += 1
-            labelled[line["split"]] += line["label"] is not None
-        found = {name: (n, labelled[name]) for name, n in items.items()}
-        cache.set(key, found, KEPT_SECONDS)
-    return found
+    """Count items and labels of each split that has any."""
+    columns = columns_of(version)
+    labels = {split: columns.labels[columns.is_in(split)] for split in Split.values}
+    return {
+        split: (len(held), int((held != NONE).sum())) for split, held in labels.items() if len(held)
+    }
 
 
 def _leakage(dataset: Dataset) -> Leakage:
