@@ -86,6 +86,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]  # else dates are told in the browser's, amid English words
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -1,5 +1,7 @@
 """Numbers on pages: real minus signs, fixed figures, steps of matrices."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.template.loader import render_to_string
 from hypothesis import given
@@ -35,6 +37,28 @@ def test_no_number_on_a_page_has_a_hyphen_for_a_minus(number: float) -> None:
 @given(st.floats(min_value=0, max_value=1, exclude_min=True))
 def test_a_cell_with_items_is_never_drawn_as_empty(share: float) -> None:
     assert figures.matrix_step(share) in {f"m{step}" for step in range(1, 8)}
+
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-20, "now"),
+        (-60, "1 minute ago"),
+        (-90, "1 minute ago"),  # Math.round goes up at a half
+        (-3599, "60 minutes ago"),
+        (-7200, "2 hours ago"),
+        (-86400, "yesterday"),
+        (90000, "tomorrow"),
+        (-3 * 86400, "3 days ago"),
+        (5400, "in 2 hours"),
+        (-14 * 86400, "2026-03-06"),
+    ],
+)
+def test_a_moment_is_told_as_the_script_tells_it(seconds: int, words: str) -> None:
+    assert figures.ago(NOW + timedelta(seconds=seconds), NOW) == words
 
 
 def test_limits_that_reach_below_a_scale_are_drawn_from_its_start() -> None:

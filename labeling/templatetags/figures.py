@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from math import floor
 
 from django import template
 from django.utils.html import format_html_join
@@ -21,6 +22,9 @@ WHOLE_SECONDS_FROM = 10.0  # s; below it one decimal still says something
 MATRIX_BOUNDS = (0.05, 0.12, 0.25, 0.35, 0.50, 0.75)
 # Upper bounds of |change| / largest |change| for the steps b1 or w1 to b3 or w3.
 DIFFERENCE_BOUNDS = (0.25, 0.50, 0.80)
+MINUTE, HOUR, DAY = 60, 3600, 86400  # s
+UNITS = (("day", DAY), ("hour", HOUR), ("minute", MINUTE))
+MOST_DAYS = 14  # that a moment is told by how long ago it was
 MOMENTS = {"minute": "%Y-%m-%d %H:%M", "second": "%Y-%m-%d %H:%M:%S"}
 
 Number = float | int | None
@@ -147,6 +151,28 @@ def moment(at: datetime, detail: str = "minute") -> str:
     times as long, a tenth of such a page.
     """
     return at.isoformat() if detail == "full" else f"{at:{MOMENTS[detail]}}"
+
+
+@register.filter
+def ago(at: datetime, now: datetime | None = None) -> str:
+    """How long ago, in the words that the page's script writes anew as time passes (app.js).
+
+    Written here too, because words that come after the page was painted move what is beside them.
+
+    >>> ago(datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 13, 40, tzinfo=UTC))
+    '2 hours ago'
+    """
+    seconds = (at - (now or datetime.now(UTC))).total_seconds()
+    if abs(seconds) < MINUTE:
+        return "now"
+    if abs(seconds) >= MOST_DAYS * DAY:
+        return f"{at.astimezone(UTC):%Y-%m-%d}"
+    name, size = next(unit for unit in UNITS if abs(seconds) >= unit[1])
+    n = floor(seconds / size + 0.5)  # as Math.round
+    if name == "day" and abs(n) == 1:
+        return "tomorrow" if n > 0 else "yesterday"
+    words = f"{abs(n)} {name}{'' if abs(n) == 1 else 's'}"
+    return f"in {words}" if n > 0 else f"{words} ago"
 
 
 @register.filter

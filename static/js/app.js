@@ -5,6 +5,7 @@ import { isLoginPage, loginNeeded, toast } from "./toast.js";
 
 const MINUTE = 60, HOUR = 3600, DAY = 86400, REFRESH_MS = 30_000, LEAVING_MS = 20_000;
 
+/* In the words of the filter `ago`, so that nothing moves when they are written anew. */
 function relative(date, now = Date.now()) {
   const seconds = (date.getTime() - now) / 1000;
   const words = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "auto" });

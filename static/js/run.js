@@ -13,10 +13,11 @@ function mark() {
   }
 }
 
-/* What somebody reads stays where it is when the page refills: also at the end, when much is added above. */
+/* What somebody reads stays where it is when the page refills: also at the end, when much is added above,
+   and at the top, where a verdict then comes in above the matrix. */
 let reading = null;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target?.id !== "run-live" || scrollY === 0) return;
+  if (event.detail.target?.id !== "run-live") return;
   const titles = [...document.querySelectorAll("#run-live h2[id]")].map(({ id }) => ({ id, top: topOf(id) }));
   reading = titles.find(({ top }) => top >= 0 && top < innerHeight) ?? titles.findLast(({ top }) => top < 0);
 });
