@@ -36,6 +36,12 @@ def picture(item: Item, number: int) -> None:
     Item.objects.filter(pk=item.pk).update(content=content)
 
 
+def expect_counts(page: Any, *, decided: int, still_open: int) -> None:
+    counts = page.locator("#counts")
+    expect(counts).to_contain_text(f"{decided} decided")
+    expect(counts).to_contain_text(f"{still_open} open")
+
+
 def make_flag(dataset: Dataset, number: int, **fields: Any) -> Flag:
     item = make_item(dataset, f"{number:02}.jpg", "cat", split="train")
     picture(item, number)
@@ -94,7 +100,7 @@ def test_one_key_decides_and_the_next_flag_waits_for_no_answer(page, live_server
     assert len(unanswered) == 1
     assert not Decision.objects.exists()
     page.unroute("**")  # answers what was held back
-    expect(page.locator("#counts")).to_contain_text("2 decided, 2 left")
+    expect_counts(page, decided=2, still_open=2)
     states = [Flag.objects.get(pk=flag.pk).state for flag in flags]
     assert states == [FlagState.DECIDED, FlagState.DISMISSED, FlagState.OPEN, FlagState.OPEN]
     assert Item.objects.get(key="00.jpg").label.name == "dog"
@@ -125,7 +131,7 @@ def test_a_reason_is_asked_for_leaving_out_and_later_puts_off(page, live_server)
     seen(page)
     page.keyboard.press("KeyK")
     expect(page.get_by_text("Nothing left to review here")).to_be_visible()
-    expect(page.locator("#counts")).to_contain_text("2 decided, 1 left")
+    expect_counts(page, decided=2, still_open=1)
     assert Item.objects.get(key="00.jpg").excluded == "too blurred, dark or small"
 
 
@@ -150,10 +156,10 @@ def test_a_second_key_decides_nothing_that_nobody_has_seen_and_says_so(page, liv
     page.keyboard.press("Enter")
     expect(page.get_by_text("doubt number 1")).to_be_visible()
     expect(page.locator("#toasts")).to_contain_text("that key decided nothing")
-    expect(page.locator("#counts")).to_contain_text("1 decided, 2 left")
+    expect_counts(page, decided=1, still_open=2)
     seen(page)
     page.keyboard.press("Enter")
-    expect(page.locator("#counts")).to_contain_text("2 decided, 1 left")
+    expect_counts(page, decided=2, still_open=1)
     assert Decision.objects.count() == 2
 
 
@@ -180,7 +186,7 @@ def test_a_decision_is_sent_again_until_the_server_answers(page, live_server):
     expect(page.get_by_text("doubt number 1")).to_be_visible()
     expect(page.locator("#sending")).to_contain_text("Offline: 1 kept")
     page.context.set_offline(False)
-    expect(page.locator("#counts")).to_contain_text("1 decided, 1 left")
+    expect_counts(page, decided=1, still_open=1)
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
 
 
@@ -193,7 +199,7 @@ def test_touching_a_test_item_is_confirmed_first(page, live_server):
     expect(page.get_by_text("This changes test items")).to_be_visible()
     page.keyboard.press("KeyY")
     expect(page.get_by_text("Nothing left to review here")).to_be_visible()
-    expect(page.locator("#counts")).to_contain_text("1 decided, 0 left")
+    expect_counts(page, decided=1, still_open=0)
     assert Decision.objects.get().touches_test
     answered_by_keys(page, live_server, dataset)
 
@@ -239,7 +245,7 @@ def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(p
     page.keyboard.type("it has a bushy tail")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Nothing left to review here")).to_be_visible()
-    expect(page.locator("#counts")).to_contain_text("1 decided, 0 left")
+    expect_counts(page, decided=1, still_open=0)
     assert Item.objects.get(key="00.jpg").label.name == "cat (wild)"
     assert "it has a bushy tail" in dataset.guidelines.first().text
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
