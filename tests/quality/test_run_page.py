@@ -109,7 +109,7 @@ def test_earlier_runs_are_finished_ones_newest_first(pets):
 def test_the_page_shows_the_difference_and_leads_to_its_items(client, pets):
     make_run(pets, "cddc")
     page = page_of(client, make_run(pets, "ccdc"), show="difference", against=1)
-    assert "Difference to run 1" in page
+    assert "Minus run 1" in page
     assert "Run 2 minus run 1 (v1) on the 4 items that both predicted" in page
     assert ".500 → .750, +25.0 points" in page
     assert "given=cat&amp;predicted=cat" in page
@@ -117,7 +117,7 @@ def test_the_page_shows_the_difference_and_leads_to_its_items(client, pets):
 
 def test_the_first_run_offers_no_difference(client, pets):
     page = page_of(client, make_run(pets, "cddc"), show="difference")
-    assert "Difference to run" not in page
+    assert "Minus run" not in page
     assert "2 of 4 right, out of sample" in page
 
 

@@ -206,7 +206,7 @@ def test_what_needs_no_training_stands_beside_in_the_chosen_metric(client, pets)
     assert run.metrics["success"]["lead"]["difference"] == pytest.approx(-1.75)
     page = page_of(client, run)
     assert page.index("4.500") < page.index('id="accuracy-title"')
-    assert "Compared with “Nearest centroid”: −1.750" in page
+    assert "Against “Nearest centroid”: −1.750" in page
 
 
 def test_an_imported_run_has_the_commonest_class_beside_it_in_the_chosen_metric(pets):
