@@ -44,9 +44,9 @@ def say_what_memory_buys(survey: Survey) -> str:
     return (
         f"{words} "
         + _(
-            "With labels shuffled so that nothing else can help, a linear head is still right on "
-            "%(recalled)s of %(n)s items (%(low)s to %(high)s; chance %(chance)s; real labels "
-            "%(score)s). Trainings here keep copies and sources together, so theirs is free of it."
+            "With shuffled labels a linear head is still right on %(recalled)s of %(n)s items "
+            "(%(low)s to %(high)s; chance %(chance)s; real labels %(score)s). Trainings here keep "
+            "them together and are free of it."
         )
         % told
     )
