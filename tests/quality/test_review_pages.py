@@ -66,7 +66,7 @@ def test_the_queue_shows_the_worst_flag_first_with_its_keys(client):
     assert "doubt number 0" in page
     assert "Relabel as dog" in page
     assert "Keep cat" in page
-    assert "3 left" in page
+    assert "<b>3</b> open" in page
     assert "expected right (0 to 3)" in page
 
 
