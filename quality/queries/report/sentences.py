@@ -32,11 +32,9 @@ class Sentence:
 
     @property
     def time(self) -> str:
-        """Say how long the queue will take."""
-        if not self.waiting:
+        """Say how long the queue will take, once decisions have shown a pace."""
+        if not self.waiting or self.seconds is None:
             return ""
-        if self.seconds is None:
-            return _("how long it takes is known after the first decisions")
         return _("about %(time)s") % {"time": minutes(self.seconds)}
 
     def __str__(self) -> str:
@@ -64,8 +62,8 @@ def sentences_of(
 def _of_run(learned: Learned, paces: Paces) -> Sentence:
     words = _(
         "of %(n)s labelled items that run %(run)s on v%(version)s had not seen are read right "
-        "(95 %% interval %(low)s to %(high)s); %(baseline)s would be by always saying the "
-        "commonest class of what was learned from."
+        "(95 %% interval %(low)s to %(high)s); always saying the commonest class of what was "
+        "learned from gives %(baseline)s."
     )
     own = learned.success[0] if learned.success and not learned.success[0].missing else None
     if own:
@@ -208,7 +206,9 @@ def _of_work(bought: Bought, paces: Paces) -> Sentence:
         low=change.low,
         high=change.high,
         url=bought.url,
-        queue=_("newly wrong: %(n)s items") % {"n": wrong.n} if wrong.n else "",
+        queue=ngettext("%(n)s item newly wrong", "%(n)s items newly wrong", wrong.n) % {"n": wrong.n}
+        if wrong.n
+        else "",
         queue_url=wrong.url,
         waiting=wrong.n,
         seconds=paces.seconds(wrong.n, "label_error"),
