@@ -192,6 +192,7 @@ def _of_work(bought: Bought, paces: Paces) -> Sentence:
     if bought.success:
         facts = {**bought.success.words, "unit": bought.success.unit, "title": bought.success.title}
         number, words = facts["difference"], _chosen(bought.success, is_test=bought.is_test)
+    newly_wrong = ngettext("%(n)s item newly wrong", "%(n)s items newly wrong", wrong.n)
     return Sentence(
         number=number,
         words=words
@@ -206,9 +207,7 @@ def _of_work(bought: Bought, paces: Paces) -> Sentence:
         low=change.low,
         high=change.high,
         url=bought.url,
-        queue=ngettext("%(n)s item newly wrong", "%(n)s items newly wrong", wrong.n) % {"n": wrong.n}
-        if wrong.n
-        else "",
+        queue=newly_wrong % {"n": wrong.n} if wrong.n else "",
         queue_url=wrong.url,
         waiting=wrong.n,
         seconds=paces.seconds(wrong.n, "label_error"),
