@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlparse
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -86,6 +87,17 @@ def hosts(bind: str) -> list[str]:
         "[::1]",
         *([bind] if bind not in ("0.0.0.0", "::") else []),
     ]
+
+
+def time_zone() -> str:
+    """Return the time zone of dates on pages and of the night, by its name."""
+    named = os.environ.get("WINNOW_TIME_ZONE", "").strip() or "UTC"
+    try:
+        return ZoneInfo(named).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder is no file
+        raise ImproperlyConfigured(
+            f"WINNOW_TIME_ZONE: expected a name such as Europe/Berlin, got {named!r}"
+        ) from error
 
 
 def weights_folder() -> Path | None:

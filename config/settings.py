@@ -87,7 +87,7 @@ AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]  # else dates are told in the browser's, amid English words
-TIME_ZONE = "UTC"
+TIME_ZONE = environment.time_zone()
 USE_TZ = True
 
 STATIC_URL = "static/"

@@ -14,6 +14,7 @@ WRONG = {
     "DATABASE_URL": ["foo", "mysql://a/b", "postgresql://a", "postgresql://a:port/b"],
     "REDIS_URL": ["http://a", "redis://a:port/0", "redis://a:99999/0"],
     "WINNOW_DEBUG": ["maybe"],
+    "WINNOW_TIME_ZONE": ["Berlin", "UTC+2", "../etc/passwd", "Europe", "/etc/localtime"],
     "WINNOW_WEIGHTS": ["/no/such/folder"],
     "WINNOW_MAIL": ["mail.org", "http://a?from=a@b", "smtp://a", "smtp://a:port?from=a@b"],
 }
@@ -36,6 +37,7 @@ RIGHT: dict[str, dict[str, object]] = {
         "postgres:///n?host=/tmp": (POSTGRES, "n", "", "", "/tmp", ""),
     },
     "REDIS_URL": {name: name for name in ("redis://h", "redis://:pw@h:6379/0", "unix:///tmp/r")},
+    "WINNOW_TIME_ZONE": {"": "UTC", "Europe/Berlin": "Europe/Berlin"},
     "WINNOW_DEBUG": {"on": True, "OFF": False, "": False},
     "WINNOW_MAIL": {
         "": ("", 587, "", "", False, True, ""),
@@ -52,6 +54,7 @@ def read(name: str, folder: Path) -> object:
         "DATABASE_URL": lambda: database(folder),
         "REDIS_URL": lambda: environment.redis_url(folder),
         "WINNOW_DEBUG": lambda: environment.flag("WINNOW_DEBUG"),
+        "WINNOW_TIME_ZONE": environment.time_zone,
         "WINNOW_WEIGHTS": environment.weights_folder,
         "WINNOW_MAIL": lambda: tuple(environment.mail().values()),
     }[name]()

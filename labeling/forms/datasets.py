@@ -3,9 +3,13 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import CLASS_KEYS, ClassRole, Dataset, LabelClass, Media, Retrain
+from labeling.queries.night import NIGHT_BEGINS, NIGHT_LASTS, next_night
 from labeling.services.datasets import MOST_NAME_CHARACTERS
 from labeling.target_shares import read_target_shares
 
@@ -119,6 +123,18 @@ class RetrainForm(forms.Form):
             "asks first what teaches the model most is followed at this number under every choice."
         ),
     )
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        begins = next_night(timezone.now())
+        self.fields["retrain"].help_text = gettext(
+            "Night is from %(begins)d to %(ends)d o'clock, %(zone)s; the next one begins on %(at)s."
+        ) % {
+            "begins": NIGHT_BEGINS,
+            "ends": (begins + NIGHT_LASTS).hour,
+            "zone": settings.TIME_ZONE,
+            "at": f"{begins:%Y-%m-%d %H:%M}",
+        }
 
 
 class ReviewingForm(forms.Form):

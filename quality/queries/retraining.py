@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from labeling.models import (
     Annotation,
@@ -18,13 +17,12 @@ from labeling.models import (
     RoundOrder,
 )
 from labeling.queries.datasets import listed
+from labeling.queries.night import NIGHT_LASTS, night_of
 from quality.models import Decision
 
 NEWS_QUIET = timedelta(minutes=3)  # longer than a person rests between two decisions
 # They change splits, files or what is left out, which no label and no decision tells of.
 CHANGING_JOBS = ("import", "restore", "take_back", "withdraw")
-NIGHT_BEGINS = 2  # o'clock, in the server's time zone
-NIGHT_LASTS = timedelta(hours=4)  # a server that was off at two still trains before work begins
 
 
 def datasets_with_news(*, now: datetime) -> list[Dataset]:
@@ -50,7 +48,7 @@ def datasets_with_news(*, now: datetime) -> list[Dataset]:
 def _is_due(dataset: Dataset, *, now: datetime) -> bool:
     since: datetime = dataset.last_training  # type: ignore[attr-defined]
     learns: bool = dataset.learns  # type: ignore[attr-defined]
-    night = _night_of(now)
+    night = night_of(now)
     is_night = dataset.retrain == Retrain.NIGHTLY and since < night <= now < night + NIGHT_LASTS
     if is_night and _has_changed(dataset, since):
         return True
@@ -89,10 +87,3 @@ def _has_changed(dataset: Dataset, since: datetime) -> bool:
             dataset=dataset, kind__in=CHANGING_JOBS, finished_at__gt=since
         ).exists()
     )
-
-
-def _night_of(now: datetime) -> datetime:
-    """Return when the night began that is, or that was last."""
-    here = timezone.localtime(now)
-    begins = here.replace(hour=NIGHT_BEGINS, minute=0, second=0, microsecond=0)
-    return begins if begins <= here else begins - timedelta(days=1)

@@ -1,7 +1,7 @@
 """A dataset is trained again when its policy says so, and not when nothing changed."""
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Role, Round
+from labeling.queries.night import next_night
 from labeling.services import jobs, labels
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.datasets import set_retraining
@@ -111,6 +112,24 @@ def test_a_nightly_training_runs_at_night_and_only_when_something_changed():
     assert datasets_with_news(now=tonight + timedelta(hours=9)) == [], "not by day"
     Job.objects.filter(kind="train").update(created_at=tonight - timedelta(minutes=30))
     assert datasets_with_news(now=tonight) == [], "it was trained this night"
+
+
+def test_night_is_where_the_server_is_and_the_settings_say_when_the_next_one_begins(
+    client, settings
+):
+    settings.TIME_ZONE = "Asia/Tokyo"  # nine hours ahead: from 17 to 21 o'clock UTC
+    dataset = trained("nightly")
+    item = dataset.items.first()
+    other = dataset.classes.exclude(pk=item.label_id).first()
+    labels.set_labels(labels={item.pk: other}, source=LabelSource.REVIEW)
+    tomorrow = timezone.now().astimezone(UTC) + timedelta(days=1)
+    due = [hour for hour in range(24) if datasets_with_news(now=tomorrow.replace(hour=hour))]
+    assert due == [17, 18, 19, 20]
+    client.force_login(make_member(dataset, Role.LEAD))
+    page = client.get(reverse("labeling:settings", args=[dataset.slug])).text
+    begins = next_night(timezone.now())
+    assert timezone.now() < begins <= timezone.now() + timedelta(days=1)
+    assert f"from 2 to 6 o'clock, Asia/Tokyo; the next one begins on {begins:%Y-%m-%d}" in page
 
 
 def test_a_version_brought_back_is_trained_at_night_also_where_no_label_changed():
