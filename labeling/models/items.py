@@ -162,6 +162,9 @@ class Upload(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    applied_at = models.DateTimeField(
+        null=True, help_text="when a person last took over what it had left to one"
+    )
 
     def __str__(self) -> str:
         return f"{self.name} into {self.dataset}"

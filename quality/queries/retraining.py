@@ -15,6 +15,7 @@ from labeling.models import (
     Retrain,
     Round,
     RoundOrder,
+    Upload,
 )
 from labeling.queries.datasets import listed
 from labeling.queries.night import NIGHT_LASTS, night_of
@@ -86,4 +87,5 @@ def _has_changed(dataset: Dataset, since: datetime) -> bool:
         or Job.objects.filter(
             dataset=dataset, kind__in=CHANGING_JOBS, finished_at__gt=since
         ).exists()
+        or Upload.objects.filter(dataset=dataset, applied_at__gt=since).exists()
     )

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Role, Round
+from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Outcome, Role, Round
 from labeling.queries.night import next_night
 from labeling.services import jobs, labels
 from labeling.services.annotations import annotator_for, record_annotation
@@ -141,6 +141,23 @@ def test_a_version_brought_back_is_trained_at_night_also_where_no_label_changed(
     assert datasets_with_news(now=tonight) == []
     assert jobs.carry_out(job.pk, restore).result["changed"] == 1
     assert LabelChange.objects.count() == before
+    assert datasets_with_news(now=tonight) == [dataset]
+
+
+def test_a_split_that_a_person_took_over_from_an_import_is_trained_at_night(client):
+    dataset = trained("nightly")
+    tonight = (timezone.now() + timedelta(days=1)).replace(hour=3, minute=0)
+    item = dataset.items.filter(split="train").first() or dataset.items.first()
+    upload = dataset.uploads.create(name="splits.csv", path="/none")
+    upload.entries.create(
+        name=item.key, outcome=Outcome.DIFFERENT, item=item, proposed={"split": "validation"}
+    )
+    assert datasets_with_news(now=tonight) == []
+    client.force_login(make_member(dataset, Role.LEAD))
+    address = reverse("labeling:apply_upload", args=[dataset.slug, upload.pk])
+    client.post(address, {"what": "differences"})
+    item.refresh_from_db()
+    assert item.split == "validation"
     assert datasets_with_news(now=tonight) == [dataset]
 
 

@@ -1,6 +1,7 @@
 """What an import left to a person: other labels and metadata, other bytes, unknown classes."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -24,6 +25,12 @@ from labeling.services.intake import splitting
 from labeling.services.intake.recording import classes_by_name, moment_of, swapped
 
 ROWS_A_TRANSACTION = 100
+
+
+def note_applied(*, upload: Upload, now: datetime) -> None:
+    """Note that a person took over what the upload left to one: items changed since its import."""
+    upload.applied_at = now
+    upload.save(update_fields=["applied_at"])
 
 
 def apply_differences(*, upload: Upload, by: User | None = None) -> int:
