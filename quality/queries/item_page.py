@@ -35,6 +35,7 @@ VERSIONS_READ = 8  # newest; each is a manifest to unpack: 0.1 s at 100,000 item
 RUNS_SHOWN = 5
 CLASSES_SHOWN = 4
 HISTORY_SHOWN = 50
+LEAST_TOLD = 0.0005  # of a measurement; less is told as 0
 
 
 def item_page(item: Item) -> dict[str, Any]:
@@ -103,8 +104,19 @@ def _facts(item: Item) -> list[tuple[str, str]]:
         value = told.get(fact.name)
         if isinstance(value, (int, float)) and fact.name not in ("width", "height"):
             told_line = f" ({fact.line})" if fact.line else ""
-            rows.append((fact.words, f"{value:.4g} {fact.unit}".strip() + told_line))
+            rows.append((fact.words, f"{_figure(value)} {fact.unit}".strip() + told_line))
     return rows
+
+
+def _figure(value: float) -> str:
+    """Return three figures, never as a power of ten, with a real minus.
+
+    >>> _figure(-18.034), _figure(1e-05), _figure(12345)
+    ('−18', '0', '12,345')
+    """
+    if abs(value) < LEAST_TOLD:
+        return "0"
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
 def _bytes(size: int) -> str:
