@@ -191,7 +191,7 @@ def test_copies_say_what_happens_to_each_and_unlikely_ones_propose_nothing(clien
     assert "Keep 1, take out 2" in page
     assert "leaves train, and its label cat with it" in page
     assert "Keep 2 instead" not in page
-    assert "carry different labels" in page
+    assert "Set of 2, 2 labels" in page
     assert '<kbd class="keycap">↵</kbd> <span class="clip">Keep 1, take out 2' in page
     Flag.objects.update(is_likely=False)
     page = client.get(address("queue", dataset, "leakage")).content.decode()
