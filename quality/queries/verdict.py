@@ -169,10 +169,9 @@ def _not_better(accuracy: dict[str, Any] | None, chosen: Change | None) -> str:
     if chosen is None or chosen.is_better:
         return ""
     words = _(
-        "%(title)s: training is not clearly better than the simplest rule, which gives each "
-        "item the class whose average is nearest: %(told)s, paired %(low)s to %(high)s. "
-        "Doubts and queues still work. More items or cleaner labels will help more than another "
-        "training."
+        "%(title)s: training is not clearly better than the simplest rule, the class whose "
+        "average is nearest: %(told)s, paired %(low)s to %(high)s. Queues still work; more items "
+        "or cleaner labels help more than another training."
     )
     title = chosen.title if chosen.is_chosen else _("Accuracy")
     return words % {**_facts(chosen), "title": title}
