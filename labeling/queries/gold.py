@@ -208,7 +208,7 @@ def _refusal(answer: str, asked: str | None) -> str:
 
 
 def _said(counts: Counter[str]) -> str:
-    return ", ".join(f"{n} x {words}" for words, n in counts.most_common())
+    return ", ".join(f"{n} × {words}" for words, n in counts.most_common())
 
 
 # ---- making gold of what people agree on ----

@@ -53,7 +53,7 @@ def test_gold_that_everybody_fails_is_reported_and_correcting_it_clears_them(cli
     assert (first.answered, first.right, first.said, first.is_doubtful) == (
         5,
         1,
-        "4 x cat, 1 x dog",
+        "4 × cat, 1 × dog",
         True,
     )
     assert not second.is_doubtful
