@@ -29,7 +29,8 @@ from PIL import Image, ImageOps  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from mlcore.features import choose_backbones, extract  # noqa: E402
-from mlcore.images import hash_picture, measure_image  # noqa: E402
+from mlcore.image_hashes import hash_picture  # noqa: E402
+from mlcore.images import measure_image  # noqa: E402
 from mlcore.shortcuts import find_shortcuts  # noqa: E402
 from mlcore.sounds import measure_sound  # noqa: E402
 from mlcore.split_classes import find_split_classes  # noqa: E402

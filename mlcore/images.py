@@ -5,7 +5,7 @@ hashes included. What counts as "the picture" is what a viewer shows: turned as 
 white where it is transparent, the first frame of several.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +36,7 @@ from mlcore.files import (
     sha256_of,
 )
 from mlcore.frames import frame_of
+from mlcore.image_hashes import Hashed, grey_fields, hashes_of
 from mlcore.image_measures import colour_facts, light_facts, surface_facts
 
 #: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
@@ -46,19 +47,12 @@ TINY_SIDE = 8
 PICTURES_TOGETHER = 32
 PIXELS_TOGETHER = 2**21
 
-#: Side of the grey picture that hashes are computed from (Zauner 2010, pHash).
-HASH_SIDE = 32
-
 #: Grey levels (standard deviation at 32 x 32) below which a picture is blank: JPEG noise.
 BLANK_DEVIATION = 1.0
 #: Grey levels (standard deviation of all pixels) below which a flat picture shows nothing: paper,
 #: a lens cap or a wall, with noise and the shading of a lamp (up to 6.3 on the demo's paper). The
 #: plainest of 5,000 photos of CIFAR-10 has 7.2, of 400 of clothing 16, and none of them is flat.
 BLANK_CONTRAST = 8.0
-
-#: A coefficient of the 32 x 32 DCT below this is noise: saving the scenes of bench/intake.py
-#: as JPEG of quality 40 moves 99 % of theirs by less than 4.04.
-NOISE_COEFFICIENT = 4.0
 
 #: With fewer than this many of 63 coefficients above noise, most bits of the hash are chance.
 LEAST_STRUCTURE = 12
@@ -173,7 +167,7 @@ def _measure_together(opened: dict[int, _Opened]) -> dict[int, Measured]:
     hashes_and_frames = [_pixel_hash_and_frame(one.decoded) for one in opened.values()]
     colours = colour_facts(pictures)
     greys = [one if one.mode == "L" else one.convert("L") for one in pictures]
-    hashed = _hashed(greys)
+    hashed = hashes_of(greys)
     light = light_facts(greys)
     surfaces = map(surface_facts, greys)
     facts = [one | two | three for one, two, three in zip(light, surfaces, colours, strict=True)]
@@ -184,20 +178,7 @@ def _measure_together(opened: dict[int, _Opened]) -> dict[int, Measured]:
     }
 
 
-@dataclass(frozen=True)
-class _Hashed:
-    """The small grey picture of 32 x 32 and what its lowest frequencies tell."""
-
-    small: bytes
-    phash: int
-    mirror_phash: int
-    deviation: float
-    structure: int
-
-
-def _measured(
-    opened: _Opened, pixel_hash: str, hashed: _Hashed, shown: dict[str, Fact]
-) -> Measured:
+def _measured(opened: _Opened, pixel_hash: str, hashed: Hashed, shown: dict[str, Fact]) -> Measured:
     content, kind, decoded = opened.content, opened.kind, opened.decoded
     facts: dict[str, Fact] = {
         "width": decoded.width,
@@ -233,34 +214,6 @@ def _measured(
     )
 
 
-def _dct_rows() -> np.ndarray:
-    """Return the first 8 rows of the orthonormal 32-point DCT-II, shape (8, 32)."""
-    k, n = np.arange(8)[:, None], np.arange(HASH_SIDE)[None, :]
-    rows = np.cos(np.pi * k * (2 * n + 1) / (2 * HASH_SIDE)) * np.sqrt(2 / HASH_SIDE)
-    rows[0] = np.sqrt(1 / HASH_SIDE)
-    return rows.astype(np.float32)
-
-
-_DCT = _dct_rows()
-_AS_IS_AND_MIRRORED = np.ones((2, 64), np.float32)
-_AS_IS_AND_MIRRORED[1, 1::2] = -1.0  # 8 x 8, so odd columns are odd numbers
-
-
-def hash_picture(grey: Image.Image) -> np.ndarray:
-    """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255."""
-    luma = np.frombuffer(_small_grey(grey), np.uint8).astype(np.float32)
-    return luma.reshape(HASH_SIDE, HASH_SIDE)
-
-
-def _small_grey(grey: Image.Image) -> bytes:
-    if min(grey.size) < HASH_SIDE:  # enlarged: blocks would be edges that no larger copy has
-        return grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS).tobytes()
-    if grey.width % HASH_SIDE or grey.height % HASH_SIDE:
-        return grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX).tobytes()
-    # Fields of whole pixels: the same means for a third of the cost.
-    return grey.reduce((grey.width // HASH_SIDE, grey.height // HASH_SIDE)).tobytes()
-
-
 def small_grey(content: bytes) -> bytes:
     """Return what `measure_image` keeps as `small_grey`, for a picture measured before.
 
@@ -270,46 +223,7 @@ def small_grey(content: bytes) -> bytes:
     """
     kind = real_type(content, wanted=IMAGE_TYPES, noun="image", most_bytes=MOST_BYTES)
     decoded = decode_image(open_image(content, kind, most_pixels=MOST_PIXELS), content, kind)
-    return _small_grey(decoded.picture.convert("L"))
-
-
-def _hashed(greys: Sequence[Image.Image]) -> list[_Hashed]:
-    kept = [_small_grey(grey) for grey in greys]
-    luma = np.frombuffer(b"".join(kept), np.uint8).astype(np.float32)
-    small = luma.reshape(-1, HASH_SIDE, HASH_SIDE)
-    coefficients = hash_coefficients(small).reshape(-1, 64)
-    structure = (np.abs(coefficients[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
-    deviation = small.reshape(len(small), -1).std(axis=1, dtype=np.float64).round(3)
-    hashes = _both_hashes(coefficients)
-    columns = (kept, *hashes.T.tolist(), deviation.tolist(), structure.tolist())
-    return [_Hashed(*row) for row in zip(*columns, strict=True)]
-
-
-def hash_coefficients(small: np.ndarray) -> np.ndarray:
-    """Return the 8 x 8 lowest DCT coefficients of 32 x 32 grey pictures.
-
-    Parameters
-    ----------
-    small : float ndarray of shape (..., 32, 32)
-        Luma, 0 to 255.
-
-    Returns
-    -------
-    float ndarray of shape (..., 8, 8)
-        Orthonormal DCT-II; [0, 0] is 32 times the mean.
-    """
-    return _DCT @ small @ _DCT.T
-
-
-def _both_hashes(coefficients: np.ndarray) -> np.ndarray:
-    """Return the hashes of pictures and of their mirrors, whose odd columns have the other sign.
-
-    A hash has 64 bits: which coefficients lie above the median of the 63 that vary. From
-    (n, 64) coefficients come (n, 2) unsigned hashes.
-    """
-    both = coefficients[:, None, :] * _AS_IS_AND_MIRRORED
-    median = np.sort(both[:, :, 1:], axis=2)[:, :, 31:32]
-    return np.packbits(both > median, axis=2, bitorder="little").view("<u8")[:, :, 0]
+    return grey_fields(decoded.picture.convert("L"))
 
 
 def _pixel_hash_and_frame(decoded: Decoded) -> tuple[str, float]:

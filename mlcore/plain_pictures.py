@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlcore.images import HASH_SIDE as SIDE
+from mlcore.image_hashes import HASH_SIDE as SIDE
 
 STANDS_OUT = 2.0
 """Grey levels from the mean of its four neighbours from which a pixel shows something: JPEG and

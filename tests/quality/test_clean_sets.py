@@ -8,7 +8,8 @@ import pytest
 
 from labeling.models import Dataset, Media
 from mlcore.features.waves import read_wave, spectrogram_picture
-from mlcore.images import hash_picture, measure_image
+from mlcore.image_hashes import hash_picture
+from mlcore.images import measure_image
 from mlcore.neighbours import nearest
 from mlcore.sounds import measure_sound
 from mlcore.texts import measure_text
