@@ -10,8 +10,29 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from labeling.models import Dataset, Item, Media
+from mlcore import odd_images as odd
 
 FACTS_KEPT = 4  # 2 MB each at 100,000 items
+
+
+@dataclass(frozen=True)
+class Limit:
+    """From where on the check of odd pictures asks about one; docs/detectors.md says why there."""
+
+    words: str
+    value: float
+    is_least: bool  # it is odd from there up, else up to there
+
+    def __str__(self) -> str:
+        return f"{self.words} {'≥' if self.is_least else '≤'} {self.value:.3g}"
+
+
+def _least(words: str, value: float) -> Limit:
+    return Limit(words, value, is_least=True)
+
+
+def _most(words: str, value: float) -> Limit:
+    return Limit(words, value, is_least=False)
 
 
 @dataclass(frozen=True)
@@ -21,7 +42,7 @@ class Fact:
     name: str
     words: str
     unit: str = ""
-    line: str = ""  # from where on a check asks about it; docs/detectors.md says why there
+    limits: tuple["Limit", ...] = ()
 
 
 FACTS: dict[str, tuple[Fact, ...]] = {
@@ -31,17 +52,22 @@ FACTS: dict[str, tuple[Fact, ...]] = {
         Fact("height", "Height", "px"),
         Fact("contrast", "Contrast"),
         Fact("sharpness", "Sharpness"),
-        Fact("edge_width", "Edge width", "px", line="blurry: 3 and above; noise: .68 and below"),
-        Fact("luma_low", "Dark end", line="over-light: 150 and above"),
-        Fact("luma_high", "Light end", line="dark: 84 and below"),
-        Fact("black_share", "Lost in the dark", line="dark: a third and above"),
-        Fact("white_share", "Blown out", line="over-light: a third and above"),
-        Fact("cut_share", "Colours cut off", line="over-exposed: .2 and above"),
-        Fact("entropy", "Information", "bits", line="shows little: 3 and below"),
-        Fact("even_share", "Even share", line="drawn: .8 and above"),
-        Fact("two_colour_share", "Two colours", line="drawn: .9 and above"),
-        Fact("frame_share", "Frame", line="framed: .02 and above"),
-        Fact("colourfulness", "Colourfulness", line="without colours: below 1"),
+        Fact(
+            "edge_width",
+            "Edge width",
+            "px",
+            (_least("blurry", odd.BLURRY), _most("noise", odd.NOISE)),
+        ),
+        Fact("luma_low", "Dark end", limits=(_least("over-light", odd.OVER_LIGHT),)),
+        Fact("luma_high", "Light end", limits=(_most("dark", odd.DARK),)),
+        Fact("black_share", "Lost in the dark", limits=(_least("dark", odd.LOST),)),
+        Fact("white_share", "Blown out", limits=(_least("over-light", odd.LOST),)),
+        Fact("cut_share", "Colours cut off", limits=(_least("over-exposed", odd.CUT_OFF),)),
+        Fact("entropy", "Information", "bits", (_most("shows little", odd.LOW_INFORMATION),)),
+        Fact("even_share", "Even share", limits=(_least("drawn", odd.DRAWN),)),
+        Fact("two_colour_share", "Two colours", limits=(_least("drawn", odd.TWO_COLOURS),)),
+        Fact("frame_share", "Frame", limits=(_least("framed", odd.FRAME),)),
+        Fact("colourfulness", "Colourfulness", limits=(_most("without colours", odd.GREY),)),
     ),
     Media.AUDIO: (
         Fact("seconds", "Duration", "s"),

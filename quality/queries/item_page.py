@@ -24,7 +24,7 @@ from labeling.services.tombstones import KEY_START
 from labeling.services.versions import read_manifest
 from quality import arrays
 from quality.models import UNFLAGGED, Flag, FlagState, Run
-from quality.queries.facts import FACTS
+from quality.queries.facts import FACTS, Limit
 from quality.queries.neighbours import nearest_items
 from quality.queries.tiles import SMALL_ORIGINAL, media_url
 
@@ -93,18 +93,27 @@ def _copies(item: Item, flags: list[Flag]) -> list[Item]:
     return list(shown.distinct()[:COPIES_SHOWN])
 
 
-def _facts(item: Item) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class Told:
+    """One thing that was measured of an item, and from where on a check asks about it."""
+
+    name: str
+    value: str
+    limits: tuple[Limit, ...] = ()
+
+
+def _facts(item: Item) -> list[Told]:
     content, told = item.content, item.content.facts
-    rows = [("Type", content.type.upper()), ("Size", _bytes(content.size))]
+    rows = [Told("Type", content.type.upper()), Told("Size", _bytes(content.size))]
     if told.get("width"):
-        rows.append(("Pixels", f"{told['width']} × {told['height']}"))
+        rows.append(Told("Pixels", f"{told['width']} × {told['height']}"))
     if told.get("sample_rate"):
-        rows.append(("Sampling", f"{told['sample_rate']:,} Hz, {told.get('channels', 1)} ch"))
+        rate, channels = told["sample_rate"], told.get("channels", 1)
+        rows.append(Told("Sampling", f"{rate:,} Hz, {channels} ch"))
     for fact in FACTS[item.dataset.media]:
         value = told.get(fact.name)
         if isinstance(value, (int, float)) and fact.name not in ("width", "height"):
-            told_line = f" ({fact.line})" if fact.line else ""
-            rows.append((fact.words, f"{_figure(value)} {fact.unit}".strip() + told_line))
+            rows.append(Told(fact.words, f"{_figure(value)} {fact.unit}".strip(), fact.limits))
     return rows
 
 

@@ -1,5 +1,6 @@
 """The page of one item: history, flags, copies, who answered what, and who may see it."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,17 @@ def test_it_shows_label_history_facts_and_flags(pets: Dataset) -> None:
     for words in ("cat → ", "ada.l", "looked", "Same pixels.", "?group=ada", "cat-1.png"):
         assert words in page
     assert "camera" in html(pets, "dog.png")
+
+
+def test_each_measurement_has_its_value_and_the_limit_of_the_check_that_asks(pets: Dataset) -> None:
+    content = item("cat-0.png").content
+    content.facts = {"width": 40, "height": 30, "edge_width": 3.25, "brightness": 64.5}
+    content.save()
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', html(pets, "cat-0.png"))
+    told = {name: re.sub(r"<[^>]+>", " ", rest).split() for name, rest in rows}
+    assert told["Pixels"] == ["40", "×", "30"]
+    assert told["Brightness"] == ["64.5"]
+    assert told["Edge width"] == ["3.25", "px", "blurry", "≥", "3", "noise", "≤", "0.68"]
 
 
 def test_previous_and_next_keep_to_the_filter_in_the_address(pets: Dataset) -> None:
