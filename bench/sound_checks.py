@@ -48,7 +48,6 @@ DRAWS, MORE_DRAWS = 5, 2  # MORE are three times as many
 PLANTED_SHARE = 0.1
 BAR_CLIPS_A_CPU_S = 4000  # issue 4; librosa's load and rms alone reach 3,800
 ROUNDS = 4
-BAR_F1, BAR_UNTOUCHED = 0.97, 0.01
 MOST_WORDS = 600  # of a larger set every so many
 ENDINGS = (".wav", ".ogg", ".flac", ".mp3")
 ALIKE_LENGTHS = 0.05  # as quality.doubts.sounds

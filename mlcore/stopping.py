@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.consensus import Consensus
-
 CONFIDENT = 0.8
 """Confidence at which Toloka advises to stop (its "dynamic overlap")."""
 
@@ -51,23 +49,6 @@ class Crowd:
     confusion: np.ndarray
     newcomer: np.ndarray
     class_shares: np.ndarray
-
-
-def crowd_from(consensus: Consensus) -> Crowd:
-    """Return what a consensus over all answers so far learned about its annotators.
-
-    Raises
-    ------
-    ValueError
-        Where it holds no confusion matrices: too many people and classes for memory.
-    """
-    if consensus.confusion is None:
-        raise ValueError("this consensus holds no confusion matrices")
-    known = ~np.isnan(consensus.accuracy)
-    n_classes = len(consensus.class_shares)
-    everybody = consensus.confusion[known]
-    newcomer = everybody.mean(axis=0) if len(everybody) else _coin(0.5, n_classes)
-    return Crowd(consensus.confusion, newcomer, consensus.class_shares)
 
 
 def crowd_from_gold(right: np.ndarray, given: np.ndarray, *, n_classes: int) -> Crowd:

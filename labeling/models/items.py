@@ -84,7 +84,7 @@ class Item(models.Model):
             models.Index(fields=["dataset", "label", "id"], name="item_by_label"),
             models.Index(fields=["dataset", "split", "id"], name="item_by_split"),
             models.Index(fields=["dataset", "source_group"], name="item_by_group"),
-            # Covers the counts beside Browse: read alone, without the rows (bench/browse.py).
+            # Covers the counts beside Browse: read alone, without the rows (bench/pages.py).
             models.Index(
                 fields=["dataset", "excluded", "label", "split", "is_odd"], name="item_counts"
             ),

@@ -13,12 +13,6 @@ class User(AbstractUser):
     gets_mail = models.BooleanField(default=False, help_text="of notices of datasets they lead")
     mailed_at = models.DateTimeField(null=True, blank=True, help_text="up to here")
 
-    @property
-    def initials(self) -> str:
-        """Two letters for the badge in the top bar."""
-        words = (self.get_full_name() or self.username).replace("-", " ").split()
-        return "".join(word[0] for word in words[:2]).upper()
-
 
 class Role(models.TextChoices):
     OWNER = "owner", "Owner"

@@ -28,11 +28,6 @@ def without_a_word(text: str) -> str:
     return " ".join(words[:6] + words[7:])
 
 
-def with_another_word(text: str) -> str:
-    words = text.split()
-    return " ".join([*words[:6], "otherwise", *words[7:]])
-
-
 CHANGES: dict[str, Callable[[str], str]] = {
     "a word left out": without_a_word,
     "a word added": lambda text: f"hello {text}",

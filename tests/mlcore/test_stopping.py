@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlcore.consensus import aggregate
-from mlcore.stopping import Crowd, crowd_from, crowd_from_gold, standing
+from mlcore.stopping import Crowd, crowd_from_gold, standing
 from tests.mlcore.crowds import Crowd as Said
 from tests.mlcore.crowds import mixed_crowd
 
@@ -58,7 +58,9 @@ def spend(crowd: Said, *, learned: int, least: int, most: int, confident: float)
     place = np.arange(len(crowd.items)) - np.searchsorted(crowd.items, crowd.items)
     asked = (crowd.items < learned) & (place < 5)
     first = (column[asked] for column in (crowd.items, crowd.annotators, crowd.answers))
-    people = crowd_from(aggregate(*first, n_classes=crowd.n_classes))
+    found = aggregate(*first, n_classes=crowd.n_classes)
+    assert found.confusion is not None
+    people = Crowd(found.confusion, found.confusion.mean(axis=0), found.class_shares)
     for item in range(learned, len(crowd.truth)):
         rows = np.flatnonzero(crowd.items == item)
         for count in range(1, most + 1):

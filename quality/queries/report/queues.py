@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from labeling.models import Dataset
 from mlcore.intervals import Interval
-from quality.models import Action, Decision, Flag, FlagState
+from quality.models import Action, Decision
 from quality.queries.expected import expected_right
 from quality.queries.flags import (
     Confirmed,
@@ -34,14 +34,11 @@ class Queue:
     decided: int
     right: int
     right_share: Interval | None
-    dismissed: int
     expected: Interval
     seconds: float | None
-    is_own_pace: bool
     url: str
     test_url: str
     decided_url: str
-    dismissed_url: str
     evidence: list[Evidence]
 
 
@@ -80,15 +77,11 @@ def queues_of(
     waiting = {kind: n.open for kind, n in counts.items() if n.open}
     evidence = evidence_of(dataset, waiting, tally=tally, picture=picture)
     expected = expected_right(dataset, waiting)
-    dismissed = Flag.objects.filter(dataset=dataset, state=FlagState.DISMISSED).order_by()
-    kept = dict(dismissed.values_list("kind").annotate(n=Count("pk")))
     rows = [
         Queue(
             kind=kind,
             title=kinds[kind],
-            dismissed=kept.get(kind, 0),
             seconds=paces.seconds(n.open, kind),
-            is_own_pace=kind in paces.by_kind,
             evidence=evidence.get(kind, []),
             expected=expected.get(kind, Interval(0.0, 0.0, 0.0)),
             **_counted(n, confirmed.get(kind)),
@@ -115,7 +108,6 @@ def _addresses(dataset: Dataset, kind: str) -> dict[str, Any]:
         "url": reverse("quality:queue", args=[dataset.slug, kind]),
         "test_url": f"{reverse('quality:browse', args=[dataset.slug])}?flag={kind}&split=test",
         "decided_url": log_url(dataset, kind=kind),
-        "dismissed_url": log_url(dataset, kind=kind, action=Action.KEEP.value),
     }
 
 
