@@ -28,6 +28,7 @@ from quality.queries.success import (
 
 VERSIONS_SHOWN = 200  # on a phone a version is then 2 px wide
 NUMBERS_SHOWN = 8  # of versions below the chart: all fit on a phone
+WIDEST_BAR = 8.0  # percent of the chart: two versions are no two walls
 TOP, HEIGHT = 10.0, 72.0  # px of a panel
 BESIDE = 7  # px between gains that end at the same version
 JUDGED = {
@@ -112,11 +113,12 @@ def history(dataset: Dataset) -> dict[str, Any]:
     choice = choice_of(dataset)
     panels = [_items(dataset, axis), _changed(dataset, axis), _scores(dataset, axis, choice)]
     gains = _gains(dataset, axis, choice)
+    bar = min(axis.width * 0.7, WIDEST_BAR)
     return {
         "panels": [panel for panel in [*panels, gains] if panel.bars or panel.marks],
         "numbers": axis.numbers(),
-        "bar_width": axis.width * 0.7,
-        "bar_left": axis.width * -0.35,
+        "bar_width": bar,
+        "bar_left": -bar / 2,
         "is_cut": len(newest) > VERSIONS_SHOWN,
         "height": HEIGHT,
     }
