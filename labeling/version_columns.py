@@ -4,7 +4,6 @@ Pages ask them of all lines. To read the lines of 100,000 items takes a quarter 
 a few milliseconds (bench/pages.py). Row i is line i; of people the file holds numbers alone.
 """
 
-import io
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from django.conf import settings
 
 from labeling.models import Split, Version
-from labeling.shards import save_file
+from labeling.shards import save_arrays
 
 NONE = -1  # no label, no source, no item
 #: Splits as files number them, whatever order they are shown in.
@@ -73,9 +72,7 @@ def _numbered(values: Iterable[Hashable | None]) -> tuple[list[Hashable], np.nda
 
 def keep(version: Version, columns: Columns) -> None:
     """Write the columns of a version."""
-    told = io.BytesIO()
-    np.savez(told, allow_pickle=False, **vars(columns))
-    save_file(_path(version), lambda path: path.write_bytes(told.getvalue()))
+    save_arrays(_path(version), vars(columns))
 
 
 def kept(version: Version) -> Columns | None:

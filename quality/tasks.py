@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from labeling import tasks
 from labeling.services import jobs
+from quality.queries.facts import datasets_at_rest, keep_measured
 from quality.queries.retraining import datasets_with_news
 from quality.queries.runs import datasets_to_check
 from quality.services import (
@@ -135,3 +136,10 @@ def look_for_news() -> None:
         with suppress(jobs.JobOpenError):
             tasks.send(jobs.open_job(kind="train", dataset=dataset, queue="train"))
     start_checks()
+
+
+@shared_task(name="winnow.keep_facts")
+def keep_facts() -> None:
+    """Keep what was measured of items where files changed since."""
+    for dataset in datasets_at_rest():
+        keep_measured(dataset)

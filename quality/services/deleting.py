@@ -28,7 +28,7 @@ from labeling.models import (
 from labeling.services import contents, jobs
 from labeling.services.intake import importing
 from labeling.services.versions import read_manifest
-from quality import arrays, copy_pairs, graphs
+from quality import arrays, copy_pairs, fact_arrays, graphs
 from quality.models import Decision, Flag
 from quality.services import demo
 
@@ -150,6 +150,7 @@ def _delete_files(dataset: Dataset, *, slug: str) -> None:
     graphs.remove_graphs(dataset.pk)
     crowd_findings.remove(dataset.pk)
     copy_pairs.remove_pairs(dataset.pk)
+    fact_arrays.remove(dataset.pk)
     if dataset.is_demo and not Dataset.objects.filter(slug=slug).exists():
         shutil.rmtree(demo.folder_of(slug), ignore_errors=True)
 

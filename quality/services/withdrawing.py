@@ -32,7 +32,7 @@ from labeling.models import (
 from labeling.services import contents, jobs, tombstones
 from labeling.services.intake import importing
 from labeling.services.versions import read_frozen
-from quality import arrays, graphs
+from quality import arrays, fact_arrays, graphs
 from quality.detectors import PART_SHIFT
 from quality.models import Comparison, Decision, Flag, FlagState
 from quality.queries.filters import one_of
@@ -124,6 +124,7 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
     work.progress(message="Removing vectors", now=True)
     vectors = arrays.drop_vectors(without_content)
     graphs.remove_graphs(dataset.pk)  # the next check builds one without them
+    fact_arrays.remove(dataset.pk)
     stayed = Content.objects.filter(one_of("pk", sorted(hashes))).count()
     return {"items": len(pks), "erased": erased, "stayed": stayed, "vectors": vectors}
 

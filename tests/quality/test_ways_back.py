@@ -16,7 +16,7 @@ from labeling.services import jobs
 from labeling.services.intake import differences
 from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
-from quality import arrays
+from quality import arrays, tasks
 from quality.models import Flag, FlagItem
 from quality.queries import facts
 from quality.services import deleting, taking_back
@@ -244,9 +244,17 @@ def test_only_an_owner_who_types_the_name_deletes_and_not_while_work_goes_on(
     assert client.get(job.get_absolute_url()).status_code == 404
 
 
-def test_orders_by_a_measurement_know_items_as_they_come_and_go(tmp_path: Path):
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_orders_by_a_measurement_know_items_as_they_come_and_go(tmp_path: Path, is_kept: bool):
     def measured_items() -> set[int]:
+        if is_kept:
+            tasks.keep_facts()
+            facts.forget()  # as the web process does at its start
+            assert not facts.keep_measured(Dataset.objects.get(slug="pets"))  # it is of now
         known = facts.measured(Dataset.objects.get(slug="pets"), "brightness")
+        told = Item.objects.in_bulk(known.ids.tolist())
+        brightness = [told[pk].content.facts["brightness"] for pk in known.ids.tolist()]
+        assert known.values.tolist() == sorted(brightness) == brightness
         return {*known.ids.tolist(), *known.rest.tolist()}
 
     def there() -> set[int]:
