@@ -68,10 +68,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 LEARNING = _(
-    "What teaches the model most: random until the next training, then put in order by it and by"
-    " each one after. Every item is asked once, and again, up to the number below, where its label"
-    " is in doubt; a tenth stays random. On 10,000 CIFAR-10 pictures this needed 59 % of the 5,000"
-    " answers that a random order took to come as far."
+    "What teaches the model most: random until the next training, then by what each one finds; a"
+    " tenth stays random. Items in doubt are asked again, up to the number below. On 10,000"
+    " pictures of CIFAR-10 this needed 59 % of the answers that a random order took."
 )
 
 
@@ -142,9 +141,8 @@ class RoundForm(forms.Form):
         max_value=0.999,
         widget=forms.NumberInput(attrs={"step": "any", "placeholder": "0.9"}),
         help_text=_(
-            "Empty: always the number above. Else that is the most, and an item is settled as "
-            "soon as its answers make one class so probable, by how often each person is right "
-            "on check items and with the others."
+            "Empty: always the number above. Else an item is settled as soon as its answers make "
+            "one class so probable."
         ),
     )
     answers_least = forms.IntegerField(
@@ -183,8 +181,7 @@ class RoundForm(forms.Form):
         required=False,
         help_text=_(
             "Items whose answer is known, mixed in unseen to measure people: 10 is one in ten, "
-            "0 none. Somebody new gets every second until they vouch for them. They are made on an "
-            "item’s page, in Browse or on the page Check items."
+            "0 none. Somebody new gets more at first."
         ),
     )
     purpose = forms.CharField(label=_("Purpose"), max_length=200, required=False)

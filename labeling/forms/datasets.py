@@ -119,8 +119,8 @@ class RetrainForm(forms.Form):
         max_value=1_000_000,
         label=_("New answers or decisions"),
         help_text=_(
-            "It then waits until nobody has answered or decided for three minutes. A round that "
-            "asks first what teaches the model most is followed at this number under every choice."
+            "It then waits for three minutes without any. Rounds that ask what teaches the model "
+            "most follow this number under every choice."
         ),
     )
 

@@ -96,7 +96,7 @@ def test_own_items_lead_to_one_button_that_trains_and_to_no_round_for_one_label(
     page = client_of(dataset).get(url(dataset))
     assert page.context["next_step"].title == "Train"
     assert "Train the first model" in page.content.decode()
-    assert "freezes the items and labels" in page.content.decode()
+    assert "A quick model learns from your labels" in page.content.decode()
     shown = client_of(dataset, Role.REVIEWER).get(url(dataset)).content.decode()
     assert "Train the first model" not in shown
 
