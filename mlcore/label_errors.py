@@ -46,8 +46,8 @@ when they meet new speakers (0 would be)."""
 CONCENTRATIONS = np.geomspace(1.0, 30_000.0, 16)
 """Weights tried, in items, of the noise of all classes together in that of each."""
 
-BLOCK_VALUES = 2**18
-"""Probabilities worked on at once: 1 MB, which stays in the processor's cache."""
+BLOCK_VALUES = 2**16
+"""Probabilities worked on at once: 256 KB; three such blocks stay in the processor's cache."""
 
 ROUNDED = 0.01
 """How far above 1 a probability may lie that was rounded (float16)."""
@@ -222,13 +222,16 @@ def _expected_shares(
 ) -> np.ndarray:
     """Return P(label is wrong | label, item) by Bayes' rule."""
     score = np.empty(len(beliefs))
-    mistaken = np.ascontiguousarray(noise.T * beliefs.sizes, np.float32)
+    mistaken = np.empty(noise.shape, np.float32)
+    np.multiply(noise.T, beliefs.sizes, out=mistaken, casting="same_kind")
     stays = np.diag(mistaken).copy()
     np.fill_diagonal(mistaken, 0.0)
+    of_label = np.empty((min(rows, len(beliefs)), len(noise)), np.float32)
     for start, stop in _blocks(len(beliefs), rows):
         belief, told = beliefs.odds(start, stop), labels[start:stop]
         label = np.maximum(told, 0)
-        wrong = np.einsum("ij,ij->i", belief, mistaken.take(label, axis=0))
+        mistakes = mistaken.take(label, axis=0, out=of_label[: stop - start], mode="clip")
+        wrong = np.einsum("ij,ij->i", belief, mistakes)
         right = _picked(belief, label) * stays[label]
         share = wrong / np.maximum(wrong + right, np.finfo(np.float32).tiny)
         # With the model on the label's side there is nothing to suggest, whatever the noise.
@@ -268,12 +271,15 @@ def _noise(
     pooled *= rate / np.maximum(pooled.sum(axis=1, keepdims=True), LEAST_PROBABILITY)
     np.fill_diagonal(pooled, 1.0 - rate if n_classes > 1 else 1.0)
     cells = believed[is_anchor] * n_classes + given[is_anchor]
-    counts = np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
-    weight = _concentration(counts, pooled)
-    noise = counts + weight * pooled
+    cells, counts = np.unique(cells, return_counts=True)
+    expected = pooled.ravel()[cells]
+    totals = np.bincount(cells // n_classes, weights=counts, minlength=n_classes)
+    weight = _concentration(counts, expected, totals)
+    noise = weight * pooled
+    noise.ravel()[cells] += counts
     # Where nothing was counted the geometric mean is this share of `pooled`: most cells.
-    mean, seen = weight**BELIEVED * pooled, counts > 0
-    mean[seen] = noise[seen] ** BELIEVED * pooled[seen] ** (1 - BELIEVED)
+    mean = np.multiply(pooled, weight**BELIEVED, out=pooled)
+    mean.ravel()[cells] = noise.ravel()[cells] ** BELIEVED * expected ** (1 - BELIEVED)
     kept = min(1.0, max(LEAST_KEPT, kept))
     return _scaled(noise, kept), _scaled(mean, kept)
 
@@ -295,11 +301,11 @@ def _blocks(n_items: int, rows: int) -> Iterator[tuple[int, int]]:
 
 
 def _scaled(noise: np.ndarray, kept: float) -> np.ndarray:
-    """Make rows sum to 1 and keep a share of what is beside the diagonal."""
-    noise = noise * (kept / noise.sum(axis=1, keepdims=True))
+    """Make rows sum to 1 and keep a share of what is beside the diagonal, in place."""
+    noise *= kept / noise.sum(axis=1, keepdims=True)
     np.fill_diagonal(noise, 0.0)
     np.fill_diagonal(noise, 1.0 - noise.sum(axis=1))
-    return np.asarray(noise)
+    return noise
 
 
 def _rate(disagrees: np.ndarray) -> float:
@@ -319,23 +325,23 @@ def _places(
     return places, sizes
 
 
-def _concentration(counts: np.ndarray, pooled: np.ndarray) -> float:
-    """Return the weight of `pooled`, in items, that makes the counts likeliest.
+def _concentration(counts: np.ndarray, expected: np.ndarray, totals: np.ndarray) -> float:
+    """Return the weight of what is expected, in items, that makes the counts likeliest.
 
     Parameters
     ----------
-    counts : int ndarray of shape (n_classes, n_classes)
-    pooled : float ndarray of shape (n_classes, n_classes)
-        Rows sum to 1: the mean of the Dirichlet distribution that rows of noise come from.
+    counts : int ndarray of shape (n_cells,)
+        Cells of the noise matrix where something was counted.
+    expected : float ndarray of shape (n_cells,)
+        Mean of the Dirichlet distribution that the rows of noise come from.
+    totals : float ndarray of shape (n_classes,)
+        What was counted in each row.
     """
     from scipy.special import gammaln
 
-    seen = counts > 0
-    found, expected, totals = counts[seen], pooled[seen], counts.sum(axis=1)
-
     def log_likelihood(weight: float) -> float:
         rows = gammaln(weight) - gammaln(weight + totals)
-        cells = gammaln(weight * expected + found) - gammaln(weight * expected)
+        cells = gammaln(weight * expected + counts) - gammaln(weight * expected)
         return float(rows.sum() + cells.sum())
 
     return float(max(CONCENTRATIONS, key=log_likelihood))
