@@ -37,9 +37,22 @@ def clothing(shared: Path, work: Path) -> Figures:
         yield {"figure": f"label differences, {name}", **_differences(winnow, data)}
         if weights:
             yield {"figure": "the true copy with two labels", **_true_copy(winnow, data)}
+            yield {"figure": "marked of corrected labels", **_marked_of_right(winnow, arguments)}
         winnow.command("import_dataset", "as-split", *arguments, "--split-from=folder")
         trained = winnow.command("train", "as-split", "--open-test", "--reason=results")
         yield {"figure": f"test accuracy, the makers' split, {name}", **scores(trained)}
+
+
+def _marked_of_right(winnow: Winnow, arguments: list[str | Path]) -> dict[str, Any]:
+    """Label errors among labels that people corrected: as few as can be are wanted."""
+    corrected = ["--column=label=folder_label" if a == "--column=label=csv_label" else a
+                 for a in arguments]  # fmt: skip
+    winnow.command("import_dataset", "corrected", *corrected, "--split-from=none")
+    n_items = winnow.command("train", "corrected")["n"]
+    winnow.command("detect", "corrected")
+    queue = winnow.inside("queue", "corrected", "--kind=label_error")
+    marked = sum(flag["likely"] for flag in queue["flags"])
+    return {"queue": queue["n"], "marked": marked, "n": n_items}
 
 
 def _differences(winnow: Winnow, data: Path) -> dict[str, Any]:
