@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -46,6 +47,13 @@ _PILLOW_FORMATS = {
     "avif": ("AVIF",),
     "pnm": ("PPM",),
 }
+
+#: The last chunk of every PNG: no bytes, its name, its checksum.
+PNG_END = b"IEND\xaeB`\x82"
+TIFF_VERSION = 42
+TIFF_ENTRY_BYTES = 12
+TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+LEAST_BOX_BYTES = 8
 
 #: What Pillow's readers raise on damaged files, besides OSError (found by cutting and flipping
 #: bytes; tests/mlcore/test_images.py does it again).
@@ -201,12 +209,52 @@ def has_end(content: bytes, kind: str) -> bool:
     if kind == "jpeg":
         return content.rfind(b"\xff\xd9", -65_536) >= 0  # phones append data of their own behind it
     if kind == "png":
-        return b"IEND" in content[-65_536:]
+        return PNG_END in content[-65_536:]
     if kind == "gif":
         return content.rstrip(b"\x00").endswith(b";")
     if kind == "webp":
-        return len(content) >= struct.unpack("<I", content[4:8].ljust(4, b"\xff"))[0] + 8
+        return len(content) >= int.from_bytes(content[4:8].ljust(4, b"\xff"), "little") + 8
+    if kind == "bmp":
+        return len(content) >= int.from_bytes(content[2:6], "little")
+    if kind == "tiff":
+        return _has_directory(content)
+    if kind in {"heic", "avif"}:
+        return _has_boxes(content)
     return True
+
+
+def _has_directory(content: bytes) -> bool:
+    """Say whether a TIFF holds its first directory and what that points at but pixels.
+
+    Many writers put both at the end.
+    """
+    order: Literal["little", "big"] = "little" if content.startswith(b"II") else "big"
+    if int.from_bytes(content[2:4], order) != TIFF_VERSION:  # 64-bit addresses
+        return True
+    at = int.from_bytes(content[4:8], order)
+    ends = at + 2 + int.from_bytes(content[at : at + 2], order) * TIFF_ENTRY_BYTES
+    reach = [ends + 4]
+    for entry in range(at + 2, min(ends, len(content)), TIFF_ENTRY_BYTES):
+        kind, count, where = (
+            int.from_bytes(content[entry + start : entry + stop], order)
+            for start, stop in ((2, 4), (4, 8), (8, 12))
+        )
+        if (size := TIFF_TYPE_BYTES.get(kind, 0) * count) > 4:  # as much lies in the entry itself
+            reach.append(where + size)
+    return len(content) >= max(reach)
+
+
+def _has_boxes(content: bytes) -> bool:
+    """Say whether the last box of an ISO media file (14496-12) is whole; 0 reaches to its end."""
+    at = 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4])
+        if size == 1:
+            size = int.from_bytes(content[at + 8 : at + 16])
+        if size < LEAST_BOX_BYTES:
+            return size == 0
+        at += size
+    return at == len(content)
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:

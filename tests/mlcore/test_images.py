@@ -272,6 +272,34 @@ def test_a_missing_end_mark_behind_all_pixels_is_only_odd() -> None:
     assert measured.pixel_hash == measure_image(content, "x.jpg").pixel_hash
 
 
+ENDLESS = (
+    *(("JPEG", {"progressive": way}) for way in (False, True)),
+    *((kind, {}) for kind in ("PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "HEIF")),
+    ("WEBP", {"lossless": True}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("TIFF", {"compression": "tiff_deflate"}),
+)
+
+
+@pytest.mark.filterwarnings("ignore:.*(Truncated|Corrupt)")
+@pytest.mark.parametrize(("kind", "options"), ENDLESS)
+def test_a_file_short_of_its_last_bytes_is_told_whatever_its_format(kind, options) -> None:
+    pillow_heif.register_heif_opener()
+    content = saved(scene(size=63), kind, **options)
+    assert "truncated_tail" not in codes(measure_image(content, "x"))
+    for missing in (1, 2, 3, 4, 5, 8, 11, 12, 20, 64, len(content) // 3):
+        try:
+            told = codes(measure_image(content[:-missing], "x"))
+        except UnusableFile as refused:
+            told = {refused.code.replace("truncated", "truncated_tail")}
+        assert "truncated_tail" in told, missing
+
+
+def test_what_follows_the_end_of_a_picture_takes_nothing_from_it() -> None:
+    for kind in ("JPEG", "PNG", "WEBP", "BMP"):
+        assert not codes(measure_image(saved(scene(), kind) + b"more" * 99, "x"))
+
+
 def png_claiming(width: int, height: int) -> bytes:
     """Return a PNG whose header claims any size; its few bytes hold no such picture."""
 
