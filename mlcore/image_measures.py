@@ -17,8 +17,12 @@ BLACK_LUMA = 16
 WHITE_LEVEL = 254
 MIDDLE_GREY = 118
 
-#: Levels by which another channel is darker where a colour was cut off rather than white.
-OFF_WHITE = 9
+#: Levels by which another channel is darker where a colour was cut off rather than white; beside a
+#: white ground, colours bleed by nearly as many (JPEG).
+OFF_WHITE = 14
+#: Levels just below the end, as far as JPEG and noise spread what was cut off. Paper and walls in
+#: full light reach the end, too, but most of their pixels lie here; what was cut off heaps up.
+NEAR_WHITE = 10
 
 #: Shares of the pixels below the luma that is called its low and its high end.
 LOW_END, HIGH_END = 0.05, 0.95
@@ -196,13 +200,14 @@ def colour_facts(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
         pixels, those of the two most common colours); black_share and
         white_share (of pixels without texture: in the picture or in its middle, whichever is
         less, so that a dark or white ground around a thing that is well seen is no loss) and
-        cut_share (of all pixels without texture, those that are not white: colours cut off).
+        clipped_share (of all pixels without texture, those that are not white: colours cut off;
+        less those as coloured just below the end).
 
     Examples
     --------
     >>> colour_facts([Image.new("RGB", (8, 8), (9, 9, 9))])
     [{'colourfulness': 0.0, 'two_colour_share': 1.0, 'black_share': 1.0, 'white_share': 0.0,
-      'cut_share': 0.0}]
+      'clipped_share': 0.0}]
     """
     parts = (pictures[start : start + GRIDS] for start in range(0, len(pictures), GRIDS))
     return [facts for part in parts for facts in _colours(part)]
@@ -217,7 +222,10 @@ def _colours(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
     opposed, luma = told[:, :2], told[:, 2]
     lightest = np.maximum(np.maximum(planes[:, 0], planes[:, 1]), planes[:, 2])
     darkest = np.minimum(np.minimum(planes[:, 0], planes[:, 1]), planes[:, 2])
-    is_cut = (lightest >= WHITE_LEVEL) & (luma >= MIDDLE_GREY)
+    is_light = luma >= MIDDLE_GREY
+    is_cut = (lightest >= WHITE_LEVEL) & is_light
+    is_near = (lightest >= WHITE_LEVEL - NEAR_WHITE) & is_light & ~is_cut
+    is_coloured = darkest <= lightest - OFF_WHITE
     means = opposed.mean(axis=2)
     opposed -= means[:, :, None]
     variance = np.einsum("nij,nij->n", opposed, opposed) / opposed.shape[2]
@@ -227,9 +235,14 @@ def _colours(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
         "two_colour_share": np.array([_two_colour_share(grid) for grid in channels]),
         "black_share": _share_all_over(luma <= BLACK_LUMA),
         "white_share": _share_all_over(is_cut),
-        "cut_share": (is_cut & (darkest <= WHITE_LEVEL - OFF_WHITE)).mean(axis=1).round(4),
+        "clipped_share": _mean_above(is_cut & is_coloured, is_near & is_coloured),
     }
     return _rows(columns)
+
+
+def _mean_above(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return by which share of each row more is found than expected, 0 at the least."""
+    return np.maximum(found.mean(axis=1) - expected.mean(axis=1), 0.0).round(4)
 
 
 def _grid(picture: Image.Image) -> bytes:

@@ -15,7 +15,7 @@ from labeling.models import Media
 from quality.doubts import Doubt
 from quality.doubts.classes import find_double_classes, find_shortcut_columns
 from quality.doubts.copies import find_copy_sets, find_leakage, most_faint_leaks
-from quality.doubts.images import find_odd_pictures
+from quality.doubts.images import find_odd_pictures, say_what_is_usual
 from quality.doubts.labels import find_wrong_labels, most_candidates, say_who_was_not_asked
 from quality.doubts.memory import say_what_memory_buys
 from quality.doubts.odd_files import find_odd_files
@@ -161,6 +161,7 @@ KINDS: dict[str, Kind] = {
             bulk=Action.EXCLUDE,
             media=(Media.IMAGE,),
             most_candidates=most_outliers,
+            notice=say_what_is_usual,
         ),
         Kind(
             "outlier",

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from django.utils.functional import Promise
+from django.utils.translation import gettext as now
 from django.utils.translation import gettext_lazy as _
 
-from mlcore.odd_images import READS, OddPicture, find_odd_images
+from mlcore.odd_images import READS, OddPicture, find_odd_images, usual_properties
 from quality.doubts import Doubt
 from quality.queries.survey import Survey
 
@@ -17,9 +18,8 @@ MOST_REASONS = 3
 
 def find_odd_pictures(survey: Survey) -> Iterator[Doubt]:
     """Pictures with a property that is odd in itself and unlike the rest of the dataset."""
-    facts = [survey.facts(row) for row in range(len(survey))]
     found = find_odd_images(
-        {name: np.array([fact.get(name, np.nan) for fact in facts], float) for name in READS},
+        _facts(survey),
         pixels=survey.column("pixel_hash"),
         labels=survey.doubted_labels,
     )
@@ -29,6 +29,35 @@ def find_odd_pictures(survey: Survey) -> Iterator[Doubt]:
             of_row[odd.row].append(odd)
     rows = sorted(of_row, key=lambda row: not any(odd.is_likely for odd in of_row[row]))
     return (_doubt(row, of_row[row]) for row in rows)
+
+
+def _facts(survey: Survey) -> dict[str, np.ndarray]:
+    facts = [survey.facts(row) for row in range(len(survey))]
+    return {name: np.array([fact.get(name, np.nan) for fact in facts], float) for name in READS}
+
+
+def say_what_is_usual(survey: Survey) -> str:
+    """Say once what most pictures of a set have in common, though elsewhere it is odd."""
+    shares = usual_properties(_facts(survey))
+    if not shares:
+        return ""
+    told = ", ".join(f"{USUAL[code]} ({100 * share:.0f} %)" for code, share in shares.items())
+    return now(
+        "Usual in this dataset, so not asked about picture by picture: %(told)s. Is it meant?"
+    ) % {"told": told}
+
+
+USUAL: dict[str, str | Promise] = {
+    "dark": _("dark"),
+    "over_light": _("over-light"),
+    "black": _("lost in the dark"),
+    "blown": _("blown out"),
+    "cut_off": _("over-exposed"),
+    "blurry": _("blurry"),
+    "drawn": _("drawn"),
+    "two_colours": _("of two colours"),
+    "low_information": _("showing little"),
+}
 
 
 def _doubt(row: int, odd: list[OddPicture]) -> Doubt:

@@ -67,7 +67,7 @@ FACTS: dict[str, tuple[Fact, ...]] = {
         Fact("luma_high", "Light end", limits=(_most("dark", odd.DARK),)),
         Fact("black_share", "Lost in the dark", limits=(_least("dark", odd.LOST),)),
         Fact("white_share", "Blown out", limits=(_least("over-light", odd.LOST),)),
-        Fact("cut_share", "Colours cut off", limits=(_least("over-exposed", odd.CUT_OFF),)),
+        Fact("clipped_share", "Colours cut off", limits=(_least("over-exposed", odd.CUT_OFF),)),
         Fact("entropy", "Information", "bits", (_most("shows little", odd.LOW_INFORMATION),)),
         Fact("even_share", "Even share", limits=(_least("drawn", odd.DRAWN),)),
         Fact("two_colour_share", "Two colours", limits=(_least("drawn", odd.TWO_COLOURS),)),

@@ -5,7 +5,7 @@ import pytest
 from django.urls import reverse
 
 from labeling.models import Content, Dataset, Role
-from quality.doubts.images import find_odd_pictures
+from quality.doubts.images import find_odd_pictures, say_what_is_usual
 from quality.models import Flag
 from quality.queries.survey import survey_of
 from tests.factories import make_dataset, make_item, make_member
@@ -55,3 +55,14 @@ def test_items_measured_before_the_properties_existed_are_not_judged():
     dataset = make_photos()
     Content.objects.update(facts={"width": 256, "height": 192})
     assert not list(find_odd_pictures(survey_of(dataset)))
+
+
+def test_what_most_pictures_share_is_said_once_and_of_none():
+    dataset = make_photos()
+    assert say_what_is_usual(survey_of(dataset)) == ""
+    for place, content in enumerate(Content.objects.all()):
+        content.facts |= {"luma_high": 60 + place % 9}
+        content.save()
+    survey = survey_of(dataset)
+    assert "asked about picture by picture: dark (100 %)" in say_what_is_usual(survey)
+    assert all("dark" not in doubt.evidence["codes"] for doubt in find_odd_pictures(survey))
