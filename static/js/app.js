@@ -109,7 +109,7 @@ document.addEventListener("htmx:responseError", (event) => {
   toast(isShort ? xhr.responseText : `${document.body.dataset.textError} (${xhr.status})`, "bad");
 });
 document.addEventListener("htmx:sendError", () => toast(document.body.dataset.textOffline, "bad"));
-document.addEventListener("htmx:load", (event) => dress(event.target));
+document.addEventListener("htmx:load", (event) => dress(event.target)); // also what review.js puts in without htmx
 for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(name, () => dress(document)); // before it is painted
 document.addEventListener("winnow:toast", (event) => toast(event.detail.text, event.detail.tone));
 

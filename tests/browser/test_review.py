@@ -97,6 +97,8 @@ def test_one_key_decides_and_the_next_flag_waits_for_no_answer(page, live_server
         seen(page)
         page.keyboard.press(key)
         expect(page.get_by_text(f"doubt number {number}")).to_be_visible()
+        keep = page.locator("#flag button[data-key=KeyK]")  # a card that came without htmx
+        expect(keep).to_have_attribute("aria-keyshortcuts", "K", timeout=5_000)
     assert len(unanswered) == 1
     assert not Decision.objects.exists()
     page.unroute("**")  # answers what was held back
