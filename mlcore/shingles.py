@@ -300,7 +300,7 @@ def _is_slip(one: str, other: str, known: Counter[str]) -> bool:
 
 def _judged(first: int, second: int, share: float, changes: _Changes, words: int) -> TextPair:
     strain = changes.count * WORDS_A_CHANGE / max(1, words)
-    told = f"{_told(changes)} About {share:.0%} of their groups of letters are the same."
+    told = f"{_told(changes)} About {100 * share:.0f} % of their groups of letters are the same."
     if strain <= 1 and share >= SURE_LIKENESS:
         return TextPair(first, second, 0.97 - 0.47 * strain, told)
     faint = max(share**FAINT_POWER, 2 - strain if share >= SURE_LIKENESS else 0.0)
