@@ -11,6 +11,9 @@ from mlcore.decoding import PREVIEW_SIDE
 #: deviation of a line), JPEG's and its colours' bleeding; and those of a bar that needs no other at
 #: the opposite side: sky and floor, with the noise of a camera, seldom keep so still.
 FRAME_DEVIATION, ALONE_DEVIATION = 6.0, 1.5
+#: The same of what no camera saw: a decoder fills in the end of a file that broke off. At the top,
+#: a sky that is blown out keeps as still.
+FILLED_DEVIATION = 0.1
 #: Share of the lines that a bar without another at the opposite side takes at most: sky takes more.
 ALONE_SHARE = 0.2
 #: Levels of a channel from an even line two before, over what JPEG smears, from which a pixel is
@@ -100,14 +103,19 @@ def frame_share(pixels: np.ndarray) -> float:
     height, width = pixels.shape[:2]
     columns = pixels.transpose(1, 0, 2)
     left, right = _bars(columns, FRAME_SPAN)
-    top, bottom = _bars(pixels[:, left : width - right], INNER_SPAN)
+    top, bottom = _bars(pixels[:, left : width - right], INNER_SPAN, most_filled=1.0)
     if left or right:
         left, right = _bars(columns[:, top : height - bottom], INNER_SPAN)
     return 1.0 - (width - left - right) * (height - top - bottom) / (width * height)
 
 
-def _bars(lines: np.ndarray, least_span: float) -> tuple[int, int]:
-    """Return how many lines the bars at both ends have; one alone has to be thin and still."""
+def _bars(
+    lines: np.ndarray, least_span: float, *, most_filled: float = ALONE_SHARE
+) -> tuple[int, int]:
+    """Return how many lines the bars at both ends have; one alone has to be thin and still.
+
+    The last one may take `most_filled` of the lines where a decoder filled them.
+    """
     step = -(-lines.shape[1] // POINTS)
     lines = np.ascontiguousarray(lines[:, step // 2 :: step], np.float32)
     (first, noise, colour), (last, other_noise, other) = (
@@ -117,10 +125,10 @@ def _bars(lines: np.ndarray, least_span: float) -> tuple[int, int]:
         return 0, 0
     if first and last and np.abs(colour - other).max() <= FRAME_STEP:
         return first, last
-    most = ALONE_SHARE * len(lines)
+    most_last = most_filled if other_noise <= FILLED_DEVIATION else ALONE_SHARE
     return (
-        first * (noise <= ALONE_DEVIATION and first <= most),
-        last * (other_noise <= ALONE_DEVIATION and last <= most),
+        first * (noise <= ALONE_DEVIATION and first <= ALONE_SHARE * len(lines)),
+        last * (other_noise <= ALONE_DEVIATION and last <= most_last * len(lines)),
     )
 
 

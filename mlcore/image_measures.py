@@ -69,7 +69,7 @@ def light_facts(greys: Sequence[Image.Image]) -> list[dict[str, Fact]]:
     """
     counts = np.array([grey.histogram() for grey in greys], np.float64)
     shares = counts / counts.sum(axis=1, keepdims=True)
-    mean, square = (shares @ _LIGHT).T
+    mean, square = (counts @ _LIGHT).T / counts.sum(axis=1)  # whole sums: the same in any batch
     below = shares.cumsum(axis=1)
     columns = {
         "brightness": mean.round(2),
@@ -201,13 +201,14 @@ def colour_facts(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
         white_share (of pixels without texture: in the picture or in its middle, whichever is
         less, so that a dark or white ground around a thing that is well seen is no loss) and
         clipped_share (of all pixels without texture, those that are not white: colours cut off;
-        less those as coloured just below the end).
+        less those as coloured just below the end) and weakest_channel (mean of the darkest channel
+        over that of the lightest, 0 to 1).
 
     Examples
     --------
     >>> colour_facts([Image.new("RGB", (8, 8), (9, 9, 9))])
     [{'colourfulness': 0.0, 'two_colour_share': 1.0, 'black_share': 1.0, 'white_share': 0.0,
-      'clipped_share': 0.0}]
+      'weakest_channel': 1.0, 'clipped_share': 0.0}]
     """
     parts = (pictures[start : start + GRIDS] for start in range(0, len(pictures), GRIDS))
     return [facts for part in parts for facts in _colours(part)]
@@ -235,9 +236,15 @@ def _colours(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
         "two_colour_share": np.array([_two_colour_share(grid) for grid in channels]),
         "black_share": _share_all_over(luma <= BLACK_LUMA),
         "white_share": _share_all_over(is_cut),
+        "weakest_channel": _weakest(planes.mean(axis=2)),
         "clipped_share": _mean_above(is_cut & is_coloured, is_near & is_coloured),
     }
     return _rows(columns)
+
+
+def _weakest(means: np.ndarray) -> np.ndarray:
+    """Return the darkest channel's mean over the lightest's; 1 for pictures that are black."""
+    return (np.maximum(means.min(axis=1), 1.0) / np.maximum(means.max(axis=1), 1.0)).round(4)
 
 
 def _mean_above(found: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -56,6 +56,8 @@ USUAL: dict[str, str | Promise] = {
     "blurry": _("blurry"),
     "drawn": _("drawn"),
     "two_colours": _("of two colours"),
+    "channel_lost": _("without one of red, green and blue"),
+    "coarse": _("coarsely compressed"),
     "low_information": _("showing little"),
 }
 
@@ -160,6 +162,20 @@ WORDS: dict[str, tuple[str | Promise, Callable[[float], str]]] = {
             "%(usual)s %%; odd from %(limit)s %% up)."
         ),
         _percent,
+    ),
+    "channel_lost": (
+        _(
+            "A colour is lost: of red, green and blue the weakest has %(value)s %% of the "
+            "strongest (usual here: %(usual)s %%; odd from %(limit)s %% down)."
+        ),
+        _percent,
+    ),
+    "coarse": (
+        _(
+            "Compressed coarsely: quality %(value)s of 100 (usual here: %(usual)s; odd from "
+            "%(limit)s down)."
+        ),
+        _whole,
     ),
     "low_information": (
         _(

@@ -68,6 +68,8 @@ FACTS: dict[str, tuple[Fact, ...]] = {
         Fact("black_share", "Lost in the dark", limits=(_least("dark", odd.LOST),)),
         Fact("white_share", "Blown out", limits=(_least("over-light", odd.LOST),)),
         Fact("clipped_share", "Colours cut off", limits=(_least("over-exposed", odd.CUT_OFF),)),
+        Fact("weakest_channel", "Weakest colour", limits=(_most("lost", odd.LOST_CHANNEL),)),
+        Fact("jpeg_quality", "JPEG quality", limits=(_most("coarse", odd.COARSE),)),
         Fact("entropy", "Information", "bits", (_most("shows little", odd.LOW_INFORMATION),)),
         Fact("even_share", "Even share", limits=(_least("drawn", odd.DRAWN),)),
         Fact("two_colour_share", "Two colours", limits=(_least("drawn", odd.TWO_COLOURS),)),

@@ -87,6 +87,11 @@ def too_long_exposed(picture: Image.Image) -> Image.Image:
     return Image.merge("RGB", (red, green, blue))
 
 
+def without_blue(picture: Image.Image) -> Image.Image:
+    red, green, _blue = picture.split()
+    return Image.merge("RGB", (red, green, Image.new("L", picture.size)))
+
+
 FAULTS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "dark": lambda picture: picture.point(lambda v: int(v * 0.15)),
     "over_light": lambda picture: picture.point(lambda v: 205 + int(v * 0.18)),
@@ -98,6 +103,7 @@ FAULTS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "two_colours": checked,
     "noise": noise,
     "odd_shape": lambda picture: picture.resize((400, 60)),
+    "channel_lost": without_blue,
     "framed": lambda picture: ImageOps.expand(picture, border=12, fill="white"),
     "grey": lambda picture: picture.convert("L").convert("RGB"),
 }
@@ -165,6 +171,17 @@ def test_one_picture_for_items_of_several_classes_is_a_placeholder():
     told = find_odd_images(facts, pixels=pixels, labels=labels)
     assert {(odd.row, odd.code) for odd in told} == {(row, "placeholder") for row in (3, 20, 41)}
     assert not find_odd_images(facts, pixels=pixels, labels=np.zeros(60, int))
+
+
+def test_a_picture_saved_at_the_lowest_quality_is_coarse():
+    coarse = measure_image(saved(photo(3), quality=5), "a.jpg").facts
+    assert "coarse" in {odd.code for odd in found([*clean(), coarse]) if odd.row == N}
+
+
+def test_the_grey_end_of_a_file_that_broke_off_is_a_frame():
+    broken = photo(4)
+    broken.paste((128, 128, 128), (0, 60, SIDE, SIDE))
+    assert {odd.code for odd in found([*clean(), measured(broken)]) if odd.row == N} == {"framed"}
 
 
 def test_few_pictures_say_nothing():
