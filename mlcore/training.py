@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcore.calibration import Calibration, softmax
+from mlcore.calibration import softmax
 from mlcore.fitting import EarlyReport, EpochReport, SuccessOf, fit_frozen
 from mlcore.fitting_tuned import fit_tuned
 from mlcore.head import Head
@@ -47,9 +47,9 @@ class CrossValidation:
     `folds` int64 (n_items,) of the first shuffle, -1 where not asked. `divisions` are those of
     the first shuffle. `heads` tells each head's share of right answers and how many it gave,
     `successes` what `success_of` found of them (None where nothing was asked for or it cannot
-    tell), `calibrations` what was fitted on its inner held-out items; `uncalibrated` are the
-    probabilities before that was applied. Where folds are dealt several times, `shuffled` is
-    float32 (n_items, n_shuffles, n_classes), what each shuffle said by itself, and
+    tell), `uncalibrated` are the probabilities before what each head fitted on its inner held-out
+    items was applied. Where folds are dealt several times, `shuffled` is float32 (n_items,
+    n_shuffles, n_classes), what each shuffle said by itself, and
     `shuffled_folds` int64 (n_items, n_shuffles) its folds; else both have no shuffle.
     """
 
@@ -59,7 +59,6 @@ class CrossValidation:
     divisions: tuple[Division, ...]
     heads: tuple[tuple[float, int], ...]
     successes: tuple[float | None, ...]
-    calibrations: tuple[Calibration, ...]
     uncalibrated: np.ndarray
     shuffled: np.ndarray
     shuffled_folds: np.ndarray
@@ -127,7 +126,6 @@ def cross_validate(
     heads = [division for divisions in shuffles for division in divisions]
     curves: list[EpochReport] = []
     folds: list[FoldReport] = []
-    calibrations: list[Calibration] = []
     before: list[np.ndarray] = []
 
     def record(report: EpochReport) -> None:
@@ -137,14 +135,10 @@ def cross_validate(
 
     def finish(division: Division, head: Head | TunedHead) -> None:
         unseen = division.unseen
-        if maps is not None and isinstance(head, TunedHead):
-            scores = head.scores(maps[unseen].rows)
-        else:
-            scores = head.scores(features[unseen])
+        scores = _scores(head, unseen, features=features, maps=maps)
         found = head.calibration.probabilities(scores)
         accuracy = float((found.argmax(axis=1) == labels[unseen]).mean())
         folds.append(FoldReport(len(folds), len(heads), unseen, found, accuracy, head.epochs))
-        calibrations.append(head.calibration)
         before.append(softmax(scores))
         if on_fold is not None:
             on_fold(folds[-1])
@@ -179,11 +173,18 @@ def cross_validate(
             None if success_of is None else success_of(labels[one.items], one.probabilities)
             for one in folds
         ),
-        calibrations=tuple(calibrations),
         uncalibrated=_means(before, heads, n_items=len(labels)),
         shuffled=shuffled,
         shuffled_folds=shuffled_folds,
     )
+
+
+def _scores(
+    head: Head | TunedHead, rows: np.ndarray, *, features: np.ndarray, maps: Maps | None
+) -> np.ndarray:
+    if maps is not None and isinstance(head, TunedHead):
+        return head.scores(maps[rows].rows)
+    return head.scores(features[rows])
 
 
 def _lots(

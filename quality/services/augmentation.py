@@ -17,7 +17,7 @@ from quality.services.features import (
     features_of,
     vectors_of_readable,
 )
-from quality.services.material import Material
+from quality.services.material import Material, stopped_in_words
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
@@ -75,7 +75,7 @@ def try_mirror(
 
     from mlcore.augment import VERSION, mirrored
     from mlcore.protocols import HOLD_OUT, Protocol, divide
-    from mlcore.training import Cancelled, fit_final
+    from mlcore.training import fit_final
 
     protocol, labels = Protocol(scheme=HOLD_OUT), material.labels[rows]
     division = divide(labels, groups[rows], protocol=protocol)[0][0]
@@ -84,7 +84,7 @@ def try_mirror(
     unseen = np.sort(rng.permutation(unseen)[:MIRRORED_ITEMS])
     if len(np.unique(material.labels[seen])) < 2:
         return {}
-    try:
+    with stopped_in_words(work):
         head = fit_final(
             _vectors(work, material, backbone, seen),
             material.labels[seen],
@@ -93,9 +93,6 @@ def try_mirror(
             protocol=protocol,
             should_stop=work.should_stop,
         )
-    except Cancelled:
-        work.check()
-        raise
     found = _changed_vectors(
         work,
         material,

@@ -11,7 +11,7 @@ from labeling import shards, storage
 from labeling.models import Content
 from labeling.services.jobs import Refused, Work
 from quality import arrays
-from quality.services.material import Material
+from quality.services.material import Material, stopped_in_words
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
@@ -160,7 +160,7 @@ def _named(media: str, name: str) -> "Backbone":
 
 def _trial(work: Work, material: Material, backbone: "Backbone", protocol: "Protocol") -> float:
     """Return the accuracy of a quick cross-validation on some of the items."""
-    from mlcore.training import Cancelled, cross_validate
+    from mlcore.training import cross_validate
 
     features = features_of(work, material, backbone=backbone, rows=material.is_learned)
     rows = np.flatnonzero(~np.isnan(features).any(axis=1))
@@ -169,7 +169,7 @@ def _trial(work: Work, material: Material, backbone: "Backbone", protocol: "Prot
         rows = np.sort(rng.choice(rows, TRIAL_ITEMS, replace=False))
     labels = material.labels[material.is_learned][rows]
     work.progress(message=f"Trying {backbone.title}", now=True)
-    try:
+    with stopped_in_words(work):
         found = cross_validate(
             features[rows],
             labels,
@@ -178,9 +178,4 @@ def _trial(work: Work, material: Material, backbone: "Backbone", protocol: "Prot
             protocol=protocol,
             should_stop=work.should_stop,
         )
-    except Cancelled:
-        work.check()
-        raise
-    except ValueError as impossible:
-        raise Refused(str(impossible)) from impossible
     return float((found.probabilities.argmax(axis=1) == labels).mean())

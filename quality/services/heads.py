@@ -10,7 +10,7 @@ from quality import arrays
 from quality.models import Run
 from quality.services import augmentation, copies
 from quality.services.features import choose_backbone, features_of
-from quality.services.material import Material
+from quality.services.material import Material, stopped_in_words
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
@@ -96,7 +96,7 @@ def fit_head(
 ) -> "Head | TunedHead":
     """Return a head that learned these rows under the protocol of a run."""
     from mlcore.protocols import Protocol
-    from mlcore.training import Cancelled, fit_final
+    from mlcore.training import fit_final
 
     features = features_of(work, learned, backbone=backbone, rows=rows)
     is_readable = ~np.isnan(features).any(axis=1)
@@ -108,7 +108,7 @@ def fit_head(
     if protocol.tuned:
         maps = maps_for(work, learned, backbone=backbone, protocol=protocol, rows=rows)
     work.progress(message=f"Training the final head of run {run.number}", now=True)
-    try:
+    with stopped_in_words(work):
         return fit_final(
             features[is_readable],
             learned.labels[rows][is_readable],
@@ -119,6 +119,3 @@ def fit_head(
             maps=None if maps is None else maps[is_readable],
             should_stop=work.should_stop,
         )
-    except Cancelled:
-        work.check()
-        raise

@@ -1,7 +1,8 @@
 """What a version offers to learn from: keys, labels, splits and groups as arrays."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 from labeling.models import Content, Dataset, Split, Version
 from labeling.models.items import WITHDRAWN
 from labeling.queries.versions import Line
-from labeling.services.jobs import Refused
+from labeling.services.jobs import Refused, Work
 from labeling.services.versions import read_manifest
 
 LEAST_CLASSES = 2
@@ -154,6 +155,20 @@ def check_material(material: Material) -> None:
             f"Training needs at least {LEAST_CLASSES} classes with {LEAST_ITEMS_A_CLASS} labelled "
             f"items each to learn from, outside the test split; so far {_listed(counts)}."
         )
+
+
+@contextmanager
+def stopped_in_words(work: Work) -> Iterator[None]:
+    """End a job whose learning ended: as it was asked to, or with what is wrong in words."""
+    from mlcore.steps import Cancelled
+
+    try:
+        yield
+    except Cancelled:
+        work.check()
+        raise
+    except ValueError as impossible:  # the words are for people: one group only, and the like
+        raise Refused(str(impossible)) from impossible
 
 
 def _listed(counts: Counter[str]) -> str:

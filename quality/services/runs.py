@@ -30,7 +30,13 @@ from quality.services.features import backbones_of, can_tune, choose_backbone, f
 from quality.services.heads import maps_for, predict_rows
 from quality.services.learning import refresh_suggestions
 from quality.services.live import LiveTraining
-from quality.services.material import Material, check_labels, check_material, read_material
+from quality.services.material import (
+    Material,
+    check_labels,
+    check_material,
+    read_material,
+    stopped_in_words,
+)
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
@@ -329,7 +335,7 @@ def _cross_validate(
     protocol: "Protocol",
     **more: Any,
 ) -> "CrossValidation":
-    from mlcore.training import Cancelled, cross_validate
+    from mlcore.training import cross_validate
     from mlcore.tuning import EPOCHS
 
     live = LiveTraining(
@@ -341,7 +347,7 @@ def _cross_validate(
         success_of=more.get("success_of"),
     )
     work.progress(0, 0, message=_first_words(protocol, n_items=len(learned[1])), now=True)
-    try:
+    with stopped_in_words(work):
         return cross_validate(
             *learned,
             n_classes=n_classes,
@@ -352,11 +358,6 @@ def _cross_validate(
             on_fold=live.on_fold,
             should_stop=work.should_stop,
         )
-    except Cancelled:
-        work.check()
-        raise
-    except ValueError as impossible:  # the words are for people: one group only, and the like
-        raise Refused(str(impossible)) from impossible
 
 
 def _first_words(protocol: "Protocol", *, n_items: int) -> str:

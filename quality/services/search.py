@@ -8,10 +8,11 @@ import numpy as np
 
 from labeling.models import Dataset
 from labeling.queries.success import choice_of
-from labeling.services.jobs import Refused, Work
+from labeling.services.jobs import Work
 from mlcore.success import ACCURACY, COST, Success
 from quality.models import Run
 from quality.queries.judge import success_for
+from quality.services.material import stopped_in_words
 
 if TYPE_CHECKING:
     from mlcore.protocols import Protocol
@@ -66,12 +67,10 @@ class HeadSearch:
         learned: tuple[np.ndarray, ...],
         protocol: "Protocol",
     ) -> Any:
-        from mlcore.training import Cancelled
-
         def tell(number: int, n: int) -> None:
             self.work.progress(number, n, message=f"{words} {number + 1} of {n}", now=True)
 
-        try:
+        with stopped_in_words(self.work):
             return search(
                 *learned,
                 protocol=protocol,
@@ -79,11 +78,6 @@ class HeadSearch:
                 should_stop=self.work.should_stop,
                 **self.more,
             )
-        except Cancelled:
-            self.work.check()
-            raise
-        except ValueError as impossible:  # the words are for people
-            raise Refused(str(impossible)) from impossible
 
 
 def asked_of(run: Run, searches: bool) -> "Protocol | None":
