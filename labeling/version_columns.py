@@ -4,7 +4,8 @@ Pages ask them of all lines. To read the lines of 100,000 items takes a quarter 
 a few milliseconds (bench/pages.py). Row i is line i; of people the file holds numbers alone.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import numpy as np
 from django.conf import settings
 
 from labeling.models import Split, Version
-from labeling.shards import save_arrays
+from labeling.shards import save_arrays, save_text
 
+DIGITS = 32  # of a digest in the name of a file: no two meet
 NONE = -1  # no label, no source, no item
 #: Splits as files number them, whatever order they are shown in.
 SPLITS = {Split.NONE: 0, Split.TRAIN: 1, Split.VALIDATION: 2, Split.TEST: 3}
@@ -84,11 +86,35 @@ def kept(version: Version) -> Columns | None:
         return None
 
 
+def keep_changes(before: Version, after: Version, told: Mapping[str, int]) -> None:
+    """Write how many lines of two versions differ in what."""
+    path = _path_of_changes(before, after)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_text(path, json.dumps(told))
+
+
+def kept_changes(before: Version, after: Version) -> dict[str, int] | None:
+    """Read how many lines differ; None where it was not written."""
+    try:
+        told: dict[str, int] = json.loads(_path_of_changes(before, after).read_text())
+    except FileNotFoundError:
+        return None
+    return told
+
+
 def remove(version: Version) -> None:
-    """Remove the columns of a version that goes."""
-    _path(version).unlink(missing_ok=True)
+    """Remove what is kept of a version that goes."""
+    for path in _folder().glob(f"*{version.digest[:DIGITS]}*"):
+        path.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return Path(settings.DATA_DIR) / "versions"
 
 
 def _path(version: Version) -> Path:
-    name = f"{version.pk}-{version.digest[:16]}.npz"  # of these very lines
-    return Path(settings.DATA_DIR) / "versions" / name
+    return _folder() / f"{version.pk}-{version.digest[:DIGITS]}.npz"
+
+
+def _path_of_changes(before: Version, after: Version) -> Path:
+    return _folder() / f"{before.digest[:DIGITS]}-{after.digest[:DIGITS]}.json"

@@ -5,16 +5,13 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.core.cache import cache
-
-from labeling import storage
+from labeling import storage, version_columns
 from labeling.models import Dataset, Version
 
 VERSIONS_SHOWN = 50
-CHANGES_KEPT_SECONDS = 7 * 24 * 3600  # two digests never give another answer
 LINES_A_PAGE = 100_000  # about a second of reading; the next look at the page goes on
 Line = dict[str, Any]
 
@@ -128,10 +125,15 @@ class Comparing:
         """What changed; None for the first version, and where no lines are left to read."""
         if previous is None:
             return None
-        key = f"changes-of-{previous.digest}-{version.digest}"
-        found: Changes | None = cache.get(key)
-        if found is None and self.left > 0:
+        told = version_columns.kept_changes(previous, version)
+        if told is None and self.left > 0:
             self.left -= previous.items + version.items
-            found = changes_between(previous, version)
-            cache.set(key, found, CHANGES_KEPT_SECONDS)
-        return found
+            told = keep_changes(previous, version)
+        return None if told is None else Changes(**told)
+
+
+def keep_changes(before: Version, after: Version) -> dict[str, int]:
+    """Count what differs, and keep it: two digests never give another answer."""
+    told = asdict(changes_between(before, after))
+    version_columns.keep_changes(before, after, told)
+    return told

@@ -12,6 +12,7 @@ from django.db.models import Max
 
 from labeling import storage, version_columns
 from labeling.models import Dataset, Item, User, Version
+from labeling.queries.versions import keep_changes
 from labeling.services import tombstones
 from labeling.version_columns import NONE, Columns, Row
 
@@ -55,6 +56,8 @@ def freeze_version(
             note=note,
         )
     version_columns.keep(version, version_columns.columns_from(rows))
+    if newest:
+        keep_changes(newest, version)
     return version, True
 
 

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 
 import pytest
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labeling import version_columns
 from labeling.models import Content, Dataset, Item, Job, LabelChange, LabelSource, Split, Version
-from labeling.queries.versions import merged
+from labeling.queries.versions import Changes, Comparing, changes_between, merged
 from labeling.services import jobs, labels, restoring
 from labeling.services.versions import freeze_version
 from quality.services import selection
@@ -80,6 +82,20 @@ def test_pages_of_changes_meet_and_cost_the_same_queries(lead, django_assert_max
     keys = [row.change.key for page in (first, second) for row in page["rows"]]
     assert keys == sorted(set(keys))
     assert len(keys) == first["total"] == 64
+
+
+def test_what_changed_since_the_version_before_is_kept_when_it_is_frozen(lead):
+    dataset = make_words(items=6)
+    first, _ = freeze_version(dataset=dataset)
+    Item.objects.filter(pk=dataset.items.order_by("key")[0].pk).update(excluded="blurred")
+    second, _ = freeze_version(dataset=dataset)
+    told = version_columns.kept_changes(first, second)
+    assert told == asdict(changes_between(first, second))
+    assert told
+    assert told["gone"] == 1
+    version_columns.remove(second)  # as of a version from before it was kept
+    assert Comparing().of(first, second) == Changes(**told)
+    assert version_columns.kept_changes(first, second) == told
 
 
 def test_a_version_brought_back_has_its_digest_again_and_that_can_be_undone(lead):
