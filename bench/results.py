@@ -33,7 +33,6 @@ SUBJECTS: dict[str, Callable[[Path, Path], Iterator[dict[str, Any]]]] = {
     "cifar10": results_images.cifar10,
     "fsdd": results_sounds.fsdd,
     "arabic_speech_commands": results_sounds.arabic_speech_commands,
-    "arabic_with_added": results_sounds.arabic_with_added,
     "speech_commands_sample": results_sounds.speech_commands_sample,
     "imagededup_tests": results_images.imagededup_tests,
     "wav_formats": results_sounds.wav_formats,

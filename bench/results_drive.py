@@ -123,5 +123,11 @@ def gain(proved: Row) -> Row:
     return _rounded({name: proved[name] for name in names})
 
 
+def part_gain(part: Row) -> Row:
+    """Return of a row of `prove --parts --json` what a table of results holds."""
+    names = ("items", "difference", "low", "high", "refused")
+    return _rounded({name: part[name] for name in names if name in part})
+
+
 def _rounded(row: Row) -> Row:
     return {name: round(v, 4) if isinstance(v, float) else v for name, v in row.items()}

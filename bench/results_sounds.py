@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
-from results_drive import Winnow, gain, read_table, read_zip, scores, write_table, write_zip
+from results_drive import (
+    Row,
+    Winnow,
+    gain,
+    part_gain,
+    read_table,
+    read_zip,
+    scores,
+    write_table,
+    write_zip,
+)
 
 SEED = 7
 WRONG_WORDS = 0.10  # of the training clips
 SILENT = CUT = 0.03
 SILENT_LEVEL = 1e-4  # of full scale: hiss of a muted microphone, -80 dBFS
 REVIEWED = 1.5  # times the true number of wrong words
-ADDED = 3  # every third good clip comes after the review
+LATER = 3  # the last of so many speakers is recorded after the first clean-up
 
-Figures = Iterator[dict[str, Any]]
+Figures = Iterator[Row]
+Stage = Generator[Row, None, int]  # figures, and the version that it ends with
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,16 @@ class Words:
     label: str
     by: str
     loops: tuple[tuple[str, ...], ...]  # speakers, or splits of the makers, to learn from
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """A set with planted faults in the part that is learned from."""
+
+    given: list[Row]
+    files: dict[str, bytes]
+    truth: Path  # key, label and fault of each clip that is learned from
+    wrong: set[str]  # files with a wrong word
 
 
 # Six speakers are few: what is gained depends on which three are heard, so several threes are.
@@ -48,33 +69,6 @@ def fsdd(shared: Path, work: Path) -> Figures:
 
 def arabic_speech_commands(shared: Path, work: Path) -> Figures:
     yield from _words(shared, work, ARABIC)
-
-
-def arabic_with_added(shared: Path, work: Path) -> Figures:
-    """The loop on part of the clips: what reviewing gains, and what the others bring on top."""
-    winnow, name = Winnow(work / "data", shared / "weights"), "added"
-    packed, labels, truth = _spoil(shared / "data" / ARABIC.name, work, ARABIC, ("train",))
-    given, told = {row["file"]: row for row in read_table(labels)}, read_table(truth)
-    good = [row["key"] for row in told
-            if not row["unusable"] and given[row["key"]]["label"] == row["label"]]  # fmt: skip
-    later, files = set(good[::ADDED]), read_zip(packed)
-    for part, keys in (("first", given.keys() - later), ("later", later)):
-        write_zip(work / f"{part}.zip", {key: files[key] for key in keys})
-        write_table(work / f"{part}.csv", [given[key] for key in given if key in keys])
-    winnow.command("import_dataset", name, work / "first.zip", "--media=audio",
-                   f"--labels={work / 'first.csv'}")  # fmt: skip
-    first = winnow.command("train", name)
-    winnow.command("detect", name)
-    for kind in ("silent_audio", "cut_audio", "label_error"):
-        found = _review(winnow, name, kind, truth, count=round(REVIEWED * len(told) * WRONG_WORDS))
-        yield {"figure": f"review of {kind}", **found}
-    proved = winnow.command("prove", name, str(first["version"]), str(found["version"]))
-    yield {"figure": "gain of reviewing on speakers not heard", **gain(proved)}
-    winnow.command("import_dataset", name, work / "later.zip", "--media=audio",
-                   f"--labels={work / 'later.csv'}")  # fmt: skip
-    grown = winnow.command("train", name)
-    proved = winnow.command("prove", name, str(first["version"]), str(grown["version"]))
-    yield {"figure": f"gain with {len(later)} clips added as well", **gain(proved)}
 
 
 def _words(shared: Path, work: Path, words: Words) -> Figures:
@@ -99,45 +93,85 @@ def _words(shared: Path, work: Path, words: Words) -> Figures:
     for heard in words.loops:
         for figure in _loop(winnow, data, work, words, heard):
             yield {**figure, "heard": "+".join(heard)}
+        for figure in _collecting(winnow, data, work, words, heard):
+            yield {**figure, "heard": "+".join(heard), "one speaker in three later": True}
 
 
 def _loop(winnow: Winnow, data: Path, work: Path, words: Words, heard: tuple[str, ...]) -> Figures:
     """Spoil what is learned from, review it with the truth, judge on speakers not heard."""
-    packed, labels, truth = _spoil(data, work, words, heard)
+    spoilt = _spoil(data, work, words, heard)
     name = "-".join(heard)
-    faults = {row["key"]: row["unusable"] for row in read_table(truth)}
-    given = {row["file"]: row["label"] for row in read_table(labels)}
-    wrong = sum(
-        given[row["key"]] != row["label"] and not row["unusable"] for row in read_table(truth)
-    )
-    winnow.command("import_dataset", name, packed, "--media=audio", f"--labels={labels}")
-    first = winnow.command("train", name)
-    yield {"figure": "accuracy by speaker, spoilt", **scores(first)}
+    before = yield from _taken_in(winnow, name, spoilt, spoilt.given)
+    yield from _planted(winnow, name, spoilt)
+    cleaned = yield from _cleaned(winnow, name, spoilt, spoilt.given)
+    yield {"figure": "gain on speakers not heard", **_proved(winnow, name, before, cleaned)}
+    everything = winnow.inside("correct_all", name, f"--truth={spoilt.truth}")["version"]
+    yield {"figure": "gain with every fault undone (the most there is)",
+           **_proved(winnow, name, before, everything)}  # fmt: skip
+
+
+def _collecting(
+    winnow: Winnow, data: Path, work: Path, words: Words, heard: tuple[str, ...]
+) -> Figures:
+    """Clean what there is, record more speakers with the same faults, clean again."""
+    spoilt = _spoil(data, work, words, heard)
+    name = "-".join(heard) + "-more"
+    speakers = sorted({row["speaker"] for row in spoilt.given if row["split"] == "train"})
+    new = set(speakers[LATER - 1 :: LATER])
+    later = [row for row in spoilt.given if row["speaker"] in new]
+    first = [row for row in spoilt.given if row["speaker"] not in new]
+    before = yield from _taken_in(winnow, name, spoilt, first)
+    cleaned = yield from _cleaned(winnow, name, spoilt, first)
+    yield {"figure": "gain of the first clean-up", **_proved(winnow, name, before, cleaned)}
+    added = yield from _taken_in(winnow, name, spoilt, later)
+    yield {"figure": "gain of the clips added as they came", "clips": len(later),
+           "speakers": len(new), **_proved(winnow, name, cleaned, added)}  # fmt: skip
+    after = yield from _cleaned(winnow, name, spoilt, later)
+    proved = winnow.command("prove", name, str(before), str(after), "--parts")
+    yield {"figure": "gain of all: cleaned, added, cleaned again", **gain(proved)}
+    for part in proved["parts"]:
+        yield {"figure": f"of it {part['kind']} alone", **part_gain(part)}
+
+
+def _taken_in(winnow: Winnow, name: str, spoilt: Spoilt, rows: list[Row]) -> Stage:
+    """Import these clips, train and check; return the version."""
+    files = {row["file"]: spoilt.files[row["file"]] for row in rows}
+    packed = write_zip(spoilt.truth.with_name("spoilt.zip"), files)
+    table = write_table(spoilt.truth.with_name("given.csv"), rows)
+    winnow.command("import_dataset", name, packed, "--media=audio", f"--labels={table}")
+    trained = winnow.command("train", name)
+    yield {"figure": "accuracy by speaker, spoilt", **scores(trained)}
     winnow.command("detect", name)
+    return int(trained["version"])
+
+
+def _planted(winnow: Winnow, name: str, spoilt: Spoilt) -> Figures:
+    faults = {row["key"]: row["unusable"] for row in read_table(spoilt.truth)}
     for kind, fault in (("silent_audio", "silent"), ("cut_audio", "cut")):
         keys = {f["keys"][0] for f in winnow.inside("queue", name, f"--kind={kind}")["flags"]}
         planted = {key for key, told in faults.items() if told == fault}
         learned = keys & faults.keys()
         yield {"figure": f"planted {fault} clips", "planted": len(planted),
                "found": len(planted & keys), "others_flagged": len(learned - planted)}  # fmt: skip
-    # Clips that cannot be used are taken out first, as the queues stand on the Review page.
+
+
+def _cleaned(winnow: Winnow, name: str, spoilt: Spoilt, rows: list[Row]) -> Stage:
+    """Review with the truth and return the version; clips without a word are taken out first."""
+    version, wrong = 0, sum(row["file"] in spoilt.wrong for row in rows)
     for kind, count in (("silent_audio", 10**6), ("cut_audio", 10**6),
                         ("label_error", round(REVIEWED * wrong))):  # fmt: skip
-        found = _review(winnow, name, kind, truth, count=count)
+        found = winnow.inside("review", name, f"--kind={kind}", f"--count={count}",
+                              f"--truth={spoilt.truth}")  # fmt: skip
         yield {"figure": f"review of {kind}", "wrong_words": wrong, **found}
-    proved = winnow.command("prove", name, str(first["version"]), str(found["version"]))
-    yield {"figure": "gain on speakers not heard", **gain(proved)}
-    everything = winnow.inside("correct_all", name, f"--truth={truth}")
-    proved = winnow.command("prove", name, str(first["version"]), str(everything["version"]))
-    yield {"figure": "gain with every fault undone (the most there is)", **gain(proved)}
+        version = found["version"]
+    return version
 
 
-def _review(winnow: Winnow, name: str, kind: str, truth: Path, *, count: int) -> dict[str, Any]:
-    return winnow.inside("review", name, f"--kind={kind}", f"--count={count}", f"--truth={truth}")
+def _proved(winnow: Winnow, name: str, before: int, after: int) -> Row:
+    return gain(winnow.command("prove", name, str(before), str(after)))
 
 
-def _spoil(data: Path, work: Path, words: Words, heard: tuple[str, ...]) -> tuple[Path, Path, Path]:
-    """Write the spoilt clips, their given labels and the truth about the training part."""
+def _spoil(data: Path, work: Path, words: Words, heard: tuple[str, ...]) -> Spoilt:
     rng = np.random.default_rng(SEED)
     rows, files = read_table(data / "index.csv"), read_zip(data / "audio.zip")
     classes = sorted({row[words.label] for row in rows})
@@ -158,12 +192,7 @@ def _spoil(data: Path, work: Path, words: Words, heard: tuple[str, ...]) -> tupl
         given.append({"file": name, "label": told, "speaker": row["speaker"], "split": split})
         if split == "train":
             truth.append({"key": name, "label": label, "unusable": fault})
-    used = {row["file"]: files[row["file"]] for row in rows}
-    return (
-        write_zip(work / "spoilt.zip", used),
-        write_table(work / "given.csv", given),
-        write_table(work / "truth.csv", truth),
-    )
+    return Spoilt(given, files, write_table(work / "truth.csv", truth), wrong)
 
 
 def _spoilt(content: bytes, fault: str, *, rng: np.random.Generator) -> bytes:
