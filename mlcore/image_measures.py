@@ -233,7 +233,7 @@ def _colours(pictures: Sequence[Image.Image]) -> list[dict[str, Fact]]:
     colourfulness = np.sqrt(variance) + 0.3 * np.hypot(*means.T)
     columns = {
         "colourfulness": colourfulness.astype(float).round(2),
-        "two_colour_share": np.array([_two_colour_share(grid) for grid in channels]),
+        "two_colour_share": _two_colour_shares(channels, planes),
         "black_share": _share_all_over(luma <= BLACK_LUMA),
         "white_share": _share_all_over(is_cut),
         "weakest_channel": _weakest(planes.mean(axis=2)),
@@ -258,21 +258,31 @@ def _grid(picture: Image.Image) -> bytes:
     return (grid if grid.mode == "RGB" else grid.convert("RGB")).tobytes()
 
 
-def _two_colour_share(pixels: np.ndarray) -> float:
-    """Return the share of (3, n) pixels that have one of two colours, give or take SAME_COLOUR."""
-    red, green, blue = (pixels >> (8 - _COLOUR_BITS)).astype(np.int16)
-    coarse = (red << 2 * _COLOUR_BITS) | (green << _COLOUR_BITS) | blue
+def _two_colour_shares(channels: np.ndarray, planes: np.ndarray) -> np.ndarray:
+    """Return the share of pixels that have one of two colours, give or take SAME_COLOUR.
+
+    Parameters
+    ----------
+    channels, planes : uint8 and float32 ndarray of shape (n_pictures, 3, n_pixels)
+        The same levels twice.
+    """
+    own, n_colours = np.arange(len(channels)), 2 ** (3 * _COLOUR_BITS)
+    coarse = (channels >> (8 - _COLOUR_BITS)).astype(np.int16)
+    coarse = coarse[:, 0] << 2 * _COLOUR_BITS | coarse[:, 1] << _COLOUR_BITS | coarse[:, 2]
+    codes = coarse + n_colours * own[:, None]  # of each picture its own, counted at once
     left = np.ones(coarse.shape, bool)
     for _colour in range(2):
-        counts = np.bincount(coarse[left])
-        if len(counts):
-            common = pixels.compress(left & (coarse == counts.argmax()), axis=1).mean(axis=1)
-            # Whole levels in between: bytes are compared faster than a mean is.
-            least = np.maximum(np.ceil(common - SAME_COLOUR), 0).astype(np.uint8)
-            most = np.minimum(np.floor(common + SAME_COLOUR), 255).astype(np.uint8)
-            is_same = pixels - least[:, None] <= (most - least)[:, None]  # below least wraps round
-            left &= ~is_same.all(axis=0)
-    return round(1.0 - np.count_nonzero(left) / len(left), 4)
+        counts = np.bincount(codes[left], minlength=n_colours * len(own)).reshape(len(own), -1)
+        commonest = counts.argmax(axis=1)
+        has_it = left & (coarse == commonest.astype(np.int16)[:, None])
+        sums = np.matvec(planes, has_it.astype(np.float32)).astype(float)
+        common = (sums / np.maximum(counts[own, commonest], 1)[:, None])[:, :, None]
+        # Whole levels in between: bytes are compared faster than a mean is.
+        least = np.maximum(np.ceil(common - SAME_COLOUR), 0).astype(np.uint8)
+        most = np.minimum(np.floor(common + SAME_COLOUR), 255).astype(np.uint8)
+        is_same = channels - least <= most - least  # below least wraps round
+        left &= ~(is_same[:, 0] & is_same[:, 1] & is_same[:, 2])
+    return np.asarray((1.0 - left.mean(axis=1)).round(4))
 
 
 def _share_all_over(lost: np.ndarray) -> np.ndarray:
