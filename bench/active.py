@@ -120,6 +120,7 @@ def labelled(name: str) -> Pool:
         column, archive, media, side = {
             "fsdd": ("digit", "audio.zip", "audio", None),
             "clothing": ("folder_label", "images.zip", "image", 400.0),
+            "arabic_speech_commands": ("word", "audio.zip", "audio", None),
         }[name]
         labels = [row[column] for row in rows]
         is_test = np.array([row["split"] == "test" for row in rows])
