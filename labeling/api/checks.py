@@ -115,7 +115,7 @@ class Decision(Schema):
     text: str = Field("", max_length=500, description="why; a pause needs it")
 
 
-@router.get("/datasets/{slug}/pauses", response=list[PauseOut], summary="List who is stopped")
+@router.get("/datasets/{slug}/pauses", response=list[PauseOut], summary="List who is paused")
 def list_pauses(request: HttpRequest, slug: str) -> Any:
     """Who is paused or whose work was ended, by a guard or a lead, and why."""
     return _stopped(access.dataset_for(speaker(request), slug, roles=access.LEADS))
@@ -125,7 +125,7 @@ def list_pauses(request: HttpRequest, slug: str) -> Any:
     "/datasets/{slug}/pauses", response={200: list[PauseOut]}, summary="Pause, resume or end"
 )
 def decide_pause(request: HttpRequest, slug: str, decision: Decision) -> Any:
-    """Decide about somebody's work; the reply lists who is stopped now."""
+    """Decide about somebody's work; the reply lists who is paused or ended now."""
     user, now = speaker(request), timezone.now()
     dataset = access.dataset_for(user, slug, roles=access.LEADS)
     annotator = dataset.annotators.filter(user__username=decision.user).first()

@@ -8,7 +8,7 @@ from labeling.models import GuardAct
 
 
 class MessageForm(forms.Form):
-    """What an annotator who is stopped says."""
+    """What an annotator who is paused says."""
 
     text = forms.CharField(max_length=500)
 

@@ -1,4 +1,4 @@
-"""Pauses: why somebody is stopped, what they say to it, and what a lead decides."""
+"""Pauses: why somebody is paused, what they say to it, and what a lead decides."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -18,7 +18,7 @@ from labeling.services import guards
 
 @login_required
 def pauses(request: access.MemberRequest, slug: str) -> HttpResponse:
-    """List who is stopped and why, with all that was said to anybody before."""
+    """List who is paused and why, with all that was said to anybody before."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
     context = {
         "dataset": dataset,
@@ -52,7 +52,7 @@ def decide(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def reply(request: access.MemberRequest, pk: int) -> HttpResponse:
-    """Keep what somebody who is stopped wants their lead to know."""
+    """Keep what somebody who is paused wants their lead to know."""
     annotator = get_object_or_404(Annotator, pk=pk, user=request.user)
     form = MessageForm(request.POST)
     if not form.is_valid():

@@ -32,7 +32,7 @@ def my_work(request: access.MemberRequest) -> HttpResponse:
         "answers_today": work.answered_today,
         "asked": asked,
         "stops": stops,
-        "stopped_in": {row.annotator.dataset_id for row in stops},
+        "stopped_in": {row.annotator.dataset_id: row.event.get_act_display() for row in stops},
         "checked": gold.own_results(request.user),
         "has_new": any(is_new for _question, is_new in asked),
     }

@@ -95,7 +95,7 @@ def test_who_is_warned_and_then_paused_reads_why_answers_and_goes_on_when_the_le
     page.goto(f"{live_server.url}/work/")
     stop = page.locator(f"#stop-{hasty.pk}")
     expect(stop).to_contain_text("you are paused because many of the last answers came much faster")
-    expect(page.locator("main")).to_contain_text("not while you are stopped")
+    expect(page.locator("main li .pill.warn")).to_have_text("paused")
     stop.locator("[name=text]").fill("I know these by heart.")
     page.keyboard.press("Enter")
     expect(stop).to_contain_text("I know these by heart.")

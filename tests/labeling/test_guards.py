@@ -190,14 +190,14 @@ def test_a_pause_can_be_answered_and_the_lead_lets_go_on_or_ends_it(client: Clie
     client.post(reverse("labeling:reply_to_pause", args=[one.pk]), {"text": "They are all cats!"})
     client.force_login(lead, backend=BACKEND)
     crowd = reverse("labeling:crowd", args=[asking.dataset.slug])
-    assert "1 stopped" in client.get(crowd).text
+    assert 'Pauses <span class="pill warn">1</span>' in client.get(crowd).text
     pauses = reverse("labeling:pauses", args=[asking.dataset.slug])
     assert "They are all cats!" in client.get(pauses).content.decode()
     decide = reverse("labeling:decide_pause", args=[asking.dataset.slug, one.pk])
     client.post(decide, {"act": "end"})
     assert waiting_in(asking, one, now=NOW).state == "ended"
     client.post(decide, {"act": "resume"})
-    assert "1 stopped" not in client.get(crowd).text
+    assert 'Pauses <span class="pill warn">' not in client.get(crowd).text
     client.post(decide, {"act": "resume"})
     assert [act for act, _ in acts(one)] == ["pause", "reply", "end", "resume"]
     assert len(claim_items(round=asking, annotator=one, count=5, now=NOW)) == 3

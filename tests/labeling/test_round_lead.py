@@ -50,7 +50,7 @@ def test_the_end_is_forecast_from_the_pace_of_the_last_hour_else_of_the_day():
     assert progress(asking, now=now + timedelta(days=2)).done_at is None
 
 
-def test_no_end_is_forecast_from_the_answers_of_somebody_who_is_stopped(client: Any):
+def test_no_end_is_forecast_from_the_answers_of_somebody_who_is_paused(client: Any):
     asking, now = make_asking(items=30, answered=10), timezone.now()
     person = Annotator.objects.get()
     GuardEvent.objects.create(annotator=person, act="pause", kinds=["one key"], at=now)
@@ -58,7 +58,7 @@ def test_no_end_is_forecast_from_the_answers_of_somebody_who_is_stopped(client: 
     assert (seen.answers_last_hour, seen.pace, seen.done_at) == (10, 0, None)
     client.force_login(make_member(asking.dataset, Role.LEAD))
     page = client.get(reverse("labeling:round", args=["pets", asking.pk]))
-    assert "whoever answered in the last 24 hours is stopped" in page.text
+    assert "whoever answered in the last 24 hours is paused or ended" in page.text
 
 
 def test_what_somebody_holds_just_now_is_still_missing_and_still_costs():
