@@ -152,6 +152,8 @@ def test_own_check_results_are_seen_and_a_wrong_known_answer_is_reported_and_men
     expect(page.locator(".notice")).to_contain_text("Nearly everybody fails 1 check item")
     row = page.locator("tbody tr").first
     expect(row).to_contain_text("wrong?")
+    expect(row.locator("select")).to_be_hidden()  # told apart from what can be done by a click
+    row.get_by_text("Change").click()
     row.locator("select").select_option(label="Hat")
     row.get_by_role("button", name="Correct").click()
     expect(page.locator("body")).not_to_contain_text("Nearly everybody fails")
