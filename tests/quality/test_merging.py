@@ -292,3 +292,11 @@ def test_the_page_merges_in_one_step_and_takes_it_back(client, dataset, lea):
     ).text
     assert "3 items have their class again." in page
     assert "kitten → cat" not in page
+
+
+def test_without_two_classes_the_page_says_so_and_asks_nothing(client, dataset, lea):
+    dataset.classes.exclude(name="cat").update(retired_at=timezone.now())
+    client.force_login(lea)
+    page = client.get("/d/pets/settings/merge/").text
+    assert "Fewer than two classes" in page
+    assert "<textarea" not in page
