@@ -18,7 +18,10 @@ class StaticFiles(WhiteNoiseMiddleware):
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
         """Answer with what the file holds now."""
         found = static_file.get_response(request.method, request.META)
-        answer = HttpResponse(status=int(found.status), headers=dict(found.headers))
+        answer = HttpResponse(status=int(found.status))
+        del answer["Content-Type"]  # Django's own: a cache would note it of a file not modified
+        for name, value in found.headers:
+            answer[name] = value
         if found.file:
             with found.file as file:
                 answer.content = file.read()

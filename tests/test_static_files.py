@@ -43,6 +43,14 @@ def test_ranges_and_what_a_browser_keeps_are_answered(settings, tmp_path, asked,
     assert (answer.status_code, answer.content) == (status, content)
 
 
+def test_who_has_a_style_already_is_told_of_no_other_type(settings, tmp_path):
+    (tmp_path / "look.css").write_text("a {}")
+    asked = {"if-modified-since": "Fri, 01 Jan 2100 00:00:00 GMT"}
+    answer = served(settings, tmp_path)(RequestFactory().get("/static/look.css", headers=asked))
+    assert answer.status_code == 304
+    assert not answer.has_header("Content-Type")
+
+
 def test_only_reading_is_allowed_and_a_head_has_no_body(settings, tmp_path):
     (tmp_path / "digits.txt").write_bytes(b"0123456789")
     server = served(settings, tmp_path)
