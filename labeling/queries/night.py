@@ -11,7 +11,7 @@ NIGHT_LASTS = timedelta(hours=4)  # a server that was off at two still trains be
 def night_of(now: datetime) -> datetime:
     """Return when the night began that is, or that was last."""
     here = timezone.localtime(now)
-    begins = here.replace(hour=NIGHT_BEGINS, minute=0, second=0, microsecond=0)
+    begins = here.replace(hour=NIGHT_BEGINS, minute=0, second=0, microsecond=0, fold=0)
     return begins if begins <= here else begins - timedelta(days=1)
 
 

@@ -1,7 +1,7 @@
 """A dataset is trained again when its policy says so, and not when nothing changed."""
 
 import uuid
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Outcome, Role, Round
-from labeling.queries.night import next_night
+from labeling.queries.night import next_night, night_of
 from labeling.services import jobs, labels
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.datasets import set_retraining
@@ -112,6 +112,13 @@ def test_a_nightly_training_runs_at_night_and_only_when_something_changed():
     assert datasets_with_news(now=tonight + timedelta(hours=9)) == [], "not by day"
     Job.objects.filter(kind="train").update(created_at=tonight - timedelta(minutes=30))
     assert datasets_with_news(now=tonight) == [], "it was trained this night"
+
+
+def test_the_hour_that_a_clock_shows_twice_begins_one_night(settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    first, again = (datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1))
+    assert f"{timezone.localtime(first):%H:%M}" == f"{timezone.localtime(again):%H:%M}" == "02:30"
+    assert night_of(first).astimezone(UTC) == night_of(again).astimezone(UTC)
 
 
 def test_night_is_where_the_server_is_and_the_settings_say_when_the_next_one_begins(
