@@ -21,14 +21,25 @@ def keep(dataset: int, columns: Mapping[str, np.ndarray], *, state: str) -> None
 
 
 def kept(dataset: int, names: tuple[str, ...], *, state: str) -> dict[str, np.ndarray] | None:
-    """Return columns; None unless they are of this state."""
+    """Return columns; None unless all of them are there, and of this state."""
     try:
         with np.load(_path(dataset), allow_pickle=False) as file:
-            if str(file[STATE]) != state or not set(names) <= set(file.files):
-                return None
-            return {name: file[name] for name in names}
+            return {name: file[name] for name in names} if _holds(file, names, state) else None
     except FileNotFoundError:
         return None
+
+
+def are_kept(dataset: int, names: tuple[str, ...], *, state: str) -> bool:
+    """Tell whether `kept` finds them, without reading them."""
+    try:
+        with np.load(_path(dataset), allow_pickle=False) as file:
+            return _holds(file, names, state)
+    except FileNotFoundError:
+        return False
+
+
+def _holds(file: np.lib.npyio.NpzFile, names: tuple[str, ...], state: str) -> bool:
+    return str(file[STATE]) == state and set(names) <= set(file.files)
 
 
 def remove(dataset: int) -> None:

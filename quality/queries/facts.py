@@ -127,7 +127,7 @@ def keep_measured(dataset: Dataset) -> bool:
     """Keep all facts of all items in a file; tells whether those of now were not there yet."""
     names = tuple(fact.name for fact in FACTS[dataset.media])
     state = _state(dataset.pk, dataset.files_changed)
-    if fact_arrays.kept(dataset.pk, (), state=state) is not None:
+    if fact_arrays.are_kept(dataset.pk, names, state=state):
         return False
     fact_arrays.keep(dataset.pk, _read(dataset.pk, names), state=state)
     return True

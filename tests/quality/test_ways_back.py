@@ -244,6 +244,17 @@ def test_only_an_owner_who_types_the_name_deletes_and_not_while_work_goes_on(
     assert client.get(job.get_absolute_url()).status_code == 404
 
 
+def test_a_file_without_a_measurement_that_is_new_is_made_anew(tmp_path: Path):
+    dataset = bring(tmp_path / "a", {"cat/1.png": png(1)}).dataset
+    dataset.refresh_from_db()
+    assert facts.keep_measured(dataset)
+    path = tmp_path / "facts" / f"{dataset.pk}.npz"
+    with np.load(path) as file:
+        shards.save_arrays(path, {name: file[name] for name in file.files if name != "entropy"})
+    assert facts.keep_measured(dataset), "it is of a Winnow that measured less"
+    assert not facts.keep_measured(dataset)
+
+
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_orders_by_a_measurement_know_items_as_they_come_and_go(tmp_path: Path, is_kept: bool):
     def measured_items() -> set[int]:
