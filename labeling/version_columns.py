@@ -102,9 +102,15 @@ def kept_changes(before: Version, after: Version) -> dict[str, int] | None:
     return told
 
 
+def remove_columns(version: Version) -> None:
+    """Remove the columns of a version, of which somebody withdrew consent or which goes."""
+    _path(version).unlink(missing_ok=True)
+
+
 def remove(version: Version) -> None:
     """Remove what is kept of a version that goes."""
-    for path in _folder().glob(f"*{version.digest[:DIGITS]}*"):
+    remove_columns(version)
+    for path in _folder().glob(f"*{version.digest[:DIGITS]}*.json"):
         path.unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from labeling import version_columns
 from labeling.models import (
     Content,
     Dataset,
@@ -125,6 +126,8 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
     vectors = arrays.drop_vectors(without_content)
     graphs.remove_graphs(dataset.pk)  # the next check builds one without them
     fact_arrays.remove(dataset.pk)
+    for version in dataset.versions.all():
+        version_columns.remove_columns(version)  # made anew without their sources
     stayed = Content.objects.filter(one_of("pk", sorted(hashes))).count()
     return {"items": len(pks), "erased": erased, "stayed": stayed, "vectors": vectors}
 

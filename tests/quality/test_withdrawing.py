@@ -19,7 +19,8 @@ from labeling.models.items import WITHDRAWN
 from labeling.queries.versions import changes_between
 from labeling.services import jobs, tombstones
 from labeling.services.rounds import make_round
-from labeling.services.versions import freeze_version, read_frozen, read_manifest
+from labeling.services.versions import columns_of, freeze_version, read_frozen, read_manifest
+from labeling.version_columns import NONE
 from quality import arrays, graphs
 from quality.models import Action, Decision, Flag, FlagItem, Run
 from quality.queries import exports
@@ -122,6 +123,17 @@ def test_a_version_keeps_its_digest_and_counts_and_tells_nothing_of_the_person(p
         names = archive.namelist()
         assert set(archive.read("WITHDRAWN.txt").decode().split("\n")[1:-1]) == keys
     assert len([name for name in names if name.endswith(".png")]) == 3
+
+
+def test_columns_kept_of_a_version_tell_no_longer_which_items_were_of_one_person(people: Dataset):
+    version, _ = freeze_version(dataset=people)
+    theirs = columns_of(version).sources[:3].tolist()
+    assert len(set(theirs)) == 1
+    withdraw("--source", "anna")
+    columns = columns_of(version)
+    gone = np.isin(columns.items, people.items.exclude(withdrawn_at=None).values_list("pk"))
+    assert gone.sum() == 3
+    assert (columns.sources == NONE).tolist() == gone.tolist()
 
 
 def test_bytes_that_only_an_earlier_version_or_a_replacement_still_named_go_as_well(
