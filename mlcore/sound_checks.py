@@ -46,19 +46,20 @@ known by its period. What deviates less than such noise a machine makes (hum, a 
 however short and however flat its tops: of 4,364 spoken words none deviates less than 1.2."""
 
 DROWNED_DB = 4.77
+DROWNED_SURE_DB = 3.01
 DROWNED_HARMONICITY = 1 - 10 ** (-DROWNED_DB / 10)
 DROWNED_ROUGHNESS = 0.76
 DROWNED_SWAY = 6.0
 DROWNED_SECONDS = 0.4
 """dB of word and noise together over the noise: 3 where the word is as strong as the noise, 4.77
-where it is twice as strong (3 dB more, for what the estimate is off by). A steady tone 3 dB above
-the noise of its bin makes the bin jump .76 times as much as noise does (Rician; by simulation), so
-what jumps less is a voice or a tone that fills its bins without a pause. Words move bands 5 to
-16 times as much as noise, and still up to 6 times where noise is as strong; what moves more is
-heard above it. Where more than two thirds of the loud
-power repeat with a voice's period, that alone is twice as strong as all else: a vowel that fills
-the clip is no noise. In less than 0.4 s a vowel may fill some
-bins; then half of them must be drowned as well."""
+where it is twice as strong (3 dB more, for what the estimate is off by): between them a candidate,
+as what is stronger than the noise beside it, and shorter than it, can be heard. A steady tone 3 dB
+above the noise of its bin makes the bin jump .76 times as much as noise does (Rician; by
+simulation), so what jumps less is a voice or a tone that fills its bins without a pause. Words move
+bands 5 to 16 times as much as noise, and still up to 6 times where noise is as strong; what moves
+more is heard above it. Where more than two thirds of the loud power repeat with a voice's period,
+that alone is twice as strong as all else: a vowel that fills the clip is no noise. In less than 0.4
+s a vowel may fill some bins; then half of them must be drowned as well."""
 
 CLIPPED_SHARE = 0.001
 CLIPPED_RUN = 3
@@ -245,7 +246,7 @@ def _noise(value: Mapping[str, Any]) -> SoundDoubt | None:
     if above < DROWNED_DB and rough > DROWNED_ROUGHNESS and not moves:
         score = 0.5 + 0.3 * (1.0 - max(0.0, above) / DROWNED_DB)
         words = f"If there is a word, it is drowned: the clip is {above:.0f} dB above its noise."
-        return SoundDoubt("silent_audio", score, words)
+        return SoundDoubt("silent_audio", score, words, is_likely=above < DROWNED_SURE_DB)
     return None
 
 

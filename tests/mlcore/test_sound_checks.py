@@ -153,6 +153,25 @@ def test_a_word_drowned_in_noise_is_named_and_one_above_it_is_not(slope: float) 
         assert kinds(doubts_about(sound + 0.1 * noise)) == []
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.5])
+def test_a_word_somewhat_stronger_than_its_noise_is_a_candidate_at_most(slope: float) -> None:
+    for seed in range(4):
+        sound = word(seed)
+        noise = sound.std() * coloured_noise(slope, RATE, seed=seed)
+        assert [doubt.is_likely for doubt in doubts_about(sound + 1.6 * noise)] == [True]
+        assert not any(doubt.is_likely for doubt in doubts_about(sound + 0.75 * noise))
+
+
+def test_a_short_tone_in_noise_nearly_as_strong_over_the_whole_clip_is_heard() -> None:
+    sounding = np.zeros(RATE)
+    time = np.arange(RATE // 4) / RATE
+    for hertz in (941, 1336):
+        sounding[6000 : 6000 + len(time)] += 0.1 * np.sin(2 * np.pi * hertz * time)
+    for seed in range(8):
+        noise = 0.8 * sounding.std() * coloured_noise(0.0, RATE, seed=seed)
+        assert not any(doubt.is_likely for doubt in doubts_about(sounding + noise))
+
+
 def test_a_word_60_decibels_softer_is_not_heard() -> None:
     assert kinds(doubts_about(word() / np.abs(word()).max() / 1000)) == ["silent_audio"]
 
