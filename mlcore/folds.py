@@ -6,6 +6,8 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from mlcore.refusals import Impossible
+
 SHARES = (0.70, 0.15, 0.15)
 SPLIT_NAMES = ("train", "validation", "test")
 
@@ -81,12 +83,12 @@ def grouped_folds(
 
     Raises
     ------
-    ValueError
+    Impossible
         If all items belong to one group.
     """
     n_groups = len(np.unique(groups))
     if n_groups < 2:
-        raise ValueError(
+        raise Impossible(
             "All items belong to one group (same source or copies of each other), so nothing "
             "is left to test on. Add items from another source, or remove the source groups."
         )

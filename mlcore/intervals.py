@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcore.refusals import Impossible
+
 COVERAGE = 0.95
 NORMAL_95 = 1.959964
 """Standard deviations that hold 95 of 100 draws from a normal distribution."""
@@ -278,7 +280,7 @@ def worth_of(sizes: np.ndarray) -> float:
 
 def _numbered(groups: np.ndarray) -> np.ndarray:
     if not len(groups):
-        raise ValueError("There are no items to judge by.")
+        raise Impossible("There are no items to judge by.")
     return np.asarray(np.unique(groups, return_inverse=True)[1].ravel())
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcore.intervals import Interval, difference_interval
+from mlcore.refusals import Impossible
 
 SHUFFLES = 20
 """Ways in which labels are dealt anew; their mean stands for each item."""
@@ -69,7 +70,7 @@ def memory_gain(
 
     Raises
     ------
-    ValueError
+    Impossible
         If there is one class only, or nothing to judge or to learn from.
 
     Notes
@@ -83,7 +84,7 @@ def memory_gain(
     n_classes = int(labels.max(initial=-1)) + 1
     judged = folds >= 0
     if n_classes < 2 or not judged.any() or (judged.all() and len(np.unique(folds)) < 2):
-        raise ValueError("Memory needs two classes, items to learn from and others to judge.")
+        raise Impossible("Memory needs two classes, items to learn from and others to judge.")
     dealt = np.stack([labels, *(_renamed(labels, groups, n_classes, rng) for _ in range(SHUFFLES))])
     right = np.zeros((len(dealt), len(labels)), dtype=bool)
     for fold in np.unique(folds[judged]):

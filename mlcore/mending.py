@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlcore.folds import SPLIT_NAMES, best_part, shared_out, without_empty_parts
+from mlcore.refusals import Impossible
 
 
 def mend_split(labels: np.ndarray, groups: np.ndarray, splits: np.ndarray) -> np.ndarray:
@@ -30,7 +31,7 @@ def mend_split(labels: np.ndarray, groups: np.ndarray, splits: np.ndarray) -> np
 
     Raises
     ------
-    ValueError
+    Impossible
         If there are fewer groups than splits, so that no division keeps them whole.
 
     Examples
@@ -67,7 +68,7 @@ def divide_anew(
 
     Raises
     ------
-    ValueError
+    Impossible
         As there.
 
     Examples
@@ -90,7 +91,7 @@ def _divided(groups: np.ndarray, splits: np.ndarray) -> tuple[list[str], np.ndar
     rows = np.flatnonzero(np.isin(splits, used))
     n_groups = len(np.unique(groups[rows]))
     if n_groups < len(used):
-        raise ValueError(
+        raise Impossible(
             f"There are {len(used)} splits but only {n_groups} groups that must stay whole "
             "(one source, or copies of each other): no division keeps them apart."
         )

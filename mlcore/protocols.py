@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlcore.folds import grouped_folds
+from mlcore.refusals import Impossible
 
 FOLDS, HOLD_OUT, TIME = "folds", "hold-out", "time"
 SCHEMES = (FOLDS, HOLD_OUT, TIME)
@@ -151,7 +152,7 @@ def divide(
 
     Raises
     ------
-    ValueError
+    Impossible
         In words, where nothing can be divided so.
     """
     if protocol.scheme == TIME:
@@ -173,7 +174,7 @@ def _by_time(
 ) -> list[Division]:
     """Cut the time into n_steps + 1 parts with about as many items each."""
     if times is None or not np.isfinite(times).any():
-        raise ValueError("No item has a date, so none is later than another.")
+        raise Impossible("No item has a date, so none is later than another.")
     known = np.flatnonzero(np.isfinite(times))
     group_of = np.unique(np.asarray(groups)[known], return_inverse=True)[1].ravel()
     first = np.full(group_of.max() + 1, np.inf)
@@ -186,7 +187,7 @@ def _by_time(
         if is_asked.any() and len(np.unique(labels[seen])) > 1:
             divisions.append(Division(seen, known[is_asked]))
     if not divisions:
-        raise ValueError(
+        raise Impossible(
             "Before every later part there are no two classes to learn from: the dates, or the "
             "sources that lie across them, leave nothing that is only older."
         )

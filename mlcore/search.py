@@ -11,6 +11,7 @@ import numpy as np
 
 from mlcore.intervals import Interval, recall_difference
 from mlcore.protocols import FOLDS, Protocol, divide
+from mlcore.refusals import Impossible
 from mlcore.success import (
     ACCURACY,
     COST,
@@ -153,7 +154,7 @@ def search_head(
 
     Raises
     ------
-    ValueError, Cancelled
+    Impossible, Cancelled
         As `mlcore.training.cross_validate`.
     """
     groups = np.asarray(groups)
@@ -283,7 +284,7 @@ def choose(
     usual, *rivals = told
     try:
         value = measure(success, labels, probabilities=usual, groups=groups).value
-    except ValueError as impossible:  # none of the chosen class, and the like
+    except Impossible as impossible:  # none of the chosen class, and the like
         return Search(protocol, reason=str(impossible))
     for_the_better = -1.0 if success.metric == COST else 1.0
     tried = [Tried(heads[0], value, None)]

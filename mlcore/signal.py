@@ -55,7 +55,7 @@ def order_of_class(
         Out of sample.
     groups : int ndarray of shape (n_items,)
     positive : int
-        The class against all others; ValueError in words where there are none of either.
+        The class against all others; Impossible in words where there are none of either.
 
     Returns
     -------

@@ -24,6 +24,7 @@ from mlcore.intervals import (
     student_reach,
     worth_of,
 )
+from mlcore.refusals import Impossible
 
 ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST = "accuracy", "macro_f1", "recall", "roc_auc", "cost"
 METRICS = (ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST)
@@ -121,7 +122,7 @@ def value_of(success: Success, labels: np.ndarray, probabilities: np.ndarray) ->
     """
     try:
         _check(success, labels)
-    except ValueError:
+    except Impossible:
         return None
     found = _valued(success, labels, probabilities)(np.ones(len(labels), dtype=bool))
     return None if math.isnan(found) else found * success.unit
@@ -149,7 +150,7 @@ def measure(
 
     Raises
     ------
-    ValueError
+    Impossible
         Why nothing can be said, in words.
 
     Examples
@@ -280,19 +281,19 @@ def parts_of(groups: np.ndarray, most: int = PARTS) -> np.ndarray:
 
 def _check(success: Success, labels: np.ndarray) -> None:
     if not len(labels):
-        raise ValueError("There are no items to judge by.")
+        raise Impossible("There are no items to judge by.")
     if success.metric in (RECALL, ROC_AUC):
         n_positive = int((labels == success.positive).sum())
         if not 0 < n_positive < len(labels):
-            raise ValueError("It needs items of the chosen class, and of others.")
+            raise Impossible("It needs items of the chosen class, and of others.")
     if success.shares is None:
         return
     counts = np.bincount(labels, minlength=len(success.shares))
     if ((success.shares > 0) & (counts == 0)).any():
-        raise ValueError("A class that production has is not among the predicted items.")
+        raise Impossible("A class that production has is not among the predicted items.")
     is_against_others = success.metric in (RECALL, ROC_AUC)
     if is_against_others and not 0 < success.shares[success.positive] < 1:
-        raise ValueError("Production must have the chosen class, and others.")
+        raise Impossible("Production must have the chosen class, and others.")
 
 
 def _valued(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> Valued:

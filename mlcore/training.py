@@ -13,6 +13,7 @@ from mlcore.fitting import EarlyReport, EpochReport, SuccessOf, fit_frozen
 from mlcore.fitting_tuned import fit_tuned
 from mlcore.head import Head
 from mlcore.protocols import TIME, Division, Protocol, divide
+from mlcore.refusals import Impossible
 from mlcore.steps import Cancelled, heads_at_once
 from mlcore.tuning import Maps, TunedHead
 
@@ -117,8 +118,10 @@ def cross_validate(
 
     Raises
     ------
+    Impossible
+        Why these items cannot be learned from, in words.
     ValueError
-        What is wrong with the input, in words.
+        What is wrong with the arrays.
     Cancelled
     """
     features, labels = _checked(features, labels, groups, n_classes=n_classes)
@@ -326,11 +329,11 @@ def _checked(
             "do not belong together."
         )
     if not len(labels):
-        raise ValueError("There are no labelled items to train on.")
+        raise Impossible("There are no labelled items to train on.")
     if labels.min() < 0 or labels.max() >= n_classes:
         raise ValueError(f"Labels must lie between 0 and {n_classes - 1}.")
     if len(np.unique(labels)) < 2:
-        raise ValueError("All items have the same label; training needs at least two classes.")
+        raise Impossible("All items have the same label; training needs at least two classes.")
     broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(broken):
         raise ValueError(f"Features of {len(broken)} items are no numbers, first item {broken[0]}.")

@@ -9,6 +9,7 @@ from mlcore.copy_sets import copy_sets
 from mlcore.duplicates import LEAST_SCORE
 from mlcore.folds import join_groups
 from mlcore.memory import MOST_ITEMS, Memory, memory_gain, sample_of_groups
+from mlcore.refusals import Impossible
 from quality.queries.survey import Survey
 
 SEED = 26
@@ -86,5 +87,5 @@ def _measure(
         return memory_gain(
             vectors[is_readable], survey.labels[rows[chosen]], groups[chosen], folds, rng=rng
         )
-    except ValueError:  # one class, or nothing to judge: there is no score to speak of
+    except Impossible:  # one class, or nothing to judge: there is no score to speak of
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from labeling.queries.success import EVERY_OTHER, Choice
+from mlcore.refusals import Impossible
 from mlcore.signal import CHANCE, OF_ONE_CLASS, order_of_class
 from mlcore.success import Success, difference, measure, value_of
 
@@ -36,7 +37,7 @@ class Judge:
             found = measure(
                 success, self.labels[rows], probabilities=values[rows], groups=self.groups[rows]
             )
-        except ValueError as impossible:  # the words are for people
+        except Impossible as impossible:  # the words are for people
             return {"reason": str(impossible)}
         told = {"value": found.value, "low": found.low, "high": found.high}
         return {**told, "span": success.unit, "n": len(rows)}
@@ -53,7 +54,7 @@ class Judge:
                 success, labels, before=before[rows], after=after[rows], groups=groups
             )
             then = measure(success, labels, probabilities=before[rows], groups=groups).value
-        except ValueError as impossible:
+        except Impossible as impossible:
             return {"reason": str(impossible)}
         return {
             "before": then,
@@ -74,7 +75,7 @@ class Judge:
             found = order_of_class(
                 self.labels[rows], values[rows], self.groups[rows], positive=positive
             )
-        except ValueError:  # `measured` says why
+        except Impossible:  # `measured` says why
             return {}
         told = {"value": found.value, "low": found.low, "high": found.high}
         return {**told, "found": found.low > CHANCE}
@@ -102,16 +103,16 @@ def epoch_judge(choice: Choice | None, classes: list[str]) -> Callable[..., floa
         return None
     try:
         return partial(value_of, success_for(choice, classes))
-    except ValueError:  # a class that success names was not learned: the run's page says so
+    except Impossible:  # a class that success names was not learned: the run's page says so
         return None
 
 
 def success_for(choice: Choice, classes: list[str]) -> Success:
-    """Return the choice in the numbers of a run's classes; ValueError says what is missing."""
+    """Return the choice in the numbers of a run's classes; Impossible says what is missing."""
     unknown = [name for name, value in choice.shares.items() if value and name not in classes]
     unknown += [choice.positive] if choice.positive and choice.positive not in classes else []
     if unknown:
-        raise ValueError(f"There are no predictions of the class “{unknown[0]}”.")
+        raise Impossible(f"There are no predictions of the class “{unknown[0]}”.")
     return Success(
         choice.metric,
         positive=classes.index(choice.positive) if choice.positive else 0,

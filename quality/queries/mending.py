@@ -117,12 +117,12 @@ def _torn(groups: np.ndarray, splits: np.ndarray) -> int:
 
 
 def mending_of(dataset: Dataset) -> Mending:
-    """Propose where torn groups would stand; ValueError says why no division is possible."""
+    """Propose where torn groups would stand; Impossible says why no division is possible."""
     return _proposed(dataset, mend_split)
 
 
 def dividing_of(dataset: Dataset) -> Mending:
-    """Propose splits dealt by chance; ValueError says why no division is possible."""
+    """Propose splits dealt by chance; Impossible says why no division is possible."""
 
     def deal(labels: np.ndarray, groups: np.ndarray, splits: np.ndarray) -> np.ndarray:
         return divide_anew(labels, groups, splits, rng=np.random.default_rng(SEED))

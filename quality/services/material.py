@@ -160,6 +160,7 @@ def check_material(material: Material) -> None:
 @contextmanager
 def stopped_in_words(work: Work) -> Iterator[None]:
     """End a job whose learning ended: as it was asked to, or with what is wrong in words."""
+    from mlcore.refusals import Impossible
     from mlcore.steps import Cancelled
 
     try:
@@ -167,7 +168,7 @@ def stopped_in_words(work: Work) -> Iterator[None]:
     except Cancelled:
         work.check()
         raise
-    except ValueError as impossible:  # the words are for people: one group only, and the like
+    except Impossible as impossible:
         raise Refused(str(impossible)) from impossible
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from labeling.models import Dataset
 from labeling.queries.success import choice_of
 from labeling.services.jobs import Work
+from mlcore.refusals import Impossible
 from mlcore.success import ACCURACY, COST, Success
 from quality.models import Run
 from quality.queries.judge import success_for
@@ -31,7 +32,7 @@ class HeadSearch:
         try:
             if self.choice:
                 self.success = success_for(self.choice, run.classes)
-        except ValueError as impossible:  # the words are for people
+        except Impossible as impossible:  # the words are for people
             self.reason = str(impossible)
         self.more = {**more, "n_classes": len(run.classes), "success": self.success}
 

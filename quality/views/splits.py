@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import access
 from labeling.models import Dataset
+from mlcore.refusals import Impossible
 from quality.detectors import KINDS
 from quality.forms.decisions import MendingForm
 from quality.models import Proposal
@@ -97,7 +98,7 @@ def _propose(
     }
     try:
         proposed = propose(dataset)
-    except ValueError as impossible:
+    except Impossible as impossible:
         return render(request, "quality/mend.html", {**context, "impossible": str(impossible)})
     refusal = ""
     if request.method == "POST":

@@ -27,6 +27,7 @@ from quality.queries.report.model import learned_of
 from quality.queries.run_page import run_page
 from quality.queries.runs import datasets_to_check
 from quality.services import runs, scoring
+from quality.services.material import stopped_in_words
 from tests.factories import make_dataset, make_member
 from tests.quality.words import add_text, make_words
 
@@ -234,6 +235,19 @@ def test_one_source_for_everything_is_refused_in_words():
     dataset.items.update(source_group="only")
     with pytest.raises(CommandError, match="belong to one group"):
         train(dataset)
+
+
+def test_a_defect_while_learning_is_told_as_one_and_not_as_a_refusal():
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+
+    def learn(work):
+        with stopped_in_words(work):
+            np.zeros(2) + np.zeros(3)
+
+    with pytest.raises(ValueError, match="broadcast"):
+        jobs.carry_out(job.pk, learn)
+    job.refresh_from_db()
+    assert "Traceback" in job.error
 
 
 def test_a_cancelled_training_stops_and_leaves_no_finished_run():
