@@ -13,7 +13,7 @@ from labeling.models import Job
 from labeling.queries.crowd import KIND, crowds_to_measure
 from labeling.queries.notices import due, people_to_mail
 from labeling.services import crowd, guards, jobs, notices, restoring, rounds, statistics, writes
-from labeling.services.intake import answers, importing
+from labeling.services.intake import answers, importing, renewing
 
 logger = logging.getLogger(__name__)
 
@@ -119,3 +119,9 @@ def measure_crowds() -> None:
     for dataset in crowds_to_measure(now=timezone.now()):
         with suppress(jobs.JobOpenError):  # it may have begun before the last answers came
             send(jobs.open_job(kind=KIND, dataset=dataset))
+
+
+@shared_task(name="winnow.measure_again", bind=True)
+def measure_again(self: Task, job_id: int) -> None:
+    """Measure files that an earlier version measured."""
+    jobs.carry_out(job_id, renewing.measure_again, task_id=self.request.id or "")

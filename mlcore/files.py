@@ -162,6 +162,11 @@ class UnusableFile(Exception):  # noqa: N818  (a state of the file, named as rep
         return f"{self.code}: {self.reason}"
 
 
+#: Number of the measures of this version: raised when a fact comes or is measured otherwise, so
+#: that files measured before are known.
+MEASURED_BY = 2
+
+
 @dataclass(frozen=True)
 class Oddity:
     """Something a person should know about a file that was imported nevertheless."""

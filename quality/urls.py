@@ -45,6 +45,7 @@ urlpatterns = [
     path("d/<slug:slug>/withdraw/", ways_back.withdraw, name="withdraw"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),
+    path("d/<slug:slug>/checks/measure/", checks.measure_again, name="measure_again"),
     path("d/<slug:slug>/parts/", parts.parts, name="parts"),
     path("d/<slug:slug>/splits/", splits.splits, name="splits"),
     path(

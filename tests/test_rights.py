@@ -177,6 +177,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:divide": (LEADS, "get"),
     "quality:mend_undo": (LEADS, "post"),
     "quality:detect": (REVIEWERS, "post"),
+    "quality:measure_again": (LEADS, "post"),
     "quality:review": (REVIEWERS, "get"),
     "quality:queue": (REVIEWERS, "get"),
     "quality:bulk": (REVIEWERS, "get"),

@@ -23,6 +23,9 @@ class Content(models.Model):
     is_flat = models.BooleanField(default=False, help_text="too plain for a perceptual hash")
     facts = models.JSONField(default=dict, help_text="what the one decode measured")
     oddities = models.JSONField(default=list, help_text="[[code, reason], ...] of the bytes alone")
+    measured_by = models.PositiveSmallIntegerField(
+        default=1, db_index=True, help_text="number of the measures, mlcore.files.MEASURED_BY"
+    )
     text = models.TextField(blank=True, help_text="of a text item")
     preview = models.CharField(max_length=64, blank=True, help_text="sha256 of thumbnail or peaks")
     preview_mime = models.CharField(max_length=60, blank=True)

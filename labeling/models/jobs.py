@@ -34,6 +34,7 @@ WORDS = {
     "withdraw": _("Withdrawing consent"),
     "take_back": _("Taking an import back"),
     "cut": _("Cutting to the loudest second"),
+    "measure_again": _("Measuring files again"),
     "restore": _("Bringing a version back"),
     "score": _("Measuring success"),
     "measure_crowd": _("Measuring the crowd"),

@@ -16,7 +16,7 @@ from quality import fact_arrays
 
 FACTS_KEPT = 4  # 2 MB each at 100,000 items
 ROWS_A_READ = 5_000
-CHANGES_FILES = ("import", "take_back", "cut", "restore", "withdraw")
+CHANGES_FILES = ("import", "take_back", "cut", "restore", "withdraw", "measure_again")
 IDS = "item"  # the column of ids beside those of facts
 
 
@@ -105,8 +105,7 @@ def measured(dataset: Dataset, name: str) -> Measured:
     """Return a fact of all items, read anew once any came, went or got other bytes.
 
     It lies in the JSON of 100,000 contents: to read it costs half a second (bench/pages.py), so
-    a worker keeps all facts in a file, and this process the few that it asked for last. What a
-    content measured never changes.
+    a worker keeps all facts in a file, and this process the few that it asked for last.
     """
     return _measured(dataset.pk, name, dataset.files_changed)
 

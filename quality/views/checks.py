@@ -13,6 +13,7 @@ from labeling import access
 from labeling.models import Dataset, Job
 from labeling.queries import job_outlook
 from labeling.services import jobs
+from labeling.services.intake import renewing
 from labeling.views.jobs import start_job
 from quality.detectors import KINDS, Kind
 from quality.queries import flags as queries
@@ -56,6 +57,8 @@ def checks(request: access.MemberRequest, slug: str) -> HttpResponse:
         "ended": None if job else last_ended_job(dataset, "detect"),
         "run": newest_done(dataset),
         "coverage": coverage_of(dataset),
+        "measured_before": renewing.measured_before(dataset).exists(),
+        "measuring": open_job(dataset, renewing.KIND),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/checks.html", context)
@@ -90,4 +93,14 @@ def detect(request: access.MemberRequest, slug: str) -> HttpResponse:
         queue="train",
     )
     start_job(request, checking, already=_("A check is on its way already."))
+    return redirect("quality:checks", slug)
+
+
+@login_required
+@require_POST
+def measure_again(request: access.MemberRequest, slug: str) -> HttpResponse:
+    """Open a job that measures files which an earlier version measured, and send it."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    opening = partial(jobs.open_job, kind=renewing.KIND, dataset=dataset, by=request.user)
+    start_job(request, opening, already=_("The files are being measured already."))
     return redirect("quality:checks", slug)

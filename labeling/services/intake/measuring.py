@@ -14,7 +14,7 @@ from labeling import shards, storage
 from labeling.models import Content, Media
 from labeling.services.intake.members import MemberError, Problem
 from labeling.services.intake.reading import Candidate
-from mlcore.files import Measured, Oddity, UnusableFile, name_oddity, sha256_of
+from mlcore.files import MEASURED_BY, Measured, Oddity, UnusableFile, name_oddity, sha256_of
 from mlcore.images import PICTURES_TOGETHER, measure_images
 from mlcore.sounds import measure_sounds
 from mlcore.texts import MOST_CHARACTERS, measure_text
@@ -83,6 +83,16 @@ def open_all(
         _opened(candidate, problem, contents.get(sha256))
         for candidate, (sha256, _, problem) in zip(candidates, loaded)
     ]
+
+
+def measured_anew(
+    files: Sequence[tuple[bytes, str]], *, media: str, pool: ThreadPoolExecutor
+) -> list[Content | Problem]:
+    """Return rows, not saved, of what files (with names) measure as now; nothing is stored."""
+    new = [(raw, Candidate(name, name)) for raw, name in files]
+    threads = min(storage.THREADS, 1 + sum(len(raw) for raw, _ in files) // BYTES_A_THREAD)
+    found = _measure_all(new, media, pool=pool, threads=threads)
+    return [_content_row(one) if isinstance(one, Measured) else one for one in found]
 
 
 def _keep_small(small: dict[str, bytes]) -> None:
@@ -187,6 +197,7 @@ def _content_row(
         mirror_phash="" if found.mirror_phash is None else f"{found.mirror_phash:016x}",
         is_flat=found.flat,
         facts=found.facts,
+        measured_by=MEASURED_BY,
         oddities=[[o.code, o.reason] for o in found.oddities if o.code != "wrong_extension"],
         text=text,
         preview=preview,
