@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.neighbours import nearest, tail_exponent
-
 SIDE = 32
 """Pixels on a side of the grey pictures compared here."""
 
@@ -24,19 +22,7 @@ REACH = 3
 
 BATCH = 256
 """Pairs, or pictures, worked on at once: what they need, about 15 MB, leaves the cache in twice
-as many, and half as many share too few transforms; both take a sixth more time."""
-
-BACKGROUND_SAMPLE = 1000
-"""Other pictures that each one is compared with to learn what unrelated looks like."""
-
-BACKGROUND_RANK = 3
-"""Rank of the sampled picture that stands for "unrelated": two copies may be in the sample."""
-
-LEAST_UNRELATED = 0.006
-"""Unexplained share that a copy may have anyway: a brighter copy saved as JPEG leaves .006."""
-
-CROWD_CANDIDATES = 12
-"""Pictures of the most alike shape that are aligned to learn how residuals crowd."""
+as many, and half as many share too few transforms; both take a tenth more time."""
 
 FITTED = 0.5
 """Share of the variance that the fit may explain beyond the best whole-pixel shift, at most.
@@ -59,6 +45,10 @@ shape in several sizes are no copies of each other."""
 
 _TAPER = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
 _WINDOW = SIDE - 2 * MARGIN
+_PLACE_DOWN, _PLACE_RIGHT = (
+    (place - (_WINDOW + 1) / 2).astype(np.float32).ravel()
+    for place in np.indices((_WINDOW + 2, _WINDOW + 2))
+)
 _SHIFTS = slice(MARGIN - REACH, MARGIN + REACH + 1)
 
 
@@ -103,80 +93,17 @@ def unexplained(
     >>> float(unexplained(picture, 0.5 * picture + 3, np.array([[0, 0]])).round(4)[0])
     0.0
     """
-    left = np.empty(len(pairs))
-    for start in range(0, len(pairs), BATCH):
-        part = slice(start, start + BATCH)
-        one, ones = _gathered(pictures, pairs[part, 0])
-        other, theirs = _gathered(others, pairs[part, 1])
-        enough = np.full(len(ones), np.inf) if most is None else most[part]
-        told = _one_way(one, ones, other, theirs, enough, zoomed)
-        may = np.flatnonzero(told < enough)
-        if len(may):
-            back = _one_way(other, theirs[may], one, ones[may], enough[may], zoomed)
-            told[may] = np.maximum(told[may], back)
-        left[part] = told
+    enough = np.full(len(pairs), np.inf) if most is None else most
+    left = _one_way(pictures, others, pairs, enough, zoomed)
+    may = np.flatnonzero(left < enough)
+    back = _one_way(others, pictures, pairs[may, ::-1], enough[may], zoomed)
+    left[may] = np.maximum(left[may], back)
     return left
-
-
-def _gathered(pictures: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pictures of some rows, each once, and where among them each row's is."""
-    distinct, places = np.unique(rows, return_inverse=True)
-    return np.asarray(pictures[distinct], np.float32).reshape(-1, SIDE, SIDE), places
 
 
 def mirrored(pictures: np.ndarray) -> np.ndarray:
     """Return grey pictures of shape (n, SIDE * SIDE) with left and right swapped."""
     return pictures.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(pictures.shape)
-
-
-def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Return the unexplained share between each picture and its nearest unrelated ones.
-
-    Parameters
-    ----------
-    pictures : float ndarray of shape (n_items, SIDE * SIDE)
-        Grey values.
-    rng : numpy Generator
-        Draws the sample of others.
-
-    Returns
-    -------
-    float64 ndarray of shape (n_items,)
-        One minus the correlation with the third most similar of a sample of others, but for
-        those that differ by no more than a copy may anyway; small where many pictures look
-        alike, such as scans of the same digit, and 1 where fewer than three others are left.
-    """
-    n_items = len(pictures)
-    unit = np.concatenate([_unit(_halved(part)) for part in _batches(pictures)])
-    sample = rng.permutation(n_items)[:BACKGROUND_SAMPLE]
-    correlation = unit @ unit[sample].T
-    correlation[sample, np.arange(len(sample))] = 0.0  # itself
-    correlation[correlation > 1.0 - LEAST_UNRELATED] = 0.0  # copies of it, however many
-    rank = min(BACKGROUND_RANK, len(sample))
-    correlation.partition(-rank, axis=1)
-    return np.asarray(1.0 - correlation[:, -rank], np.float64)
-
-
-def crowd_exponent(pictures: np.ndarray, *, rng: np.random.Generator) -> float:
-    """Return how fast the neighbours of a picture thin out towards it, as `tail_exponent` does.
-
-    Few parameters make a set of drawings (a shape, its place, its size), so that chance alone
-    puts two close together: about 1.5 there, 6 among scans of digits, 17 among photos.
-
-    Parameters
-    ----------
-    pictures : float ndarray of shape (n_items, SIDE * SIDE)
-        Grey values.
-    rng : numpy Generator
-        Draws the sample of BACKGROUND_SAMPLE pictures that are compared.
-    """
-    sample = pictures[rng.permutation(len(pictures))[:BACKGROUND_SAMPLE]]
-    near = nearest(shapes(sample), k=CROWD_CANDIDATES).indices
-    own = np.repeat(np.arange(len(near)), near.shape[1])
-    pairs = np.sort(np.stack([own, near.ravel()], axis=1), axis=1)
-    pairs, places = np.unique(pairs, axis=0, return_inverse=True)
-    left = unexplained(sample, sample, pairs)[places]
-    return tail_exponent(np.sort(left.reshape(near.shape), axis=1))
 
 
 def shapes(pictures: np.ndarray) -> np.ndarray:
@@ -192,10 +119,10 @@ def shapes(pictures: np.ndarray) -> np.ndarray:
     float32 ndarray of shape (n_items, 190)
         Square roots of the lowest Fourier magnitudes of the windowed picture.
     """
-    return np.concatenate([_shapes(part) for part in _batches(pictures)])
+    return np.concatenate([_shapes(part) for part in batches(pictures)])
 
 
-def _batches(pictures: np.ndarray) -> Iterator[np.ndarray]:
+def batches(pictures: np.ndarray) -> Iterator[np.ndarray]:
     """Cut pictures into batches that stay in the cache; one of none where there are none."""
     for start in range(0, max(1, len(pictures)), BATCH):
         yield pictures[start : start + BATCH]
@@ -212,42 +139,49 @@ def _shapes(pictures: np.ndarray) -> np.ndarray:
     return np.sqrt(lowest).reshape(len(grey), -1).astype(np.float32)
 
 
-def _halved(pictures: np.ndarray) -> np.ndarray:
-    grey = pictures.reshape(-1, SIDE, SIDE).astype(np.float32)
-    lines = grey[:, ::2] + grey[:, 1::2]
-    return (lines[:, :, ::2] + lines[:, :, 1::2]).reshape(len(grey), -1) / 4
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    centred = np.asarray(rows, np.float32) - rows.mean(axis=1, keepdims=True, dtype=np.float32)
-    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit: np.ndarray = centred / np.maximum(lengths, 1e-6)
-    return unit
-
-
 def _one_way(
-    targets: np.ndarray,
-    t: np.ndarray,
-    sources: np.ndarray,
-    s: np.ndarray,
-    enough: np.ndarray,
-    zoomed: bool,
+    targets: np.ndarray, sources: np.ndarray, pairs: np.ndarray, enough: np.ndarray, zoomed: bool
 ) -> np.ndarray:
-    """Return what the best window of sources[s] can't explain of the middle of targets[t]."""
-    middles = targets[:, MARGIN:-MARGIN, MARGIN:-MARGIN].reshape(len(targets), -1)
-    middles = middles - middles.mean(axis=1, keepdims=True)
-    energy = np.maximum((middles**2).sum(axis=1), 1e-6)[t]
-    down, right, match = _best_shift(middles, t, sources, s)
-    left = 1.0 - np.clip(match, 0.0, None).astype(np.float64) ** 2 / energy
-    may = np.flatnonzero(left < enough + FITTED)
-    if not len(may):
+    """Return what the best window of each second can't explain of the middle of each first."""
+    left, corner = np.empty(len(pairs)), np.empty((len(pairs), 2), int)
+    if not len(pairs):
         return left
-    middle, energy, source = middles[t[may]], energy[may], sources[s[may]]
-    warp = _Warp(down[may], right[may], np.zeros(len(may)))
+    for part in batches(np.arange(len(pairs))):
+        left[part], corner[part] = _best_shift(targets, sources, pairs[part])
+    for part in batches(np.flatnonzero(left < enough + FITTED)):
+        if len(part):
+            held = _middles(targets, pairs[part, 0]), _grey(sources, pairs[part, 1])
+            left[part] = _best_fit(*held, corner[part], enough[part], zoomed)
+    return left
+
+
+def _grey(pictures: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return some of the pictures as float32 of mean 0 and shape (n, SIDE, SIDE)."""
+    return _centred(pictures[rows].astype(np.float32)).reshape(-1, SIDE, SIDE)
+
+
+def _middles(pictures: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the middles of some of the pictures, of mean 0, as rows."""
+    middles = pictures[rows].reshape(-1, SIDE, SIDE)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return _centred(middles.astype(np.float32).reshape(len(rows), -1))
+
+
+def _centred(rows: np.ndarray) -> np.ndarray:
+    rows -= rows.mean(axis=1, keepdims=True)
+    return rows
+
+
+def _best_fit(
+    middle: np.ndarray, source: np.ndarray, corner: np.ndarray, enough: np.ndarray, zoomed: bool
+) -> np.ndarray:
+    """Return what each source can't explain of its middle, fitted from where windows begin."""
+    energy, middle = _energy(middle), _framed(middle)
+    warp = _Warp(corner[:, 0], corner[:, 1], np.zeros(len(corner)))
     around = np.lib.stride_tricks.sliding_window_view(
         source, (_WINDOW + 2, _WINDOW + 2), axis=(1, 2)
-    )[np.arange(len(may)), warp.down - 1, warp.right - 1]
-    left[may], step = _fitted(middle, energy, around)
+    )[np.arange(len(corner)), corner[:, 0] - 1, corner[:, 1] - 1]
+    left, step = _fitted(middle, energy, around)
+    may = np.arange(len(left))
     for _ in range(REFINED if zoomed else 0):
         moves = np.abs(step[:, :2]).max(axis=1) + np.abs(step[:, 2]) * _WINDOW / 2 > SETTLED
         near = np.flatnonzero(moves & (left[may] < REFINED_UP_TO * enough[may]))
@@ -259,6 +193,10 @@ def _one_way(
         zoom = (1.0 + warp.zoom) * (1.0 + step[:, 2]) - 1.0
         left[may] = np.where(np.abs(zoom) > MOST_ZOOM, left[may], np.minimum(left[may], again))
     return left
+
+
+def _energy(middles: np.ndarray) -> np.ndarray:
+    return np.maximum(np.einsum("ij,ij->i", middles, middles), 1e-6)
 
 
 @dataclass(frozen=True)
@@ -300,11 +238,20 @@ def _between(start: np.ndarray, zoom: np.ndarray) -> np.ndarray:
         ((-1.5 * t + 2.0) * t + 0.5) * t,
         (0.5 * t - 0.5) * t * t,
     )
-    weights = np.zeros((low.size, SIDE), np.float32)
-    line = np.arange(low.size)
-    for beside, tap in enumerate(taps, -1):
-        weights[line, np.clip(low.ravel() + beside, 0, SIDE - 1)] += tap.ravel()
-    return weights.reshape(*low.shape, SIDE)
+    weights = np.zeros((low.size, SIDE + 3), np.float32)  # a pixel before the line, two behind it
+    first = low.ravel() + np.arange(low.size) * (SIDE + 3)
+    for beside, tap in enumerate(taps):
+        weights.ravel()[first + beside] = tap.ravel()
+    weights[:, 1] += weights[:, 0]
+    weights[:, SIDE] += weights[:, SIDE + 1] + weights[:, SIDE + 2]
+    return weights[:, 1 : SIDE + 1].reshape(*low.shape, SIDE)
+
+
+def _framed(middles: np.ndarray) -> np.ndarray:
+    """Return middles with zeros around them, where windows have a pixel more."""
+    framed = np.zeros((len(middles), _WINDOW + 2, _WINDOW + 2), np.float32)
+    framed[:, 1:-1, 1:-1] = middles.reshape(-1, _WINDOW, _WINDOW)
+    return framed.reshape(len(middles), -1)
 
 
 def _fitted(
@@ -314,16 +261,25 @@ def _fitted(
 
     The latter are pixels down and right and the zoom, to first order, of shape (n_pairs, 3).
     """
-    place = np.arange(_WINDOW, dtype=np.float32) - (_WINDOW - 1) / 2
-    parts = np.empty((len(around), 4, _WINDOW, _WINDOW), np.float32)
-    parts[:, 0] = around[:, 1:-1, 1:-1]
-    parts[:, 1] = (around[:, 2:, 1:-1] - around[:, :-2, 1:-1]) / 2
-    parts[:, 2] = (around[:, 1:-1, 2:] - around[:, 1:-1, :-2]) / 2
-    parts[:, 3] = parts[:, 1] * place[:, None] + parts[:, 2] * place
-    columns = parts.reshape(len(around), 4, -1)
-    columns -= columns.mean(axis=2, keepdims=True)
-    product = (columns @ middle[..., None])[..., 0].astype(np.float64)
-    gram = columns @ columns.transpose(0, 2, 1) + 1e-3 * np.eye(4)
+    # Everything is cut to the same lines, so that each step runs along all windows at once; the
+    # pixels around a window count as 0. One product has all sums: the middle and ones are in it.
+    n_pairs, line = len(around), _WINDOW + 2
+    columns = np.empty((6, n_pairs, line * line), np.float32)
+    window, down, right = (column.ravel() for column in columns[:3])
+    window[:] = around.ravel()
+    half = 0.5 * window
+    np.subtract(half[2 * line :], half[: -2 * line], out=down[line:-line])
+    np.subtract(half[2:], half[:-2], out=right[1:-1])
+    frame = columns[:3].reshape(-1, line, line)
+    frame[:, :: line - 1] = 0.0
+    frame[:, :, :: line - 1] = 0.0
+    np.multiply(columns[1], _PLACE_DOWN, out=columns[3])
+    columns[3] += columns[2] * _PLACE_RIGHT
+    columns[4], columns[5] = middle, 1.0
+    beside = columns.transpose(1, 0, 2)
+    sums = (beside @ beside[:, :4].transpose(0, 2, 1)).astype(np.float64)
+    product, total = sums[:, 4], sums[:, 5]
+    gram = sums[:, :4] - total[:, :, None] * total[:, None] / _WINDOW**2 + 1e-3 * np.eye(4)
     weights = np.linalg.solve(gram, product[..., None])[..., 0]
     left = 1.0 - (weights * product).sum(axis=1) / energy
     fits = weights[:, 0] > 0
@@ -332,25 +288,31 @@ def _fitted(
 
 
 def _best_shift(
-    middles: np.ndarray, t: np.ndarray, sources: np.ndarray, s: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where in sources[s] the window lies that correlates best with middles[t] of mean 0.
-
-    The third is the middle times that window, of mean 0 and length 1.
-    """
+    targets: np.ndarray, sources: np.ndarray, pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the best window of each second can't explain as it is, and where it begins."""
     from scipy.fft import rfft2  # here, since web processes import this module
 
+    (one, t), (other, s) = (np.unique(rows, return_inverse=True) for rows in pairs.T)
+    middles, source = _middles(targets, one), _grey(sources, other)
     # A whole picture's transform holds all shifts: no window within it wraps around. Only the
-    # few that are looked for are transformed back, which two products do for less than an FFT.
-    sources = sources - sources.mean(axis=(1, 2), keepdims=True)
+    # few that are looked for are transformed back, which one product does for less than an FFT.
     shifted = rfft2(middles.reshape(-1, _WINDOW, _WINDOW), (SIDE, SIDE)).conj()
-    match = (_BACK_DOWN @ ((rfft2(sources)[s] * shifted[t]) @ _BACK_RIGHT)).real
-    mean, square = (_BOXES @ values @ _BOXES.T for values in (sources, np.square(sources)))
-    spread = np.sqrt(np.maximum(square - np.square(mean), 1e-6)) * _WINDOW
-    match = (match / spread[s]).reshape(len(match), -1)
+    spectrum = rfft2(source)[s]
+    spectrum *= shifted[t]
+    match = spectrum.reshape(len(pairs), -1).view(np.float32) @ _BACK
+    mean, square = (_box_means(values) for values in (source, np.square(source)))
+    match /= (np.sqrt(np.maximum(square - np.square(mean), 1e-6)) * _WINDOW)[s]
     best = match.argmax(axis=1)
-    down, right = np.divmod(best, 2 * REACH + 1)
-    return down + _SHIFTS.start, right + _SHIFTS.start, match[np.arange(len(best)), best]
+    highest = np.maximum(match[np.arange(len(best)), best], 0.0).astype(np.float64)
+    corner = np.stack(np.divmod(best, 2 * REACH + 1), axis=1) + _SHIFTS.start
+    return 1.0 - highest**2 / _energy(middles)[t], corner
+
+
+def _box_means(pictures: np.ndarray) -> np.ndarray:
+    """Return the means of all windows that are looked for, of shape (n, (2 * REACH + 1) ** 2)."""
+    across = (pictures.reshape(-1, SIDE) @ _BOXES.T).reshape(len(pictures), SIDE, -1)
+    return np.asarray((_BOXES @ across).reshape(len(pictures), -1))
 
 
 def _boxes() -> np.ndarray:
@@ -364,14 +326,16 @@ def _boxes() -> np.ndarray:
 _BOXES = _boxes()
 
 
-def _back() -> tuple[np.ndarray, np.ndarray]:
-    """Return what undoes the real transform at the shifts looked for, from both sides of it."""
+def _back() -> np.ndarray:
+    """Return what undoes the real transform, real and imaginary parts, at the shifts looked for."""
     shifts = np.arange(SIDE)[_SHIFTS]
-    down = np.exp(2j * np.pi * np.outer(shifts, np.arange(SIDE)) / SIDE)
+    down = np.exp(2j * np.pi * np.outer(np.arange(SIDE), shifts) / SIDE)
     half = np.arange(SIDE // 2 + 1)  # the other half of the frequencies mirrors this one
     twice = np.where(half % (SIDE // 2) == 0, 1, 2)[:, None]
     right = twice * np.exp(2j * np.pi * np.outer(half, shifts) / SIDE) / SIDE**2
-    return down.astype(np.complex64), right.astype(np.complex64)
+    back = down[:, None, :, None] * right[:, None]
+    parts = np.stack([back.real, -back.imag], axis=2)
+    return parts.reshape(2 * SIDE * len(half), -1).astype(np.float32)
 
 
-_BACK_DOWN, _BACK_RIGHT = _back()
+_BACK = _back()

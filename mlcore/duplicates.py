@@ -8,21 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcore.alignment import (
-    BACKGROUND_RANK,
-    BACKGROUND_SAMPLE,
-    LEAST_UNRELATED,
-    SIDE,
-    crowd_exponent,
-    mirrored,
-    shapes,
-    unexplained,
-    unrelated_level,
-)
+from mlcore.alignment import SIDE, mirrored, shapes, unexplained
 from mlcore.hamming import close_pairs
 from mlcore.neighbours import NeighbourGraph, nearest
 from mlcore.plain_pictures import LEAST_DETAIL, LEAST_SHOWN, NOISE, detail, differ_in_place
 from mlcore.shingles import find_alike, letters_of
+from mlcore.unrelated import (
+    BACKGROUND_RANK,
+    BACKGROUND_SAMPLE,
+    LEAST_UNRELATED,
+    crowd_exponent,
+    unrelated_level,
+)
 
 HASH_BITS = 10
 """Differing bits of 64 up to which hashes make a candidate (imagededup's default)."""
