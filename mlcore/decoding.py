@@ -193,7 +193,8 @@ def _undecodable(content: bytes, kind: str, error: Exception) -> UnusableFile:
     """Tell a file that breaks off from one that is damaged."""
     if isinstance(error, MemoryError):
         return UnusableFile("too_large", "Decoding the picture takes more memory than there is.")
-    header_only = isinstance(error, UnidentifiedImageError)  # its text is an object's address
+    # the one's text is an object's address, the other's a format's name that the reader looked up
+    header_only = isinstance(error, (UnidentifiedImageError, KeyError))
     detail = "its header cannot be read" if header_only else str(error)
     if "truncated" in detail.lower() or not has_end(content, kind):
         return UnusableFile(

@@ -259,6 +259,11 @@ def test_a_file_that_breaks_off_is_refused(kind: str, share: float) -> None:
         assert f"{int(share * len(content)):,} bytes" in refused.reason
 
 
+def test_a_jpeg_without_a_readable_header_is_refused_in_words() -> None:
+    refused = refusal(b"\xff\xd8\xffnot a picture", "x.jpg")
+    assert refused.reason.endswith("(its header cannot be read).")
+
+
 def test_a_progressive_jpeg_that_breaks_off_is_refused() -> None:
     content = saved(scene(), progressive=True)
     assert refusal(content[: len(content) * 2 // 3]).code == "truncated"
