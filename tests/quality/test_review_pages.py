@@ -70,6 +70,19 @@ def test_the_queue_shows_the_worst_flag_first_with_its_keys(client):
     assert "expected right (0 to 3)" in page
 
 
+@pytest.mark.parametrize(("n", "words"), [(1, "set"), (2, "sets")])
+def test_the_head_of_a_queue_counts_one_set_as_one(client, n, words):
+    dataset = make_dataset()
+    item = make_item(dataset, "a.png", "cat", split="test")
+    for subject in range(n):
+        flag = Flag.objects.create(dataset=dataset, kind="leakage", subject=str(subject), score=1)
+        FlagItem.objects.create(flag=flag, item=item)
+    log_in(client, dataset)
+    page = client.get(address("queue", dataset, "leakage")).text
+    assert f"<b>{n}</b> {words} open<" in page
+    assert f"<b>{n}</b> {words} with test items<" in page
+
+
 def test_nothing_is_suggested_where_model_and_neighbours_name_different_classes(client):
     dataset = make_dataset(classes=("cat", "dog", "fox"))
     make_item(dataset, "dog.png", "dog")
