@@ -106,6 +106,7 @@ def undo(request: access.MemberRequest, slug: str) -> HttpResponse:
             services.reconsider(proposal=last, by=request.user)
             return redirect(f"{reverse('quality:second', args=[slug])}?proposal={last.pk}")
         elif last.bulk:
+            messages.info(request, _("You agreed to a decision about many: undo all of it here."))
             return redirect("quality:bulk", slug, last.bulk.kind)
         else:
             undone = services.undo_agreed(proposal=last, by=request.user)

@@ -155,3 +155,17 @@ def test_the_second_reviewer_of_many_sees_the_figures_and_a_sample(client, datas
     assert "bob says: <q>these are cats</q>" in page
     client.post("/d/pets/second/undo/")
     assert Proposal.objects.get().state == ProposalState.WAITING
+
+
+def test_undoing_an_agreement_about_many_leads_to_where_all_of_it_is_undone(
+    client, dataset, ann, bob
+):
+    made = decide_many(judged_sample(dataset, ann), ann)
+    assert (
+        jobs.carry_out(second.agree(proposal=made, by=bob).job.pk, bulk.carry_out).state
+        == JobState.DONE
+    )
+    client.force_login(bob)
+    page = client.post("/d/pets/second/undo/", follow=True).text
+    assert "You agreed to a decision about many: undo all of it here." in page
+    assert "Undo all of it</button>" in page
