@@ -160,6 +160,11 @@ def test_people_see_their_own_datasets_only(client: Client, dataset: Dataset):
         assert client.get(reverse(f"labeling:{name}", args=["pets"])).status_code == 403
 
 
+def test_the_import_page_says_how_answers_of_several_people_come_in(lead: Client, dataset: Dataset):
+    page = lead.get(reverse("labeling:import", args=["pets"])).text
+    assert "manage.py import_annotations pets FILE" in page
+
+
 def test_keys_of_classes_can_be_swapped(lead: Client, dataset: Dataset):
     lead.post(reverse("labeling:add_classes", args=["pets"]), {"classes": "cat\ndog"})
     cat, dog = dataset.classes.all()
