@@ -314,7 +314,8 @@ def display_copy(kind: str, decoded: Decoded) -> tuple[bytes | None, str]:
         return None, ""
     copy = decoded.pixels if decoded.pixels.mode == "RGBA" else decoded.picture
     if max(copy.size) > DISPLAY_SIDE:
-        copy = ImageOps.contain(copy, (DISPLAY_SIDE, DISPLAY_SIDE))
+        scale = DISPLAY_SIDE / max(copy.size)  # a line stays one pixel wide
+        copy = copy.resize([max(1, round(side * scale)) for side in copy.size])
     if copy.mode == "RGB":
         return _jpeg(copy, DISPLAY_QUALITY), MIME["jpeg"]
     out = io.BytesIO()

@@ -61,7 +61,7 @@ def hashes_of(greys: Sequence[Image.Image]) -> list[Hashed]:
     small = luma.reshape(-1, HASH_SIDE, HASH_SIDE)
     coefficients = hash_coefficients(small).reshape(-1, 64)
     structure = (np.abs(coefficients[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
-    deviation = small.reshape(len(small), -1).std(axis=1, dtype=np.float64).round(3)
+    deviation = small.std(axis=(1, 2), dtype=np.float64).round(3)
     hashes = _both_hashes(coefficients)
     columns = (kept, *hashes.T.tolist(), deviation.tolist(), structure.tolist())
     return [Hashed(*row) for row in zip(*columns, strict=True)]

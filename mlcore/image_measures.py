@@ -67,7 +67,7 @@ def light_facts(greys: Sequence[Image.Image]) -> list[dict[str, Fact]]:
     >>> light_facts([Image.new("L", (8, 8), 90)])[0]["luma_high"]
     90
     """
-    counts = np.array([grey.histogram() for grey in greys], np.float64)
+    counts = np.array([grey.histogram() for grey in greys], np.float64).reshape(-1, 256)
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean, square = (counts @ _LIGHT).T / counts.sum(axis=1)  # whole sums: the same in any batch
     below = shares.cumsum(axis=1)

@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
 from mlcore.features.pixels import decode_square
 from mlcore.files import Measured, UnusableFile
-from mlcore.image_measures import surface_facts
+from mlcore.image_hashes import hashes_of
+from mlcore.image_measures import light_facts, surface_facts
 from mlcore.images import PICTURES_TOGETHER, measure_image, measure_images, small_grey
 from tests.shared import shared_path
 
@@ -222,6 +223,21 @@ def test_types_that_browsers_do_not_show_get_a_copy_of_bounded_size() -> None:
     heic = measure_image(saved(scene(size=300), "HEIF"), "IMG_1.HEIC")
     assert (heic.type, heic.oddities) == ("heic", ())
     assert opened(heic.display).size == (300, 300)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+@pytest.mark.parametrize("size", [(5_000, 1), (1, 5_000), (3_000, 2)])
+def test_a_picture_of_a_line_is_measured_and_shown(size: tuple[int, int], kind: str) -> None:
+    for mode in ("L", "RGB") if kind == "BMP" else ("L", "RGB", "RGBA", "P", "I;16"):
+        found = measure_image(saved(Image.new(mode, size, 90), kind), f"a.{kind.lower()}")
+        assert (found.facts["width"], found.facts["height"]) == size
+        for copy in filter(None, (found.preview, found.display)):
+            decoded = decode_square(copy, side=8)
+            assert decoded.shape[:2] == (8, 8)
+
+
+def test_no_pictures_measure_nothing() -> None:
+    assert [list(measure([])) for measure in (measure_images, hashes_of, light_facts)] == [[]] * 3
 
 
 def test_transparent_parts_are_seen_on_white() -> None:
