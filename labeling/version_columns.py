@@ -8,6 +8,7 @@ import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from django.conf import settings
@@ -86,20 +87,20 @@ def kept(version: Version) -> Columns | None:
         return None
 
 
-def keep_changes(before: Version, after: Version, told: Mapping[str, int]) -> None:
-    """Write how many lines of two versions differ in what."""
+def keep_changes(before: Version, after: Version, told: Mapping[str, Any]) -> None:
+    """Write how many lines of two versions differ in what: counts and names of classes alone."""
     path = _path_of_changes(before, after)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_text(path, json.dumps(told))
 
 
-def kept_changes(before: Version, after: Version) -> dict[str, int] | None:
-    """Read how many lines differ; None where it was not written."""
+def kept_changes(before: Version, after: Version) -> dict[str, Any] | None:
+    """Read how many lines differ; None where it was not written, or by kind alone as once."""
     try:
-        told: dict[str, int] = json.loads(_path_of_changes(before, after).read_text())
+        told: dict[str, Any] = json.loads(_path_of_changes(before, after).read_text())
     except FileNotFoundError:
         return None
-    return told
+    return told if "kinds" in told else None
 
 
 def remove_columns(version: Version) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labeling import storage, version_columns
-from labeling.models import Dataset, Version
+from labeling.models import Dataset, Split, Version
 
 VERSIONS_SHOWN = 50
 LINES_A_PAGE = 100_000  # about a second of reading; the next look at the page goes on
@@ -101,11 +101,48 @@ def _lines(version: Version) -> Iterator[bytes]:
         yield from io.BufferedReader(lines)
 
 
-def changes_between(before: Version, after: Version) -> Changes:
-    """Count what differs."""
-    kinds: Counter[str] = Counter()
-    for change in changes_of(before, after):
+@dataclass(frozen=True)
+class Counts:
+    """How many items two versions hold differently, by kind, and what each class gained by it."""
+
+    total: int
+    kinds: dict[str, int]
+    test_items: int
+    classes: list[dict[str, Any]]  # name, won, lost
+
+
+def counts_between(before: Version, after: Version) -> Counts:
+    """Count what differs; read from the manifests once, since digests stay what they are."""
+    told = version_columns.kept_changes(before, after)
+    return keep_changes(before, after) if told is None else Counts(**told)
+
+
+def keep_changes(before: Version, after: Version) -> Counts:
+    """Count what differs, and keep it: two digests never give another answer."""
+    found = _counted(changes_of(before, after))
+    version_columns.keep_changes(before, after, asdict(found))
+    return found
+
+
+def _counted(changes: Iterator[Change]) -> Counts:
+    kinds, won, lost = Counter[str](), Counter[str](), Counter[str]()
+    total = test_items = 0
+    for change in changes:
+        total += 1
         kinds.update(change.kinds)
+        lines = (change.was or {}, change.now or {})
+        test_items += Split.TEST in {line.get("split") for line in lines}
+        was, now = (line.get("label") for line in lines)
+        if was != now:
+            lost[was or ""] += 1
+            won[now or ""] += 1
+    names = sorted((won.keys() | lost.keys()) - {""})
+    classes = [{"name": name, "won": won[name], "lost": lost[name]} for name in names]
+    return Counts(total, dict(kinds), test_items, classes)
+
+
+def _in_short(counts: Counts) -> Changes:
+    kinds = Counter(counts.kinds)
     return Changes(
         added=kinds["added"],
         gone=kinds["left_out"],
@@ -128,12 +165,5 @@ class Comparing:
         told = version_columns.kept_changes(previous, version)
         if told is None and self.left > 0:
             self.left -= previous.items + version.items
-            told = keep_changes(previous, version)
-        return None if told is None else Changes(**told)
-
-
-def keep_changes(before: Version, after: Version) -> dict[str, int]:
-    """Count what differs, and keep it: two digests never give another answer."""
-    told = asdict(changes_between(before, after))
-    version_columns.keep_changes(before, after, told)
-    return told
+            return _in_short(keep_changes(previous, version))
+        return None if told is None else _in_short(Counts(**told))

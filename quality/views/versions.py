@@ -1,7 +1,6 @@
 """The difference between any two versions: which items, what of them, by whom and why."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -13,8 +12,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from labeling import access
-from labeling.models import Split, Version
-from labeling.queries.versions import KINDS, Change, changes_of
+from labeling.models import Version
+from labeling.queries.versions import KINDS, Change, changes_of, counts_between
 from quality.forms.versions import VersionsForm
 from quality.queries import changes as queries
 from quality.queries.comparisons import versions_of
@@ -56,9 +55,12 @@ def difference(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _page(old: Version, new: Version, *, kind: str, after: str) -> dict[str, Any]:
-    counts = _counts(old, new)
-    find = _few_changes if counts["total"] <= MOST_KEPT else _many_changes
-    shown = list(islice(find(old, new, kind=kind, after=after), CHANGES_A_PAGE + 1))
+    counts = counts_between(old, new)
+    if after:
+        find = _few_changes if counts.total <= MOST_KEPT else _many_changes
+        shown = list(islice(find(old, new, kind=kind, after=after), CHANGES_A_PAGE + 1))
+    else:
+        shown = _first_page(old, new, kind=kind)
     return {
         "old": old,
         "new": new,
@@ -67,14 +69,24 @@ def _page(old: Version, new: Version, *, kind: str, after: str) -> dict[str, Any
         "rows": queries.explained(shown[:CHANGES_A_PAGE], old, new),
         "next": shown[CHANGES_A_PAGE - 1].key if len(shown) > CHANGES_A_PAGE else "",
         "counts": [
-            {"kind": name, "words": WORDS[name], "n": counts["kinds"][name]}
+            {"kind": name, "words": WORDS[name], "n": counts.kinds[name]}
             for name in KINDS
-            if counts["kinds"].get(name)
+            if counts.kinds.get(name)
         ],
-        "total": counts["total"],
-        "test_items": counts["test_items"],
-        "classes": counts["classes"],
+        "total": counts.total,
+        "test_items": counts.test_items,
+        "classes": counts.classes,
     }
+
+
+def _first_page(old: Version, new: Version, *, kind: str) -> list[Change]:
+    """Return the first changes of a kind: where they are full, little of the manifests was read."""
+    key = f"{_name_of_changes(old, new)}-first-{kind}"
+    shown: list[Change] | None = cache.get(key)
+    if shown is None:
+        shown = list(islice(_many_changes(old, new, kind=kind, after=""), CHANGES_A_PAGE + 1))
+        cache.set(key, shown, KEPT_SECONDS)
+    return shown
 
 
 def _many_changes(old: Version, new: Version, *, kind: str, after: str) -> Iterator[Change]:
@@ -85,12 +97,16 @@ def _many_changes(old: Version, new: Version, *, kind: str, after: str) -> Itera
 
 
 def _few_changes(old: Version, new: Version, *, kind: str, after: str) -> Iterator[Change]:
-    """Yield the same from what was kept; where changes are few, reading anew finds few.
+    """Yield the same from what is kept once somebody goes on to a second page.
 
     Lines are kept as they were written: to make dicts of all for a page took 60 CPU-ms.
     """
-    kept: list[Kept] | None = cache.get(_name_of_changes(old, new))
-    for key, kinds, lines in map(_as_kept, changes_of(old, new)) if kept is None else kept:
+    name = _name_of_changes(old, new)
+    kept: list[Kept] | None = cache.get(name)
+    if kept is None:
+        kept = [_as_kept(change) for change in changes_of(old, new)]
+        cache.set(name, kept, KEPT_SECONDS)
+    for key, kinds, lines in kept:
         if key > after and (not kind or kind in kinds):
             was, now = json.loads(lines)
             yield Change(key, was, now)
@@ -102,32 +118,3 @@ def _as_kept(change: Change) -> Kept:
 
 def _name_of_changes(old: Version, new: Version) -> str:
     return f"changes-{old.digest}-{new.digest}"
-
-
-def _counts(old: Version, new: Version) -> dict[str, Any]:
-    """Count the changes by kind, and what each class won and lost by them; few are kept."""
-    key = f"difference-{old.digest}-{new.digest}"
-    found: dict[str, Any] | None = cache.get(key)
-    if found is None:
-        kinds, won, lost = Counter[str](), Counter[str](), Counter[str]()
-        total = test_items = 0
-        kept: list[Kept] = []
-        for change in changes_of(old, new):
-            total += 1
-            if total <= MOST_KEPT:
-                kept.append(_as_kept(change))
-            lines = (change.was or {}, change.now or {})
-            test_items += Split.TEST in {line.get("split") for line in lines}
-            kinds.update(change.kinds)
-            was, now = (change.was or {}).get("label"), (change.now or {}).get("label")
-            if was != now:
-                lost[was or ""] += 1
-                won[now or ""] += 1
-        names = sorted((won.keys() | lost.keys()) - {""})
-        classes = [{"name": name, "won": won[name], "lost": lost[name]} for name in names]
-        found = {"kinds": dict(kinds), "classes": classes, "total": total}
-        found["test_items"] = test_items
-        cache.set(key, found, KEPT_SECONDS)
-        if total <= MOST_KEPT:
-            cache.set(_name_of_changes(old, new), kept, KEPT_SECONDS)
-    return found

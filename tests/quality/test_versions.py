@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import asdict
 
 import pytest
+from django.core.cache import cache
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling import version_columns
 from labeling.models import Content, Dataset, Item, Job, LabelChange, LabelSource, Split, Version
-from labeling.queries.versions import Changes, Comparing, changes_between, merged
+from labeling.queries.versions import Changes, Comparing, counts_between, merged
 from labeling.services import jobs, labels, restoring
 from labeling.services.versions import freeze_version
 from quality.services import selection
@@ -90,12 +92,25 @@ def test_what_changed_since_the_version_before_is_kept_when_it_is_frozen(lead):
     Item.objects.filter(pk=dataset.items.order_by("key")[0].pk).update(excluded="blurred")
     second, _ = freeze_version(dataset=dataset)
     told = version_columns.kept_changes(first, second)
-    assert told == asdict(changes_between(first, second))
     assert told
-    assert told["gone"] == 1
+    assert told["kinds"] == {"left_out": 1}
     version_columns.remove(second)  # as of a version from before it was kept
-    assert Comparing().of(first, second) == Changes(**told)
+    version_columns.keep_changes(first, second, {"gone": 1})  # as once, by kind alone
+    assert Comparing().of(first, second) == Changes(gone=1)
     assert version_columns.kept_changes(first, second) == told
+    assert told == asdict(counts_between(first, second))
+
+
+def test_a_difference_is_shown_as_it_was_counted_when_it_was_frozen(lead):
+    first, second = Version.objects.order_by("number")
+    told = version_columns.kept_changes(first, second)
+    cache.clear()  # as after a start
+    page = changes(lead, old=1, new=2).context
+    assert {one["kind"]: one["n"] for one in page["counts"]} == told["kinds"]
+    assert Counter(kind for row in page["rows"] for kind in row.change.kinds) == told["kinds"]
+    assert (page["total"], page["classes"]) == (4, told["classes"])
+    moved = changes(lead, old=1, new=2, kind="moved").context
+    assert len(moved["rows"]) == told["kinds"]["moved"]
 
 
 def test_a_version_brought_back_has_its_digest_again_and_that_can_be_undone(lead):
