@@ -124,6 +124,17 @@ def megabytes(pid: int, what: str = "VmRSS") -> float:
     return round(int(found.group(1)) / 1024, 1) if found else 0.0
 
 
+def memory_of(pid: int) -> dict[str, float]:
+    """Return what a process holds in MB: all of it, what it alone needs, the most so far."""
+    told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    [anonymous] = re.findall(r"^Anonymous:\s+(\d+)", told, re.MULTILINE)
+    return {
+        "resident_mb": megabytes(pid),
+        "anonymous_mb": round(int(anonymous) / 1024, 1),
+        "peak_mb": megabytes(pid, "VmHWM"),
+    }
+
+
 def milliseconds(seconds: list[float]) -> dict[str, float]:
     """Return count, median, 95th percentile and worst."""
     ordered = sorted(seconds)

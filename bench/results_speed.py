@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from http_probe import memory_of
 from results_drive import ROOT, Winnow, read_zip, scores
 
 PICTURES = 10_000
@@ -168,21 +169,14 @@ def web(shared: Path, work: Path) -> Figures:
         command, env=winnow.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     try:
-        address = _address(up)
-        shown = {path: _get(address + path, cookie) for path in _pages(winnow)}
+        address = address_of(up)
+        shown = {path: get(address + path, cookie) for path in _pages(winnow)}
         for _ in range(5):
             for path in shown:
-                _get(address + path, cookie)
-        pid = _web_process(up.pid)
-        status = Path(f"/proc/{pid}/status").read_text()
-        kilobytes = {
-            line.split(":")[0]: int(line.split()[1])
-            for line in status.splitlines()
-            if line.startswith(("VmRSS", "VmHWM"))
-        }
+                get(address + path, cookie)
+        pid = web_process(up.pid)
         mapped = Path(f"/proc/{pid}/maps").read_text()
-        yield {"figure": "web process", "resident_mb": round(kilobytes["VmRSS"] / 1024, 1),
-               "peak_mb": round(kilobytes["VmHWM"] / 1024, 1), "bar": BAR_WEB_MB,
+        yield {"figure": "web process", **memory_of(pid), "bar": BAR_WEB_MB,
                "libraries": [name for name in HEAVY if f"/{name}" in mapped],
                "pages": shown}  # fmt: skip
     finally:
@@ -197,7 +191,7 @@ def _pages(winnow: Winnow) -> list[str]:
     return ["", "datasets/new/", "work/", "system/", "healthz", *(base + part for part in parts)]
 
 
-def _address(up: subprocess.Popen[str]) -> str:
+def address_of(up: subprocess.Popen[str]) -> str:
     ends = time.monotonic() + START_SECONDS
     assert up.stdout
     for line in up.stdout:
@@ -208,7 +202,7 @@ def _address(up: subprocess.Popen[str]) -> str:
     raise RuntimeError("manage.py up did not become ready")
 
 
-def _get(address: str, cookie: dict[str, Any]) -> int:
+def get(address: str, cookie: dict[str, Any]) -> int:
     request = urllib.request.Request(address)
     request.add_header("Cookie", f"{cookie['name']}={cookie['value']}")
     try:
@@ -219,7 +213,7 @@ def _get(address: str, cookie: dict[str, Any]) -> int:
         return error.code
 
 
-def _web_process(parent: int) -> int:
+def web_process(parent: int) -> int:
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     for child in map(int, children):
         if b"uvicorn" in Path(f"/proc/{child}/cmdline").read_bytes():
