@@ -58,7 +58,7 @@ def expected_right(dataset: Dataset, n_open: Mapping[str, int]) -> dict[str, Int
     waiting = Flag.objects.filter(dataset=dataset, kind__in=list(n_open), state=FlagState.OPEN)
     rows = waiting.values_list("kind", "given", "is_likely", "expected").order_by()  # as indexed
     believed = defaultdict[str, list[tuple[float, str, int]]](list)
-    for kind, given, _is_likely, expected, n in rows.annotate(n=Count("pk")):
+    for kind, given, _is_likely, expected, n in rows.annotate(n=Count("*")):
         believed[kind].append((expected, given, n))
     decided = _decided(dataset, list(n_open))
     return {

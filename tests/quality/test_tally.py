@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from labeling.models import Role
+from labeling.models import Item, Role
 from quality.models import UNFLAGGED, Decision, Flag, FlagItem
 from quality.queries.flags import (
     LOOKED_BACK,
@@ -22,9 +22,18 @@ pytestmark = pytest.mark.django_db
 
 def test_a_tally_counts_the_flags_that_queues_show_and_those_that_touch_test():
     dataset = make_dataset()
-    states = [{"excluded": "gone"}, {"split": "test"}, {"split": "train"}, {"label": "dog"}]
+    states = [{"excluded": "gone"}, {"split": "test"}, {"split": "train"}, {"label": "dog"}, {}]
     items = [make_item(dataset, **{"label": "cat"} | state) for state in states]
-    about = [[items[0]], [items[1]], [items[2]], [items[3]], [items[0], items[1]], items[1:3]]
+    Item.objects.filter(pk=items[4].pk).update(label=None, label_source="")
+    about = [
+        [items[0]],
+        [items[1]],
+        [items[2]],
+        [items[3]],
+        [items[4]],
+        [items[0], items[1]],
+        items[1:3],
+    ]
     for number, (role, given, some) in enumerate(
         product(("item", "part"), ("", "cat"), [*about, []])
     ):
