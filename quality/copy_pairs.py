@@ -6,6 +6,7 @@ of the database, so that a matrix of splits is right after items have moved.
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from labeling import shards
 from mlcore.duplicates import Pair
 
 DIGITS = 4  # of a score
+FILES_KEPT = 2  # as read: 1 MB each with 5,000 pairs
 
 
 def save_pairs(dataset: int, pairs: Sequence[Pair], *, ids: Sequence[int]) -> None:
@@ -27,15 +29,18 @@ def save_pairs(dataset: int, pairs: Sequence[Pair], *, ids: Sequence[int]) -> No
     shards.save_text(path, json.dumps(told))
 
 
-def load_pairs(dataset: int) -> list[Pair] | None:
+def load_pairs(dataset: int) -> tuple[Pair, ...] | None:
     """Return the pairs by ids of items, without words; None where nothing was compared yet."""
     told = read_pairs(dataset)
-    if told is None:
-        return None
-    return [
+    return None if told is None else _pairs_in(told)
+
+
+@lru_cache(maxsize=FILES_KEPT)
+def _pairs_in(told: bytes) -> tuple[Pair, ...]:
+    return tuple(
         Pair(min(one, other), max(one, other), score, evidence, "")
         for one, other, score, evidence in json.loads(told)
-    ]
+    )
 
 
 def read_pairs(dataset: int) -> bytes | None:

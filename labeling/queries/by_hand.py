@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 MOST_ID = 2**63 - 1  # the largest number that either database keeps
 Converter = Callable[..., Any]
@@ -83,6 +83,17 @@ def execute(words: str, names: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return the rows of a statement."""
     with connection.cursor() as cursor:
         cursor.execute(words, names)
+        return cursor.fetchall()
+
+
+def rows_of(values: "QuerySet[Any, Any]") -> list[tuple[Any, ...]]:
+    """Return the rows of a `values_list` of numbers and texts, as the database tells them.
+
+    As rows of Django's, thousands take half as long again.
+    """
+    words, values_asked = values.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(words, values_asked)
         return cursor.fetchall()
 
 

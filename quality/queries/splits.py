@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from labeling.models import Dataset, Item, Split
+from labeling.queries.by_hand import rows_of
 from mlcore.duplicates import LEAST_SCORE, Pair
 from mlcore.leakage import Tie, find_ties
 from quality import copy_pairs
@@ -47,14 +48,14 @@ COPIES = ("near_duplicate", "leakage")
 
 @dataclass(frozen=True)
 class Ties:
-    """What joins the items of pairs: ties by ids, and how many of each evidence.
+    """What joins the items of pairs: ties by places of rows, and how many of each evidence.
 
     `counts` has items by evidence, their split and that of their counterpart; `across` holds the
     copy sets that stand in several splits.
     """
 
+    rows: Sequence[Paired]
     ties: list[Tie]
-    split_of: Mapping[int, str]
     counts: Counter[tuple[str, str, str]]
     across: Sequence[Sequence[Paired]]
 
@@ -65,7 +66,7 @@ class Shared:
 
     dataset: Dataset
     sizes: Mapping[str, int]
-    pairs: list[Pair] | None
+    pairs: Sequence[Pair] | None
     tied: Ties
     sources: Mapping[str, Mapping[str, int]]
     last: Mapping[str, datetime] = field(default_factory=dict)
@@ -101,11 +102,11 @@ def shared_by_splits(dataset: Dataset) -> Shared:
     """Read what splits share: the pairs of the last check, and sources and times of now."""
     items = divided(dataset)
     pairs = copy_pairs.load_pairs(dataset.pk)
-    rows, placed = paired_in(dataset, copies_of(dataset, pairs or []))
+    rows, placed = paired_in(dataset, copies_of(dataset, pairs or ()))
     tied, sources = _tied(rows, placed), sources_of(dataset)
-    sizes = Counter[str]()
-    for counts in sources.values():
-        sizes.update(counts)
+    sizes = {
+        str(split): sum(counts.get(split, 0) for counts in sources.values()) for split in DIVIDED
+    }
     sources.pop("", None)
     last = _last_moments(items)
     return Shared(
@@ -127,7 +128,8 @@ def sources_of(dataset: Dataset) -> dict[str, dict[str, int]]:
     """
     rows = Item.objects.filter(dataset=dataset, excluded="").values_list("source_group", "split")
     sources: dict[str, dict[str, int]] = {}
-    for group, split, n in rows.annotate(n=Count("pk")).order_by("source_group", "split"):
+    counted = rows.annotate(n=Count("*")).order_by("source_group", "split")
+    for group, split, n in rows_of(counted):
         if split in DIVIDED:
             sources.setdefault(group, {})[split] = n
     return sources
@@ -153,13 +155,12 @@ def _tied(rows: tuple[Paired, ...], placed: tuple[Pair, ...]) -> Ties:
 
     Kept for as long as pairs and items are read as they were: they are the key.
     """
-    found = find_ties(placed, [row.split for row in rows])
-    ties = [Tie(rows[one].pk, rows[two].pk, what, score) for one, two, what, score in found]
-    split_of = {row.pk: row.split for row in rows}
-    counts = Counter((tie.evidence, split_of[tie.item], split_of[tie.other]) for tie in ties)
+    splits = [row.split for row in rows]
+    ties = find_ties(placed, splits)
+    counts = Counter((what, splits[one], splits[two]) for one, two, what, _score in ties)
     copied = copied_among(rows, placed)
     across = [one for one in copied if len({row.split for row in one}) > 1]
-    return Ties(ties, split_of, counts, across)
+    return Ties(rows, ties, counts, across)
 
 
 def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
@@ -224,13 +225,13 @@ def tied_page(dataset: Dataset, kind: str, split: str, *, other: str, after: str
         last = _last_of(dataset, other)
         items = items.filter(captured_at__lt=last.captured_at) if last else items.none()
     else:
-        pairs = copy_pairs.load_pairs(dataset.pk) or []
+        pairs = copy_pairs.load_pairs(dataset.pk) or ()
         tied = _tied(*paired_in(dataset, copies_of(dataset, pairs)))
-        split_of = tied.split_of
+        both = ((tied.rows[tie.item], tied.rows[tie.other], tie) for tie in tied.ties)
         counterparts = {
-            tie.item: (tie.other, _alike_words(tie.score))
-            for tie in tied.ties
-            if tie.evidence == kind and split_of[tie.item] == split and split_of[tie.other] == other
+            one.pk: (two.pk, _alike_words(tie.score))
+            for one, two, tie in both
+            if tie.evidence == kind and (one.split, two.split) == (split, other)
         }
         items = items.filter(one_of("pk", list(counterparts)))
     if kind != GROUP:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from labeling.models import Dataset, Item
+from labeling.queries.by_hand import rows_of
 from mlcore.copy_sets import copy_sets
 from mlcore.duplicates import Pair
 from quality.queries.filters import one_of
@@ -25,7 +26,7 @@ def paired_in(
     if not ids:
         return (), ()
     items = Item.objects.filter(one_of("pk", ids), dataset=dataset, excluded="")
-    found = {row[0]: row for row in items.values_list("pk", "split", "source_group").iterator()}
+    found = {row[0]: row for row in rows_of(items.values_list("pk", "split", "source_group"))}
     rows = tuple(Paired._make(found.get(pk, (pk, "", ""))) for pk in ids)
     place = {pk: number for number, pk in enumerate(ids)}
     return rows, tuple(
