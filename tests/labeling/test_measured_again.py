@@ -50,6 +50,7 @@ def measure_again(dataset: Dataset) -> dict[str, Any]:
     done = jobs.carry_out(job.pk, renewing.measure_again)
     assert done is not None, job
     assert done.state == "done", done.error
+    assert done.done == done.total == done.result["measured"] + done.result["left"]
     return done.result
 
 

@@ -39,6 +39,7 @@ def measure_again(work: Work) -> dict[str, Any]:
             work.check()
             some = Content.objects.filter(pk__in=waiting[start : start + CONTENTS_A_BATCH])
             left += _measure(list(some), dataset.media, work, pool)
+    work.progress(len(waiting), len(waiting), now=True)
     return {"measured": len(waiting) - left, "left": left}
 
 
