@@ -71,7 +71,7 @@ def _judged(run: Run) -> WithoutLeaks | None:
     """
     columns = columns_of(run.version)
     groups = _groups(run)
-    sharing = _sharing(run, columns)
+    sharing = _sharing(run, columns, groups)
     is_labelled = columns.labels != NONE
     is_test = columns.is_in(Split.TEST) & is_labelled
     is_validation = columns.is_in(Split.VALIDATION)
@@ -112,7 +112,7 @@ def _groups(run: Run) -> np.ndarray:
     )
 
 
-def _sharing(run: Run, columns: Columns) -> list[np.ndarray]:
+def _sharing(run: Run, columns: Columns, groups: np.ndarray) -> list[np.ndarray]:
     """Return the copy set and the source of each line, by numbers; below 0 it shares none.
 
     A source that is not learned from leaks none of its other items because one is a copy; a run
@@ -120,7 +120,7 @@ def _sharing(run: Run, columns: Columns) -> list[np.ndarray]:
     """
     copies = arrays.run_array(run, "copies")
     if copies is None:
-        return [_groups(run)]
+        return [groups]
     return [np.asarray(copies), columns.sources]
 
 
