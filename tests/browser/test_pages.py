@@ -39,6 +39,7 @@ MEMBERS_PAGES = (
     "/d/{slug}/import/",
     "/d/{slug}/settings/",
     "/d/{slug}/settings/delete/",
+    "/d/{slug}/settings/merge/",
     "/d/{slug}/uploads/{upload}/",
     "/d/{slug}/uploads/{upload}/take-back/",
     "/d/{slug}/browse/round/",
