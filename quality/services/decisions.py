@@ -244,18 +244,18 @@ def people_asked(flag: Flag) -> int:
 
 def _ask(flag: Flag, items: Sequence[int], *, by: User | None) -> dict[str, Any]:
     """Put items into the open round of this kind of doubt; makes it when there is none."""
-    purpose = f"review {flag.kind}"
+    title = str(KINDS[flag.kind].title).lower()
+    purpose = _("asked from the queue “%(title)s”") % {"title": title}
     there = Round.objects.filter(dataset=flag.dataset_id, purpose=purpose, closed_at__isnull=True)
     asking = there.select_for_update(no_key=True, of=("self",)).first()  # an undo may take it away
     wanted = people_asked(flag)
     if asking:
         asked = rounds.extend_round(asking=asking, items=items, answers_wanted=wanted)
         return {"round": asking.pk, "asked": asked}
-    title = KINDS[flag.kind].title
     try:
         made = rounds.make_round(
             dataset=flag.dataset,
-            name=_("In doubt: %(title)s") % {"title": str(title).lower()},
+            name=_("In doubt: %(title)s") % {"title": title},
             kind=RoundKind.VERIFY if flag.given else RoundKind.CLASSIFY,
             items=items,
             answers_wanted=wanted,

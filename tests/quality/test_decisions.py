@@ -144,6 +144,7 @@ def test_a_doubt_sent_to_people_joins_the_open_round_of_its_kind():
         decide(make_flag(item), Action.ROUND)
     asking = Round.objects.get()
     assert asking.kind == "verify"
+    assert asking.purpose == "asked from the queue “label errors”"  # annotators read it
     assert set(asking.round_items.values_list("item", flat=True)) == {i.pk for i in items}
 
 
