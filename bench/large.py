@@ -46,7 +46,9 @@ from labeling.models import (  # noqa: E402
 from labeling.services.annotations import annotator_for  # noqa: E402
 from labeling.services.rounds import make_round  # noqa: E402
 from labeling.services.rows import insert_rows  # noqa: E402
+from labeling.services.statistics import renew_statistics  # noqa: E402
 from labeling.services.versions import freeze_version  # noqa: E402
+from labeling.services.writes import add_up_writes  # noqa: E402
 from mlcore.duplicates import Pair  # noqa: E402
 from mlcore.neighbours import NeighbourGraph  # noqa: E402
 from quality import arrays, copy_pairs, graphs  # noqa: E402
@@ -379,3 +381,5 @@ if __name__ == "__main__":
     wanted = reader.parse_args()
     call_command("migrate", verbosity=0)
     print(plant(items=wanted.items, flags=wanted.flags).slug)
+    add_up_writes()  # as after every job
+    renew_statistics()
