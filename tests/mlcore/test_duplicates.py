@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
-from mlcore.alignment import SIDE, unexplained
+from mlcore.alignment import SIDE, TRANSFORMED, unexplained
 from mlcore.copy_sets import copy_sets, propose
 from mlcore.duplicates import Pair, find_copies
 from mlcore.features.waves import read_wave, spectrogram_picture
@@ -195,10 +195,10 @@ def test_a_picture_in_many_pairs_is_compared_as_if_each_pair_were_alone() -> Non
     rng = np.random.default_rng(4)
     pictures = rng.integers(0, 256, (30, 8, 8)).repeat(4, axis=1).repeat(4, axis=2)
     pictures = np.concatenate([pictures, np.roll(pictures[:10], 1, axis=2)]).reshape(40, -1)
-    pairs = rng.integers(0, 40, (700, 2))
+    pairs = rng.integers(0, 40, (TRANSFORMED + 500, 2))
     together = unexplained(pictures.astype(np.uint8), pictures, pairs)
-    alone = [unexplained(pictures, pictures, pair[None])[0] for pair in pairs]
-    np.testing.assert_allclose(together, alone, atol=1e-4)
+    alone = [unexplained(pictures, pictures, pair[None])[0] for pair in pairs[::13]]
+    np.testing.assert_allclose(together[::13], alone, atol=1e-4)
     assert together.min() < 0.1 < 0.5 < together.max()
 
 
