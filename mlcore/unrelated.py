@@ -43,12 +43,19 @@ def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.nda
     n_items = len(pictures)
     unit = np.concatenate([_unit(_halved(part)) for part in batches(pictures)])
     sample = rng.permutation(n_items)[:BACKGROUND_SAMPLE]
-    correlation = unit @ unit[sample].T
-    correlation[sample, np.arange(len(sample))] = 0.0  # itself
-    correlation[correlation > 1.0 - LEAST_UNRELATED] = 0.0  # copies of it, however many
+    drawn = unit[sample]
+    place = np.full(n_items, -1)
+    place[sample] = np.arange(len(sample))
     rank = min(BACKGROUND_RANK, len(sample))
-    correlation.partition(-rank, axis=1)
-    return np.asarray(1.0 - correlation[:, -rank], np.float64)
+    level = np.empty(n_items)
+    for rows in batches(np.arange(n_items)):
+        correlation = unit[rows] @ drawn.T
+        itself = np.flatnonzero(place[rows] >= 0)
+        correlation[itself, place[rows[itself]]] = 0.0
+        correlation[correlation > 1.0 - LEAST_UNRELATED] = 0.0  # copies of it, however many
+        correlation.partition(-rank, axis=1)
+        level[rows] = 1.0 - correlation[:, -rank]
+    return level
 
 
 def crowd_exponent(pictures: np.ndarray, *, rng: np.random.Generator) -> float:
