@@ -313,7 +313,7 @@ const ACTS = {
 };
 
 page.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
+  const button = event.target.closest("button, summary");
   if (!button) return;
   if (event.detail > 1 && performance.now() - shownAt < DOUBLE_TAP_MS && button.closest("#answers")) return;
   if (event.detail) button.blur(); // pressed by pointer: Space must not press it again
@@ -341,14 +341,16 @@ find("stage").addEventListener("winnow:heard", () => { if (settings.kind === "ve
 const KEYS = {
   KeyG: () => guideline.toggle(), // its button is away while the guideline is
   Minus: () => showing.zoom?.whole(), NumpadSubtract: () => showing.zoom?.whole(),
-  BracketLeft: () => showing.sound?.slower(), BracketRight: () => showing.sound?.faster(),
+  BracketLeft: () => showing.sound?.slower(), BracketRight: () => showing.sound?.faster(), // the menu of these is closed
+  ArrowDown: () => showing.sound?.softer(), ArrowUp: () => showing.sound?.louder(),
+  KeyT: (event) => { if (showing.sound && event.shiftKey) find("sound-check").showModal(); },
 };
 const PANS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 addEventListener("keydown", (event) => {
   sign();
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches?.("input, textarea") || document.querySelector("dialog[open]")) return;
-  KEYS[event.code]?.();
+  KEYS[event.code]?.(event);
   if (PANS[event.code] && showing.zoom?.isZoomed) { event.preventDefault(); showing.zoom.pan(...PANS[event.code]); }
 });
 addEventListener("pointermove", () => { if (performance.now() - lastSign > 1000) sign(); }, { passive: true });

@@ -185,7 +185,7 @@ export class Showing {
   }
 
   #followSound() {
-    this.stage.addEventListener("wave:play", () => { this.#started = true; this.#name("pause"); document.getElementById("sound-note").hidden = true; });
+    this.stage.addEventListener("wave:play", () => { this.#started = true; this.#name("pause"); });
     for (const end of ["wave:pause", "wave:ended"]) this.stage.addEventListener(end, () => this.#name("play"));
     this.stage.addEventListener("wave:time", (event) => { document.getElementById("played").textContent = event.detail.toFixed(2); });
     this.stage.addEventListener("wave:ended", () => {

@@ -22,8 +22,8 @@ export class Sound {
       const speed = event.target.closest("[data-speed]")?.dataset.speed;
       if (speed) this.#play(Number(speed));
     });
-    document.getElementById("softer").addEventListener("click", () => this.#amplify(-GAIN_STEP_DB));
-    document.getElementById("louder").addEventListener("click", () => this.#amplify(GAIN_STEP_DB));
+    document.getElementById("softer").addEventListener("click", () => this.softer());
+    document.getElementById("louder").addEventListener("click", () => this.louder());
     check.addEventListener("click", (event) => { if (event.target.closest("[data-beep]")) this.beep(); });
     this.#show();
   }
@@ -31,6 +31,10 @@ export class Sound {
   slower() { this.#play(SPEEDS[Math.max(0, SPEEDS.indexOf(this.speed) - 1)]); }
 
   faster() { this.#play(SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(this.speed) + 1)]); }
+
+  softer() { this.#amplify(-GAIN_STEP_DB); }
+
+  louder() { this.#amplify(GAIN_STEP_DB); }
 
   #play(speed) {
     this.speed = speed;
@@ -79,6 +83,7 @@ export class Sound {
 
   #show() {
     for (const button of document.querySelectorAll("[data-speed]")) button.setAttribute("aria-pressed", String(Number(button.dataset.speed) === this.speed));
+    document.getElementById("speed").textContent = `${this.speed}×`;
     document.getElementById("gain").textContent = `+${this.decibels} dB`;
     document.getElementById("softer").disabled = !this.decibels;
     document.getElementById("louder").disabled = this.decibels >= MOST_GAIN_DB;

@@ -144,6 +144,28 @@ def test_speed_and_gain_stay_from_clip_to_clip(annotating: Any) -> None:
     assert page.evaluate("document.getElementById('winnow-audio').playbackRate") == 0.75
     page.reload()
     expect(page.locator("#gain")).to_have_text("+12 dB")
+    expect(page.locator("#speed")).to_have_text("0.75×")
+
+
+def test_what_plays_a_clip_stands_in_one_row_and_its_menu_gives_the_keys_back(
+    annotating: Any,
+) -> None:
+    page, _ = annotating(make_asking("audio"))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    shown = page.locator("#sound > :visible")
+    tops = {round(box["y"]) for box in (row.bounding_box() for row in shown.all())}
+    assert max(tops) - min(tops) < 16, "in a row, each in its middle"
+    page.locator(".sound-more > summary").click()
+    page.locator("#louder").click()
+    page.locator("[data-speed='1.5']").click()
+    expect(page.locator("#gain")).to_have_text("+6 dB")
+    expect(page.locator("#speed")).to_have_text("1.5×")
+    page.locator(".sound-more > summary").click()
+    page.keyboard.press("Space")
+    expect(page.locator("#play")).to_contain_text("Pause")
+    expect(page.locator("#louder")).to_be_hidden()
+    page.keyboard.press("Shift+KeyT")
+    expect(page.locator("#sound-check")).to_be_visible()
 
 
 def test_a_soft_clip_says_so_and_a_waveform_swapped_in_is_drawn(annotating: Any) -> None:
