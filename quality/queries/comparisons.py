@@ -27,6 +27,7 @@ SIDES = ("before", "after")
 # Groups, counted as if they were of equal size, below which limits are wide and rough
 # (Cameron, Gelbach and Miller 2008, doi:10.1162/rest.90.3.414).
 FEW_GROUPS = 5
+MOST_CHANGED = 6  # cells told in words where the matrix has no room
 PARTS = {
     "relabelled": gettext_lazy("Labels changed"),
     "given": gettext_lazy("Labels given or taken away"),
@@ -275,6 +276,7 @@ def difference_rows(
 ) -> dict[str, Any]:
     """Return the difference of two matrices; `gain` is positive where fewer are wrong."""
     rows, largest = [], 1
+    changed: list[dict[str, Any]] = []
     for given in order:
         cells = []
         for predicted in order:
@@ -282,7 +284,10 @@ def difference_rows(
             largest = max(largest, abs(change))
             cells.append({"change": change, "gain": change if given == predicted else -change})
         rows.append({"name": classes[given], "cells": cells})
-    return {"heads": [classes[place] for place in order], "rows": rows, "largest": largest}
+        changed += [cell for cell in cells if cell["change"]]
+    changed.sort(key=lambda cell: -abs(cell["change"]))
+    heads = [classes[place] for place in order]
+    return {"heads": heads, "rows": rows, "largest": largest, "most": changed[:MOST_CHANGED]}
 
 
 def recall_changes(result: dict[str, Any]) -> list[dict[str, Any]]:

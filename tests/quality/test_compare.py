@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 from labeling.models import Annotation, Annotator, LabelSource, Role, Round, Split
@@ -287,3 +288,17 @@ def test_where_no_prediction_changed_the_page_says_so_first(client):
     assert "McNemar" not in page
     assert f"Of {len(result['classes'])} classes" not in page
     assert "Recall by class" not in page
+
+
+def test_the_cells_that_changed_most_are_told_where_a_matrix_has_no_room():
+    names = [f"class{number}" for number in range(11)]
+    before = [[5 if row == column else 0 for column in range(11)] for row in range(11)]
+    after = [list(row) for row in before]
+    after[3][3], after[3][4], after[7][7] = 1, 4, 6
+    found = comparisons.difference_rows(names, before, after, order=list(range(11)))
+    assert [cell["change"] for cell in found["most"]] == [-4, 4, 1]
+    for cell, given, predicted in zip(found["most"], (3, 3, 7), (3, 4, 7), strict=True):
+        cell |= {"given": names[given], "predicted": names[predicted]}
+    page = render_to_string("quality/_matrix_difference.html", {"difference": found})
+    told = page[page.index("matrix-list") :]
+    assert told.index("class3") < told.index("class4") < told.index("class7")
