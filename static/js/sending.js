@@ -2,6 +2,8 @@
 import { csrfToken, request } from "./http.js";
 import { isLoginPage } from "./toast.js";
 
+const SHOWN_AFTER_MS = 1000; // most answers are sent by then: nothing comes and goes with each of them
+
 const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 export class Sending {
@@ -14,20 +16,31 @@ export class Sending {
     this.dialog.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); this.#logIn(); });
     document.getElementById("login-again").addEventListener("click", () => this.ask());
     document.getElementById("send-again").addEventListener("click", () => outbox.sendAside());
+    outbox.addEventListener("answered", () => { this.since = null; });
     outbox.addEventListener("change", () => this.show());
     this.show();
   }
 
   show() {
     const { outbox, words } = this, aside = outbox.aside, n = outbox.state === "ok" && aside ? aside : outbox.waiting;
+    const isFull = n && outbox.keptInMemory && !outbox.isOpen;
     const text = { offline: words.textOffline, login: words.textLogin, another: words.textAnother, gone: words.textGone }[outbox.state]
-      ?? (aside ? (n === 1 ? words.textAsideOne : words.textAside) : n && outbox.keptInMemory && !outbox.isOpen ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
+      ?? (aside ? (n === 1 ? words.textAsideOne : words.textAside) : isFull ? words.textFull : n === 1 ? words.textWaitingOne : n ? words.textWaiting : "");
     this.pill.className = `pill ${outbox.state === "ok" ? "warn" : "bad"}`;
     this.pill.textContent = say(text, { n });
-    this.pill.hidden = !text;
+    this.pill.hidden = !text || this.#isPassing(outbox.state === "ok" && !aside && !isFull ? n : 0);
     document.getElementById("login-again").hidden = !["login", "another"].includes(outbox.state);
     document.getElementById("send-again").hidden = outbox.state !== "ok" || !aside;
     this.#sentence();
+  }
+
+  /* Whether answers only just began to wait, or others just went; looked at again when that is over. */
+  #isPassing(n) {
+    clearTimeout(this.timer);
+    this.since = n ? this.since ?? performance.now() : null;
+    const left = n && this.since + SHOWN_AFTER_MS - performance.now();
+    if (left > 0) this.timer = setTimeout(() => this.show(), left);
+    return left > 0;
   }
 
   #sentence() {

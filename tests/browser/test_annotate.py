@@ -17,6 +17,15 @@ from tests.browser.asking import (
 )
 from tests.factories import make_member
 
+SETTLES_MS = 300  # until what was shown last is painted and told
+SHIFTS = """() => {
+  window.shifts = [];
+  new PerformanceObserver((list) => {
+    for (const { sources } of list.getEntries())
+      for (const { node } of sources) window.shifts.push(node?.id || node?.className);
+  }).observe({ type: "layout-shift" });
+}"""
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -141,3 +150,21 @@ def test_axe_finds_nothing_serious(annotating: Any, media: str) -> None:
     found = page.evaluate("axe.run().then((result) => result.violations)")
     serious = [row for row in found if row["impact"] in ("serious", "critical")]
     assert [(row["id"], row["nodes"][0]["html"]) for row in serious] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("media", ["image", "audio", "text"])
+def test_nothing_moves_from_item_to_item(annotating: Any, media: str, width: int) -> None:
+    page, _ = annotating(make_asking(media))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.keyboard.press("Digit1")  # the strip of last answers begins
+    nothing_waits(page)
+    page.wait_for_timeout(SETTLES_MS)
+    page.evaluate(SHIFTS)
+    for key in ("Digit1", "Digit2", "Digit1", "Digit2", "Digit1", "Digit2"):
+        was = shown(page)
+        page.keyboard.press(key)
+        page.wait_for_function(f"document.getElementById('annotate').dataset.item !== '{was}'")
+        nothing_waits(page)
+    page.wait_for_timeout(SETTLES_MS)
+    assert page.evaluate("window.shifts") == []
