@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from labeling import storage
 from labeling.models import Content, Dataset, Item, Role
+from labeling.services import crowd, jobs
 from labeling.services.versions import freeze_version
 from quality.models import Flag, FlagItem, FlagState
 from quality.queries.report.evidence import WAVE_HEIGHT, wave_path
@@ -168,6 +169,21 @@ def test_a_file_carries_its_pictures_and_leads_to_the_address_it_was_given(tmp_p
     answer = client.get(reverse("quality:report_file", args=[dataset.slug]))
     assert "attachment" in answer["Content-Disposition"]
     assert "http://testserver/d/" in answer.content.decode()
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_agreement_is_told_only_where_two_people_answered_the_same(tmp_path: Path, people: int):
+    dataset = make_dataset("pets", classes=("cat", "dog"))
+    lines = ["item,annotator,answer"]
+    for n in range(12):
+        make_item(dataset, f"{n}.png")
+        lines += [f"{n}.png,p{who},{'cat' if n % 2 else 'dog'}" for who in range(people)]
+    (tmp_path / "answers.csv").write_text("\n".join(lines))
+    call_command("import_annotations", "pets", str(tmp_path / "answers.csv"), stdout=io.StringIO())
+    jobs.carry_out(jobs.open_job(kind="measure_crowd", dataset=dataset).pk, crowd.measure_crowd)
+    shown = page(client_of(dataset), dataset)
+    assert "People who answered" in shown
+    assert ("Agreement by class" in shown) == (people == 2)
 
 
 def test_an_earlier_version_is_reported_as_it_was():
