@@ -121,7 +121,8 @@ if (window.matchMedia("(max-width: 820px)").matches) {
 startKeys();
 dress(document);
 markTheme();
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+const tab = document.querySelector(".tabs [aria-current]"); // scrolled by hand: scrollIntoView would let the first Tab begin there
+if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - (tab.parentElement.clientWidth - tab.offsetWidth) / 2;
 const refused = document.querySelector(".field.has-errors"); // it may stand far down a long form
 refused?.closest("dialog")?.showModal();
 refused?.querySelector("input:not([type=hidden]), select, textarea")?.focus({ preventScroll: true });

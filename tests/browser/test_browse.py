@@ -117,3 +117,9 @@ def test_all_of_a_filter_are_selected_beyond_the_page_and_undone(grid: Any, pets
     grid.keyboard.press("KeyZ")
     expect(grid.locator("#toasts")).to_contain_text("Undone")
     assert not Item.objects.exclude(excluded="").exists()
+
+
+def test_the_first_tab_offers_to_skip_what_all_pages_have(grid: Any) -> None:
+    grid.reload()
+    grid.keyboard.press("Tab")
+    expect(grid.locator(".skip")).to_be_focused()
