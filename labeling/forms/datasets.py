@@ -128,7 +128,8 @@ class RetrainForm(forms.Form):
         super().__init__(*args, **fields)
         begins = next_night(timezone.now())
         self.fields["retrain"].help_text = gettext(
-            "Night is from %(begins)d to %(ends)d o'clock, %(zone)s; the next one begins on %(at)s."
+            "Night is from %(begins)d to %(ends)d o'clock, %(zone)s "
+            "(WINNOW_TIME_ZONE); the next one begins on %(at)s."
         ) % {
             "begins": NIGHT_BEGINS,
             "ends": (begins + NIGHT_LASTS).hour,

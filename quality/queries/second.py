@@ -184,7 +184,9 @@ def words_of(proposal: Proposal) -> str:
     if proposal.action == Action.RELABEL:
         pk = choice.get("label")
         label = LabelClass.objects.filter(pk=pk).first() if pk else None
-        told = label.name if label else flag.suggested if flag else _("as suggested")
+        told = label.name if label else flag.suggested if flag else ""
+        if not told:
+            return _("Relabel as suggested")
     elif proposal.action == Action.MOVE and told:
         return _("Move into %(split)s") % {"split": told}
     elif choice.get("keep"):

@@ -147,6 +147,7 @@ def test_the_second_reviewer_of_many_sees_the_figures_and_a_sample(client, datas
     client.force_login(bob)
     shown = client.get("/d/pets/second/").text
     assert "20 were judged one by one before: 20 as proposed" in shown
+    assert "ann wants: Relabel as suggested." in shown
     assert "4 of them, drawn at random for you" in shown
     no = {"answer": "disagree", "words": "these are cats"}
     client.post(reverse("quality:second_answer", args=["pets", made.pk]), no)
