@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -38,6 +38,10 @@ LEAST_PROBABILITY = 1e-12
 """Smaller probabilities are taken as this; no model can know better."""
 
 
+Block = tuple[int, int, np.ndarray]
+"""First row, the one after the last, and what is believed of these, float32."""
+
+
 class Given:
     """Probabilities as they were given, a block at a time; one block holds until the next.
 
@@ -58,34 +62,46 @@ class Given:
         self.probabilities = probabilities
         is_file = isinstance(probabilities, np.memmap) and isinstance(probabilities.base, mmap.mmap)
         self.is_read = is_file and probabilities.flags.c_contiguous
-        if self.is_read:
-            shape = (min(rows, len(self)), probabilities.shape[1])
-            self.place = np.empty(shape, probabilities.dtype)
+        self.rows = rows
         self.power, self.sizes = self._fitted(labels, rows)
         self.raised = np.empty((min(rows, len(self)), probabilities.shape[1]), np.float32)
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
-    def block(self, start: int, stop: int) -> np.ndarray:
-        """Return what ranks the classes of some rows as `odds` times `sizes` does, float32."""
-        belief = self._given(start, stop)
+    def blocks(self) -> Iterator[Block]:
+        """Yield what ranks the classes of some rows as `odds` times `sizes` does."""
         if (self.sizes == 1.0).all():
-            return belief
+            yield from self._stored()
+            return
         sizes = self.sizes ** np.float32(1.0 / self.power)
-        if len(sizes) <= FEW_CLASSES:  # class by class, as they are then looked at
-            return np.multiply(belief.T, sizes[:, None], order="C").T
-        return np.multiply(belief, sizes, out=self.raised[: len(belief)])
+        for start, stop, belief in self._stored():
+            if len(sizes) <= FEW_CLASSES:  # class by class, as they are then looked at
+                yield start, stop, np.multiply(belief.T, sizes[:, None], order="C").T
+            else:
+                yield start, stop, np.multiply(belief, sizes, out=self.raised[: len(belief)])
 
-    def _given(self, start: int, stop: int) -> np.ndarray:
-        if self.is_read:
-            return np.asarray(self._read(start, stop), np.float32)
-        return np.asarray(self.probabilities[start:stop], np.float32)
+    def odds(self) -> Iterator[Block]:
+        """Yield what weighs the classes of some rows, but for `sizes`."""
+        for start, stop, belief in self._stored():
+            yield start, stop, _raised(belief, self.power, out=self.raised[: len(belief)])
 
-    def odds(self, start: int, stop: int) -> np.ndarray:
-        """Return what weighs the classes of some rows, but for `sizes`, float32."""
-        belief = self._given(start, stop)
-        return _raised(belief, self.power, out=self.raised[: len(belief)])
+    def _stored(self) -> Iterator[Block]:
+        """Yield what was given.
+
+        A memory map's file is opened once and read into one place that stays in the processor's
+        cache: mapped pages cost as much, and pile up in this process's memory.
+        """
+        if not self.is_read:
+            for start, stop in parts(len(self), self.rows):
+                yield start, stop, np.asarray(self.probabilities[start:stop], np.float32)
+            return
+        shape = (min(self.rows, len(self)), self.probabilities.shape[1])
+        place = np.empty(shape, self.probabilities.dtype)
+        with io.FileIO(str(self._mapped.filename)) as file:
+            for start, stop in parts(len(self), self.rows):
+                self._fill(file, start, place[: stop - start])
+                yield start, stop, np.asarray(place[: stop - start], np.float32)
 
     def _fitted(self, labels: np.ndarray, block_rows: int) -> tuple[float, np.ndarray]:
         """Return power and sizes under which the given labels are likeliest."""
@@ -107,21 +123,11 @@ class Given:
         found -= [cost * ((power != 1.0) + (sizes is not alike)) for power, sizes in ways]
         return ways[int(found.argmax())]
 
-    def _read(self, start: int, stop: int) -> np.ndarray:
-        """Read rows of a memory map's file into one place that stays in the processor's cache.
-
-        Mapped pages cost twice as much, and pile up in this process's memory.
-        """
-        found = self.place[: stop - start]
-        with io.FileIO(str(self._mapped.filename)) as file:
-            self._fill(file, start, found)
-        return found
-
     def _picked(self, rows: np.ndarray) -> np.ndarray:
         """Return single rows, float32; of a memory map's file without mapping their pages."""
         if not self.is_read:
             return np.asarray(self.probabilities[rows], np.float32)
-        found = np.empty((len(rows), *self.place.shape[1:]), self.place.dtype)
+        found = np.empty((len(rows), *self.probabilities.shape[1:]), self.probabilities.dtype)
         with io.FileIO(str(self._mapped.filename)) as file:
             for place, row in enumerate(rows.tolist()):
                 self._fill(file, row, found[place : place + 1])
@@ -154,6 +160,7 @@ class Joined:
         self.probabilities = probabilities
         self.neighbours = neighbours
         self.n_classes = n_classes
+        self.rows = rows
         counts = np.bincount(labels[labels >= 0], minlength=n_classes).astype(np.float64)
         self.prior = (counts + 1.0 / n_classes) / (counts.sum() + 1.0)
         self.model_sharpness = self.vote_sharpness = self.sharpness = 1.0
@@ -188,13 +195,14 @@ class Joined:
                 losses[place] += float((totals - step * given).sum(dtype=np.float64))
         return float(SHARPNESS_STEPS[int(np.argmin(losses))])
 
-    def block(self, start: int, stop: int) -> np.ndarray:
-        """Return beliefs of some rows, float32; each row sums to 1."""
-        log = np.float32(self.sharpness) * self._log_joined(np.arange(start, stop))
-        belief = np.exp(log - log.max(axis=1, keepdims=True))
-        return np.asarray(belief / belief.sum(axis=1, keepdims=True))
+    def blocks(self) -> Iterator[Block]:
+        """Yield beliefs of some rows; each row sums to 1."""
+        for start, stop in parts(len(self), self.rows):
+            log = np.float32(self.sharpness) * self._log_joined(np.arange(start, stop))
+            belief = np.exp(log - log.max(axis=1, keepdims=True))
+            yield start, stop, np.asarray(belief / belief.sum(axis=1, keepdims=True))
 
-    odds = block
+    odds = blocks
 
     @property
     def sizes(self) -> np.ndarray:
@@ -222,6 +230,12 @@ class Joined:
         return np.log(np.asarray(counted, np.float32))
 
 
+def parts(n_items: int, rows: int) -> Iterator[tuple[int, int]]:
+    """Yield where each block begins and ends."""
+    for start in range(0, n_items, rows):
+        yield start, min(start + rows, n_items)
+
+
 def _normalised(log: np.ndarray) -> np.ndarray:
     log = log - log.max(axis=1, keepdims=True)
     return np.asarray(log - np.log(np.exp(log).sum(axis=1, keepdims=True)))
@@ -231,10 +245,9 @@ def _raised(values: np.ndarray, power: float, out: np.ndarray | None = None) -> 
     """Return the values to one of `POWERS`; NaN below 0."""
     if power == 1.0:
         return values
-    with np.errstate(invalid="ignore"):
-        found = np.sqrt(values, out=out)
-        if power == 1.25:
-            np.sqrt(found, out=found)
+    found = np.sqrt(values, out=out)
+    if power == 1.25:
+        np.sqrt(found, out=found)
     for _ in range(int(power)):
         found *= values
     return found

@@ -10,7 +10,6 @@ Zhu et al. 2022 (SimiFeat, arXiv:2110.06283).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,10 +133,10 @@ def find_label_errors(
         beliefs = Given(labels, probabilities, rows)
     else:
         beliefs = Joined(labels, probabilities, neighbours, n_classes, rows)
-    suggested, confidence = _tops(beliefs, rows)
+    suggested, confidence = _tops(beliefs)
     _check_confidence(confidence)
     noise, believed = _noise(labels, suggested, confidence, n_classes)
-    score = _expected_shares(beliefs, labels, suggested, believed, rows)
+    score = _expected_shares(beliefs, labels, suggested, believed)
     if not (score >= 0).all():
         raise ValueError("probabilities must not be below 0")
     return LabelErrors(score, score >= ERROR_SHARE, suggested, noise)
@@ -186,12 +185,12 @@ def _check(
         raise ValueError(f"labels must be from -1 to {n_classes - 1}")
 
 
-def _tops(beliefs: Given | Joined, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def _tops(beliefs: Given | Joined) -> tuple[np.ndarray, np.ndarray]:
     """Return the most probable class of each item and its probability."""
     best = np.empty(len(beliefs), np.int64)
     confidence = np.empty(len(beliefs), np.float32)
-    for start, stop in _blocks(len(beliefs), rows):
-        best[start:stop], confidence[start:stop] = _largest(beliefs.block(start, stop))
+    for start, stop, belief in beliefs.blocks():
+        best[start:stop], confidence[start:stop] = _largest(belief)
     return best, confidence
 
 
@@ -218,27 +217,25 @@ def _expected_shares(
     labels: np.ndarray,
     suggested: np.ndarray,
     noise: np.ndarray,
-    rows: int,
 ) -> np.ndarray:
-    """Return P(label is wrong | label, item) by Bayes' rule."""
-    score = np.empty(len(beliefs))
+    """Return P(label is wrong | label, item) by Bayes' rule; NaN below 0."""
+    score, right = np.empty(len(beliefs)), np.empty(len(beliefs), np.float32)
     mistaken = np.empty(noise.shape, np.float32)
     np.multiply(noise.T, beliefs.sizes, out=mistaken, casting="same_kind")
     stays = np.diag(mistaken).copy()
     np.fill_diagonal(mistaken, 0.0)
-    of_label = np.empty((min(rows, len(beliefs)), len(noise)), np.float32)
-    for start, stop in _blocks(len(beliefs), rows):
-        belief, told = beliefs.odds(start, stop), labels[start:stop]
-        label = np.maximum(told, 0)
-        mistakes = mistaken.take(label, axis=0, out=of_label[: stop - start], mode="clip")
-        wrong = np.einsum("ij,ij->i", belief, mistakes)
-        right = _picked(belief, label) * stays[label]
-        share = wrong / np.maximum(wrong + right, np.finfo(np.float32).tiny)
-        # With the model on the label's side there is nothing to suggest, whatever the noise.
-        agrees = suggested[start:stop] == told
-        share[agrees] = np.minimum(share[agrees], np.float32(0.99 * ERROR_SHARE))
-        share[told < 0] = 0.0
-        score[start:stop] = share
+    of_label = np.empty((min(beliefs.rows, len(beliefs)), len(noise)), np.float32)
+    with np.errstate(invalid="ignore"):
+        for start, stop, belief in beliefs.odds():
+            label = np.maximum(labels[start:stop], 0)
+            mistakes = mistaken.take(label, axis=0, out=of_label[: stop - start], mode="clip")
+            score[start:stop] = np.einsum("ij,ij->i", belief, mistakes)
+            np.multiply(_picked(belief, label), stays[label], out=right[start:stop])
+    right += score
+    score /= np.maximum(right, np.finfo(np.float32).tiny, out=right)
+    # With the model on the label's side there is nothing to suggest, whatever the noise.
+    np.minimum(score, 0.99 * ERROR_SHARE, out=score, where=suggested == labels)
+    score[labels < 0] = 0.0
     return score
 
 
@@ -293,11 +290,6 @@ def _landing(shares: np.ndarray, true: np.ndarray, given: np.ndarray) -> np.ndar
         return float(np.log(landing[given] / (1.0 - landing[true])).sum())
 
     return np.asarray(shares ** max(LANDING_POWERS, key=fit))
-
-
-def _blocks(n_items: int, rows: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, n_items, rows):
-        yield start, min(start + rows, n_items)
 
 
 def _scaled(noise: np.ndarray, kept: float) -> np.ndarray:

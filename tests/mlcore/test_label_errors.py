@@ -136,6 +136,19 @@ def test_a_memory_map_gives_the_same_answer(tmp_path: Path) -> None:
     assert (find_label_errors(labels, mapped, block_values=100).score == wanted).all()
     part = find_label_errors(labels[100:], mapped[100:], block_values=100).score
     assert (part == find_label_errors(labels[100:], np.array(mapped[100:])).score).all()
+    for block_values in (4, 28, 10**6):
+        again = find_label_errors(labels, mapped, block_values=block_values).score
+        assert np.allclose(again, wanted, atol=1e-6)
+
+
+def test_a_memory_map_cut_short_since_is_refused(tmp_path: Path) -> None:
+    _, labels, _, probabilities = blobs(500, 4, distance=3.0, noise=0.1, seed=7)
+    path = tmp_path / "probabilities.npy"
+    np.save(path, probabilities.astype(np.float32))
+    mapped = np.load(path, mmap_mode="r")
+    os.truncate(path, path.stat().st_size - 4)
+    with pytest.raises(ValueError, match="shorter than when it was opened"):
+        find_label_errors(labels, mapped)
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 999))
