@@ -1,7 +1,8 @@
 """Everything that leaves a dataset, by name and format; pages, API and command share this."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from labeling import export as writers
@@ -10,7 +11,7 @@ from labeling.models import Dataset, Media, Version
 from labeling.models.items import WITHDRAWN
 from labeling.queries import exports as people
 from labeling.services.versions import read_manifest
-from quality.queries import flags
+from quality.queries import flags, log, settled
 
 Line = dict[str, Any]
 NAMES = ("items", "labels", "annotations", "flags", "decisions", "versions")
@@ -117,10 +118,18 @@ def rows_of(dataset: Dataset, what: str, *, version: Version | None = None) -> w
     if what == "flags":
         return writers.Rows(FLAG_COLUMNS, _in_order(FLAG_COLUMNS, flags.flag_rows(dataset)))
     if what == "decisions":
-        rows_ = _in_order(DECISION_COLUMNS, flags.decision_rows(dataset))
-        return writers.Rows(DECISION_COLUMNS, rows_)
+        return decided(dataset, {})
     columns, read = _OF_PEOPLE[what]
     return writers.Rows(columns, read(dataset))
+
+
+def decided(dataset: Dataset, wanted: Mapping[str, Any]) -> writers.Rows:
+    """Return the decisions that a `LogForm` asks for, then what answers of rounds settled."""
+    told = chain(
+        flags.decision_rows(log.decisions_of(dataset, wanted).order_by("pk")),
+        settled.settled_rows(settled.changes_of(dataset, wanted)),
+    )
+    return writers.Rows(DECISION_COLUMNS, _in_order(DECISION_COLUMNS, told))
 
 
 _OF_PEOPLE: dict[str, tuple[tuple[str, ...], Callable[[Dataset], Iterable[Any]]]] = {

@@ -308,12 +308,8 @@ def _pairs(flag: Flag) -> Iterator[tuple[str, str]]:
         yield from ((one.key, other.key) for one, other in combinations(items, 2))
 
 
-def decision_rows(
-    dataset: Dataset, decisions: QuerySet[Decision] | None = None
-) -> Iterator[dict[str, Any]]:
-    """Yield one row per decision and item that it was about, of all in the order of deciding."""
-    if decisions is None:
-        decisions = Decision.objects.filter(dataset=dataset).order_by("pk")
+def decision_rows(decisions: QuerySet[Decision]) -> Iterator[dict[str, Any]]:
+    """Yield one row per decision and item that it was about."""
     rows = decisions.select_related("flag", "by", "proposal__second")
     for decision in rows.iterator(chunk_size=FLAGS_A_READ):
         after = {state["key"]: state for state in decision.after}

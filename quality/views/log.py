@@ -1,19 +1,16 @@
 """The log of decisions as a page and as a CSV, both filtered."""
 
-from itertools import chain
-
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from labeling import access
-from labeling.export import Rows
 from labeling.forms.ids import id_of
 from quality.detectors import KINDS
 from quality.forms.versions import LogForm
-from quality.queries import flags, settled
 from quality.queries import log as queries
-from quality.queries.exports import DECISION_COLUMNS
+from quality.queries import settled
+from quality.queries.exports import decided
 from quality.views.runs import csv_response
 
 
@@ -28,12 +25,7 @@ def log(request: HttpRequest, slug: str) -> HttpResponseBase:
     wanted = form.cleaned_data if form.is_valid() else {}
     rows = queries.decisions_of(dataset, wanted)
     if request.GET.get("format") == "csv":
-        told = chain(
-            flags.decision_rows(dataset, rows.order_by("pk")),
-            settled.settled_rows(settled.changes_of(dataset, wanted)),
-        )
-        lines = ([line[name] for name in DECISION_COLUMNS] for line in told)
-        return csv_response(Rows(DECISION_COLUMNS, lines), name=f"{slug}-decisions.csv")
+        return csv_response(decided(dataset, wanted), name=f"{slug}-decisions.csv")
     before = id_of(request.GET.get("before", "")) or 0
     found = queries.entries_of(dataset, rows, before=before)
     by_rounds = [] if before else settled.settled_by_rounds(dataset, wanted)

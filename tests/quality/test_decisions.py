@@ -237,7 +237,7 @@ def test_undo_restores_the_exact_earlier_state(steps, split):
 def test_decisions_are_exported_with_before_and_after():
     item = make_item(make_dataset(), "a", "cat", split=Split.TRAIN)
     decide(make_flag(item), Action.EXCLUDE, reason="blurred")
-    (row,) = decision_rows(item.dataset)
+    (row,) = decision_rows(item.dataset.decisions.all())
     assert (row["action"], row["excluded_before"], row["excluded_after"]) == (
         "exclude",
         "",

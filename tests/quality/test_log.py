@@ -10,6 +10,7 @@ from labeling.models import LabelSource
 from labeling.services import labels
 from labeling.services.settling import reason_for
 from quality.models import Decision
+from quality.queries.exports import pieces
 from quality.services import selection
 from quality.services.selection import Selection
 from tests.factories import make_dataset, make_item, make_member
@@ -128,6 +129,13 @@ def test_labels_that_a_round_changed_stand_in_the_log_and_its_csv(reviewer):
     ]
     assert {row["by"] for row in rows} == {f"round {asking.pk}: Second look"}
     assert b"Second look" in b"".join(log(reviewer, format="csv"))
+
+
+def test_the_export_of_decisions_holds_what_the_csv_of_the_log_holds(reviewer):
+    settle(reviewer.dataset, reviewer.items[2:])
+    told = b"".join(pieces(reviewer.dataset, "decisions", form="csv"))
+    assert b"Second look" in told
+    assert told == b"".join(log(reviewer, format="csv"))
 
 
 @pytest.mark.parametrize(
