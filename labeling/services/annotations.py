@@ -29,7 +29,7 @@ from labeling.queries.by_hand import written
 from labeling.queries.qualifications import bar_of
 from labeling.services import labels, qualifications, stopping
 from labeling.services.rounds import LEASE, lock_annotator, take_place
-from labeling.services.settling import given_for, reason_for
+from labeling.services.settling import given_for, reason_for, taken_for
 
 STRICT_MAJORITY = 0.5  # share of the answers that a class must exceed to become the label
 DECIDED = (RoundItemState.SETTLED, RoundItemState.DISPUTED)
@@ -234,7 +234,7 @@ def _take_label_back(row: RoundItem, *, by: User | None, reason: str) -> None:
         source=LabelSource.CONSENSUS,
         given_for=given_for(row.round),
         by=by,
-        reason=reason,
+        reason=taken_for(row.round, reason),
     )
 
 

@@ -27,7 +27,7 @@ from labeling.services import labels
 from labeling.services.annotations import agree
 from labeling.services.guidelines import publish_guideline
 from labeling.services.rounds import CHANCE, NothingToAskError, make_round
-from labeling.services.settling import given_for, reason_for
+from labeling.services.settling import given_for, reason_for, taken_for
 
 LEAST_PEOPLE = 4  # two under each wording: one alone agrees with nobody
 Wording = tuple[str, str]
@@ -110,7 +110,7 @@ def stop_counting(*, pilot: Round, by: User) -> int:
         source=LabelSource.CONSENSUS,
         given_for=given_for(pilot),
         by=by,
-        reason="a pilot no longer counts",
+        reason=taken_for(pilot, "it no longer counts"),
     )
 
 

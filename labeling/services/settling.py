@@ -39,6 +39,8 @@ LEAST_ANNOTATORS = 3
 HALF = 0.5  # more than this share of the answers must name a class
 MOVED = 0.002  # confidence that moves by less is not written again
 PLACES_A_TRANSACTION = 100
+TAKEN = "taken back: "  # so the reasons begin of labels that answers no longer bear out
+AGREED_ON = "agreed on by imported answers"
 METHODS = {
     "majority": "majority",
     "one_coin": "one accuracy per person",
@@ -59,7 +61,7 @@ class Verdict:
 def given_for(asking: Round) -> str:
     """Return how the reasons of labels begin that a round gave; a pilot's wordings share them."""
     if asking.purpose == IMPORTED:
-        return "agreed on by imported answers"
+        return AGREED_ON
     if asking.kind == RoundKind.PILOT:
         return f"pilot {asking.beside_id or asking.pk}: {asking.name}"
     return f"round {asking.pk}: {asking.name}"
@@ -68,6 +70,14 @@ def given_for(asking: Round) -> str:
 def reason_for(asking: Round, method: str) -> str:
     """Return the reason of a label that a round gave by this method."""
     return f"{given_for(asking)}; {METHODS.get(method, method)}"
+
+
+def taken_for(asking: Round, why: str) -> str:
+    """Return the reason why a label that a round gave is no longer given.
+
+    It begins otherwise than what a round gives, so that it is never taken back itself.
+    """
+    return f"{TAKEN}{given_for(asking)}; {why}"
 
 
 def consensus_of(
@@ -96,15 +106,15 @@ def settle(
     """
     verdicts, method = _verdicts(dataset, classes=classes, known=known, start=start)
     changed = [row for row in verdicts if _is_news(row)]
-    reasons = _reasons(dataset, method)
+    asked = Round.objects.filter(dataset=dataset).in_bulk()
     moved = 0
     for begin in range(0, len(changed), PLACES_A_TRANSACTION):
         check()
         with transaction.atomic():
             keep()
             some = changed[begin : begin + PLACES_A_TRANSACTION]
-            moved += _write(dataset, some, reasons, method)
-    _refine(dataset, verdicts, reasons)
+            moved += _write(dataset, some, asked, method)
+    _refine(dataset, verdicts, {asking: reason_for(row, method) for asking, row in asked.items()})
     disputed = sum(row.label is None for row in verdicts)
     return {
         "limit": LEAST_SURE,
@@ -113,10 +123,6 @@ def settle(
         "disputed": disputed,
         "changed": moved,
     }
-
-
-def _reasons(dataset: Dataset, method: str) -> dict[int, str]:
-    return {row.pk: reason_for(row, method) for row in Round.objects.filter(dataset=dataset)}
 
 
 # ---- what the answers say ----
@@ -193,7 +199,7 @@ def _is_news(row: Verdict) -> bool:
 
 
 def _write(
-    dataset: Dataset, verdicts: Sequence[Verdict], reasons: Mapping[int, str], method: str
+    dataset: Dataset, verdicts: Sequence[Verdict], asked: Mapping[int, Round], method: str
 ) -> int:
     """Settle or dispute places whose answers are still the same; returns how many.
 
@@ -206,19 +212,19 @@ def _write(
     ):
         RoundItem.objects.filter(pk__in=[row.place.pk for row in some]).update(state=state)
     classes = LabelClass.objects.in_bulk([row.label for row in standing if row.label])
-    for asking in {row.place.round for row in standing}:
-        own = [row for row in standing if row.place.round == asking]
+    for pk in {row.place.round for row in standing}:
+        own, asking = [row for row in standing if row.place.round == pk], asked[pk]
         labels.set_labels(
             labels={row.place.item: classes[row.label] for row in own if row.label},
             source=LabelSource.CONSENSUS,
             confidence={row.place.item: row.confidence for row in own},
-            reason=reasons[asking],
+            reason=reason_for(asking, method),
         )
         labels.take_back_labels(
             items=[row.place.item for row in own if row.label is None],
             source=LabelSource.CONSENSUS,
-            given_for=reasons[asking].rpartition("; ")[0],
-            reason=f"disputed: less than {LEAST_SURE} sure; {METHODS.get(method, method)}",
+            given_for=given_for(asking),
+            reason=taken_for(asking, f"less than {LEAST_SURE} sure, {METHODS.get(method, method)}"),
         )
     return len(standing)
 

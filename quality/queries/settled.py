@@ -1,4 +1,4 @@
-"""Labels that answers of rounds changed, which no decision tells: they stand in the log too."""
+"""Labels that answers gave or took away, which no decision tells: they stand in the log too."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,11 +10,14 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from labeling.models import Dataset, LabelChange, LabelSource, Split, WriteArea
 from labeling.queries.kept import kept
+from labeling.services.settling import AGREED_ON, TAKEN
 from quality.queries.flags import STATE_SHOWN
 
 #: What a `LogForm` calls them, where decisions have an action.
 CONSENSUS = "consensus"
-ROUND = re.compile(r"(?:round|pilot) (\d+): ")  # as `labeling.services.settling` begins reasons
+#: As `labeling.services.settling` begins reasons; what a decision did has another one.
+GIVEN = ("round ", "pilot ", AGREED_ON)
+ROUND = re.compile(r"(?:round|pilot) (\d+): ")
 CHANGES_A_READ = 2_000
 
 
@@ -26,6 +29,7 @@ class Settled:
     round: int | None
     labels: int
     changed: int  # of these, items that had another label before
+    taken: int  # labels that further answers took away: people disagree, or one was withdrawn
     first: datetime
     last: datetime
 
@@ -40,9 +44,11 @@ def settled_by_rounds(dataset: Dataset, wanted: Mapping[str, Any]) -> list[Settl
 
 
 def changes_of(dataset: Dataset, wanted: Mapping[str, Any]) -> QuerySet[LabelChange]:
-    """Return the labels that answers gave, oldest first."""
-    rows = LabelChange.objects.filter(item__dataset=dataset, source=LabelSource.CONSENSUS)
-    rows = rows.filter(by=None).order_by("pk")  # what a person took back is a decision
+    """Return the labels that answers gave or took away, oldest first."""
+    of_answers = Q(reason__startswith=TAKEN)
+    for words in GIVEN:
+        of_answers |= Q(source=LabelSource.CONSENSUS, reason__startswith=words)
+    rows = LabelChange.objects.filter(of_answers, item__dataset=dataset).order_by("pk")
     if wanted.get("since"):
         rows = rows.filter(at__date__gte=wanted["since"])
     if wanted.get("until"):
@@ -64,8 +70,9 @@ def _counted(rows: QuerySet[LabelChange]) -> list[Settled]:
     told: Any = rows.order_by().values_list("reason").annotate(**named, a=Min("at"), z=Max("at"))
     found: dict[str, Settled] = {}
     for reason, n, changed, first, last in told:
-        words = _given_for(reason)
-        one = Settled(words, _round_of(words), n, changed, first, last)
+        words, is_taken = _given_for(reason), reason.startswith(TAKEN)
+        given, moved_on, taken = (0, 0, n) if is_taken else (n, changed, 0)
+        one = Settled(words, _round_of(words), given, moved_on, taken, first, last)
         found[words] = _together(found[words], one) if words in found else one
     return sorted(found.values(), key=lambda one: one.last, reverse=True)
 
@@ -76,13 +83,15 @@ def _together(one: Settled, other: Settled) -> Settled:
         one.round,
         labels=one.labels + other.labels,
         changed=one.changed + other.changed,
+        taken=one.taken + other.taken,
         first=min(one.first, other.first),
         last=max(one.last, other.last),
     )
 
 
 def _given_for(reason: str) -> str:
-    return reason.rpartition("; ")[0] or reason
+    words = reason.removeprefix(TAKEN)
+    return words.rpartition("; ")[0] or words
 
 
 def _round_of(words: str) -> int | None:
@@ -93,9 +102,10 @@ def _round_of(words: str) -> int | None:
 def settled_rows(rows: QuerySet[LabelChange]) -> Iterator[dict[str, Any]]:
     """Yield a row an item in the columns of the decisions' export; the round stands under `by`."""
     found = rows.select_related("item", "before", "after").only(
-        "at", "reason", "item__key", "item__split", "before__name", "after__name"
+        "at", "reason", "source", "item__key", "item__split", "before__name", "after__name"
     )
     for row in found.iterator(chunk_size=CHANGES_A_READ):
+        is_taken = row.reason.startswith(TAKEN)
         nothing = {f"{name}_{side}": "" for name in STATE_SHOWN for side in ("before", "after")}
         yield nothing | {
             "decision": "",
@@ -110,5 +120,6 @@ def settled_rows(rows: QuerySet[LabelChange]) -> Iterator[dict[str, Any]]:
             "key": row.item.key,
             "label_before": row.before.name if row.before else "",
             "label_after": row.after.name if row.after else "",
-            "label_source_after": LabelSource.CONSENSUS.value,
+            "label_source_before": LabelSource.CONSENSUS.value if is_taken else "",
+            "label_source_after": row.source,
         }

@@ -6,14 +6,18 @@ import io
 import pytest
 from django.urls import reverse
 
-from labeling.models import LabelSource
+from labeling.models import Annotator, LabelChange, LabelClass, LabelSource, RoundItem
 from labeling.services import labels
+from labeling.services.learning import ask_again
 from labeling.services.settling import reason_for
 from quality.models import Decision
 from quality.queries.exports import pieces
 from quality.services import selection
 from quality.services.selection import Selection
 from tests.factories import make_dataset, make_item, make_member
+from tests.labeling.test_learning_rounds import make_learning, places
+from tests.labeling.test_rounds import answer, make_annotator
+from tests.labeling.test_settling import make_crowd, measure
 
 pytestmark = pytest.mark.django_db
 
@@ -136,6 +140,56 @@ def test_the_export_of_decisions_holds_what_the_csv_of_the_log_holds(reviewer):
     told = b"".join(pieces(reviewer.dataset, "decisions", form="csv"))
     assert b"Second look" in told
     assert told == b"".join(log(reviewer, format="csv"))
+
+
+def doubted_by_further_answers():
+    """Three items labelled by their first answer, which two more people do not bear out."""
+    asking = make_learning(3)
+    LabelClass.objects.create(dataset=asking.dataset, name="cow", position=2)
+    people = [make_annotator(asking) for _ in range(3)]
+    for place in places(asking):
+        answer(asking, place.item, people[0], "cat")
+        ask_again(asking=asking, places=[place.pk])
+        for person, word in zip(people[1:], ("dog", "cow")):
+            answer(asking, place.item, person, word)
+    return asking.dataset
+
+
+def labelled_by_a_majority_that_is_not_believed():
+    """Three lazy people outvote four who look and disagree."""
+    dataset, _truth = make_crowd()
+    asking = dataset.rounds.get()
+    people = list(Annotator.objects.filter(dataset=dataset).order_by("pk"))
+    said = ("fox fox cat dog", "cat fox dog fox", "dog cat fox fox")
+    for number, words in enumerate(said):
+        item = make_item(dataset, f"doubted{number}")
+        RoundItem.objects.create(round=asking, item=item, position=100 + number, wanted=7)
+        for person, word in zip(people, [*words.split(), "fox", "fox", "fox"]):
+            answer(asking, item, person, word)
+    assert set(dataset.items.filter(key__startswith="doubted").values_list("label__name")) == {
+        ("fox",)
+    }
+    measure(dataset)
+    return dataset
+
+
+@pytest.mark.parametrize(
+    "make", [doubted_by_further_answers, labelled_by_a_majority_that_is_not_believed]
+)
+def test_a_dispute_that_takes_a_label_away_stands_in_the_log_and_its_csv(client, make):
+    dataset = make()
+    lost = set(dataset.items.filter(label=None).values_list("key", flat=True))
+    lost &= set(LabelChange.objects.values_list("item__key", flat=True))
+    assert lost
+    client.force_login(make_member(dataset, "reviewer"))
+    page = client.get(reverse("quality:log", args=[dataset.slug]))
+    [line] = page.context["by_rounds"]
+    assert line.taken == len(lost)
+    assert "taken away" in page.text
+    told = b"".join(pieces(dataset, "decisions", form="csv")).decode()
+    taken = [row for row in csv.DictReader(io.StringIO(told)) if not row["label_after"]]
+    assert {row["key"] for row in taken} == lost
+    assert {row["by"] for row in taken} == {line.words}
 
 
 @pytest.mark.parametrize(
