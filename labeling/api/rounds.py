@@ -158,7 +158,11 @@ class Extension(Schema):
     deadline: datetime | None = None
 
 
-@router.post("/datasets/{slug}/rounds/{pk}/extend", response=RoundOut, summary="Ask for more")
+@router.post(
+    "/datasets/{slug}/rounds/{pk}/extend",
+    response={200: RoundOut, 409: Refusal},
+    summary="Ask for more",
+)
 def extend_round(request: HttpRequest, slug: str, pk: int, more: Extension) -> Any:
     """Add items at the end of a round, or give more time; items that it has stay once."""
     asking = access.round_in(speaker(request), slug, pk, roles=access.LEADS)
@@ -167,10 +171,13 @@ def extend_round(request: HttpRequest, slug: str, pk: int, more: Extension) -> A
         raise HttpError(422, _in_words(form))
     keys = form.cleaned_data["keys"]
     items = queries.items_to_ask(asking.dataset, which="keys", keys=keys)
-    rounds.extend_round(asking=asking, items=items, answers_wanted=asking.answers_wanted)
+    try:
+        rounds.extend_round(asking=asking, items=items, answers_wanted=asking.answers_wanted)
+    except rounds.NothingToAskError as refusal:
+        return Status(409, {"detail": str(refusal)})
     if more.deadline:
         rounds.set_deadline(asking=asking, deadline=more.deadline)
-    return _round(asking)
+    return Status(200, _round(asking))
 
 
 @router.post("/datasets/{slug}/rounds/{pk}/close", response=RoundOut, summary="Close a round")

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from labeling.models import (
     CLASS_KEYS,
@@ -19,6 +20,7 @@ from labeling.models import (
     Answer,
     Claim,
     Dataset,
+    Item,
     LabelClass,
     Media,
     Membership,
@@ -125,11 +127,12 @@ def items_to_ask(
 
     `random` order is always the same: in the order of an import, the item before would
     hint at the answer. Without an order keys keep theirs, and all others are random. An order
-    that learns begins at random: there is no model yet.
+    that learns begins at random: there is no model yet. What is named by key is not left out
+    here where it is excluded: making the round says so.
     """
     rows = dataset.items.filter(excluded="")
     if which == "keys":
-        ids = dict(rows.filter(key__in=keys).values_list("key", "pk"))
+        ids = dict(dataset.items.filter(key__in=keys).values_list("key", "pk"))
         found = [ids[key] for key in keys if key in ids]
     else:
         rows = rows.filter(label__isnull=True) if which == "unlabelled" else rows
@@ -318,6 +321,26 @@ def left_out(made: Round, asked: Iterable[int]) -> int:
     """Count the items (by id) that a round leaves out because the guideline shows them."""
     examples = guidelines.example_items(made.dataset) & set(asked)
     return len(examples) - made.round_items.filter(item__in=examples).count()
+
+
+def excluded_of(dataset: Dataset, items: Iterable[int]) -> set[int]:
+    """Return which of these items (by id) are excluded, and so never asked about."""
+    out = Item.objects.filter(dataset=dataset, excluded__gt="")
+    return set(items) & set(out.values_list("pk", flat=True))
+
+
+def all_excluded(dataset: Dataset, items: Collection[int]) -> str:
+    """Say so where all of these items (by id) are excluded, and how they come back."""
+    if not items or len(excluded_of(dataset, items)) < len(set(items)):
+        return ""
+    words = ngettext(
+        "The item is excluded, so nobody is asked about it. To bring it back: in Browse tick "
+        "“Excluded”, select it, then “Include again”.",
+        "All %(n)s items are excluded, so nobody is asked about them. To bring them back: in "
+        "Browse tick “Excluded”, select them, then “Include again”.",
+        len(set(items)),
+    )
+    return words % {"n": len(set(items))}
 
 
 def reviewers_of(dataset: Dataset) -> QuerySet[User]:

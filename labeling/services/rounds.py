@@ -33,6 +33,7 @@ from labeling.queries import gold as gold_queries
 from labeling.queries import guards, guidelines, qualifications
 from labeling.queries import places as queries
 from labeling.queries.by_hand import can_lock, execute, identity, listed, moment, written
+from labeling.queries.rounds import all_excluded, excluded_of
 from labeling.services import gold
 from labeling.services.jobs import Refused, refuse_archived
 
@@ -101,8 +102,9 @@ def make_round(
     asked = [pk for pk in dict.fromkeys(items) if pk in there]
     if not asked:
         raise NothingToAskError(
-            "None of these items can be asked about. Where every item has a label, ask about all, "
-            "or about those with keys; excluded items and examples are never asked about."
+            all_excluded(dataset, items)
+            or "None of these items can be asked about. Where every item has a label, ask about "
+            "all, or about those with keys; excluded items and examples are never asked about."
         )
     made = Round.objects.create(
         dataset=dataset,
@@ -161,7 +163,10 @@ def extend_round(*, asking: Round, items: Sequence[int], answers_wanted: int) ->
     """Ask about further items (by id) at the end of a round; returns those that are new to it.
 
     A pilot asks about them under both wordings; a qualification stays the same for everybody.
+    Excluded items are left out, and refused where there is nothing else.
     """
+    if refusal := all_excluded(asking.dataset, items):
+        raise NothingToAskError(refusal)
     if asking.kind == RoundKind.QUALIFY:
         return []
     if asking.kind == RoundKind.PILOT:
@@ -171,13 +176,14 @@ def extend_round(*, asking: Round, items: Sequence[int], answers_wanted: int) ->
     return _add_items(asking, items, answers_wanted)
 
 
-def _add_items(asking: Round, items: Iterable[int], answers_wanted: int) -> list[int]:
+def _add_items(asking: Round, items: Sequence[int], answers_wanted: int) -> list[int]:
     there = RoundItem.objects.filter(round=asking)
     known = set(there.values_list("item_id", flat=True)) | guidelines.example_items(asking.dataset)
     last = there.order_by("-position").values_list("position", flat=True).first()
     start = 0 if last is None else last + 1
     has_own = asking.confident or asking.is_learning
     wanted = asking.wanted_first if has_own else answers_wanted
+    known |= excluded_of(asking.dataset, items)
     fresh = [pk for pk in dict.fromkeys(items) if pk not in known]
     RoundItem.objects.bulk_create(
         [

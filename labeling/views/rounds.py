@@ -1,6 +1,6 @@
 """Rounds as a lead sees them: all, one, a new one."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -73,8 +73,13 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
     return render(request, "labeling/round_new.html", context, status=status)
 
 
-def tell_left_out(request: access.MemberRequest, made: Round, *, asked: Iterable[int]) -> None:
-    """Say how many items are not asked about because the guideline shows them."""
+def tell_left_out(request: access.MemberRequest, made: Round, *, asked: Sequence[int]) -> None:
+    """Say how many items are not asked about: excluded ones, and those that the guideline shows."""
+    if n := len(queries.excluded_of(made.dataset, asked)):
+        words = ngettext(
+            "%(n)s item is excluded and left out.", "%(n)s items are excluded and left out.", n
+        )
+        messages.info(request, words % {"n": n})
     n = queries.left_out(made, asked)
     if n:
         words = ngettext(
@@ -136,7 +141,12 @@ def extend(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     keys, deadline = form.cleaned_data["keys"], form.cleaned_data["deadline"]
     items = queries.items_to_ask(asking.dataset, which="keys", keys=keys)
     wanted = asking.answers_wanted
-    added = rounds.extend_round(asking=asking, items=items, answers_wanted=wanted)
+    try:
+        added = rounds.extend_round(asking=asking, items=items, answers_wanted=wanted)
+    except rounds.NothingToAskError as refusal:
+        form.add_error("keys", str(refusal))
+        return _round_page(request, asking, form=form)
+    tell_left_out(request, asking, asked=items)
     if deadline:
         rounds.set_deadline(asking=asking, deadline=deadline)
     messages.success(request, _("%(n)d further items are asked about.") % {"n": len(added)})

@@ -204,6 +204,26 @@ def test_a_round_without_items_is_not_made(client, change, words):
     assert not Round.objects.exists()
 
 
+def test_excluded_items_named_by_key_are_told_with_the_way_back(client):
+    dataset = make_dataset()
+    for key in ("in", "out", "also out"):
+        make_item(dataset, key, excluded="" if key == "in" else "blurred")
+    logged_in(client, make_member(dataset, "lead"))
+    form = {"name": "r", "kind": "classify", "which": "keys", "answers_wanted": 1}
+    address = f"/d/{dataset.slug}/rounds/new/"
+    refused = client.post(address, {**form, "keys": "out\nalso out"})
+    assert refused.status_code == 422
+    assert "All 2 items are excluded" in refused.text
+    assert "“Include again”" in refused.text
+    made = client.post(address, {**form, "keys": "in\nout"}, follow=True)
+    assert "1 item is excluded and left out." in made.text
+    asking = Round.objects.get()
+    extended = client.post(f"{address[:-4]}{asking.pk}/extend/", {"keys": "out"})
+    assert extended.status_code == 422
+    assert "The item is excluded" in extended.text
+    assert [row.item.key for row in asking.round_items.all()] == ["in"]
+
+
 def test_reviewers_look_at_rounds_and_annotators_do_not(client):
     asking = make_asking()
     page = f"/d/{asking.dataset.slug}/rounds/{asking.pk}/"
