@@ -1,13 +1,14 @@
 """What lies between two versions: items, labels, splits, and who did it when and why."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
-from django.db.models import Count, F, Max, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import (
@@ -26,6 +27,7 @@ from labeling.services import tombstones
 from quality.models import Action, Decision
 
 TIMES_KEPT = 4  # between two versions; 2 MB each where 20,000 items were decided about
+CHANGES_A_READ = 5_000
 LABEL_KINDS = {"relabelled", "labelled", "unlabelled"}
 
 
@@ -58,7 +60,7 @@ def work_between(old: Version, new: Version) -> dict[str, Any]:
     taken = Decision.objects.filter(
         dataset=old.dataset, at__gt=old.created_at, at__lte=new.created_at
     )
-    decisions = taken.exclude(Q(action=Action.UNDO) | Q(undone_by__isnull=False))
+    decisions = taken.exclude(Q(action=Action.UNDO) | Q(undone_by__at__lte=new.created_at))
     spent = taken.aggregate(total=Sum("seconds"))["total"] or 0.0  # undone work took time too
     answers = Annotation.objects.filter(
         round__dataset=old.dataset,
@@ -91,13 +93,14 @@ def work_between(old: Version, new: Version) -> dict[str, Any]:
     changes = LabelChange.objects.filter(
         item__dataset=old.dataset, at__gt=old.created_at, at__lte=new.created_at
     )
+    changed_by = _changed_by(changes)
     return {
         **asdict(difference_between(old, new)),
         "decisions": sum(row["n"] for row in by_action),
         "by_action": by_action,
         "people": people,
-        "label_changes": changes.count(),
-        "changed_by": _changed_by(changes),
+        "label_changes": sum(row["n"] for row in changed_by),
+        "changed_by": changed_by,
         "answers": answers["n"],
         "answer_seconds": answers["seconds"] or 0.0,
         "seconds": spent + (answers["seconds"] or 0.0),
@@ -117,11 +120,28 @@ def _unnamed(source: str) -> str:
 
 
 def _changed_by(changes: QuerySet[LabelChange]) -> list[dict[str, Any]]:
-    rows = changes.order_by().values("source", name=F("by__username")).annotate(n=Count("pk"))
-    counted: Counter[str] = Counter()
-    for row in rows:
-        counted[row["name"] or _unnamed(row["source"])] += row["n"]
+    standing = chain.from_iterable(_standing(changes, "source", "by__username").values())
+    counted = Counter(row["by__username"] or _unnamed(row["source"]) for row in standing)
     return [{"name": name, "n": n} for name, n in counted.most_common()]
+
+
+def _standing(changes: QuerySet[LabelChange], *columns: str) -> dict[int, list[dict[str, Any]]]:
+    """Return by item (id) what was made of its label and not put back as it was, oldest first."""
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    rows = changes.order_by("pk").values("item", "before", "after", *columns)
+    for row in rows.iterator(chunk_size=CHANGES_A_READ):
+        made = found[row["item"]]
+        if made and _puts_back(row, made[-1]):
+            made.pop()
+        else:
+            made.append(row)
+    return found
+
+
+def _puts_back(row: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
+    """Whether a change leads from what the last one made to what was before: an undo, mostly."""
+    is_change: bool = row["before"] != row["after"]
+    return is_change and (row["before"], row["after"]) == (last["after"], last["before"])
 
 
 @dataclass(frozen=True)
@@ -192,13 +212,15 @@ def _explain(
 
 def _label_history(pks: Collection[int], old: Version, new: Version) -> dict[int, dict[str, Any]]:
     rows = LabelChange.objects.filter(item__in=pks, at__gt=old.created_at, at__lte=new.created_at)
+    standing = _standing(rows, "source", "by__username", "at", "reason")
     return {
-        row.item_id: {
-            "by": row.by.username if row.by else _unnamed(row.source),
-            "at": row.at,
-            "why": row.reason,
+        item: {
+            "by": made[-1]["by__username"] or _unnamed(made[-1]["source"]),
+            "at": made[-1]["at"],
+            "why": made[-1]["reason"],
         }
-        for row in rows.select_related("by").order_by("pk")
+        for item, made in standing.items()
+        if made
     }
 
 
@@ -227,7 +249,7 @@ def _last_decisions(
     made. They are append-only and an undo is another one, so their number and the newest tell.
     """
     taken = Decision.objects.filter(dataset=dataset, at__gt=since, at__lte=until)
-    taken = taken.exclude(Q(action=Action.UNDO) | Q(undone_by__isnull=False))
+    taken = taken.exclude(Q(action=Action.UNDO) | Q(undone_by__at__lte=until))
     found: dict[int, int] = {}
     for pk, after in taken.order_by("pk").values_list("pk", "after").iterator(chunk_size=500):
         found |= {state["item"]: pk for state in after if "item" in state}

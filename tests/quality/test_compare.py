@@ -12,13 +12,16 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from labeling.models import Annotation, Annotator, LabelSource, Role, Round, Split
+from labeling.queries.versions import changes_of
 from labeling.services import labels
 from labeling.services.versions import freeze_version
 from quality import arrays
 from quality.models import Action, Comparison, Decision, Run, TestOpening
 from quality.queries import changes, comparisons
 from quality.queries.runs import newest_done
+from quality.services import selection
 from quality.services.merging import merge_classes
+from quality.services.selection import Selection
 from tests.factories import make_member
 from tests.quality.words import add_text, make_words
 
@@ -182,6 +185,32 @@ def test_what_lay_between_is_counted_by_kind_and_person():
     assert changes["people"] == [{"name": "mia", "n": 2, "seconds": 10.0}]
     assert changes["changed_by"] == [{"name": "mia", "n": 1}]
     assert changes["seconds"] == 10.0
+
+
+def test_what_was_undone_in_between_counts_as_no_change():
+    dataset = make_words(items=6)
+    person, other = (make_member(dataset, Role.LEAD, name) for name in ("mia", "tom"))
+    sky = dataset.classes.get(name="sky")
+    old, _ = freeze_version(dataset=dataset)
+    one, two, three = dataset.items.exclude(label=sky).order_by("key")[:3]
+    made = [
+        selection.relabel(Selection(dataset, [item.pk], by=person), label=sky)
+        for item in (one, two)
+    ]
+    selection.undo(made[0], by=other)
+    selection.relabel(Selection(dataset, [three.pk], by=person), label=sky)
+    again = selection.relabel(
+        Selection(dataset, [three.pk], by=other),
+        label=dataset.classes.exclude(pk__in=[sky.pk, three.label_id]).first(),
+    )
+    selection.undo(again, by=other)
+    new, _ = freeze_version(dataset=dataset)
+    selection.undo(made[1], by=person)  # after the later version: there it counted
+    found = changes.work_between(old, new)
+    assert (found["relabelled"], found["label_changes"], found["decisions"]) == (2, 2, 2)
+    assert found["changed_by"] == [{"name": "mia", "n": 2}]
+    told = changes.explained(list(changes_of(old, new)), old, new)
+    assert {(row.change.key, row.by) for row in told} == {(two.key, "mia"), (three.key, "mia")}
 
 
 def test_answers_of_rounds_with_a_price_are_paid_for():
