@@ -13,6 +13,8 @@ from mlcore.intervals import Interval
 from quality.models import Action, Flag, FlagState
 from quality.queries.flags import settled_decisions
 
+LIKELY_SHARE = 0.5  # expected right more often than not
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -28,6 +30,18 @@ Row = tuple[float, str, int, int]  # what was expected, of which class, how many
 def learned_shares(dataset: Dataset, kind: str) -> Learned:
     """Learn from every decision about one kind that stands: one query."""
     return _learned(_decided(dataset, [kind])[kind])
+
+
+def is_backed(flag: Flag) -> bool:
+    """Whether a flag about a group is expected right, as the head of its queue counts it.
+
+    The mark of its check stands before any decision, so that both say the same.
+    """
+    learned = learned_shares(flag.dataset, flag.kind)
+    if not learned.decided:
+        return flag.is_likely
+    share = learned.shares.expected(np.array([flag.expected]), [flag.given])[0]
+    return bool(share >= LIKELY_SHARE)
 
 
 def _decided(dataset: Dataset, kinds: Collection[str]) -> dict[str, list[Row]]:

@@ -213,6 +213,15 @@ def evidence_of(flag: Flag) -> Evidence:
     )
 
 
+def of_class_in_test(flag: Flag) -> int:
+    """Count the test items of a doubted class: its check looks at none, so no decision moves them.
+
+    What is excluded is in no version and left out.
+    """
+    items = Item.objects.filter(dataset=flag.dataset, split=Split.TEST, excluded="")
+    return items.filter(label__name=flag.given).count()
+
+
 def class_keys(dataset: Dataset) -> list[tuple[LabelClass, str]]:
     """Return the classes in use with the digit that chooses them, the same as in a round.
 

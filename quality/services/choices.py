@@ -72,21 +72,33 @@ class Choices:
 
 
 def choices_for(
-    flag: Flag, items: Sequence[Item], *, roles: dict[int, str], classes: Any, people: int
+    flag: Flag,
+    items: Sequence[Item],
+    *,
+    roles: dict[int, str],
+    classes: Any,
+    people: int,
+    backed: bool,
 ) -> Choices:
-    """Return the buttons for a flag; asks the database nothing."""
-    build = _Builder(flag, items, roles)
-    if KINDS[flag.kind].about == "column":
-        return build.of_column()
-    if KINDS[flag.kind].about in ("class", "slice"):
-        return _of_group(flag, items, roles, people=people)
-    if KINDS[flag.kind].about == "split":
-        return build.of_split()
-    if KINDS[flag.kind].about == "part":
-        return build.of_part()
-    if KINDS[flag.kind].about == "set" and len(items) > 1:
-        return build.of_set(people)
-    return build.of_item(classes, people)
+    """Return the buttons for a flag; asks the database nothing.
+
+    Enter stands for what the doubt proposes where that is `backed`, expected right; else for
+    keeping. A label has its suggestion beside it, whose key stays the same all along its queue.
+    """
+    build, about = _Builder(flag, items, roles), KINDS[flag.kind].about
+    if about == "column":
+        found = build.of_column()
+    elif about in ("class", "slice"):
+        found = _of_group(flag, items, roles, people=people)
+    elif about == "split":
+        found = build.of_split()
+    elif about == "part":
+        found = build.of_part()
+    elif about == "set" and len(items) > 1:
+        found = build.of_set(people)
+    else:
+        found = build.of_item(classes, people)
+    return found if backed or flag.suggested else _refusing_first(found)
 
 
 def _of_group(flag: Flag, items: Sequence[Item], roles: dict[int, str], *, people: int) -> Choices:
@@ -132,7 +144,7 @@ class _Builder:
         others.append(self.all_into_one_split())
         keep = self.keep(_("Leave them as they are") if group is not None else _("Not copies"))
         small = [self.choice(Action.ROUND, _ask_words(people), "KeyD")]
-        found = Choices(
+        return Choices(
             main=main,
             keep=keep,
             others=_there(others),
@@ -141,7 +153,6 @@ class _Builder:
             more_classes=[],
             what_happens=self.what_happens(group),
         )
-        return found if self.flag.is_likely else _refusing_first(found)
 
     def of_column(self) -> Choices:
         main = self.choice(Action.CONFIRM, _("No: it gives the answer away"), "Enter NumpadEnter")
@@ -288,7 +299,9 @@ class _Builder:
 def _refusing_first(found: Choices) -> Choices:
     """Give Enter to the refusal: what is expected to be wrong is not the proposal."""
     keep = replace(found.keep, code=f"Enter NumpadEnter {found.keep.code}", cap="↵")
-    other = replace(found.main, code="KeyC", cap="C") if found.main else None
+    asks = found.main and found.main.value == Action.ROUND
+    code, cap = ("KeyD", "D") if asks else ("KeyC", "C")
+    other = replace(found.main, code=code, cap=cap) if found.main else None
     others = [other, *found.others] if other else found.others
     return replace(found, main=None, keep=keep, others=others, what_happens=[])
 

@@ -17,7 +17,7 @@ from quality import copy_pairs
 from quality.detectors import KINDS, Kind
 from quality.doubts import CannotRunError, Doubt
 from quality.models import Decision, Flag, FlagItem, FlagState, Run
-from quality.queries.expected import learned_shares
+from quality.queries.expected import LIKELY_SHARE, learned_shares
 from quality.queries.runs import newest_done
 from quality.queries.survey import Survey, survey_of
 from quality.services import graph
@@ -26,7 +26,6 @@ MANUAL = "manual"
 LEAKAGE = "leakage"
 ROWS_A_STATEMENT = 200
 ROWS_A_TRANSACTION = 200
-LIKELY_SHARE = 0.5  # expected right more often than not
 LEAST_DECIDED = 20  # decisions about a kind below which its check's own mark stands
 RAISED_FIELDS = [
     *("state", "given", "suggested", "score", "is_likely", "expected"),

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from labeling import access
@@ -18,12 +19,12 @@ from labeling.models import Dataset
 from labeling.queries import job_outlook
 from quality.detectors import KINDS, Kind
 from quality.forms.decisions import DecideForm
-from quality.models import Flag, FlagState, Proposal
+from quality.models import Action, Decision, Flag, FlagState, Proposal
 from quality.queries import bulk, unflagged
 from quality.queries import flags as counting
 from quality.queries import review as queries
 from quality.queries import second as waiting
-from quality.queries.expected import expected_right
+from quality.queries.expected import expected_right, is_backed
 from quality.queries.flags import DOUBTED
 from quality.queries.runs import open_job
 from quality.services import decisions, drawing, second
@@ -111,8 +112,22 @@ def decide(request: access.MemberRequest, slug: str, kind: str, pk: int) -> Http
         made = None
     if row.name == DOUBTED:
         drawing.draw(dataset=dataset, rng=random.SystemRandom())
-    told = _("It waits for a second reviewer.") if isinstance(made, Proposal) else ""
-    return _go_on(request, dataset, row, told=told)
+    return _go_on(request, dataset, row, told=_told(made, found))
+
+
+def _told(made: Decision | Proposal | None, flag: Flag) -> str:
+    """Say what a decision did not do, where one could take it for done."""
+    if isinstance(made, Proposal):
+        return _("It waits for a second reviewer.")
+    if made is None or made.action != Action.SPLIT:
+        return ""
+    n = queries.of_class_in_test(flag)
+    words = ngettext(
+        "Split. %(n)s test item is still “%(label)s”: relabel it in Browse.",
+        "Split. %(n)s test items are still “%(label)s”: relabel them in Browse.",
+        n,
+    )
+    return words % {"n": n, "label": flag.given} if n else ""
 
 
 @login_required
@@ -204,12 +219,14 @@ def _flag(
         "flag": flag,
         "evidence": evidence,
         "is_open": is_open,
+        "in_test": queries.of_class_in_test(flag) if row.about == "class" else 0,
         "choices": choices_for(
             flag,
             evidence.every,
             roles=evidence.roles,
             classes=queries.class_keys(dataset),
             people=decisions.people_asked(flag),
+            backed=is_backed(flag) if row.about not in ("item", "set") else flag.is_likely,
         )
         if is_open
         else None,

@@ -222,19 +222,22 @@ def answered_by_keys(page, live_server, dataset):
     assert Flag.objects.get().state == FlagState.OPEN
 
 
-def make_two_in_one(dataset: Dataset) -> Flag:
+def make_two_in_one(dataset: Dataset, **more: Any) -> Flag:
     """The doubt that a class is really two, with one item in its smaller part."""
-    fields = {"kind": "double_class", "suggested": "", "evidence": {"parts": []}}
+    fields = {"kind": "double_class", "suggested": "", "evidence": {"parts": []}, **more}
     flag = make_flag(dataset, 0, **fields)
     FlagItem.objects.filter(flag=flag).update(role="part")
     return flag
 
 
-def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(page, live_server):
+@pytest.mark.parametrize(("is_likely", "key"), [(True, "Enter"), (False, "c")])
+def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(
+    page, live_server, is_likely, key
+):
     dataset = make_dataset()
-    flag = make_two_in_one(dataset)
+    flag = make_two_in_one(dataset, is_likely=is_likely)
     open_queue(page, live_server, dataset, "double_class")
-    page.keyboard.press("Enter")
+    page.keyboard.press(key)
     name = page.locator("[name=new_class]")
     expect(name).to_be_focused()
     name.fill("cat")

@@ -10,7 +10,7 @@ from labeling.models import Role
 from labeling.services.guidelines import publish_guideline
 from mlcore.neighbours import nearest
 from quality.doubts.classes import columns_of, find_double_classes, find_shortcut_columns
-from quality.models import Action, Flag, FlagState
+from quality.models import Action, Flag, FlagItem, FlagState
 from quality.queries.flags import flag_rows, open_flags
 from quality.queries.review import evidence_of
 from quality.queries.survey import survey_of
@@ -148,6 +148,51 @@ def test_a_class_of_two_things_is_split_under_a_new_name_and_put_back():
     assert made.retired_at is None, "the same split once more takes it back into use"
 
 
+def queue_page(client, dataset, kind="double_class"):
+    client.force_login(make_member(dataset))
+    return client.get(reverse("quality:queue", args=[dataset.slug, kind])).text
+
+
+ENTER = '<kbd class="keycap">↵</kbd> <span class="clip">'
+
+
+def test_enter_splits_a_class_only_where_the_head_of_the_queue_expects_it_to_be_two(client):
+    dataset, survey = make_jaguars()
+    doubt = find_double_classes(survey)[0]
+    raise_doubts(dataset, doubt, kind="double_class")
+    assert f"{ENTER}Give the smaller part" in queue_page(client, dataset)
+    flag = Flag.objects.get()
+    Flag.objects.update(score=0.2, is_likely=False, expected=0.1)
+    page = queue_page(client, dataset)
+    assert f"{ENTER}One thing: keep jaguar whole" in page
+    assert '<kbd class="keycap">C</kbd> <span class="clip">Give the smaller part' in page
+    Flag.objects.update(score=doubt.score, is_likely=True, expected=0.85)
+    for number in range(6):  # people found none of six such doubts right
+        other = Flag.objects.create(
+            dataset=dataset, kind="double_class", subject=str(number), score=0.7, expected=0.85
+        )
+        FlagItem.objects.create(flag=other, item=flag.items.first(), role="part")
+        decisions.decide_flag(flag=other, reviewer=None, action=Action.KEEP, seconds=1.0)
+    page = queue_page(client, dataset)
+    assert "<b>0</b> expected right" in page
+    assert f"{ENTER}One thing: keep jaguar whole" in page
+
+
+def test_a_class_under_doubt_says_how_many_test_items_keep_its_name(client):
+    dataset, survey = make_jaguars()
+    raise_doubts(dataset, find_double_classes(survey)[0], kind="double_class")
+    assert "the test set is sealed" not in queue_page(client, dataset)
+    for key in ("one", "two"):
+        make_item(dataset, f"test/{key}.png", "jaguar", split="test")
+    make_item(dataset, "test/out.png", "jaguar", split="test", excluded="blurred")
+    page = queue_page(client, dataset)
+    assert "2 test items are “jaguar” too and stay so" in page
+    assert "?class=jaguar&amp;split=test" in page
+    decide = reverse("quality:decide", args=[dataset.slug, "double_class", Flag.objects.get().pk])
+    split = client.post(decide, {"action": "split", "new_class": "jaguar (car)"}, follow=True)
+    assert "Split. 2 test items are still “jaguar”" in split.text
+
+
 def test_a_split_says_in_the_guideline_which_is_which_and_its_undo_takes_that_back():
     dataset, survey = make_jaguars()
     lead = make_member(dataset, Role.LEAD)
@@ -181,7 +226,9 @@ def test_a_class_that_is_doubted_again_is_about_the_items_of_its_part_now():
 
 def assert_one_is_told_to_be_settled(flag):
     evidence = evidence_of(flag)
-    shown = choices_for(flag, evidence.every, roles=evidence.roles, classes=[], people=1)
+    shown = choices_for(
+        flag, evidence.every, roles=evidence.roles, classes=[], people=1, backed=True
+    )
     doubted = flag.flag_items.filter(role="part").count()
     assert (shown.settled, f"({doubted - 1})" in shown.main.words) == (1, True)
 
