@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 from statistics import median
 from typing import Any
 
-from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Count, Exists, F, Min, OuterRef, Prefetch, Q, QuerySet, When
 
 from labeling.models import Dataset, Job, JobState, Split, User, WriteArea
 from labeling.queries.by_hand import execute
@@ -264,6 +265,32 @@ def last_checks(dataset: Dataset) -> dict[str, Job]:
         for kind in job.result.get("kinds", {}):
             newest.setdefault(kind, job)
     return newest
+
+
+@dataclass(frozen=True)
+class CameUp:
+    """How many doubts a check added to a queue in which people had decided some by then."""
+
+    n: int
+    at: datetime
+
+
+def came_up(dataset: Dataset, kind: str = "") -> dict[str, CameUp]:
+    """Return by kind what its last check added, in two queries.
+
+    A check goes on with the next likeliest once those before were settled, so a queue that was
+    nearly done is long again; whoever decided there wants to be told.
+    """
+    made = reviewed(dataset).filter(undone_by=None, **({"flag__kind": kind} if kind else {}))
+    began = dict(made.order_by().values_list("flag__kind").annotate(at=Min("at")))
+    told = {
+        of: (job, job.result["kinds"][of].get("new", 0)) for of, job in last_checks(dataset).items()
+    }
+    return {
+        of: CameUp(n, job.finished_at)
+        for of, (job, n) in told.items()
+        if n and of in began and job.finished_at and began[of] < job.finished_at
+    }
 
 
 def flag_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:

@@ -179,10 +179,11 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
     _update(work, survey, again)
     _close(work, gone)
     opened = [flag for flag, _ in fresh + again]
+    back = seen & standing.gone.keys() - standing.open.keys()
     return {
         "open": len(opened),
         "likely": sum(flag.is_likely for flag in opened),
-        "new": len(fresh),
+        "new": len(fresh) + len(back),
         "gone": len(gone),
     }
 

@@ -36,8 +36,9 @@ def review(request: access.MemberRequest, slug: str) -> HttpResponse:
     """The queues of a dataset."""
     dataset = access.dataset_for(request.user, slug)
     counts = counting.counts_by_kind(dataset)
+    fresh = counting.came_up(dataset)
     lines = [
-        (kind, counts.get(kind.name, counting.QueueCounts()))
+        (kind, counts.get(kind.name, counting.QueueCounts()), fresh.get(kind.name))
         for kind in KINDS.values()
         if dataset.media in kind.media and kind.is_doubt
     ]
@@ -250,6 +251,7 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "suits_many": bool(row.bulk) and counts.open > bulk.SAMPLE,
         "kind": row,
         "counts": counts,
+        "fresh": counting.came_up(dataset, row.name).get(row.name),
         "each": each,
         "expected": expected_right(dataset, {row.name: counts.open})[row.name]
         if counts.open

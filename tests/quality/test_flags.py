@@ -247,6 +247,26 @@ def test_harmless_oddities_are_candidates_and_serious_ones_are_likely():
     assert misnamed.score > turned.score
 
 
+def test_what_comes_up_after_people_had_decided_is_told_by_the_queue_and_the_review(client):
+    dataset = make_dataset()
+    client.force_login(make_member(dataset))
+    pages = [
+        reverse("quality:queue", args=[dataset.slug, "file_fault"]),
+        reverse("quality:review", args=[dataset.slug]),
+    ]
+
+    def check(key: str) -> list[bool]:
+        make_item(dataset, key, "cat", odd=[["wrong_extension", "A PNG named .jpg."]])
+        job = jobs.open_job(kind="detect", dataset=dataset, options={"kinds": ["file_fault"]})
+        assert jobs.carry_out(job.pk, raise_flags)
+        return ["1 more came up" in client.get(page).text for page in pages]
+
+    assert check("a.jpg") == [False, False]
+    assert check("b.jpg") == [False, False]  # nobody has decided anything there
+    decide_flag(flag=Flag.objects.first(), reviewer=None, action="keep")
+    assert check("c.jpg") == [True, True]
+
+
 def test_a_set_that_is_cut_tight_is_said_once_and_what_stands_out_is_a_candidate():
     dataset = make_dataset(media="audio")
     for number in range(40):
