@@ -2,9 +2,10 @@
 
     WINNOW_DATA=/tmp/large python bench/large.py [--items 100000] [--flags 20000]
 
-Every item has a content with measurements, a source, a day, a split and a label; 5,000 pairs are
-copies. Beside them: flags of five kinds, decisions about others and in Browse, three versions, a
-run with its arrays, a neighbour graph, a round with answers of three people, an import, notices.
+Every item has a content with measurements, a source, a day, a split and a label; a tenth are
+copies in pairs. Beside them: flags of five kinds, decisions about others and in Browse, three
+versions, a run with its arrays, a neighbour graph, a round with answers of three people, an
+import, notices.
 The database is that of WINNOW_DATA, which is migrated first.
 """
 
@@ -59,10 +60,13 @@ from quality.services.flags import subject_of  # noqa: E402
 CLASSES = [f"class {number}" for number in range(10)]
 SPLITS = ["train"] * 8 + ["validation", "test"]
 KINDS = {"label_error": 0.4, "near_duplicate": 0.25, "leakage": 0.1, "odd_image": 0.2}
-SOURCES = 5_000
-PAIRS = 5_000
+# Shares of the items, so that a small dataset has everything in proportion.
+SOURCES = PAIRS = 0.05
+CHANGED = 0.03  # differ from one version to the next
+CHOSEN = 0.01  # decided about at once in Browse
+FLAGS = 0.2
+LEAST_ITEMS = 200  # below it a class or a change would be missing
 NEIGHBOURS = 10
-CHANGED = 3_000  # items that differ from one version to the next
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -81,9 +85,10 @@ def plant(*, items: int, flags: int) -> Dataset:
     freeze_version(dataset=dataset, by=user)
     plant_flags(dataset, rows, rng=rng, count=flags, by=user)
     plant_decisions(dataset, rows, rng=rng, by=user)
-    change(dataset, rows[:CHANGED], classes, by=user)
+    changed = int(CHANGED * items)
+    change(dataset, rows[:changed], classes, by=user)
     version, _ = freeze_version(dataset=dataset, by=user)
-    change(dataset, rows[CHANGED : 2 * CHANGED], classes, by=user)
+    change(dataset, rows[changed : 2 * changed], classes, by=user)
     freeze_version(dataset=dataset, by=user)
     plant_run(dataset, version, rng=rng)
     plant_round(dataset, rows[: items // 10], classes, rng=rng)
@@ -109,14 +114,14 @@ def plant_items(
     for content in contents:
         content.created_at = timezone.now()
     Content.objects.bulk_create(contents, batch_size=1_000)
-    picked = rng.integers(0, len(classes), count).tolist()
+    picked, sources = rng.integers(0, len(classes), count).tolist(), int(SOURCES * count)
     rows = [
         Item(
             dataset=dataset,
             key=f"folder{number % 20}/{number:07}.jpg",
             content=content,
             split=SPLITS[number % 10],
-            source_group=f"source {number % SOURCES}",
+            source_group=f"source {number % sources}",
             captured_at=FIRST_DAY + timedelta(minutes=number),
             metadata={"camera": f"model {number % 7}", "site": number % 50},
             odd=[["dark", "It is dark."]] if number % 25 == 0 else [],
@@ -163,7 +168,10 @@ def plant_flags(
     dataset: Dataset, rows: list[Item], *, rng: np.random.Generator, count: int, by: User
 ) -> None:
     """Open flags of all kinds, and decide a tenth as many more."""
-    pairs = [Pair(2 * n, 2 * n + 1, 0.9 + (n % 10) / 100, "hash", "") for n in range(PAIRS)]
+    pairs = [
+        Pair(2 * n, 2 * n + 1, 0.9 + (n % 10) / 100, "hash", "")
+        for n in range(int(PAIRS * len(rows)))
+    ]
     copy_pairs.save_pairs(dataset.pk, pairs, ids=[item.pk for item in rows])
     kinds = [kind for kind, share in KINDS.items() for _ in range(int(share * count))]
     kinds += ["outlier"] * (count - len(kinds)) + ["label_error"] * (count // 10)
@@ -230,9 +238,11 @@ def _state(item: Item) -> dict[str, Any]:
 def plant_decisions(
     dataset: Dataset, rows: list[Item], *, rng: np.random.Generator, by: User
 ) -> None:
-    """Twenty decisions in Browse about a thousand items each."""
+    """Twenty decisions in Browse about many items each."""
     for number in range(20):
-        chosen = [rows[place] for place in rng.choice(len(rows), 1_000, replace=False)]
+        chosen = [
+            rows[place] for place in rng.choice(len(rows), int(CHOSEN * len(rows)), replace=False)
+        ]
         before = [_state(item) for item in chosen]
         after = [{**state, "tag": f"tag {number}"} for state in before]
         Decision.objects.create(
@@ -377,9 +387,12 @@ def plant_notices(dataset: Dataset) -> None:
 if __name__ == "__main__":
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--items", type=int, default=100_000)
-    reader.add_argument("--flags", type=int, default=20_000)
+    reader.add_argument("--flags", type=int, help="default: a fifth of the items")
     wanted = reader.parse_args()
+    flags = int(FLAGS * wanted.items) if wanted.flags is None else wanted.flags
+    if wanted.items < LEAST_ITEMS or 2 * flags > wanted.items:
+        reader.error(f"at least {LEAST_ITEMS} items, and at most half as many flags")
     call_command("migrate", verbosity=0)
-    print(plant(items=wanted.items, flags=wanted.flags).slug)
+    print(plant(items=wanted.items, flags=flags).slug)
     add_up_writes()  # as after every job
     renew_statistics()
