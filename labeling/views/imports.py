@@ -11,7 +11,6 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -306,7 +305,6 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
     else:
         try:
             _carry_out(request, row, request.POST.get("what", ""))
-            differences.note_applied(upload=row, now=timezone.now())
         except jobs.Refused as refusal:
             messages.warning(request, str(refusal))
     return redirect("labeling:upload", slug, pk)

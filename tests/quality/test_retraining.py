@@ -13,6 +13,7 @@ from labeling.queries.night import next_night, night_of
 from labeling.services import jobs, labels
 from labeling.services.annotations import annotator_for, record_annotation
 from labeling.services.datasets import set_retraining
+from labeling.services.intake import differences
 from labeling.services.restoring import open_restoring, restore
 from labeling.services.rounds import make_round
 from quality import tasks
@@ -166,6 +167,30 @@ def test_a_split_that_a_person_took_over_from_an_import_is_trained_at_night(clie
     client.post(address, {"what": "differences"})
     item.refresh_from_db()
     assert item.split == "validation"
+    assert datasets_with_news(now=tonight) == [dataset]
+
+
+def test_rows_taken_over_before_one_failed_are_trained_at_night(client):
+    """A defect, or a kill, between two batches: what the first one changed stays changed."""
+    dataset = make_words(items=differences.ROWS_A_TRANSACTION + 20)
+    call_command("train", dataset.slug)
+    set_retraining(dataset=dataset, retrain="nightly", retrain_after=1)
+    tonight = (timezone.now() + timedelta(days=1)).replace(hour=3, minute=0)
+    items = list(dataset.items.filter(split="train").order_by("pk"))
+    upload = dataset.uploads.create(name="splits.csv", path="/none")
+    for place, item in enumerate(items):
+        proposed = {"split": "validation"}
+        if place == differences.ROWS_A_TRANSACTION:
+            proposed["captured_at"] = "2026-13-01T00:00:00"
+        upload.entries.create(
+            name=item.key, outcome=Outcome.DIFFERENT, item=item, proposed=proposed
+        )
+    client.force_login(make_member(dataset, Role.LEAD))
+    client.raise_request_exception = False
+    address = reverse("labeling:apply_upload", args=[dataset.slug, upload.pk])
+    assert client.post(address, {"what": "differences"}).status_code == 500
+    moved = dataset.items.filter(split="validation")
+    assert moved.count() == differences.ROWS_A_TRANSACTION
     assert datasets_with_news(now=tonight) == [dataset]
 
 

@@ -1,7 +1,6 @@
 """What an import left to a person: other labels and metadata, other bytes, unknown classes."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -22,15 +21,9 @@ from labeling.models import (
 from labeling.queries.uploads import IS_ELSEWHERE, for_another
 from labeling.services import contents, datasets, jobs, labels
 from labeling.services.intake import splitting
-from labeling.services.intake.recording import classes_by_name, moment_of, swapped
+from labeling.services.intake.recording import classes_by_name, moment_of, note_applied, swapped
 
 ROWS_A_TRANSACTION = 100
-
-
-def note_applied(*, upload: Upload, now: datetime) -> None:
-    """Note that a person took over what the upload left to one: items changed since its import."""
-    upload.applied_at = now
-    upload.save(update_fields=["applied_at"])
 
 
 def apply_differences(*, upload: Upload, by: User | None = None) -> int:
@@ -185,6 +178,7 @@ def _apply(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
     Item.objects.bulk_update(items, ["source_group", "captured_at", "metadata"])
     _move_and_label(upload, entries, by)
     UploadEntry.objects.bulk_update(entries, ["outcome"])
+    note_applied(upload)
     return len(entries)
 
 
@@ -247,6 +241,7 @@ def _replace(upload: Upload, entries: list[UploadEntry], by: User | None) -> int
     contents.files_changed(upload.dataset_id)
     _move_and_label(upload, replaced, by)
     UploadEntry.objects.bulk_update(replaced, ["outcome", "proposed"])
+    note_applied(upload)
     return len(replaced)
 
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from labeling.models import (
@@ -46,6 +47,14 @@ class Ledger:
     new: list[Item] = field(default_factory=list)
     replaced: list[Item] = field(default_factory=list)
     entries: list[UploadEntry] = field(default_factory=list)
+
+
+def note_applied(upload: Upload) -> None:
+    """Note that a person changed items by what the upload left to one; the caller's transaction.
+
+    Labels and new items tell of themselves, splits, files and details do not.
+    """
+    Upload.objects.filter(pk=upload.pk).update(applied_at=timezone.now())
 
 
 def classes_by_name(upload: Upload, names: Sequence[str]) -> dict[str, LabelClass]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from labeling.models import Item, Outcome, Split, Upload, UploadEntry, User
 from labeling.queries.uploads import is_alone
 from labeling.services import jobs, labels
+from labeling.services.intake.recording import note_applied
 
 SEED = 20  # fixed: a repeated attempt proposes the same split
 IDS_A_STATEMENT = 500
@@ -99,6 +100,7 @@ def propose_again(*, upload: Upload, note: str = "done") -> int:
         row.save(update_fields=["options"])
     upload.refresh_from_db(fields=["options"])
     _note(upload, note)
+    note_applied(upload)
     return len(names)
 
 
@@ -190,6 +192,7 @@ def remove_proposed(*, upload: Upload) -> int:
     pks = _brought(upload)  # items that were there before keep their splits
     for start in range(0, len(pks), IDS_A_STATEMENT):
         labels.move_items(items=pks[start : start + IDS_A_STATEMENT], split=Split.NONE)
+    note_applied(upload)
     return len(pks)
 
 
@@ -224,4 +227,5 @@ def join_test(*, upload: Upload, by: User | None = None) -> int:
     for start in range(0, len(pks), IDS_A_STATEMENT):
         some = Item.objects.filter(pk__in=pks[start : start + IDS_A_STATEMENT], split=Split.NONE)
         moved += labels.move_items(items=some.values_list("pk", flat=True), split=Split.TEST)
+    note_applied(upload)
     return moved
