@@ -39,7 +39,10 @@ class Findings:
         return {int(pk): row for row, pk in enumerate(self.arrays["people"])}
 
     def labels_of(self, items: np.ndarray) -> np.ndarray:
-        """Return the class (by id) that the crowd settles on for items (by id); 0 for none."""
+        """Return the class (by id) that the crowd settles on for items (by id); 0 for none.
+
+        None also where one person alone answered: that answer would be compared with itself.
+        """
         known = self.arrays["items"]
         if not len(known):
             return np.zeros(len(items), np.int64)

@@ -21,8 +21,10 @@ from labeling.models import (
     Dataset,
     Job,
     LabelClass,
+    Round,
     RoundItem,
     RoundItemState,
+    RoundKind,
 )
 from labeling.queries import qualifications
 from labeling.queries.datasets import listed
@@ -255,6 +257,11 @@ class Table:
     rows: list[Row] = field(default_factory=list)
     unsettled: int = 0
 
+    @property
+    def compared(self) -> int:
+        """Answers that stand beside a consensus of more than themselves."""
+        return sum(row.total for row in self.rows)
+
 
 def confusion_of(dataset: Dataset, annotator: Annotator | None, found: Findings) -> Table:
     """Return what one annotator, or everybody, answers for each class the crowd settles on."""
@@ -283,6 +290,12 @@ def confusion_of(dataset: Dataset, annotator: Annotator | None, found: Findings)
         rows.append(Row(settled.name, cells, total, url(settled.pk, 0), recall))
     unsettled = sum(count for (consensus, _said), count in counts.items() if not consensus)
     return Table([(c.name, url(0, c.pk)) for c in used], rows, unsettled)
+
+
+def round_to_ask_more(dataset: Dataset, annotator: Annotator) -> Round | None:
+    """Return the newest open round of somebody's answers: there a second person can be asked."""
+    rounds = dataset.rounds.filter(closed_at__isnull=True, counts=True, kind=RoundKind.CLASSIFY)
+    return rounds.filter(annotations__annotator=annotator).order_by("-pk").first()
 
 
 def person_of(dataset: Dataset, annotator: Annotator) -> dict[str, Any]:

@@ -156,17 +156,20 @@ def _find(
             for pair in pairs
         ],
     }
+    accuracy = np.stack([agreed.accuracy, agreed.accuracy_low, agreed.accuracy_high], axis=1)
+    told = _told(said)
+    accuracy[np.bincount(said.person, told[said.item], len(said.people)) == 0] = np.nan
     arrays = {
         "items": said.items,
-        "labels": np.where(agreed.label >= 0, said.classes[agreed.label], 0),
+        "labels": np.where((agreed.label >= 0) & told, said.classes[agreed.label], 0),
         "people": said.people,
-        "accuracy": np.stack([agreed.accuracy, agreed.accuracy_low, agreed.accuracy_high], axis=1),
+        "accuracy": accuracy,
         "people_alpha": _limits(shared.by_annotator),
         "classes": said.classes,
         "classes_alpha": _limits(shared.by_class),
     }
     work.progress(4, message="Looking for people who read the question differently", now=True)
-    told, more = find_readings(
+    readings, more = find_readings(
         dataset,
         triple,
         items=said.items,
@@ -174,7 +177,16 @@ def _find(
         classes=said.classes,
         rng=np.random.default_rng(SEED),
     )
-    return crowd_findings.Findings(facts | told, arrays | more)
+    return crowd_findings.Findings(facts | readings, arrays | more)
+
+
+def _told(said: _Said) -> np.ndarray:
+    """Tell of each item whether an answer can be compared there: a single one is right by itself.
+
+    Two people answered it, or what is right is known.
+    """
+    told: np.ndarray = (np.bincount(said.item, minlength=len(said.items)) > 1) | (said.gold >= 0)
+    return told
 
 
 def _limits(intervals: Any) -> np.ndarray:

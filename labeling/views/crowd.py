@@ -99,6 +99,7 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     annotator = access.annotator_in(dataset, pk)
     found = queries.findings_of(dataset)
     row = found.people.get(annotator.pk) if found else None
+    table = queries.confusion_of(dataset, annotator, found) if found else None
     context = {
         "dataset": dataset,
         "section": "crowd",
@@ -111,7 +112,8 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "found": found,
         "accuracy": queries.limits_at(found.arrays["accuracy"], row) if found else None,
         "alpha": queries.limits_at(found.arrays["people_alpha"], row) if found else None,
-        "table": queries.confusion_of(dataset, annotator, found) if found else None,
+        "table": table,
+        "asking": table and not table.compared and queries.round_to_ask_more(dataset, annotator),
     }
     return render(request, "labeling/crowd_person.html", context)
 

@@ -19,16 +19,19 @@ PAIRS = 5  # most confused pairs of either that are compared by name
 
 @dataclass(frozen=True)
 class PeopleBeside:
-    """A run's matrix and the crowd's over the classes that both have, in the run's order."""
+    """A run's matrix and the crowd's over the classes that both have, in the run's order.
 
-    model: Matrix
-    people: Matrix
+    Without matrices `words` say why there is nothing to compare.
+    """
+
     words: str
-    shared: str
+    shared: str = ""
+    model: Matrix | None = None
+    people: Matrix | None = None
 
 
 def people_beside(run: Run) -> PeopleBeside | None:
-    """Return both matrices; None where no crowd was measured, or they share no two classes."""
+    """Return both matrices; None where no crowd was measured."""
     counts, found = run.metrics.get("confusion"), findings_of(run.dataset)
     if not counts or found is None:
         return None
@@ -37,7 +40,12 @@ def people_beside(run: Run) -> PeopleBeside | None:
     order = run.metrics.get("order") or range(len(run.classes))
     names = [run.classes[place] for place in order if run.classes[place] in answered]
     if len(names) < 2:
-        return None
+        return PeopleBeside(
+            _(
+                "There is no matrix of people to put beside the model's: fewer than two of its "
+                "classes have items that two people answered. Ask a second person in a round."
+            )
+        )
     places = [run.classes.index(name) for name in names]
     own = np.array(counts)[np.ix_(places, places)]
     theirs, links = _of_people(crowd, names)

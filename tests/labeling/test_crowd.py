@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Annotation, Annotator, Dataset, GuardEvent, Role
+from labeling.models import Annotation, Annotator, Dataset, GuardEvent, Item, Role
 from labeling.queries import crowd as queries
 from labeling.services import crowd, jobs
+from labeling.services.rounds import make_round
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +94,42 @@ def test_a_cell_of_an_annotators_confusion_leads_to_exactly_its_answers(
         for cell in row.cells:
             assert client.get(cell.url).context["answers"].total == cell.count
         assert client.get(row.url).context["answers"].total == row.total
+
+
+def test_what_one_person_alone_answered_is_compared_with_nothing(client: Any):
+    dataset = make_dataset("pets", classes=CLASSES)
+    items = [make_item(dataset, f"i{number}") for number in range(6)]
+    asking = make_round(
+        dataset=dataset, name="Look again", kind="classify", items=[item.pk for item in items],
+        answers_wanted=1,
+    )  # fmt: skip
+    ann, ben = (Annotator.objects.create(dataset=dataset, name=name) for name in ("ann", "ben"))
+
+    def answer(person: Annotator, chosen: list[Item]) -> None:
+        for item in chosen:
+            label = dataset.classes.first()
+            Annotation.objects.create(
+                round=asking, item=item, annotator=person, answer="class", label=label
+            )
+
+    answer(ann, items[:4])
+    answer(ben, items[4:])
+    found = measure(dataset)
+    assert not queries.confusion_of(dataset, ann, found).compared
+    assert queries.people_of(dataset, found, sort="accuracy", page=1).rows[0].accuracy is None
+    client.force_login(make_member(dataset, Role.LEAD))
+    page = client.get(reverse("labeling:crowd_person", args=["pets", ann.pk])).text
+    assert "Nothing to compare yet" in page
+    assert 'class="matrix' not in page
+    assert reverse("labeling:change_round", args=["pets", asking.pk]) in page
+    assert "Ask a second person in “Look again”" in page
+    answer(ben, items[2:3])
+    found = measure(dataset)
+    table = queries.confusion_of(dataset, ann, found)
+    assert (table.compared, table.unsettled) == (1, 3)
+    assert client.get(table.rows[0].cells[0].url).context["answers"].total == 1
+    page = client.get(reverse("labeling:crowd_person", args=["pets", ann.pk])).text
+    assert "3 answers are not in it: their items are tied, or nobody else answered them." in page
 
 
 @pytest.mark.parametrize("address", ["crowd", "crowd_answers"])

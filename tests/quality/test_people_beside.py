@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Role
+from labeling.models import Annotation, Role
 from labeling.services import crowd, jobs
 from labeling.services.versions import freeze_version
 from quality import arrays
@@ -55,6 +55,18 @@ def measure(run: Run) -> None:
 
 def test_no_crowd_stands_beside_a_run_before_it_was_measured(run):
     assert people_beside(run) is None
+
+
+def test_where_nobody_answered_the_same_item_the_page_says_why_no_matrix_stands_beside(run, client):
+    firsts = Annotation.objects.order_by("item", "pk").values_list("item", "pk")
+    kept = dict(reversed(list(firsts)))
+    Annotation.objects.exclude(pk__in=kept.values()).delete()
+    measure(run)
+    client.force_login(make_member(run.dataset, Role.LEAD))
+    closer = client.get(reverse("quality:run_closer", args=["pets", 1])).text
+    assert "Ask a second person in a round" in closer
+    assert reverse("labeling:rounds", args=["pets"]) in closer
+    assert 'class="matrix' not in closer
 
 
 def test_the_crowd_stands_beside_in_the_runs_order_and_shared_pairs_are_named(run, client):

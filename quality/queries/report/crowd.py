@@ -67,6 +67,7 @@ def crowd_of(dataset: Dataset, paces: Paces, *, most_classes: int) -> Crowd | No
     by_class, _by_person = queries.agreement_of(dataset, found)
     people = queries.people_of(dataset, found, sort="accuracy", page=1)
     is_small = len(found.arrays["classes"]) <= most_classes
+    matrix = queries.confusion_of(dataset, None, found) if is_small else None
     return Crowd(
         at=found.at,
         answers=facts["answers"],
@@ -81,7 +82,7 @@ def crowd_of(dataset: Dataset, paces: Paces, *, most_classes: int) -> Crowd | No
         people=[_person(dataset, row) for row in people.rows[:PEOPLE_SHOWN]],
         n_people=people.total,
         confused=_confused(queries.pairs_of(dataset, found)),
-        matrix=queries.confusion_of(dataset, None, found) if is_small else None,
+        matrix=matrix if matrix and matrix.compared else None,
     )
 
 
