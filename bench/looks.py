@@ -126,6 +126,8 @@ def _of_withdrawals(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
         yield "lead", f"{slug}-withdraw-item", f"{base}withdraw/?items={item.pk}"
         yield "lead", f"{slug}-tombstone", f"{base}items/{gone.pk}/?excluded=1"
         yield "lead", f"{slug}-browse-excluded", f"{base}browse/?excluded=1"
+        for job in Job.objects.filter(dataset=dataset, kind="withdraw"):
+            yield "lead", f"{slug}-withdrawn-{job.pk}", f"{base}withdraw/{job.pk}/"
         flag = Flag.objects.filter(dataset=dataset, items=gone).first()
         if flag:
             yield "lead", f"{slug}-tombstone-flag", f"{base}review/{flag.kind}/?flag={flag.pk}"

@@ -43,6 +43,7 @@ urlpatterns = [
     path("d/<slug:slug>/settings/success/", success.success, name="success"),
     path("d/<slug:slug>/runs/blind/", blind.blind, name="blind"),
     path("d/<slug:slug>/withdraw/", ways_back.withdraw, name="withdraw"),
+    path("d/<slug:slug>/withdraw/<int:pk>/", ways_back.withdrawn, name="withdrawn"),
     path("d/<slug:slug>/checks/", checks.checks, name="checks"),
     path("d/<slug:slug>/checks/detect/", checks.detect, name="detect"),
     path("d/<slug:slug>/checks/measure/", checks.measure_again, name="measure_again"),

@@ -87,6 +87,7 @@ ADDRESSES: dict[str, tuple[tuple[str, ...], str]] = {
     "quality:take_back": (LEADS, "get"),
     "quality:delete_dataset": (OWNERS, "get"),
     "quality:withdraw": (OWNERS, "get"),
+    "quality:withdrawn": (LEADS, "get"),
     "labeling:archive_dataset": (OWNERS, "post"),
     "labeling:bring_back_dataset": (OWNERS, "post"),
     "labeling:read_upload_again": (LEADS, "post"),

@@ -120,7 +120,7 @@ def make_world(slug: str) -> World:
     entry = make_round(dataset=dataset, name="q", kind="qualify", items=[item.pk], answers_wanted=1)
     RoundItem.objects.filter(pk=disputed.pk).update(state="disputed")
     objects = {
-        "job": jobs.open_job(kind="other", dataset=dataset).pk,
+        "job": jobs.open_job(kind="withdraw", dataset=dataset).pk,
         "round": asking.pk,
         "qualification": entry.pk,
         "pilot": make_round(
@@ -167,7 +167,8 @@ def make_run(dataset: Dataset, number: int) -> Run:
 
 def _by_address(objects: dict[str, int]) -> dict[str, int]:
     kinds = {
-        "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job",
+        "job": "labeling:job labeling:job_events labeling:cancel_job labeling:retry_job api-1:job "
+        "quality:withdrawn",
         "round": "labeling:round labeling:reply labeling:close_round labeling:reopen_round "
         "labeling:extend_round labeling:change_round "
         "labeling:annotate api-1:renew api-1:release "

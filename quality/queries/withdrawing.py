@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from labeling.models import Annotation, Dataset, Example, GoldItem, Item, Split
+from labeling.models import Annotation, Dataset, Example, GoldItem, Item, Job, Split, Version
+from quality.models import Run
 from quality.queries.filters import one_of
 
 NAMED = 20  # items that go, and of others with the same bytes, by their keys
@@ -72,4 +73,41 @@ def outlook(dataset: Dataset, *, taken: Collection[int], asked: Collection[int] 
         staying=list(staying.values_list("key", flat=True)[:NAMED]),
         n_staying=staying.count(),
         elsewhere=others.exclude(dataset=dataset).values("dataset").distinct().count(),
+    )
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A frozen version of which lines are tombstones since, and the runs that learned from it."""
+
+    version: Version
+    lines: int
+    runs: list[Run]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What stands in the place of items whose consent was withdrawn, and where they were before."""
+
+    tombstones: list[Item]
+    answers: int
+    versions: list[Touched]
+
+    @property
+    def has_runs(self) -> bool:
+        return any(touched.runs for touched in self.versions)
+
+
+def outcome(dataset: Dataset, job: Job) -> Outcome:
+    """Return what a withdrawal (a job that is done) left."""
+    rows = dataset.items.filter(one_of("pk", job.options["items"]))
+    lines = {int(number): n for number, n in job.result["versions"].items()}
+    versions = dataset.versions.filter(number__in=lines).order_by("-number")
+    learned: dict[int, list[Run]] = {}
+    for run in dataset.runs.filter(version__in=versions, is_imported=False).order_by("number"):
+        learned.setdefault(run.version_id, []).append(run)
+    return Outcome(
+        tombstones=list(rows.select_related("label").order_by("pk")[:NAMED]),
+        answers=Annotation.objects.filter(item__in=rows).count(),
+        versions=[Touched(row, lines[row.number], learned.get(row.pk, [])) for row in versions],
     )

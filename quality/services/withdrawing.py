@@ -109,7 +109,8 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
     dataset, pks = work.job.dataset, list(work.options["items"])
     assert dataset
     _wait_for_readers(work)
-    hashes = set(work.options["contents"]) | _named_elsewhere(dataset, pks, work)
+    frozen = _frozen(dataset, pks, work)
+    hashes = set(work.options["contents"]).union(*frozen.values()) | _proposed(pks)
     hashes.discard(tombstones.WITHDRAWN)
     work.progress(message="Looking for what others use", now=True)
     theirs = UploadEntry.objects.filter(one_of("item", pks))
@@ -129,7 +130,8 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
     for version in dataset.versions.all():
         version_columns.remove_columns(version)  # made anew without their sources
     stayed = Content.objects.filter(one_of("pk", sorted(hashes))).count()
-    return {"items": len(pks), "erased": erased, "stayed": stayed, "vectors": vectors}
+    result = {"items": len(pks), "erased": erased, "stayed": stayed, "vectors": vectors}
+    return {**result, "versions": {number: len(lines) for number, lines in frozen.items() if lines}}
 
 
 def _wait_for_readers(work: jobs.Work) -> None:
@@ -142,16 +144,24 @@ def _wait_for_readers(work: jobs.Work) -> None:
         work.check()
 
 
-def _named_elsewhere(dataset: Dataset, pks: Sequence[int], work: jobs.Work) -> set[str]:
-    """Return the bytes that items had in frozen versions, or had and may get by an import."""
-    found: set[str] = set()
+def _frozen(dataset: Dataset, pks: Sequence[int], work: jobs.Work) -> dict[int, list[str]]:
+    """Return what stands of items in each frozen version, by its number: the bytes of each line."""
+    found: dict[int, list[str]] = {}
     rows = dataset.items.filter(one_of("pk", pks)).values_list("key", flat=True)
     gone = {tombstones.tombstone_key(dataset.pk, key) for key in rows}
     for version in dataset.versions.all():
         work.check()
-        for line in read_frozen(version):
-            if tombstones.tombstone_key(dataset.pk, line["key"]) in gone:
-                found.add(line["sha256"])
+        found[version.number] = [
+            line["sha256"]
+            for line in read_frozen(version)
+            if tombstones.tombstone_key(dataset.pk, line["key"]) in gone
+        ]
+    return found
+
+
+def _proposed(pks: Sequence[int]) -> set[str]:
+    """Return the bytes that items had, and may get, by an import."""
+    found: set[str] = set()
     entries = UploadEntry.objects.filter(one_of("item", pks)).exclude(proposed={})
     for said in entries.values_list("proposed", flat=True):
         found |= {said.get("content", ""), said.get("was", {}).get("content", "")} - {""}

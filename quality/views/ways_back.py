@@ -2,15 +2,17 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from labeling import access, tasks
 from labeling.forms.ids import ids_of
+from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality.queries.deleting import what_goes
 from quality.queries.taking_back import outlook
 from quality.queries.withdrawing import items_taken, people_of
+from quality.queries.withdrawing import outcome as what_was_withdrawn
 from quality.queries.withdrawing import outlook as what_is_withdrawn
 from quality.services import deleting, taking_back, withdrawing
 
@@ -74,7 +76,7 @@ def withdraw(request: access.MemberRequest, slug: str) -> HttpResponse:
             refusal = str(error)
         else:
             tasks.send(job)
-            return redirect(job)
+            return redirect("quality:withdrawn", slug, job.pk)
     context = {
         "dataset": dataset,
         "section": "browse",
@@ -85,3 +87,16 @@ def withdraw(request: access.MemberRequest, slug: str) -> HttpResponse:
         "refusal": refusal,
     }
     return render(request, "quality/withdraw.html", context, status=422 if refusal else 200)
+
+
+@login_required
+def withdrawn(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
+    """Say what a withdrawal deleted and where, what stands in its place, and what comes next."""
+    dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
+    job = dataset.jobs.filter(pk=pk, kind=withdrawing.KIND).first()
+    if job is None:
+        raise Http404("no such withdrawal")
+    context = {"dataset": dataset, "section": "browse", "job": job, **job_outlook(job)}
+    if "versions" in job.result:  # one of an earlier Winnow tells less: its page is the job's
+        context["outcome"] = what_was_withdrawn(dataset, job)
+    return render(request, "quality/withdrawn.html", context)

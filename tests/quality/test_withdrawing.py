@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from labeling import shards, storage
 from labeling.models import Annotation, Content, Dataset, Example, Item, Job, Role, UploadEntry
@@ -237,8 +238,10 @@ def test_it_is_an_owner_who_types_the_name(people: Dataset, client: Client):
     refused = client.post(page, {"items": item.pk, "typed": "pets"}).content.decode()
     assert f"Import (job {busy.pk})" in refused
     jobs.cancel_job(job=busy)
-    client.post(page, {"items": item.pk, "scope": "people", "typed": "pets"})
+    sent = client.post(page, {"items": item.pk, "scope": "people", "typed": "pets"})
     job = Job.objects.get(kind=withdrawing.KIND)
+    assert sent.url == reverse("quality:withdrawn", args=["pets", job.pk])
+    assert "is being deleted" in client.get(sent.url).text
     # Out of sight from now on, though no worker has begun yet.
     assert (
         client.get(reverse("labeling:media", args=["pets", item.pk, "original"])).status_code == 404
@@ -247,6 +250,47 @@ def test_it_is_an_owner_who_types_the_name(people: Dataset, client: Client):
     jobs.carry_out(job.pk, withdrawing.withdraw)
     assert not storage.path_of(hash_of(1)).exists()
     assert client.get(f"{page}?group=anna").status_code == 200
+
+
+def test_afterwards_the_page_says_what_was_deleted_what_stands_and_what_comes_next(
+    people: Dataset, client: Client
+):
+    first, _ = freeze_version(dataset=people)
+    Item.objects.filter(key="ben-1.png").update(split="test")
+    second, _ = freeze_version(dataset=people)
+    run = Run.objects.create(
+        dataset=people, number=1, version=second, backbone="b", classes=["cat", "dog"],
+        protocol={}, metrics={}, finished_at=timezone.now(),
+    )  # fmt: skip
+    withdraw("--source", "anna")
+    job = Job.objects.get(kind=withdrawing.KIND)
+    assert job.result["versions"] == {str(first.number): 3, str(second.number): 3}
+    client.force_login(make_member(people))
+    page = client.get(reverse("quality:withdrawn", args=["pets", job.pk])).text
+    assert "Consent withdrawn for 3 items" in page
+    assert "2 files or texts" in page
+    assert "one stays, because somebody else" in page
+    for item in people.items.exclude(withdrawn_at=None):
+        assert reverse("quality:item", args=["pets", item.pk]) in page
+    assert "train again" in page
+    assert reverse("quality:run", args=["pets", run.number]) in page
+    assert "anna" not in page
+    assert (
+        reverse("quality:withdrawn", args=["pets", job.pk])
+        in client.get(job.get_absolute_url()).text
+    )
+    other = jobs.open_job(kind="train", dataset=people)
+    for gone in (other.pk, 999):
+        assert client.get(reverse("quality:withdrawn", args=["pets", gone])).status_code == 404
+
+
+def test_a_withdrawal_of_what_no_version_held_says_so(people: Dataset, client: Client):
+    withdraw("--key", "ben-1.png")
+    client.force_login(make_member(people))
+    job = Job.objects.get(kind=withdrawing.KIND)
+    page = client.get(reverse("quality:withdrawn", args=["pets", job.pk])).text
+    assert "no frozen version held these items" in page
+    assert "train again" not in page
 
 
 def test_who_is_not_there_is_named_and_nobody_confirming_deletes_nothing(
