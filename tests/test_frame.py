@@ -29,16 +29,35 @@ ROWS = [
 ]
 
 
-def parts_page() -> str:
+# Sections that stand wholly in sight, but for what the fade at an end shows half.
+CUT = """() => { const bar = document.querySelector(".tabs"), box = bar.getBoundingClientRect();
+  return [...bar.children].filter((tab) => { const { left, right } = tab.getBoundingClientRect();
+    return left < box.left - 1 || right > box.right + 1; }).map((tab) => tab.textContent); }"""
+
+
+def parts_page(**more: Any) -> str:
     user = SimpleNamespace(is_authenticated=True, is_staff=True, get_username=lambda: "maria.lang")
-    context = {"user": user, "rows": ROWS, "workers_alive": 0, "csrf_token": "token"}
+    context = {"user": user, "rows": ROWS, "workers_alive": 0, "csrf_token": "token", **more}
     return engines["django"].from_string(PARTS).render(context)
 
 
 @pytest.fixture
 def opened(page: Any) -> Any:
     """The parts page, open; clicks are counted in `window.clicked`, refusals of the policy too."""
-    html = parts_page()
+    serve(page, parts_page())
+    page.add_init_script(
+        "window.clicked = []; window.refused = [];"
+        "document.addEventListener('click', (e) => window.clicked.push(e.target.id));"
+        "document.addEventListener('securitypolicyviolation',"
+        " (e) => window.refused.push(e.violatedDirective + ' ' + e.blockedURI));"
+    )
+    page.goto(ADDRESS)
+    page.wait_for_function("document.documentElement.dataset.keysStarted")
+    return page
+
+
+def serve(page: Any, html: str) -> None:
+    """Answer with a page and its static files, without a server."""
 
     def answer(route: Any) -> None:
         path = route.request.url.removeprefix(ADDRESS).split("?")[0]
@@ -52,15 +71,6 @@ def opened(page: Any) -> Any:
             route.fulfill(body=html, content_type="text/html", headers=headers)
 
     page.route("**/*", answer)
-    page.add_init_script(
-        "window.clicked = []; window.refused = [];"
-        "document.addEventListener('click', (e) => window.clicked.push(e.target.id));"
-        "document.addEventListener('securitypolicyviolation',"
-        " (e) => window.refused.push(e.violatedDirective + ' ' + e.blockedURI));"
-    )
-    page.goto(ADDRESS)
-    page.wait_for_function("document.documentElement.dataset.keysStarted")
-    return page
 
 
 def test_a_key_presses_its_button_by_code_whatever_letter_it_writes(opened: Any) -> None:
@@ -125,6 +135,25 @@ def test_a_refused_request_is_said_in_words_and_changes_nothing(opened: Any) -> 
 
 def test_no_worker_is_said_in_words(opened: Any) -> None:
     assert "No worker is running" in opened.inner_text(".topbar")
+
+
+@pytest.mark.parametrize("section", ["overview", "checks", "before_after"])
+def test_the_sections_of_a_dataset_stand_wholly_in_sight(page: Any, section: str) -> None:
+    name = "Garments of the second collection, photographed by phone"
+    dataset = SimpleNamespace(name=name, slug="garments", viewer_role="owner", archived_at=None)
+    html = parts_page(dataset=dataset, section=section, workers_alive=3, inbox_new=12)
+    serve(page, html)
+    page.goto(ADDRESS)
+    page.wait_for_function("document.documentElement.dataset.keysStarted")
+    for width in (*range(1400, 999, -50), 390):
+        page.set_viewport_size({"width": width, "height": 700})
+        page.reload()
+        page.wait_for_function("document.documentElement.dataset.keysStarted")
+        cut = page.evaluate(CUT)
+        assert page.inner_text(".tabs [aria-current]") not in cut, width
+        assert width < 1000 or not cut, width
+        is_faded = page.evaluate("document.querySelector('.tabs').matches('[class*=more-]')")
+        assert is_faded == bool(cut), width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

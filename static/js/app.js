@@ -121,8 +121,13 @@ if (window.matchMedia("(max-width: 820px)").matches) {
 startKeys();
 dress(document);
 markTheme();
-const tab = document.querySelector(".tabs [aria-current]"); // scrolled by hand: scrollIntoView would let the first Tab begin there
-if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - (tab.parentElement.clientWidth - tab.offsetWidth) / 2;
+const tabs = document.querySelector(".tabs"), tab = tabs?.querySelector("[aria-current]");
+if (tab) tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2; // scrollIntoView would let the first Tab begin there
+function markMoreTabs() {
+  tabs.classList.toggle("more-before", tabs.scrollLeft > 1);
+  tabs.classList.toggle("more-after", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 1);
+}
+if (tabs) { tabs.addEventListener("scroll", markMoreTabs, { passive: true }); new ResizeObserver(markMoreTabs).observe(tabs); }
 const refused = document.querySelector(".field.has-errors"); // it may stand far down a long form
 refused?.closest("dialog")?.showModal();
 refused?.querySelector("input:not([type=hidden]), select, textarea")?.focus({ preventScroll: true });
