@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mlcore.duplicates import EXACT, Pair
 
 
@@ -41,21 +43,43 @@ def copy_sets(n_items: int, pairs: Sequence[Pair]) -> list[list[int]]:
     >>> copy_sets(5, [Pair(0, 3, 1.0, "bytes", ""), Pair(3, 4, 1.0, "bytes", "")])
     [[0, 3, 4]]
     """
-    root = list(range(n_items))
+    first, second = np.array([pair[:2] for pair in pairs], np.int64).reshape(-1, 2).T
+    root = joined(n_items, first, second)
+    rows = np.flatnonzero(np.bincount(root, minlength=n_items)[root] > 1)
+    rows = rows[np.argsort(root[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(root[rows], prepend=-1))
+    return [one.tolist() for one in np.split(rows, starts)[1:]]
 
-    def find(item: int) -> int:
-        while root[item] != item:
-            root[item] = root[root[item]]
-            item = root[item]
-        return item
 
-    for pair in pairs:
-        one, other = sorted((find(pair.first), find(pair.second)))
-        root[other] = one
-    members: dict[int, list[int]] = {}
-    for item in range(n_items):
-        members.setdefault(find(item), []).append(item)
-    return [items for items in members.values() if len(items) > 1]
+def joined(n_items: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the first item of the set that each item is in.
+
+    Parameters
+    ----------
+    n_items : int
+        Number of items.
+    first, second : int ndarrays of shape (n_pairs,)
+        Row numbers of the two items of each pair.
+
+    Returns
+    -------
+    int ndarray of shape (n_items,)
+        An item that no pair names is alone in its set.
+
+    Examples
+    --------
+    >>> joined(5, np.array([0, 4]), np.array([3, 3]))
+    array([0, 1, 2, 0, 0])
+    """
+    root = np.arange(n_items)
+    while True:
+        least = root.copy()
+        np.minimum.at(least, first, root[second])
+        np.minimum.at(least, second, root[first])
+        least = least[least]  # as far as it was found already
+        if (least == root).all():
+            return root
+        root = least
 
 
 def keep_one(

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mlcore.copy_sets import copy_sets
+import numpy as np
+
+from mlcore.copy_sets import copy_sets, joined
 from mlcore.duplicates import EXACT, Pair
 
 NO_SPLIT = frozenset({"", "none"})
@@ -206,3 +208,43 @@ def _tie_equal(
             other = next((one for one in known if one != item), None)
             if other is not None:
                 _tie(closest, Tie(item, other, evidence, score), splits)
+
+
+def have_counterparts(
+    first: np.ndarray,
+    second: np.ndarray,
+    stand: np.ndarray,
+    *,
+    evidence: str,
+) -> np.ndarray:
+    """Tell of each item in which splits it has a counterpart: what `find_ties` lists, uncounted.
+
+    Parameters
+    ----------
+    first, second : int ndarrays of shape (n_pairs,)
+        Row numbers of the items of each pair of this evidence.
+    stand : bool ndarray of shape (n_items, n_splits)
+        Whether an item stands in a split.
+    evidence : str
+        What joins them: see `mlcore.duplicates.Pair`.
+
+    Returns
+    -------
+    bool ndarray of shape (n_items, n_splits)
+
+    Examples
+    --------
+    >>> stand = np.array([[True, False], [False, True]])
+    >>> have_counterparts(np.array([0]), np.array([1]), stand, evidence="mirror").tolist()
+    [[False, True], [True, False]]
+    """
+    if evidence in EXACT:
+        root = joined(len(stand), first, second)
+        held = np.zeros(stand.shape, np.int64)
+        np.add.at(held, root, stand)
+        found: np.ndarray = held[root] > stand  # others than the item itself
+        return found
+    found = np.zeros_like(stand)
+    np.logical_or.at(found, first, stand[second])
+    np.logical_or.at(found, second, stand[first])
+    return found

@@ -38,7 +38,7 @@ def load_pairs(dataset: int) -> tuple[Pair, ...] | None:
 @lru_cache(maxsize=FILES_KEPT)
 def _pairs_in(told: bytes) -> tuple[Pair, ...]:
     return tuple(
-        Pair(min(one, other), max(one, other), score, evidence, "")
+        Pair(*((one, other) if one < other else (other, one)), score, evidence, "")
         for one, other, score, evidence in json.loads(told)
     )
 

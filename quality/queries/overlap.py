@@ -22,7 +22,6 @@ from quality.queries.splits import (
     parted_in,
     shared_by_splits,
 )
-from quality.queries.together import leaked
 
 #: Which split is believed, and what is learned from beside it.
 BELIEVED = {Split.TEST: DIVIDED[:2], Split.VALIDATION: DIVIDED[:1]}
@@ -74,7 +73,7 @@ def figures_of(shared: Shared) -> Overlap:
     torn = {name: shared.sources[name] for name in shared.torn}  # no other source leaks
     held = list(shared.sources.values())
     return Overlap(
-        were_compared=shared.pairs is not None,
+        were_compared=shared.were_compared,
         sizes=dict(shared.sizes),
         counts=counts,
         sources=len(shared.sources),
@@ -82,7 +81,7 @@ def figures_of(shared: Shared) -> Overlap:
         is_everywhere=shared.is_everywhere,
         places=[split for split in shared.splits if any(split in one for one in held)],
         leaked={
-            str(split): leaked(shared.tied.across, torn, split=split, learned=learned)
+            str(split): shared.paired.leaked(torn, split=split, learned=learned)
             for split, learned in BELIEVED.items()
         },
         last=shared.last,

@@ -1,10 +1,10 @@
 """What the splits of a dataset share: copies, sources and time, as a matrix and as lists."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from labeling.models import Dataset, Item, Split
 from labeling.queries.by_hand import rows_of
 from mlcore.duplicates import LEAST_SCORE, Pair
-from mlcore.leakage import Tie, find_ties
+from mlcore.leakage import find_ties
 from quality import copy_pairs
 from quality.models import FlagItem, FlagState
 from quality.queries.filters import Filter, Shown, one_of
 from quality.queries.tiles import Tile, tiles_of
-from quality.queries.together import Paired, copied_among, paired_in
+from quality.queries.together import Paired, paired_in
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -42,22 +42,7 @@ TITLES: dict[str, "_StrPromise"] = {
     TIME: gettext_lazy("earlier than the last"),
 }
 PAIRS_A_PAGE = 40
-TIES_KEPT = 2  # datasets; 5 MB each with 5,000 pairs
 COPIES = ("near_duplicate", "leakage")
-
-
-@dataclass(frozen=True)
-class Ties:
-    """What joins the items of pairs: ties by places of rows, and how many of each evidence.
-
-    `counts` has items by evidence, their split and that of their counterpart; `across` holds the
-    copy sets that stand in several splits.
-    """
-
-    rows: Sequence[Paired]
-    ties: list[Tie]
-    counts: Counter[tuple[str, str, str]]
-    across: Sequence[Sequence[Paired]]
 
 
 @dataclass(frozen=True)
@@ -66,8 +51,8 @@ class Shared:
 
     dataset: Dataset
     sizes: Mapping[str, int]
-    pairs: Sequence[Pair] | None
-    tied: Ties
+    were_compared: bool
+    paired: Paired
     sources: Mapping[str, Mapping[str, int]]
     last: Mapping[str, datetime] = field(default_factory=dict)
     early: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -89,7 +74,12 @@ class Shared:
             held = (self.sources[name] for name in self.torn)
             torn = (counts[split] for counts in held if split in counts and other in counts)
             return sum(torn) if split != other else 0
-        return self.tied.counts[kind, split, other]
+        return self.counts[kind, split, other]
+
+    @cached_property
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """Items by evidence, their split and that of their counterpart."""
+        return self.paired.counts(self.splits)
 
     @cached_property
     def is_everywhere(self) -> bool:
@@ -102,18 +92,18 @@ def shared_by_splits(dataset: Dataset) -> Shared:
     """Read what splits share: the pairs of the last check, and sources and times of now."""
     items = divided(dataset)
     pairs = copy_pairs.load_pairs(dataset.pk)
-    rows, placed = paired_in(dataset, copies_of(dataset, pairs or ()))
-    tied, sources = _tied(rows, placed), sources_of(dataset)
-    sizes = {
-        str(split): sum(counts.get(split, 0) for counts in sources.values()) for split in DIVIDED
-    }
+    sources = sources_of(dataset)
+    sizes = Counter[str]()
+    for counts in sources.values():
+        for split, n in counts.items():
+            sizes[split] += n
     sources.pop("", None)
     last = _last_moments(items)
     return Shared(
         dataset=dataset,
         sizes=sizes,
-        pairs=pairs,
-        tied=tied,
+        were_compared=pairs is not None,
+        paired=paired_in(dataset, copies_of(dataset, pairs or ())),
         sources=sources,
         last=last,
         early=_early(items, last),
@@ -147,20 +137,6 @@ def _last_moments(items: QuerySet[Item]) -> dict[str, datetime]:
         for split in DIVIDED
     }
     return {split: last for split, last in newest.items() if last}
-
-
-@lru_cache(maxsize=TIES_KEPT)
-def _tied(rows: tuple[Paired, ...], placed: tuple[Pair, ...]) -> Ties:
-    """Tie items by their pairs; what was taken out is tied to nothing.
-
-    Kept for as long as pairs and items are read as they were: they are the key.
-    """
-    splits = [row.split for row in rows]
-    ties = find_ties(placed, splits)
-    counts = Counter((what, splits[one], splits[two]) for one, two, what, _score in ties)
-    copied = copied_among(rows, placed)
-    across = [one for one in copied if len({row.split for row in one}) > 1]
-    return Ties(rows, ties, counts, across)
 
 
 def copies_of(dataset: Dataset, pairs: Iterable[Pair]) -> list[Pair]:
@@ -225,14 +201,7 @@ def tied_page(dataset: Dataset, kind: str, split: str, *, other: str, after: str
         last = _last_of(dataset, other)
         items = items.filter(captured_at__lt=last.captured_at) if last else items.none()
     else:
-        pairs = copy_pairs.load_pairs(dataset.pk) or ()
-        tied = _tied(*paired_in(dataset, copies_of(dataset, pairs)))
-        both = ((tied.rows[tie.item], tied.rows[tie.other], tie) for tie in tied.ties)
-        counterparts = {
-            one.pk: (two.pk, _alike_words(tie.score))
-            for one, two, tie in both
-            if tie.evidence == kind and (one.split, two.split) == (split, other)
-        }
+        counterparts = _by_copy(dataset, kind, split, other=other)
         items = items.filter(one_of("pk", list(counterparts)))
     if kind != GROUP:
         items = items.filter(key__gt=after).order_by("key")
@@ -246,6 +215,18 @@ def tied_page(dataset: Dataset, kind: str, split: str, *, other: str, after: str
         _beside(dataset, shown, counterparts),
         next=shown[-1].key if len(found) > PAIRS_A_PAGE else "",
     )
+
+
+def _by_copy(dataset: Dataset, kind: str, split: str, *, other: str) -> dict[int, tuple[int, str]]:
+    """Return the closest counterpart in another split, by one kind of evidence, of each item."""
+    pairs = copies_of(dataset, copy_pairs.load_pairs(dataset.pk) or ())
+    paired = paired_in(dataset, [pair for pair in pairs if pair.evidence == kind])
+    splits, ids = paired.splits.tolist(), paired.ids.tolist()
+    return {
+        ids[tie.item]: (ids[tie.other], _alike_words(tie.score))
+        for tie in find_ties(paired.pairs, splits)
+        if (splits[tie.item], splits[tie.other]) == (split, other)
+    }
 
 
 def _in_torn_sources(items: QuerySet[Item], *, other: str, after: str) -> QuerySet[Item]:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcore.duplicates import Pair
-from mlcore.leakage import NO_SPLIT, find_leaks, find_ties
+from mlcore.leakage import NO_SPLIT, find_leaks, find_ties, have_counterparts
 
 
 def test_a_copy_across_splits_is_a_leak_and_a_copy_within_one_is_not() -> None:
@@ -77,3 +78,24 @@ def test_equal_things_are_tied_whichever_of_them_was_paired(splits: list[str]) -
         if split != other or n > 1
     }
     assert counts(pairs, splits) == expected
+
+
+PLACES = st.integers(0, 7)
+
+
+@given(
+    st.lists(st.sampled_from(["train", "test", "none"]), min_size=8, max_size=8),
+    st.lists(st.tuples(PLACES, PLACES).filter(lambda two: two[0] < two[1])),
+    st.sampled_from(["bytes", "hash"]),
+)
+def test_counterparts_stand_where_ties_do(
+    splits: list[str], joined: list[tuple[int, int]], evidence: str
+) -> None:
+    first, second = np.array(joined, int).reshape(-1, 2).T
+    stand = np.array(splits)[:, None] == ["train", "test"]
+    have = have_counterparts(first, second, stand, evidence=evidence)
+    found = {
+        ("train", "test").index(splits[tie.other]) + 2 * tie.item
+        for tie in find_ties([Pair(*pair, 0.9, evidence, "") for pair in joined], splits)
+    }
+    assert found == set(np.flatnonzero(have & stand.any(axis=1)[:, None]).tolist())

@@ -9,7 +9,6 @@ from quality import copy_pairs
 from quality.models import Decision, Proposal
 from quality.queries.mending import mending_of
 from quality.queries.splits import shared_by_splits
-from quality.queries.together import leaked
 from quality.services import second, selection
 from tests.factories import make_dataset, make_item, make_member
 
@@ -62,7 +61,7 @@ def test_a_proposal_moves_nothing_until_test_items_are_confirmed_and_undo_restor
     assert len(decision.after) == len(set(before.items()) - set(splits_of(dataset).items()))
     shared = shared_by_splits(dataset)
     assert not shared.torn
-    assert not leaked(shared.tied.across, shared.sources, split="test", learned=["train"])
+    assert not shared.paired.leaked(shared.sources, split="test", learned=["train"])
     assert "Nothing has to move" in client.get(address(dataset)).text
     client.post(address(dataset, "mend_undo"))
     assert splits_of(dataset) == before

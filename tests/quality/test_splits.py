@@ -125,7 +125,7 @@ def test_what_moved_or_was_taken_out_or_called_different_is_no_longer_shared():
         dataset=dataset, kind="leakage", subject="x", score=0.9, state=FlagState.DISMISSED
     )
     flag.items.set([items[1], items[3]])
-    assert not shared_by_splits(dataset).tied.ties
+    assert not shared_by_splits(dataset).counts
     flag.delete()
     Item.objects.filter(pk=items[3].pk).update(split="train")
     found = shared_by_splits(dataset)
