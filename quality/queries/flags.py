@@ -40,11 +40,12 @@ DOUBTED = "label_error"  # the queue that items drawn at random are mixed into
 MOVED_ON = ~Q(role__in=GROUP_ROLES) & (
     ~Q(item__excluded="") | (~Q(flag__given="") & ~Q(item__label__name=F("flag__given")))
 )
-#: The same in SQL: the label's name is read where one is doubted, not of every item
-#: (bench/pages.py).
-MOVED_ON_IN_SQL = f"""(part.role NOT IN {GROUP_ROLES} AND (item.excluded <> ''
+#: The same in SQL: the label's name is read where one is doubted, not of every item, and the
+#: role where it decides (bench/pages.py).
+MOVED_ON_IN_SQL = f"""((item.excluded <> ''
   OR (flag.given <> '' AND NOT EXISTS (SELECT 1 FROM labeling_labelclass label
-    WHERE label.id = item.label_id AND label.name = flag.given))))"""
+    WHERE label.id = item.label_id AND label.name = flag.given)))
+  AND part.role NOT IN {GROUP_ROLES})"""
 MOVED_OR_IN_TEST = f"""
 SELECT flag.id, {MOVED_ON_IN_SQL}, flag.kind, flag.given, flag.is_likely FROM quality_flag flag
 JOIN quality_flagitem part ON part.flag_id = flag.id
@@ -216,34 +217,41 @@ def reviewed(dataset: Dataset) -> QuerySet[Decision]:
     return Decision.objects.filter(dataset=dataset, flag__isnull=False, undoes__isnull=True)
 
 
-def seconds_each(dataset: Dataset, user: User, kinds: Iterable[str]) -> dict[str, float | None]:
-    """Return a person's median seconds for a decision about each kind, else about any."""
-    found, of_any = median_seconds(reviewed(dataset).filter(by=user), kinds)
-    return {kind: of_any if each is None else each for kind, each in found.items()}
+@dataclass(frozen=True)
+class Paces:
+    """Seconds that a decision took last: by kind, and of any kind where there was none."""
+
+    by_kind: Mapping[str, float]
+    any: float | None
+
+    def seconds(self, n: int, kind: str = "") -> float | None:
+        """Return what `n` decisions will take; None while nobody decided anything."""
+        each = self.by_kind.get(kind, self.any)
+        return None if each is None else n * each
 
 
-def median_seconds(
-    decisions: QuerySet[Decision], kinds: Iterable[str]
-) -> tuple[dict[str, float | None], float | None]:
+def paces_of(decisions: QuerySet[Decision], kinds: Iterable[str]) -> Paces:
     """Return the median seconds of the last decisions about each kind, and about any.
 
-    The last of all are read at once, and only a kind that is rare among them by itself.
+    The last of all are read at once, and only a kind that is rare among them by itself: kinds
+    that nobody decided about yet are better not asked for.
     """
     timed = decisions.filter(seconds__gt=0).order_by("-pk")
     last = list(timed.values_list("flag__kind", "seconds")[:LOOKED_BACK])
-    found = {}
+    by_kind = {}
     for kind in kinds:
         spent = [seconds for of, seconds in last if of == kind]
         if len(spent) < PACE_OVER and len(last) == LOOKED_BACK:
             spent = list(
                 timed.filter(flag__kind=kind).values_list("seconds", flat=True)[:PACE_OVER]
             )
-        found[kind] = _median(spent)
-    return found, _median([seconds for _of, seconds in last])
+        if spent:
+            by_kind[kind] = _median(spent)
+    return Paces(by_kind, _median([seconds for _of, seconds in last]) if last else None)
 
 
-def _median(spent: list[float]) -> float | None:
-    return float(median(spent[:PACE_OVER])) if spent else None
+def _median(spent: list[float]) -> float:
+    return float(median(spent[:PACE_OVER]))
 
 
 def last_decision(dataset: Dataset, user: User, kind: str) -> Decision | None:

@@ -38,8 +38,8 @@ from quality.queries.flags import (
     Tally,
     confirmed_so_far,
     counts_by_kind,
+    paces_of,
     reviewed,
-    seconds_each,
     tally_of,
     worst_of,
 )
@@ -159,7 +159,9 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
     tally, confirmed = tally_of(dataset), confirmed_so_far(dataset)
     found = counts_by_kind(dataset, tally=tally)
     counts = {kind: n for kind, n in found.items() if n.open and kind in kinds}
-    seconds, examples = seconds_each(dataset, user, counts), _examples(dataset, counts, tally)
+    timed = [kind for kind, n in counts.items() if n.decided]
+    paces = paces_of(reviewed(dataset).filter(by=user), timed)
+    examples = _examples(dataset, counts, tally)
     queues = [
         Queue(
             kind,
@@ -167,7 +169,7 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
             open=n.open,
             likely=n.likely,
             touches_test=n.touches_test,
-            seconds=seconds[kind],
+            seconds=paces.seconds(1, kind),
             confirmed=confirmed.get(kind),
             most_doubted=tally.most_doubted(kind),
             examples=examples[kind],

@@ -80,13 +80,13 @@ def newest_done(dataset: Dataset) -> Run | None:
 
     Before/After may train an older version later: queues and report don't go back to it.
     """
-    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=False)
+    done = dataset.runs.filter(finished_at__isnull=False, is_imported=False)
     return done.select_related("version").order_by("-version__number", "-number").first()
 
 
 def newest_imported(dataset: Dataset) -> Run | None:
     """What the team's present system predicts, as it was imported last."""
-    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=True)
+    done = dataset.runs.filter(finished_at__isnull=False, is_imported=True)
     return done.select_related("version").order_by("-number").first()
 
 

@@ -242,7 +242,8 @@ def _flag(
 
 def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
     counts = counting.counts_by_kind(dataset, row.name).get(row.name, counting.QueueCounts())
-    each = counting.seconds_each(dataset, request.user, [row.name])[row.name]
+    own = counting.reviewed(dataset).filter(by=request.user)
+    each = counting.paces_of(own, [row.name]).seconds(1, row.name)
     sample = bulk.open_sample(dataset, row.name) if row.bulk else None
     return {
         "dataset": dataset,

@@ -10,8 +10,9 @@ from quality.models import UNFLAGGED, Decision, Flag, FlagItem
 from quality.queries.flags import (
     LOOKED_BACK,
     open_flags,
+    paces_of,
     review_queue,
-    seconds_each,
+    reviewed,
     tally_of,
     worst_of,
 )
@@ -73,5 +74,6 @@ def test_the_pace_of_a_kind_is_known_however_long_ago_it_was_reviewed_last():
         )
         for flag in about
     )  # fmt: skip
-    paces = seconds_each(dataset, person, ["leakage", "label_error", "outlier"])
-    assert paces == {"leakage": 9.0, "label_error": 2.0, "outlier": 2.0}
+    paces = paces_of(reviewed(dataset), ["leakage", "label_error", "outlier"])
+    assert paces.by_kind == {"leakage": 9.0, "label_error": 2.0}
+    assert paces.seconds(3, "outlier") == 6.0

@@ -14,8 +14,9 @@ from django.urls import reverse
 from labeling.models import Dataset, Split, Version
 from labeling.services.versions import columns_of
 from labeling.version_columns import NONE
+from quality.models import Decision
 from quality.queries import overlap
-from quality.queries.flags import DOUBTED, counts_by_kind, tally_of
+from quality.queries.flags import DOUBTED, counts_by_kind, paces_of, tally_of
 from quality.queries.report.crowd import Crowd, crowd_of
 from quality.queries.report.evidence import Picture, address_of
 from quality.queries.report.model import (
@@ -27,7 +28,7 @@ from quality.queries.report.model import (
     newest_comparison,
     newest_run,
 )
-from quality.queries.report.queues import Queue, Taken, paces_of, queues_of, taken_of
+from quality.queries.report.queues import Queue, Taken, queues_of, taken_of
 from quality.queries.report.sentences import Sentence, sentences_of
 from quality.queries.unflagged import Missed, missed
 
@@ -100,7 +101,8 @@ def report_of(
     """
     tally = tally_of(dataset)
     counts = counts_by_kind(dataset, tally=tally)
-    paces = paces_of(dataset, {DOUBTED, *(kind for kind, n in counts.items() if n.open)})
+    timed = {kind for kind, n in counts.items() if n.decided and (n.open or kind == DOUBTED)}
+    paces = paces_of(Decision.objects.filter(dataset=dataset, undoes__isnull=True), timed)
     queues = queues_of(
         dataset, kinds=kinds, counts=counts, tally=tally, paces=paces, picture=picture
     )

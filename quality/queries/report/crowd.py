@@ -10,7 +10,7 @@ from labeling.queries import crowd as queries
 from labeling.queries.crowd import Limits, Shared, Table
 from labeling.queries.disputes import open_disputes
 from mlcore.intervals import Interval
-from quality.queries.report.queues import Paces
+from quality.queries.flags import Paces
 
 PEOPLE_SHOWN = 12
 

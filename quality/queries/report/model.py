@@ -53,7 +53,7 @@ class Learned:
 
 def newest_run(dataset: Dataset, version: Version | None, *, is_imported: bool) -> Run | None:
     """Return the last finished run of this version, or of the nearest one before."""
-    done = Run.objects.filter(dataset=dataset, finished_at__isnull=False, is_imported=is_imported)
+    done = dataset.runs.filter(finished_at__isnull=False, is_imported=is_imported)
     if version:
         done = done.filter(version__number__lte=version.number)
     return done.select_related("version").order_by("-version__number", "-number").first()

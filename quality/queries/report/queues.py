@@ -1,6 +1,6 @@
 """The queues of a dataset as a report lists them: what waits, what proved right, what it takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,10 +14,10 @@ from quality.models import Action, Decision
 from quality.queries.expected import expected_right
 from quality.queries.flags import (
     Confirmed,
+    Paces,
     QueueCounts,
     Tally,
     confirmed_so_far,
-    median_seconds,
 )
 from quality.queries.report.evidence import Evidence, Picture, evidence_of
 
@@ -40,26 +40,6 @@ class Queue:
     test_url: str
     decided_url: str
     evidence: list[Evidence]
-
-
-@dataclass(frozen=True)
-class Paces:
-    """Seconds that a decision took last: by kind, and of any kind where there was none."""
-
-    by_kind: Mapping[str, float]
-    any: float | None
-
-    def seconds(self, n: int, kind: str = "") -> float | None:
-        """Return what `n` decisions will take; None while nobody decided anything."""
-        each = self.by_kind.get(kind, self.any)
-        return None if each is None else n * each
-
-
-def paces_of(dataset: Dataset, kinds: Iterable[str]) -> Paces:
-    """Return the median of the last decisions about these kinds and about any, by whomever."""
-    made = Decision.objects.filter(dataset=dataset, undoes__isnull=True)
-    by_kind, of_any = median_seconds(made, kinds)
-    return Paces({kind: each for kind, each in by_kind.items() if each is not None}, of_any)
 
 
 def queues_of(

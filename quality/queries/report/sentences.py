@@ -7,9 +7,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labeling.templatetags.figures import minutes, points, share
+from quality.queries.flags import Paces
 from quality.queries.report.crowd import Crowd
 from quality.queries.report.model import Bought, Learned
-from quality.queries.report.queues import Paces, Queue
+from quality.queries.report.queues import Queue
 from quality.queries.success import Change, Figure
 
 MOST_SENTENCES = 5
