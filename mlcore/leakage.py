@@ -1,4 +1,4 @@
-"""Find what stands in two splits at once: copies, and sources of several recordings."""
+"""Find what stands in two splits at once: sources of several recordings, and copies."""
 
 from __future__ import annotations
 
@@ -26,32 +26,23 @@ MOST_GROUP_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Leak:
-    """One thing that two splits share.
+class TornSource:
+    """A source that stands in several splits: row numbers, sorted splits, score from 0 to 1."""
 
-    `kind` is "copies" or "group"; `items` are row numbers (two for copies, all of the group
-    otherwise); `group` names the source, "" for copies; `splits` are sorted; `score` is 0 to 1.
-    """
-
-    kind: str
+    name: str
     items: tuple[int, ...]
     splits: tuple[str, ...]
-    group: str
     score: float
     reason: str
 
 
-def find_leaks(
-    pairs: Sequence[Pair],
-    splits: Sequence[str],
-    source_groups: Sequence[str | None] | None = None,
-) -> list[Leak]:
-    """Find copies and source groups that stand in more than one split, the worst first.
+def find_torn_sources(
+    splits: Sequence[str], source_groups: Sequence[str | None]
+) -> list[TornSource]:
+    """Find sources that stand in more than one split, those of test first.
 
     Parameters
     ----------
-    pairs : sequence of Pair
-        What `mlcore.duplicates.find_copies` found.
     splits : sequence of str, length n_items
         Split of each item; "" and "none" leak nothing.
     source_groups : sequence of str or None, length n_items
@@ -59,78 +50,35 @@ def find_leaks(
 
     Returns
     -------
-    list of Leak
-        One per pair of copies, one per source group.
+    list of TornSource
+        One per source, with all its items that are in a split.
 
     Examples
     --------
-    >>> leaks = find_leaks([], ["train", "test"], ["ann", "ann"])
-    >>> leaks[0].reason
+    >>> find_torn_sources(["train", "test"], ["ann", "ann"])[0].reason
     'Source ann is in test (1 item) and train (1 item); the model may know it by heart.'
     """
-    leaks = _leaking_copies(pairs, splits)
-    if source_groups is not None:
-        leaks += _leaking_groups(splits, source_groups)
-    return sorted(leaks, key=lambda leak: (-leak.score, leak.kind, leak.items))
-
-
-def _leaking_copies(pairs: Sequence[Pair], splits: Sequence[str]) -> list[Leak]:
-    leaks = []
-    direct = {
-        item
-        for pair in pairs
-        if _cross(pair.first, pair.second, splits)
-        for item in (pair.first, pair.second)
-    }
-    for pair in pairs:
-        if _cross(pair.first, pair.second, splits):
-            leaks.append(_copy_leak(pair.first, pair.second, splits, pair.score, pair.reason))
-    weakest = {
-        item: min((p.score for p in pairs if item in (p.first, p.second)), default=0.0)
-        for item in {i for p in pairs for i in (p.first, p.second)} - direct
-    }
-    for items in copy_sets(len(splits), pairs):
-        for item in items:
-            partner = next((other for other in items if _cross(item, other, splits)), None)
-            if item not in direct and partner is not None:
-                words = "They are copies through a third item of the same set."
-                leaks.append(_copy_leak(item, partner, splits, weakest[item], words))
-    return leaks
-
-
-def _cross(one: int, other: int, splits: Sequence[str]) -> bool:
-    sides = {splits[one], splits[other]}
-    return len(sides) == 2 and not sides & NO_SPLIT
-
-
-def _copy_leak(one: int, other: int, splits: Sequence[str], score: float, words: str) -> Leak:
-    names = tuple(sorted((splits[one], splits[other])))
-    start = f"The same thing is in {names[0]} and in {names[1]}. "
-    return Leak("copies", (min(one, other), max(one, other)), names, "", score, start + words)
-
-
-def _leaking_groups(splits: Sequence[str], groups: Sequence[str | None]) -> list[Leak]:
     members: dict[str, list[int]] = {}
-    for item, group in enumerate(groups):
-        if group and splits[item] not in NO_SPLIT:
-            members.setdefault(group, []).append(item)
+    for item, source in enumerate(source_groups):
+        if source and splits[item] not in NO_SPLIT:
+            members.setdefault(source, []).append(item)
     counts = {name: Counter(splits[item] for item in items) for name, items in members.items()}
     torn = [name for name, count in counts.items() if len(count) > 1]
-    everywhere = len(torn) > MOST_GROUP_SHARE * len(members)
-    return [
-        _group_leak(name, members[name], counts[name], torn=len(torn) if everywhere else 0)
-        for name in sorted(torn)
-    ]
+    are_ignored = len(torn) > MOST_GROUP_SHARE * len(members)
+    others = len(torn) - 1 if are_ignored else 0
+    found = [_torn(name, members[name], counts[name], others=others) for name in torn]
+    return sorted(found, key=lambda source: (-source.score, source.items))
 
 
-def _group_leak(name: str, items: list[int], count: Counter[str], *, torn: int) -> Leak:
+def _torn(name: str, items: list[int], count: Counter[str], *, others: int) -> TornSource:
     names = tuple(sorted(count))
     places = [f"{split} ({count[split]} item{'s' * (count[split] != 1)})" for split in names]
     reason = f"Source {name} is in {' and '.join(places)}; the model may know it by heart."
-    if torn > 1:
-        reason += f" So are {torn - 1} other sources: this split ignores sources."
+    if others:
+        so = "is one other source" if others == 1 else f"are {others} other sources"
+        reason += f" So {so}: this split ignores sources."
     score = GROUP_SCORE if "test" in names else GROUP_SCORE_WITHOUT_TEST
-    return Leak("group", tuple(items), names, name, score, reason)
+    return TornSource(name, tuple(items), names, score, reason)
 
 
 class Tie(NamedTuple):

@@ -5,7 +5,7 @@ from functools import partial
 
 from mlcore.copy_sets import Proposal, copy_sets, propose
 from mlcore.duplicates import LEAST_SCORE, Pair
-from mlcore.leakage import NO_SPLIT, find_leaks
+from mlcore.leakage import NO_SPLIT, find_torn_sources
 from quality.doubts import Doubt
 from quality.queries.survey import Survey
 
@@ -45,16 +45,15 @@ def _is_across(survey: Survey, pair: Pair) -> bool:
 
 
 def _torn_sources(survey: Survey) -> Iterator[Doubt]:
-    for leak in find_leaks([], survey.splits.tolist(), survey.groups):
-        if leak.kind == "group":
-            yield Doubt(
-                rows=leak.items,
-                roles=tuple(str(survey.splits[row]) for row in leak.items),
-                topic=f"group {leak.group}",
-                score=leak.score,
-                reason=leak.reason,
-                evidence={"group": leak.group, "splits": list(leak.splits)},
-            )
+    for source in find_torn_sources(survey.splits.tolist(), survey.groups):
+        yield Doubt(
+            rows=source.items,
+            roles=tuple(str(survey.splits[row]) for row in source.items),
+            topic=f"group {source.name}",
+            score=source.score,
+            reason=source.reason,
+            evidence={"group": source.name, "splits": list(source.splits)},
+        )
 
 
 def _sets(survey: Survey, *, splits: list[str] | None = None) -> list[Proposal]:
