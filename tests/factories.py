@@ -2,8 +2,12 @@
 
 import hashlib
 import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from labeling.models import Content, Dataset, Item, LabelClass, Membership, Role, User
+from labeling.models import Content, Dataset, Item, LabelClass, Membership, Role, Round, User
+from labeling.services.rounds import make_round
+from quality.models import Flag, FlagItem
 
 _numbers = itertools.count(1)
 
@@ -50,3 +54,25 @@ def make_item(dataset: Dataset, key: str = "", label: str | None = None, **field
         label_source="import" if chosen else "",
         **fields,
     )
+
+
+def make_asking(dataset: Dataset, items: Iterable[Item | int], **fields: Any) -> Round:
+    """A round about items, or their ids: one class each, unless told otherwise."""
+    asked = [item if isinstance(item, int) else item.pk for item in items]
+    fields = {"name": "r", "kind": "classify", "answers_wanted": 1} | fields
+    return make_round(dataset=dataset, items=asked, **fields)
+
+
+def make_flag(
+    *items: Item, kind: str = "label_error", roles: Sequence[str] = (), **fields: object
+) -> Flag:
+    """An open flag about items; that a label is wrong says dog instead of cat."""
+    values: dict[str, object] = {"subject": items[0].key, "score": 0.9, "reason": "looks wrong"}
+    if kind == "label_error":
+        values |= {"given": "cat", "suggested": "dog"}
+    flag = Flag.objects.create(dataset=items[0].dataset, kind=kind, **values | fields)
+    roles = roles or ["item"] * len(items)
+    FlagItem.objects.bulk_create(
+        FlagItem(flag=flag, item=item, role=role) for item, role in zip(items, roles, strict=True)
+    )
+    return flag

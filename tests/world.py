@@ -26,12 +26,11 @@ from labeling.models import (
 )
 from labeling.services import jobs, members
 from labeling.services.datasets import add_classes
-from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
-from quality.models import Comparison, Flag, FlagItem, Proposal, Run
+from quality.models import Comparison, Proposal, Run
 from quality.services import demo
 from quality.services.merging import merge_classes
-from tests.factories import make_dataset, make_item
+from tests.factories import make_asking, make_dataset, make_flag, make_item
 
 PEOPLE = ("stranger", "annotator", "reviewer", "lead", "owner", "staff")
 # What the world's comparison, which has no matrices, does not answer.
@@ -100,14 +99,8 @@ def make_world(slug: str) -> World:
     comparison = Comparison.objects.create(dataset=dataset, old=old, new=new, result=result)
     demo.folder_of(slug).mkdir(parents=True, exist_ok=True)
     (demo.folder_of(slug) / "truth.json").write_text("[]")
-    flag = Flag.objects.create(
-        dataset=dataset, kind="label_error", subject="s", given="cat", suggested="dog",
-        score=0.9, reason="looks like a dog",
-    )  # fmt: skip
-    FlagItem.objects.create(flag=flag, item=item)
-    asking = make_round(
-        dataset=dataset, name="r", kind="classify", items=[item.pk], answers_wanted=9
-    )
+    flag = make_flag(item, reason="looks like a dog")
+    asking = make_asking(dataset, [item], answers_wanted=9)
     person = User.objects.create(username=f"{slug}-inviter")
     invitation, token = members.invite(
         dataset=dataset, role=Role.ANNOTATOR, by=person, now=timezone.now()
@@ -117,18 +110,17 @@ def make_world(slug: str) -> World:
     kitten, cat = add_classes(dataset=dataset, names=["kitten", "a cat"])
     make_item(dataset, "kitten.png", "kitten")
     disputed = asking.round_items.get()
-    entry = make_round(dataset=dataset, name="q", kind="qualify", items=[item.pk], answers_wanted=1)
+    entry = make_asking(dataset, [item], name="q", kind="qualify")
     RoundItem.objects.filter(pk=disputed.pk).update(state="disputed")
     objects = {
         "job": jobs.open_job(kind="withdraw", dataset=dataset).pk,
         "round": asking.pk,
         "qualification": entry.pk,
-        "pilot": make_round(
-            dataset=dataset,
+        "pilot": make_asking(
+            dataset,
+            [item],
             name="p",
             kind="pilot",
-            items=[item.pk],
-            answers_wanted=1,
             wording={"name": "A", "question": "?", "guideline": ""},
         ).pk,
         "item": item.pk,

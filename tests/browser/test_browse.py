@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import expect
 
 from labeling.models import Dataset, Item
 from tests import factories
+from tests.browser.asking import log_in
+from tests.factories import make_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -24,12 +24,7 @@ def pets() -> Dataset:
 
 @pytest.fixture
 def grid(page: Any, live_server: Any, pets: Dataset) -> Any:
-    client = Client()
-    client.force_login(factories.make_member(pets))
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}]
-    )
+    log_in(page.context, live_server.url, make_member(pets))
     page.route("**/media/**", lambda route: route.fulfill(status=204))
     page.goto(f"{live_server.url}/d/pets/browse/?sort=key")
     page.wait_for_function("document.documentElement.dataset.keysStarted && window.htmx")

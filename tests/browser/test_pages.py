@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from django.utils import timezone
 
 from labeling.models import Dataset, Upload, User
 from labeling.services import members
-from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
-from quality.models import Flag, FlagItem
 from tests import factories
+from tests.browser.asking import log_in
+from tests.factories import make_asking, make_flag
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[2] / "static" / "vendor" / "axe.min.js"
@@ -86,13 +84,7 @@ def furnish(slug: str, media: str, owner: User) -> dict[str, Any]:
         item.content.text = "How do I top up my card?" if media == "text" else ""
         item.content.save()
     flag_first(dataset, items)
-    asking = make_round(
-        dataset=dataset,
-        name="Sevens",
-        kind="classify",
-        items=[item.pk for item in items],
-        answers_wanted=1,
-    )
+    asking = make_asking(dataset, items, name="Sevens")
     freeze_version(dataset=dataset)
     _, token = members.invite(dataset=dataset, role="annotator", by=owner, now=timezone.now())
     upload = Upload.objects.create(dataset=dataset, name="holidays.zip", path="/nowhere")
@@ -101,20 +93,16 @@ def furnish(slug: str, media: str, owner: User) -> dict[str, Any]:
 
 
 def flag_first(dataset: Dataset, items: list[Any]) -> None:
-    flag = Flag.objects.create(
-        dataset=dataset,
-        kind="label_error",
-        subject="s",
+    make_flag(
+        items[1],
         given="7",
         suggested=LONG,
-        score=0.9,
         reason="The model gives “7” .02.",
         evidence={
             "probabilities": [[LONG, 0.9], ["7", 0.02]],
             "neighbours": [[item.pk, 0.9] for item in items[2:]],
         },
     )
-    FlagItem.objects.create(flag=flag, item=items[1])
 
 
 @pytest.fixture(params=list(SIZES.values()), ids=list(SIZES))
@@ -128,13 +116,6 @@ def sized(request: Any, browser: Any) -> Iterator[Any]:
     page.route("**/media/**", lambda route: route.fulfill(status=204))
     yield page
     context.close()
-
-
-def log_in(page: Any, url: str, user: User) -> None:
-    client = Client()
-    client.force_login(user)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": url}])
 
 
 def faults_of(page: Any, address: str) -> list[str]:
@@ -156,7 +137,7 @@ def test_the_pages_of_a_dataset_can_be_used_by_everybody(
 ) -> None:
     owner = factories.make_user("owner")
     facts = furnish("things", media, owner)
-    log_in(sized, live_server.url, owner)
+    log_in(sized.context, live_server.url, owner)
     pages = MEMBERS_PAGES if media == "image" else TEXT_PAGES
     faults = [
         fault
@@ -175,7 +156,7 @@ def test_the_pages_before_logging_in_and_of_operators_can_be_used(
         for page in OPEN_PAGES
         for fault in faults_of(sized, live_server.url + page.format(**facts))
     ]
-    log_in(sized, live_server.url, factories.make_user("operator", is_staff=True))
+    log_in(sized.context, live_server.url, factories.make_user("operator", is_staff=True))
     for page in STAFF_PAGES:
         faults += faults_of(sized, live_server.url + page)
     assert not faults, "\n".join(faults)

@@ -1,39 +1,17 @@
 """Review in Chromium: one key decides, the next flag is there at once, nothing is lost."""
 
-import io
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
-from PIL import Image
 from playwright.sync_api import expect
 
-from labeling import storage
-from labeling.models import Content, Dataset, Item, User
+from labeling.models import Dataset, Item, User
 from quality.models import Decision, Flag, FlagItem, FlagState
 from quality.services.decisions import decide_flag
-from tests.factories import make_dataset, make_item, make_member
+from tests.browser.asking import content_of, log_in
+from tests.factories import make_dataset, make_flag, make_item, make_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def picture(item: Item, number: int) -> None:
-    buffer = io.BytesIO()
-    colour = ((number * 67) % 256, 150, (number * 31) % 256)
-    Image.new("RGB", (300, 400), colour).save(buffer, "JPEG")
-    sha256 = storage.write_bytes(buffer.getvalue())
-    content, _ = Content.objects.get_or_create(
-        sha256=sha256,
-        defaults={
-            "type": "jpeg",
-            "mime": "image/jpeg",
-            "size": len(buffer.getvalue()),
-            "facts": {"width": 300, "height": 400},
-        },
-    )
-    Item.objects.filter(pk=item.pk).update(content=content)
 
 
 def expect_counts(page: Any, *, decided: int, still_open: int) -> None:
@@ -42,34 +20,16 @@ def expect_counts(page: Any, *, decided: int, still_open: int) -> None:
     expect(counts).to_contain_text(f"{still_open} open")
 
 
-def make_flag(dataset: Dataset, number: int, **fields: Any) -> Flag:
+def make_doubt(dataset: Dataset, number: int, **fields: Any) -> Flag:
     item = make_item(dataset, f"{number:02}.jpg", "cat", split="train")
-    picture(item, number)
-    values = {"kind": "label_error", "given": "cat", "suggested": "dog"} | fields
-    flag = Flag.objects.create(
-        dataset=dataset,
-        subject=str(number),
-        score=0.9 - number / 100,
-        reason=f"doubt number {number}",
-        **values,
-    )
-    FlagItem.objects.create(flag=flag, item=item)
-    return flag
-
-
-def log_in(page: Any, live_server: Any, user: User) -> None:
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    name = settings.SESSION_COOKIE_NAME
-    page.context.add_cookies([{"name": name, "value": session.session_key, "url": live_server.url}])
+    Item.objects.filter(pk=item.pk).update(content=content_of("image", number))
+    values = {"given": "cat", "suggested": "dog", "reason": f"doubt number {number}"} | fields
+    return make_flag(item, score=0.9 - number / 100, **values)
 
 
 def open_queue(page: Any, live_server: Any, dataset: Dataset, kind: str = "label_error") -> User:
     user = make_member(dataset)
-    log_in(page, live_server, user)
+    log_in(page.context, live_server.url, user)
     page.goto(f"{live_server.url}/d/{dataset.slug}/review/{kind}/")
     page.wait_for_load_state("networkidle")
     seen(page)
@@ -83,7 +43,7 @@ def seen(page: Any) -> None:
 
 def test_one_key_decides_and_the_next_flag_waits_for_no_answer(page, live_server):
     dataset = make_dataset()
-    flags = [make_flag(dataset, number) for number in range(4)]
+    flags = [make_doubt(dataset, number) for number in range(4)]
     open_queue(page, live_server, dataset)
     expect(page.get_by_text("doubt number 0")).to_be_visible()
     unanswered = []
@@ -110,8 +70,8 @@ def test_one_key_decides_and_the_next_flag_waits_for_no_answer(page, live_server
 
 def test_undo_brings_the_flag_and_the_label_back(page, live_server):
     dataset = make_dataset()
-    make_flag(dataset, 0)
-    make_flag(dataset, 1)
+    make_doubt(dataset, 0)
+    make_doubt(dataset, 1)
     open_queue(page, live_server, dataset)
     page.keyboard.press("Digit2")
     expect(page.get_by_text("doubt number 1")).to_be_visible()
@@ -123,7 +83,7 @@ def test_undo_brings_the_flag_and_the_label_back(page, live_server):
 def test_a_reason_is_asked_for_leaving_out_and_later_puts_off(page, live_server):
     dataset = make_dataset()
     for number in range(3):
-        make_flag(dataset, number)
+        make_doubt(dataset, number)
     open_queue(page, live_server, dataset)
     page.keyboard.press("KeyX")
     page.keyboard.press("Digit1")
@@ -139,8 +99,8 @@ def test_a_reason_is_asked_for_leaving_out_and_later_puts_off(page, live_server)
 
 def test_a_colleague_who_was_faster_is_said_calmly_and_review_goes_on(page, live_server):
     dataset = make_dataset()
-    first = make_flag(dataset, 0)
-    make_flag(dataset, 1)
+    first = make_doubt(dataset, 0)
+    make_doubt(dataset, 1)
     open_queue(page, live_server, dataset)
     decide_flag(flag=first, reviewer=make_member(dataset), action="keep", seconds=1.0)
     page.keyboard.press("Enter")
@@ -152,7 +112,7 @@ def test_a_colleague_who_was_faster_is_said_calmly_and_review_goes_on(page, live
 def test_a_second_key_decides_nothing_that_nobody_has_seen_and_says_so(page, live_server):
     dataset = make_dataset()
     for number in range(3):
-        make_flag(dataset, number)
+        make_doubt(dataset, number)
     open_queue(page, live_server, dataset)
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
@@ -167,8 +127,8 @@ def test_a_second_key_decides_nothing_that_nobody_has_seen_and_says_so(page, liv
 
 def test_what_was_decided_in_another_tab_is_said_to_be_ones_own(page, live_server):
     dataset = make_dataset()
-    first = make_flag(dataset, 0)
-    make_flag(dataset, 1)
+    first = make_doubt(dataset, 0)
+    make_doubt(dataset, 1)
     user = open_queue(page, live_server, dataset)
     decide_flag(flag=first, reviewer=user, action="keep", seconds=1.0)
     page.keyboard.press("Enter")
@@ -180,8 +140,8 @@ def test_what_was_decided_in_another_tab_is_said_to_be_ones_own(page, live_serve
 
 def test_a_decision_is_sent_again_until_the_server_answers(page, live_server):
     dataset = make_dataset()
-    flag = make_flag(dataset, 0)
-    make_flag(dataset, 1)
+    flag = make_doubt(dataset, 0)
+    make_doubt(dataset, 1)
     open_queue(page, live_server, dataset)
     page.context.set_offline(True)
     page.keyboard.press("Enter")
@@ -194,7 +154,7 @@ def test_a_decision_is_sent_again_until_the_server_answers(page, live_server):
 
 def test_touching_a_test_item_is_confirmed_first(page, live_server):
     dataset = make_dataset()
-    flag = make_flag(dataset, 0, kind="manual", given="", suggested="")
+    flag = make_doubt(dataset, 0, kind="manual", given="", suggested="")
     flag.items.update(split="test")
     open_queue(page, live_server, dataset, "manual")
     page.keyboard.press("Enter")
@@ -211,7 +171,7 @@ def answered_by_keys(page, live_server, dataset):
     Dataset.objects.update(has_second_reviewer=True)
     page.keyboard.press("KeyZ")
     expect(page.locator("#toasts")).to_contain_text("Taking it back waits for a second reviewer")
-    log_in(page, live_server, make_member(dataset))
+    log_in(page.context, live_server.url, make_member(dataset))
     page.goto(f"{live_server.url}/d/{dataset.slug}/second/")
     page.keyboard.press("KeyN")
     expect(page.get_by_text("Nothing changes; the leads are told.")).to_be_visible()
@@ -225,7 +185,7 @@ def answered_by_keys(page, live_server, dataset):
 def make_two_in_one(dataset: Dataset, **more: Any) -> Flag:
     """The doubt that a class is really two, with one item in its smaller part."""
     fields = {"kind": "double_class", "suggested": "", "evidence": {"parts": []}, **more}
-    flag = make_flag(dataset, 0, **fields)
+    flag = make_doubt(dataset, 0, **fields)
     FlagItem.objects.filter(flag=flag).update(role="part")
     return flag
 

@@ -3,8 +3,6 @@
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import expect
 
@@ -12,10 +10,13 @@ from labeling.models import Dataset, Job, JobState
 from labeling.services import jobs
 from quality.models import Run
 from quality.services import figures
-from tests import factories
+from tests.browser.asking import log_in
+from tests.factories import make_member
 from tests.quality.test_run_page import make_run
+from tests.quality.test_run_page import pets as _pets
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pets = _pets
 CONFUSION = [[2, 0], [1, 1]]
 LEAD = {"over": figures.CENTROID, "difference": 0.0, "low": -0.1, "high": 0.1}
 LEAD |= {"before": 0.5, "after": 0.5}
@@ -24,21 +25,8 @@ SHIFTS = """new PerformanceObserver((list) => {
 }).observe({ type: "layout-shift", buffered: true });"""
 
 
-@pytest.fixture
-def pets() -> Dataset:
-    dataset = factories.make_dataset("pets")
-    for number, label in enumerate(("cat", "cat", "dog", "dog")):
-        factories.make_item(dataset, f"{number}", label)
-    return dataset
-
-
 def opened(page: Any, live_server: Any, dataset: Dataset, path: str) -> Any:
-    client = Client()
-    client.force_login(factories.make_member(dataset))
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}]
-    )
+    log_in(page.context, live_server.url, make_member(dataset))
     page.add_init_script(SHIFTS)
     page.goto(f"{live_server.url}/d/pets/{path}")
     page.wait_for_function("document.documentElement.dataset.keysStarted && window.htmx")

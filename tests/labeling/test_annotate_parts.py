@@ -24,6 +24,7 @@ from labeling.models import (
 from labeling.queries import annotators
 from labeling.services import annotations, rounds
 from labeling.services.guidelines import publish_guideline, use_as_example
+from tests import factories
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -32,8 +33,7 @@ pytestmark = pytest.mark.django_db
 def make_asking(items: int = 3, *, wanted: int = 1, **fields: object) -> Round:
     dataset = make_dataset()
     asked = [make_item(dataset, label="cat").pk for _ in range(items)]
-    chosen = {"name": "first", "kind": "classify", "answers_wanted": wanted, **fields}
-    return rounds.make_round(dataset=dataset, items=asked, **chosen)  # type: ignore[arg-type]
+    return factories.make_asking(dataset, asked, answers_wanted=wanted, **fields)
 
 
 def as_member(client: Client, asking: Round, role: str = "annotator") -> Annotator:

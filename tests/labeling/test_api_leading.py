@@ -6,8 +6,7 @@ from django.utils import timezone
 from labeling.models import Annotator, GoldItem, Item, LabelClass, Round, RoundItem
 from labeling.services import gold
 from labeling.services.annotations import annotator_for
-from labeling.services.rounds import make_round
-from tests.factories import make_dataset, make_item, make_member, make_user
+from tests.factories import make_asking, make_dataset, make_item, make_member, make_user
 from tests.labeling.test_api import Program, make_program
 from tests.labeling.test_rounds import answer
 
@@ -115,9 +114,7 @@ def test_a_lead_makes_a_pilot_of_two_wordings():
 def test_a_lead_has_what_people_dispute_adjudicated():
     dataset = make_dataset()
     items = [make_item(dataset).pk for _ in range(2)]
-    asking = make_round(
-        dataset=dataset, name="first", kind="classify", items=items, answers_wanted=2
-    )
+    asking = make_asking(dataset, items, name="first", answers_wanted=2)
     for name in ("cat", "dog"):
         person = annotator_for(dataset=dataset, user=make_member(dataset, "annotator"))
         answer(asking, Item.objects.get(pk=items[0]), person, name)

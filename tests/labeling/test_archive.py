@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from labeling.models import Dataset, Item, Job, Round
 from labeling.queries.crowd import crowds_to_measure
-from labeling.services.rounds import close_round, make_round
-from tests.factories import make_dataset, make_item, make_member
+from labeling.services.rounds import close_round
+from tests.factories import make_asking, make_dataset, make_item, make_member
 from tests.labeling.test_rounds import answer, make_annotator
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def owner(client: Client) -> Client:
     dataset = make_dataset("pets")
     items = [make_item(dataset).pk for _ in range(2)]
     for name in ("open", "finished"):
-        make_round(dataset=dataset, name=name, kind="classify", items=items, answers_wanted=1)
+        make_asking(dataset, items, name=name)
     close_round(asking=Round.objects.get(name="finished"), now=timezone.now())
     client.force_login(make_member(dataset, "owner"))
     return client

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import call_command
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import Annotation, Annotator, Dataset, GuardEvent, Item, Role
 from labeling.queries import crowd as queries
 from labeling.services import crowd, jobs
-from labeling.services.rounds import make_round
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
 CLASSES = ("cat", "dog", "fox")
@@ -99,10 +96,7 @@ def test_a_cell_of_an_annotators_confusion_leads_to_exactly_its_answers(
 def test_what_one_person_alone_answered_is_compared_with_nothing(client: Any):
     dataset = make_dataset("pets", classes=CLASSES)
     items = [make_item(dataset, f"i{number}") for number in range(6)]
-    asking = make_round(
-        dataset=dataset, name="Look again", kind="classify", items=[item.pk for item in items],
-        answers_wanted=1,
-    )  # fmt: skip
+    asking = make_asking(dataset, items, name="Look again")
     ann, ben = (Annotator.objects.create(dataset=dataset, name=name) for name in ("ann", "ben"))
 
     def answer(person: Annotator, chosen: list[Item]) -> None:
@@ -130,29 +124,6 @@ def test_what_one_person_alone_answered_is_compared_with_nothing(client: Any):
     assert client.get(table.rows[0].cells[0].url).context["answers"].total == 1
     page = client.get(reverse("labeling:crowd_person", args=["pets", ann.pk])).text
     assert "3 answers are not in it: their items are tied, or nobody else answered them." in page
-
-
-@pytest.mark.parametrize("address", ["crowd", "crowd_answers"])
-def test_a_list_costs_as_many_queries_with_200_rows_as_with_20(
-    tmp_path: Path, client: Any, address: str
-):
-    dataset = make_crowd(tmp_path, people=20, items=2)
-    client.force_login(make_member(dataset, Role.LEAD))
-    measure(dataset)
-
-    def cost() -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
-            assert client.get(reverse(f"labeling:{address}", args=["pets"])).status_code == 200
-        return len(captured)
-
-    few = cost()
-    asking, item = dataset.rounds.get(), dataset.items.first()
-    for number in range(180):
-        person = Annotator.objects.create(dataset=dataset, name=f"more{number}")
-        Annotation.objects.create(round=asking, item=item, annotator=person, answer="unsure")
-    assert cost() == few
 
 
 def test_answers_that_came_since_are_counted_and_measured_by_themselves(tmp_path: Path):

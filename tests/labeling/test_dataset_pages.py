@@ -15,7 +15,7 @@ from PIL import Image
 from labeling.models import Dataset, Item, Job, LabelClass, Role, Upload, UploadEntry
 from labeling.services import datasets, jobs
 from labeling.services.intake import importing, receiving
-from tests.factories import make_dataset, make_item, make_member, make_user
+from tests.factories import make_dataset, make_member, make_user
 from tests.labeling.test_intake import PETS, packed, png
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -138,26 +138,12 @@ def test_new_items_of_a_tested_source_wait_for_a_leads_word(
     assert Item.objects.get(key="cat/copy.bmp").split == "none"
 
 
-def test_the_list_costs_the_same_for_twenty_datasets(
-    client: Client, django_assert_max_num_queries: Any
-):
-    person = make_user("ann", is_staff=True)
-    client.force_login(person)
-    for n in range(20):
-        make_item(make_dataset(f"set-{n}"), f"item-{n}", label="cat")
-    with django_assert_max_num_queries(11):
-        page = client.get(reverse("quality:datasets"))
-    assert page.text.count("set-") >= 20
-
-
 def test_people_see_their_own_datasets_only(client: Client, dataset: Dataset):
     make_dataset("secret")
     client.force_login(make_member(dataset, Role.REVIEWER))
     page = client.get(reverse("quality:datasets"))
     assert "pets" in page.text
     assert "secret" not in page.text
-    for name in ("import", "settings"):
-        assert client.get(reverse(f"labeling:{name}", args=["pets"])).status_code == 403
 
 
 def test_the_import_page_says_how_answers_of_several_people_come_in(lead: Client, dataset: Dataset):

@@ -18,13 +18,12 @@ from hypothesis import strategies as st
 
 from labeling import export, storage
 from labeling.models import Annotation, Content, Dataset, Item, LabelClass, Version
-from labeling.services import labels, rounds
+from labeling.services import labels
 from labeling.services.annotations import annotator_for
 from labeling.services.intake import tables
 from labeling.services.versions import freeze_version
-from quality.models import Flag, FlagItem
 from quality.queries import exports
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_flag, make_item, make_member
 
 
 def give_bytes(item: Item, content: bytes) -> None:
@@ -148,9 +147,7 @@ def test_labels_as_of_now_say_who_gave_them():
 def make_annotations(count: int) -> Dataset:
     dataset = make_dataset()
     item, lead = make_item(dataset, "a"), make_member(dataset, name=f"mara{count}")
-    asking = rounds.make_round(
-        dataset=dataset, name="r", kind="classify", items=[item.pk], answers_wanted=1
-    )
+    asking = make_asking(dataset, [item])
     annotator = annotator_for(dataset=dataset, user=lead)
     cat = LabelClass.objects.get(dataset=dataset, name="cat")
     given_answers = [
@@ -185,9 +182,7 @@ def test_annotations_can_be_imported_elsewhere_by_their_columns():
 def test_annotations_of_every_round_come_once_round_by_round():
     dataset = make_annotations(3)
     first = Annotation.objects.earliest("pk")
-    second = rounds.make_round(
-        dataset=dataset, name="s", kind="classify", items=[first.item_id], answers_wanted=1
-    )
+    second = make_asking(dataset, [first.item_id], name="s")
     Annotation.objects.create(
         round=second, item=first.item, annotator=first.annotator, answer="unsure"
     )
@@ -223,11 +218,7 @@ def test_annotations_say_what_each_counts_for_and_which_measured_who_gave_them()
 def test_a_flag_about_a_pair_names_both_items():
     dataset = make_dataset()
     one, two = make_item(dataset, "a"), make_item(dataset, "b")
-    flag = Flag.objects.create(
-        dataset=dataset, kind="near_duplicate", subject="s", score=0.5, reason="-alike"
-    )
-    for item in (one, two):
-        FlagItem.objects.create(flag=flag, item=item)
+    make_flag(one, two, kind="near_duplicate", score=0.5, reason="-alike")
     content = read(dataset, "flags")
     assert content.startswith(b"kind,score,state,key,other_key,subject,reason\n")
     (row,) = table(content)

@@ -22,9 +22,9 @@ from labeling.queries import rounds as round_queries
 from labeling.queries.progress import progress as progress_of
 from labeling.services import gold
 from labeling.services.annotations import return_skipped, withdraw_annotation
-from labeling.services.rounds import claim_items, make_round, release_items
+from labeling.services.rounds import claim_items, release_items
 from mlcore.guards import CLOSELY
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer, make_annotator
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -40,13 +40,8 @@ def make_mixed(
     gold.use_labels_as_gold(items=known, dataset=dataset, by=owner, now=NOW)
     label = "cat" if kind == "verify" else None
     asked = [make_item(dataset, f"asked{n}", label=label).pk for n in range(items)]
-    return make_round(
-        dataset=dataset,
-        name="mixed",
-        kind=kind,
-        items=[*known, *asked],
-        answers_wanted=wanted,
-        gold_every=every,
+    return make_asking(
+        dataset, [*known, *asked], name="mixed", kind=kind, answers_wanted=wanted, gold_every=every
     )
 
 

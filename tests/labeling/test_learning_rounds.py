@@ -10,9 +10,9 @@ from labeling.queries.fair_share import model_accuracy
 from labeling.services import labels
 from labeling.services.annotations import withdraw_annotation
 from labeling.services.learning import ask_again, set_order
-from labeling.services.rounds import close_round, extend_round, make_round
+from labeling.services.rounds import close_round, extend_round
 from tests.at_once import at_once
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator
 
 pytestmark = pytest.mark.django_db
@@ -22,14 +22,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 def make_learning(items=3, *, wanted=3):
     dataset = make_dataset()
     asked = [make_item(dataset).pk for _ in range(items)]
-    return make_round(
-        dataset=dataset,
-        name="r",
-        kind="classify",
-        items=asked,
-        answers_wanted=wanted,
-        order="learning",
-    )
+    return make_asking(dataset, asked, answers_wanted=wanted, order="learning")
 
 
 def places(asking):

@@ -23,8 +23,7 @@ PICTURES = {"red": (200, 30, 30), "blue": (30, 30, 200), "grey": (90, 90, 90)}
 
 
 @pytest.fixture
-def pictures(settings: Any, tmp_path: Path) -> Dataset:
-    settings.MEDIA_ROOT, settings.DATA_DIR = tmp_path / "media", tmp_path
+def pictures(tmp_path: Path) -> Dataset:
     (tmp_path / "files").mkdir()
     for name, colour in PICTURES.items():
         stream = io.BytesIO()
@@ -85,9 +84,8 @@ def test_a_file_that_is_gone_keeps_what_was_known_of_it(pictures: Dataset) -> No
 
 @pytest.mark.parametrize(("media", "name", "content"), [("text", "a.txt", b"Where is my card?")])
 def test_texts_are_measured_again_from_their_rows(
-    settings: Any, tmp_path: Path, media: str, name: str, content: bytes
+    tmp_path: Path, media: str, name: str, content: bytes
 ) -> None:
-    settings.MEDIA_ROOT, settings.DATA_DIR = tmp_path / "media", tmp_path
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / name).write_bytes(content)
     call_command("import_dataset", "words", str(tmp_path / "files"), "--media", media)

@@ -1,7 +1,6 @@
 """Bytes of items: kept by browsers only under an address that names them."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def item(settings: Any, tmp_path: Path) -> Item:
-    settings.MEDIA_ROOT = tmp_path / "media"
+def item() -> Item:
     made = make_item(make_dataset(), "a.png")
     give(made, b"one")
     return made
@@ -63,7 +61,7 @@ def test_a_token_opens_what_the_api_names_and_a_revoked_one_does_not(client: Any
     assert client.get(address, headers=headers).status_code == 404
 
 
-def test_a_text_is_sent_as_plain_text_that_runs_nothing(client: Any, settings: Any, tmp_path: Path):
+def test_a_text_is_sent_as_plain_text_that_runs_nothing(client: Any):
     dataset = make_dataset(media="text")
     text = "<script>alert(1)</script>"
     item = add_text(dataset, "1", text=text, label=None)

@@ -146,32 +146,6 @@ def test_the_page_removes_a_member_and_says_why_it_does_not(client):
     assert list(Membership.objects.filter(dataset=dataset)) == [mine]
 
 
-def test_members_of_another_dataset_are_not_there(client):
-    dataset, other = make_dataset(), make_dataset()
-    client.force_login(make_member(dataset, Role.OWNER))
-    foreign = Membership.objects.get(user=make_member(other, Role.ANNOTATOR))
-    url = reverse("labeling:remove_member", args=[dataset.slug, foreign.pk])
-    assert client.post(url).status_code == 404
-
-
-def test_twenty_members_cost_as_many_queries_as_ten(client, django_assert_num_queries):
-    dataset = make_dataset()
-    client.force_login(make_member(dataset, Role.OWNER))
-    page = reverse("labeling:members", args=[dataset.slug])
-
-    def fill(count: int) -> None:
-        for _ in range(count):
-            make_link(dataset)
-
-    fill(10)
-    client.get(page)
-    with django_assert_num_queries(8):  # one of them counts the pages
-        client.get(page)
-    fill(10)
-    with django_assert_num_queries(8):
-        client.get(page)
-
-
 # ---- tokens ----
 
 

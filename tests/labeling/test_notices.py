@@ -18,8 +18,7 @@ from labeling.models import Notice, NoticeKind, Webhook
 from labeling.queries import notices as queries
 from labeling.services import guards, jobs, members, notices, questions
 from labeling.services.annotations import annotator_for
-from labeling.services.rounds import make_round
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
 
@@ -112,9 +111,7 @@ def test_what_somebody_watched_to_its_end_is_new_for_the_others_alone(client, le
 
 
 def test_questions_pauses_and_replies_reach_the_inbox_and_a_resent_question_once(lead, pets):
-    asking = make_round(
-        dataset=pets, name="pets", kind="classify", items=[make_item(pets).pk], answers_wanted=1
-    )
+    asking = make_asking(pets, [make_item(pets)], name="pets")
     annotator = annotator_for(dataset=pets, user=make_member(pets, "annotator", "ann"))
     asked = {"round": asking, "annotator": annotator, "text": "Is a wolf a dog?"}
     key = questions.ask_lead(client_id="7b5d2f3e-0000-4000-8000-000000000001", **asked).client_id

@@ -11,7 +11,8 @@ from labeling.queries import rounds as queries
 from labeling.queries.waiting import waiting_in
 from labeling.services.annotations import OwnAnswerError, record_annotation, withdraw_annotation
 from labeling.services.labels import exclude_items
-from labeling.services.rounds import LEASE, claim_items, make_round
+from labeling.services.rounds import LEASE, claim_items
+from tests import factories
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -19,9 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 def verify_again(asking: Round) -> Round:
     items = list(asking.round_items.order_by("position").values_list("item_id", flat=True))
-    return make_round(
-        dataset=asking.dataset, name="check", kind="verify", items=items, answers_wanted=1
-    )
+    return factories.make_asking(asking.dataset, items, name="check", kind="verify")
 
 
 def user_of(annotator: Annotator) -> User:

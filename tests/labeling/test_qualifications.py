@@ -21,10 +21,9 @@ from labeling.services.rounds import (
     NothingToAskError,
     claim_items,
     extend_round,
-    make_round,
     release_all,
 )
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_item, make_member
 from tests.labeling.test_api import make_program
 from tests.labeling.test_rounds import NOW, answer
 
@@ -132,9 +131,7 @@ def test_a_further_attempt_asks_nothing_that_the_person_made_known_or_met_elsewh
     asking = make_test(items=4, attempts=2)
     dataset, person = asking.dataset, make_person(asking)
     (one, *_rest) = [item for item, _label in queries.fresh_for(asking, person)]
-    elsewhere = make_round(
-        dataset=dataset, name="Other", kind="classify", items=[one], answers_wanted=1
-    )
+    elsewhere = make_asking(dataset, [one], name="Other")
     answer(elsewhere, Item.objects.get(pk=one), person)
     assert one not in [item for item, _label in queries.fresh_for(asking, person)]
     take(asking, person, wrong=4)
@@ -174,9 +171,7 @@ def test_a_round_that_requires_it_hands_out_nothing_before_and_says_so():
     entry = make_test()
     dataset = entry.dataset
     items = [make_item(dataset).pk for _ in range(3)]
-    asking = make_round(
-        dataset=dataset, name="Real", kind="classify", items=items, answers_wanted=1, requires=entry
-    )
+    asking = make_asking(dataset, items, name="Real", requires=entry)
     person = make_person(asking)
     assert claim_items(round=asking, annotator=person, count=3, now=NOW) == []
     waits = waiting_in(asking, person, now=NOW)
@@ -238,9 +233,7 @@ def test_the_screen_is_told_after_each_answer_whether_it_was_right_and_why(clien
 def test_other_rounds_tell_no_feedback(client):
     dataset = make_dataset()
     item = make_known(dataset, cats=1, dogs=0)[0]
-    asking = make_round(
-        dataset=dataset, name="r", kind="classify", items=[item.pk], answers_wanted=1
-    )
+    asking = make_asking(dataset, [item])
     client.force_login(make_member(dataset, Role.ANNOTATOR), backend=BACKEND)
     assert "feedback" not in send(client, asking, item.pk, item.label)
 
@@ -301,10 +294,7 @@ def test_the_last_page_says_what_came_of_it_and_what_comes_next():
             f"{failed} There is no attempt left: ask your lead for another one.",
         ),
     ]
-    make_round(
-        dataset=asking.dataset, name="Real", kind="classify", requires=asking, answers_wanted=1,
-        items=[make_item(asking.dataset).pk],
-    )  # fmt: skip
+    make_asking(asking.dataset, [make_item(asking.dataset)], name="Real", requires=asking)
     better = make_person(asking)
     take(asking, better, wrong=1)
     waits = waiting_in(asking, better, now=NOW)
@@ -332,10 +322,7 @@ def test_who_waits_for_an_item_that_is_gone_is_judged_by_the_others(client):
 def test_my_work_says_what_has_to_be_passed_first(client):
     entry = make_test()
     dataset = entry.dataset
-    make_round(
-        dataset=dataset, name="Real", kind="classify", items=[make_item(dataset).pk],
-        answers_wanted=1, requires=entry,
-    )  # fmt: skip
+    make_asking(dataset, [make_item(dataset)], name="Real", requires=entry)
     client.force_login(make_member(dataset, Role.ANNOTATOR), backend=BACKEND)
     page = client.get(reverse("labeling:my_work")).text
     assert "first pass “Entry” (75 % right)" in page

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import uuid
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,28 +13,24 @@ from django.utils import timezone
 from labeling.models import Annotator, GuardEvent, Role, Round
 from labeling.queries import rounds as queries
 from labeling.queries.progress import progress
-from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.annotations import annotator_for
 from labeling.services.guidelines import use_as_example
-from labeling.services.rounds import claim_items, extend_round, make_round
+from labeling.services.rounds import claim_items, extend_round
+from tests import factories
 from tests.factories import make_dataset, make_item, make_member
+from tests.labeling.test_rounds import answer
 
 pytestmark = pytest.mark.django_db
 
 
 def make_asking(*, items: int, answered: int) -> Any:
     dataset = make_dataset("pets")
-    rows = [make_item(dataset, f"i{number:02}").pk for number in range(items)]
-    asking = make_round(
-        dataset=dataset, name="r", kind="classify", items=rows, answers_wanted=1,
-        price=Decimal("0.05"),
-    )  # fmt: skip
+    rows = [make_item(dataset, f"i{number:02}") for number in range(items)]
+    asking = factories.make_asking(dataset, rows, price=Decimal("0.05"))
     member = make_member(dataset, Role.ANNOTATOR)
     person = Annotator.objects.create(dataset=dataset, user=member)
     for item in rows[:answered]:
-        record_annotation(
-            round=asking, item=item, annotator=person, client_id=uuid.uuid4(),
-            answer="class", label=dataset.classes.first(), now=timezone.now(),
-        )  # fmt: skip
+        answer(asking, item, person, now=timezone.now())
     return asking
 
 

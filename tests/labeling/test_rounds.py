@@ -36,6 +36,7 @@ from labeling.services.rounds import (
     free_expired_claims,
     make_round,
 )
+from tests import factories
 from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
@@ -79,13 +80,7 @@ def row_of(item: Item) -> RoundItem:
 def test_a_round_asks_in_the_order_given_and_each_item_once():
     dataset = make_dataset()
     first, second = make_item(dataset), make_item(dataset)
-    asking = make_round(
-        dataset=dataset,
-        name="r",
-        kind="classify",
-        items=[second.pk, first.pk, second.pk],
-        answers_wanted=2,
-    )
+    asking = factories.make_asking(dataset, [second, first, second], answers_wanted=2)
     rows = list(asking.round_items.order_by("position").values_list("item_id", "wanted"))
     assert rows == [(second.pk, 2), (first.pk, 2)]
 
@@ -94,13 +89,7 @@ def test_excluded_and_foreign_items_are_not_asked_about():
     dataset, other = make_dataset(), make_dataset()
     kept, foreign = make_item(dataset), make_item(other)
     excluded = make_item(dataset, excluded="blank")
-    asking = make_round(
-        dataset=dataset,
-        name="r",
-        kind="classify",
-        items=[kept.pk, excluded.pk, foreign.pk],
-        answers_wanted=1,
-    )
+    asking = factories.make_asking(dataset, [kept, excluded, foreign])
     assert list(asking.round_items.values_list("item_id", flat=True)) == [kept.pk]
 
 
@@ -306,9 +295,7 @@ def test_undo_in_a_second_round_leaves_what_the_first_one_agreed_on():
     one = make_annotator(asking)
     (item,) = claim(asking, one)
     answer(asking, item, one)
-    second = make_round(
-        dataset=asking.dataset, name="first", kind="classify", items=[item.pk], answers_wanted=1
-    )
+    second = factories.make_asking(asking.dataset, [item])
     claim(second, one)
     given = answer(second, item, one).annotation
     assert withdraw_annotation(round=second, annotator=one, client_id=given.client_id, now=NOW)

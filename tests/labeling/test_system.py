@@ -57,13 +57,6 @@ def test_healthz_answers_503_and_names_the_part_that_is_broken(client, settings)
     assert response.json() == {"ok": False, "database": True, "redis": False}
 
 
-def test_the_page_is_there_for_staff_only(client, broker):
-    client.force_login(make_member(make_dataset()))
-    assert client.get(reverse("labeling:system")).status_code == 404
-    client.force_login(make_user(is_staff=True))
-    assert client.get(reverse("labeling:system")).status_code == 200
-
-
 def test_the_page_names_workers_waiting_jobs_and_what_failed(client, broker):
     broker.set(shared.WORKER_KEY + "train@host", "train", ex=20)
     broker.lpush("train", "message")
@@ -275,14 +268,6 @@ def test_the_versions_page_says_what_changed_and_offers_downloads(client):
     assert (refused.status_code, "at most 200 characters" in refused.text) == (422, True)
     assert "why now why now" in refused.text
     assert list(dataset.versions.values_list("number", "note")) == [(2, "release"), (1, "")]
-
-
-def test_a_reviewer_sees_versions_but_freezes_none(client):
-    dataset = make_dataset()
-    client.force_login(make_member(dataset, "reviewer"))
-    assert client.get(reverse("labeling:versions", args=[dataset.slug])).status_code == 200
-    url = reverse("labeling:freeze_version", args=[dataset.slug])
-    assert client.post(url).status_code == 403
 
 
 def test_twenty_versions_cost_as_many_queries_as_ten(client, django_assert_num_queries):

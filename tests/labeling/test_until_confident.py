@@ -4,8 +4,7 @@ import pytest
 from django.urls import reverse
 
 from labeling.models import Annotation, Round, RoundItem
-from labeling.services.rounds import make_round
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_item, make_member
 from tests.labeling.test_gold import give_gold, make_mixed
 from tests.labeling.test_rounds import answer, claim, make_annotator
 
@@ -15,14 +14,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 def make_sure(asking: Round, items: int = 1, *, least: int = 2, most: int = 4) -> Round:
     """A round that asks until .9 sure, of the dataset of another one."""
     rows = [make_item(asking.dataset).pk for _ in range(items)]
-    return make_round(
-        dataset=asking.dataset,
-        name="sure",
-        kind="classify",
-        items=rows,
-        answers_wanted=most,
-        confident=0.9,
-        answers_least=least,
+    return make_asking(
+        asking.dataset, rows, name="sure", answers_wanted=most, confident=0.9, answers_least=least
     )
 
 

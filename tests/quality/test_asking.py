@@ -6,8 +6,7 @@ import pytest
 from django.urls import reverse
 
 from labeling.models import Role, Round
-from quality.models import Flag, FlagItem
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_dataset, make_flag, make_item, make_member
 
 pytestmark = pytest.mark.django_db
 SENT = {"name": "again", "kind": "classify", "answers_wanted": 2}
@@ -29,11 +28,7 @@ def test_worst_doubts_are_asked_about_first(client: Any):
     dataset = make_dataset("pets")
     items = [make_item(dataset, key, label="cat") for key in "abc"]
     for item, score in zip(items[1:], (0.3, 0.9), strict=True):
-        flag = Flag.objects.create(
-            dataset=dataset, kind="label_error", subject=item.key, given="cat", suggested="dog",
-            score=score, reason="looks like a dog",
-        )  # fmt: skip
-        FlagItem.objects.create(flag=flag, item=item)
+        make_flag(item, score=score, reason="looks like a dog")
     client.force_login(make_member(dataset, Role.LEAD))
     client.post(reverse("quality:ask", args=["pets"]), {**SENT, "order": "worst"})
     keys = Round.objects.get().round_items.order_by("position").values_list("item__key", flat=True)

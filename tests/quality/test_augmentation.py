@@ -27,7 +27,6 @@ DIGITS = (2, 3, 7)  # a mirror makes something else of them
 
 @pytest.fixture(autouse=True)
 def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
     settings.WEIGHTS_DIR = tmp_path / "no weights"
 
 

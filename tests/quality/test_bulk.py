@@ -7,12 +7,12 @@ from django.urls import reverse
 
 from labeling.models import Dataset, Item, JobState
 from labeling.services import jobs
-from quality.models import Action, Bulk, Decision, Flag, FlagItem, FlagState
+from quality.models import Action, Bulk, Decision, Flag, FlagState
 from quality.queries import bulk as queries
 from quality.queries.flags import confirmed_so_far, last_decision
 from quality.services import bulk
 from quality.services.decisions import decide_flag
-from tests.factories import make_dataset, make_member
+from tests.factories import make_dataset, make_flag, make_member
 from tests.quality.test_review_pages import make_flags
 
 pytestmark = pytest.mark.django_db
@@ -185,11 +185,14 @@ def test_copies_are_merged_by_the_proposal_of_each_set():
     items = [flag.items.get() for flag in make_flags(dataset, 42)]
     Flag.objects.all().delete()
     for number, (kept, copy) in enumerate(zip(items[:21], items[21:], strict=True)):
-        flag = Flag.objects.create(
-            dataset=dataset, kind="near_duplicate", subject=str(number), score=0.9, reason="same"
+        flag = make_flag(
+            kept,
+            copy,
+            kind="near_duplicate",
+            roles=("copy", "keep"),
+            subject=str(number),
+            reason="same",
         )
-        FlagItem.objects.create(flag=flag, item=kept, role="copy")
-        FlagItem.objects.create(flag=flag, item=copy, role="keep")
     sample = bulk.draw_sample(
         dataset=dataset, kind="near_duplicate", least_score=0.5, by=make_member(dataset), rng=RNG
     )

@@ -30,11 +30,6 @@ SAID = ["unsure", "unusable", "unsure"]
 SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "check_comparison.py"
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
 def prove(dataset, old, new):
     out = io.StringIO()
     call_command("prove", dataset.slug, str(old), str(new), "--json", stdout=out)

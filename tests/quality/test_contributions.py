@@ -37,10 +37,7 @@ def test_leaving_every_kind_out_leaves_the_earlier_version(was, now):
 
 
 @pytest.mark.django_db
-def test_what_mends_labels_gains_and_what_teaches_nothing_is_exactly_zero(
-    client, settings, tmp_path
-):
-    settings.DATA_DIR = tmp_path
+def test_what_mends_labels_gains_and_what_teaches_nothing_is_exactly_zero(client):
     dataset = make_words(items=90, test_items=60)
     train = list(dataset.items.filter(split=Split.TRAIN).select_related("label"))
     good = {item.pk: item.label for item in train}
@@ -83,8 +80,7 @@ def _shown(client, dataset):
 
 
 @pytest.mark.django_db
-def test_without_test_items_no_part_is_told(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
+def test_without_test_items_no_part_is_told():
     dataset = make_words(items=48)
     freeze_version(dataset=dataset)
     labels.exclude_items(items=[dataset.items.get(key="0003").pk], reason="odd")

@@ -28,9 +28,8 @@ BEGINS = {"train/yes/a.wav": 3_001, "train/yes/b.flac": 0, "test/no/c.wav": 8_00
 
 
 @pytest.fixture
-def clips(settings: Any, tmp_path: Path) -> Dataset:
+def clips(tmp_path: Path) -> Dataset:
     """Three clips of two seconds, loud in one second (BEGINS), and one of half a second."""
-    settings.MEDIA_ROOT, settings.DATA_DIR = tmp_path / "media", tmp_path
     rng = np.random.default_rng(5)
     for key, start in {**BEGINS, "train/no/short.wav": None}.items():
         steps = rng.integers(-90, 90, (RATE // 2 if start is None else 2 * RATE, 1))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labeling.models import Item, LabelChange, Round, Split, User
 from labeling.services import labels
-from quality.models import Action, Decision, Flag, FlagItem, FlagState
+from quality.models import Action, Decision, Flag, FlagState
 from quality.queries.flags import decision_rows, open_flags
 from quality.services.decisions import (
     DecisionRefusedError,
@@ -19,18 +19,9 @@ from quality.services.decisions import (
     decide_flag,
     undo_decision,
 )
-from tests.factories import make_dataset, make_item, make_member, make_user
+from tests.factories import make_dataset, make_flag, make_item, make_member, make_user
 
 pytestmark = pytest.mark.django_db
-
-
-def make_flag(*items: Item, kind: str = "label_error", **fields: object) -> Flag:
-    values = {"kind": kind, "subject": items[0].key, "score": 0.9, "reason": "looks wrong"}
-    if kind == "label_error":
-        values |= {"given": "cat", "suggested": "dog"}
-    flag = Flag.objects.create(dataset=items[0].dataset, **values | fields)
-    FlagItem.objects.bulk_create(FlagItem(flag=flag, item=item) for item in items)
-    return flag
 
 
 def decide(flag: Flag, action: str, **choice: object) -> Decision:

@@ -19,10 +19,10 @@ from django.urls import reverse
 from labeling.models import Dataset, Item, Round, User
 from labeling.queries import WORKER_KEY
 from quality.demo.truth import Row
-from quality.models import Flag, FlagItem, FlagState
+from quality.models import FlagState
 from quality.services import demo
 from tests.conftest import ROOT
-from tests.factories import make_dataset, make_item
+from tests.factories import make_dataset, make_flag, make_item
 from tests.test_cancel import rows, until
 
 pytestmark = pytest.mark.django_db(transaction=True)  # heartbeats write from their thread
@@ -81,10 +81,7 @@ def test_a_fault_that_a_person_took_away_elsewhere_stays_found() -> None:
     truth = [{"kind": "leakage", "keys": [item.key], "what": "copy in test", "right_label": ""}]
     demo.folder_of("digits").mkdir(parents=True)
     (demo.folder_of("digits") / "truth.json").write_text(json.dumps(truth))
-    flag = Flag.objects.create(
-        dataset=dataset, kind="leakage", subject="s", score=0.9, reason="", state=FlagState.GONE
-    )
-    FlagItem.objects.create(flag=flag, item=item)
+    make_flag(item, kind="leakage", reason="", state=FlagState.GONE)
     assert [row.found for row in demo.planted_and_found(dataset)] == [1]
     Item.objects.update(excluded="")
     assert [row.found for row in demo.planted_and_found(dataset)] == [0]

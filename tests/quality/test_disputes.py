@@ -1,18 +1,15 @@
 """Disputes: the lead answers before seeing the others, then decides; everything has a way back."""
 
-import uuid
 from typing import Any
 
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 
 from labeling.models import Annotator, Dataset, Role, Round, RoundItem
 from labeling.queries.disputes import open_disputes
-from labeling.services.annotations import record_annotation
-from labeling.services.rounds import make_round
 from quality.services import second
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_asking, make_dataset, make_item, make_member
+from tests.labeling.test_rounds import answer
 
 pytestmark = pytest.mark.django_db
 
@@ -20,16 +17,11 @@ pytestmark = pytest.mark.django_db
 def make_dispute(*, split: str = "train", items: int = 1) -> tuple[Dataset, list[RoundItem]]:
     dataset = make_dataset("pets")
     rows = [make_item(dataset, split=split) for _each in range(items)]
-    asking = make_round(
-        dataset=dataset, name="r", kind="classify", items=[r.pk for r in rows], answers_wanted=2
-    )
+    asking = make_asking(dataset, rows, answers_wanted=2)
     for name, label in zip(("anna", "boris"), dataset.classes.all(), strict=True):
         person = Annotator.objects.create(dataset=dataset, name=name)
         for row in rows:
-            record_annotation(
-                round=asking, item=row.pk, annotator=person, client_id=uuid.uuid4(),
-                answer="class", label=label, now=timezone.now(),
-            )  # fmt: skip
+            answer(asking, row, person, label.name)
     return dataset, list(open_disputes(dataset))
 
 

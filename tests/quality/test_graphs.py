@@ -1,7 +1,6 @@
 """The neighbour graph on the disk: whole or not there, whatever happens meanwhile."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +18,6 @@ from quality.services.graph import complete
 from tests.quality.words import add_text, make_words
 
 HASHES = ["a", "b", "c"]
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(settings: Any, tmp_path: Path) -> None:
-    settings.DATA_DIR = tmp_path
 
 
 def keep() -> Path:

@@ -56,8 +56,7 @@ def trained(dataset):
 
 
 @pytest.mark.django_db
-def test_each_version_run_and_gain_is_a_mark_that_opens_it(client, settings, tmp_path):
-    settings.DATA_DIR = tmp_path
+def test_each_version_run_and_gain_is_a_mark_that_opens_it(client):
     dataset = make_words(items=12)
     runs = [trained(dataset), relabelled(dataset, range(3)), relabelled(dataset, [5])]
     found = {"difference": 0.1, "low": -0.02, "high": 0.22}
@@ -92,8 +91,7 @@ def test_each_version_run_and_gain_is_a_mark_that_opens_it(client, settings, tmp
 
 
 @pytest.mark.django_db
-def test_more_versions_cost_no_more_queries(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
+def test_more_versions_cost_no_more_queries():
     dataset = make_words(items=12)
     counts = []
     for place in range(6):
@@ -108,8 +106,7 @@ def test_more_versions_cost_no_more_queries(settings, tmp_path):
 
 
 @pytest.mark.django_db
-def test_one_version_is_no_history(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
+def test_one_version_is_no_history():
     dataset = make_words(items=6)
     trained(dataset)
     assert queries.history(dataset) == {"panels": []}

@@ -1,7 +1,6 @@
 """The page of one item: history, flags, copies, who answered what, and who may see it."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +13,9 @@ from django.utils import timezone
 from labeling.models import Dataset, Item, LabelSource, Role
 from labeling.services import labels, versions
 from quality import arrays
-from quality.models import Flag, FlagItem, Run
+from quality.models import Run
 from tests import factories
+from tests.factories import make_flag
 
 pytestmark = pytest.mark.django_db
 
@@ -48,11 +48,7 @@ def test_it_shows_label_history_facts_and_flags(pets: Dataset) -> None:
     labels.set_labels(
         labels={item("cat-0.png").pk: dog}, source=LabelSource.REVIEW, by=by, reason="looked"
     )
-    flag = Flag.objects.create(
-        dataset=pets, kind="near_duplicate", subject="s", score=0.9, reason="Same pixels."
-    )
-    for key in ("cat-0.png", "cat-1.png"):
-        FlagItem.objects.create(flag=flag, item=item(key))
+    make_flag(item("cat-0.png"), item("cat-1.png"), kind="near_duplicate", reason="Same pixels.")
     page = html(pets, "cat-0.png")
     for words in ("cat → ", "ada.l", "looked", "Same pixels.", "?group=ada", "cat-1.png"):
         assert words in page
@@ -111,19 +107,3 @@ def test_a_long_history_costs_no_more_queries(pets: Dataset) -> None:
             assert client.get(url).status_code == 200
         counts.append(len(captured))
     assert len(set(counts)) == 1
-
-
-@pytest.mark.parametrize(("role", "status"), [(Role.ANNOTATOR, 403), (Role.REVIEWER, 200)])
-def test_annotators_see_no_item_pages(pets: Dataset, role: str, status: int) -> None:
-    client = Client()
-    client.force_login(factories.make_member(pets, role))
-    for name in ("item", "item_in_files"):
-        url = reverse(f"quality:{name}", args=[pets.slug, item("dog.png").pk])
-        assert client.get(url).status_code == status
-
-
-def test_an_item_of_another_dataset_is_not_there(pets: Dataset) -> None:
-    other: Any = factories.make_item(factories.make_dataset("others"))
-    client = Client()
-    client.force_login(factories.make_member(pets))
-    assert client.get(reverse("quality:item", args=["pets", other.pk])).status_code == 404

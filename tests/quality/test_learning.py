@@ -4,28 +4,16 @@ import pytest
 from django.core.management import call_command
 
 from labeling.models import Item, Suggestion
-from labeling.services.rounds import make_round
+from tests.factories import make_asking
 from tests.labeling.test_rounds import answer, claim, make_annotator
 from tests.quality.words import SPOKEN, add_text, make_words
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
 def ask(dataset, *, which, wanted=3):
     items = list(dataset.items.filter(**which).order_by("key").values_list("pk", flat=True))
-    return make_round(
-        dataset=dataset,
-        name="r",
-        kind="classify",
-        items=items,
-        answers_wanted=wanted,
-        order="learning",
-    )
+    return make_asking(dataset, items, answers_wanted=wanted, order="learning")
 
 
 def free(asking, **which):

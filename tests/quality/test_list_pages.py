@@ -16,6 +16,7 @@ from labeling.models import (
     Content,
     Dataset,
     GoldItem,
+    Invitation,
     Item,
     ItemTag,
     Job,
@@ -169,6 +170,16 @@ class Lists:
             Upload(dataset=dataset, name=f"{n}.zip", path="", by=self.lead) for n in numbers
         )
         Job.objects.bulk_create(Job(dataset=dataset, kind="import", state="done") for n in numbers)
+        Invitation.objects.bulk_create(
+            Invitation(
+                dataset=dataset,
+                role="annotator",
+                token_hash=str(n),
+                created_by=self.lead,
+                expires_at=timezone.now() + timedelta(days=1),
+            )
+            for n in numbers
+        )
         others = Dataset.objects.bulk_create(
             Dataset(slug=f"other{n}", name=f"other {n}", media="image") for n in numbers
         )

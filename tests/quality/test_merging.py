@@ -21,19 +21,18 @@ from labeling.models import (
 )
 from labeling.queries.crowd import said_in
 from labeling.services import crowd, guidelines, jobs
-from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.annotations import annotator_for
 from labeling.services.datasets import choose_success
 from labeling.services.guards import odd_about
 from labeling.services.intake.recording import classes_by_name
-from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version, read_manifest
 from quality.models import Action, Decision, Flag, FlagState, Proposal
 from quality.queries.survey import run_probabilities, survey_of
 from quality.services import selection
 from quality.services.merging import merge_classes
 from quality.services.selection import NothingToChangeError, TestItemsError
-from tests.factories import make_dataset, make_item, make_member
-from tests.quality.test_decisions import make_flag
+from tests.factories import make_asking, make_dataset, make_flag, make_item, make_member
+from tests.labeling.test_rounds import answer, make_annotator
 from tests.quality.test_review_pages import FETCH
 from tests.quality.test_run_page import make_run
 
@@ -126,27 +125,13 @@ def test_what_was_changed_since_stays_when_a_merge_is_undone(dataset, lea):
     assert dataset.guidelines.first().text == "Newer words."
 
 
-def answer(dataset: Dataset, asking, item, name: str, person: str) -> None:
-    record_annotation(
-        round=asking,
-        item=item.pk,
-        annotator=annotator_for(dataset=dataset, user=make_member(dataset, "annotator", person)),
-        client_id=uuid.uuid4(),
-        answer="class",
-        label=dataset.classes.get(name=name),
-        now=timezone.now(),
-    )
-
-
 def test_answers_stay_as_said_and_count_for_the_other_class(dataset, lea):
     item = make_item(dataset, "new")
-    asking = make_round(
-        dataset=dataset, name="r", kind="classify", items=[item.pk], answers_wanted=3
-    )
-    answer(dataset, asking, item, "kitten", "one")
+    asking = make_asking(dataset, [item], answers_wanted=3)
+    answer(asking, item, make_annotator(asking), "kitten")
     merge(dataset, lea)
-    answer(dataset, asking, item, "kitten", "two")  # from a page opened before
-    answer(dataset, asking, item, "dog", "three")
+    answer(asking, item, make_annotator(asking), "kitten")  # from a page opened before
+    answer(asking, item, make_annotator(asking), "dog")
     item.refresh_from_db()
     assert item.label.name == "cat"
     assert list(Annotation.objects.order_by("pk").values_list("label__name", flat=True)) == [
@@ -225,10 +210,7 @@ def test_checks_read_what_an_earlier_run_said_of_the_class_as_the_other():
 
 def test_who_answers_by_the_merged_classes_is_not_warned_for_what_others_said_before(dataset, lea):
     items = [make_item(dataset, f"new{number:03}") for number in range(120)]
-    asking = make_round(
-        dataset=dataset, name="x", kind="classify", items=[item.pk for item in items],
-        answers_wanted=3, by=lea,
-    )  # fmt: skip
+    asking = make_asking(dataset, items, name="x", answers_wanted=3, by=lea)
     users = [make_member(dataset, Role.ANNOTATOR, name) for name in ("ann", "bob", "eve")]
     people = [annotator_for(dataset=dataset, user=user) for user in users]
     labels = {row.name: row for row in dataset.classes.all()}

@@ -30,12 +30,6 @@ from tests.shared import shared_path
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "data"
-    settings.DATA_DIR.mkdir()
-
-
 def trained(**options):
     dataset = make_words(items=48, test_items=6)
     call_command("train", dataset.slug, stdout=io.StringIO(), **options)

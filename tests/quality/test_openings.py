@@ -15,11 +15,6 @@ from tests.quality.words import make_words
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
 def page_of(dataset):
     return reverse("quality:openings", args=[dataset.slug])
 

@@ -19,11 +19,6 @@ from tests.quality.words import SPOKEN, add_text, make_words
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings: Any, tmp_path: Any) -> None:
-    settings.DATA_DIR = tmp_path
-
-
 @pytest.fixture
 def regions() -> Dataset:
     """Texts of two regions, of which one says so, from two devices, which nothing tells."""

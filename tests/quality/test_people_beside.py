@@ -20,9 +20,8 @@ CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox")
 
 
 @pytest.fixture
-def run(tmp_path, settings) -> Run:
+def run(tmp_path) -> Run:
     """A run that takes ants for bees and a little else, on items that people answered likewise."""
-    settings.DATA_DIR = tmp_path
     dataset = make_dataset("pets", classes=CLASSES)
     rng = np.random.default_rng(4)
     lines, counts = ["item,annotator,answer"], np.diag([12] * 6)

@@ -27,11 +27,6 @@ from tests.quality.words import make_words
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings: Any, tmp_path: Path) -> None:
-    settings.DATA_DIR = tmp_path
-
-
 def told(dataset: Dataset, path: Path) -> dict[str, Any]:
     out = io.StringIO()
     call_command("import_predictions", dataset.slug, str(path), "--json", stdout=out)

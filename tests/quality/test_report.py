@@ -23,7 +23,7 @@ from labeling.services.versions import freeze_version
 from quality.models import Flag, FlagItem, FlagState
 from quality.queries.report.evidence import WAVE_HEIGHT, wave_path
 from quality.services import decisions
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_dataset, make_flag, make_item, make_member
 from tests.quality.words import make_words
 
 pytestmark = pytest.mark.django_db
@@ -43,14 +43,8 @@ def report(slug: str, path: Path, *options: str) -> tuple[dict[str, Any], str]:
     return found, path.read_text()
 
 
-def flag(dataset: Dataset, name: str, **fields: Any) -> Flag:
-    item = make_item(dataset, name)
-    kind = fields.pop("kind", "file_fault")
-    made = Flag.objects.create(
-        dataset=dataset, kind=kind, subject=name, score=0.9, reason="<b>odd</b>", **fields
-    )
-    FlagItem.objects.create(flag=made, item=item)
-    return made
+def flag(dataset: Dataset, name: str, kind: str = "file_fault", **fields: Any) -> Flag:
+    return make_flag(make_item(dataset, name), kind=kind, reason="<b>odd</b>", **fields)
 
 
 def client_of(dataset: Dataset, role: str = Role.LEAD) -> Client:

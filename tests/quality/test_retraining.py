@@ -1,6 +1,5 @@
 """A dataset is trained again when its policy says so, and not when nothing changed."""
 
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,26 +10,21 @@ from django.utils import timezone
 from labeling.models import Annotation, Dataset, Job, LabelChange, LabelSource, Outcome, Role, Round
 from labeling.queries.night import next_night, night_of
 from labeling.services import jobs, labels
-from labeling.services.annotations import annotator_for, record_annotation
+from labeling.services.annotations import annotator_for
 from labeling.services.datasets import set_retraining
 from labeling.services.intake import differences
 from labeling.services.restoring import open_restoring, restore
-from labeling.services.rounds import make_round
 from quality import tasks
 from quality.models import Decision, Run
 from quality.queries.retraining import datasets_with_news
 from quality.services import runs
 from quality.services.selection import Selection, move
-from tests.factories import make_member
+from tests.factories import make_asking, make_member
+from tests.labeling.test_rounds import answer as say
 from tests.quality.words import make_words
 
 pytestmark = pytest.mark.django_db
 LATER = timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
 
 
 def trained(policy, *, after=3):
@@ -42,17 +36,11 @@ def trained(policy, *, after=3):
 def answer(dataset, count, **options):
     """Let one person answer about so many items, each with another class than it has."""
     items = list(dataset.items.order_by("key")[:count])
-    asking = make_round(
-        dataset=dataset, name="r", kind="classify", items=[item.pk for item in items],
-        answers_wanted=1, **options,
-    )  # fmt: skip
+    asking = make_asking(dataset, items, **options)
     annotator = annotator_for(dataset=dataset, user=make_member(dataset, Role.ANNOTATOR))
     for item in items:
-        record_annotation(
-            round=asking, item=item.pk, annotator=annotator, client_id=uuid.uuid4(),
-            answer="class", label=dataset.classes.exclude(pk=item.label_id).first(),
-            now=timezone.now(),
-        )  # fmt: skip
+        other = dataset.classes.exclude(pk=item.label_id).first()
+        say(asking, item, annotator, other.name, now=timezone.now())
 
 
 def an_hour_ago():

@@ -5,9 +5,7 @@ from html import unescape
 
 import numpy as np
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -19,8 +17,7 @@ from quality import arrays, frozen
 from quality.models import Run
 from quality.queries.run_difference import difference_to, earlier_runs
 from quality.services import figures
-from tests.factories import make_dataset, make_item, make_member, make_user
-from tests.quality.words import make_words
+from tests.factories import make_dataset, make_item, make_member
 
 pytestmark = pytest.mark.django_db
 INTERVAL = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 4}
@@ -115,10 +112,12 @@ def test_the_page_shows_the_difference_and_leads_to_its_items(client, pets):
     assert "given=cat&amp;predicted=cat" in page
 
 
-def test_the_first_run_offers_no_difference(client, pets):
+def test_the_first_run_says_its_version_and_figures_and_offers_no_difference(client, pets):
     page = page_of(client, make_run(pets, "cddc"), show="difference")
     assert "Minus run" not in page
+    assert "version v1, 4 items to learn from" in page
     assert "2 of 4 right, out of sample" in page
+    assert "style=" not in page.replace("table-style", "")
 
 
 def test_what_is_confused_most_stands_below_until_a_cell_is_chosen(client, pets):
@@ -206,145 +205,64 @@ def test_an_empty_matrix_stands_there_before_the_first_fold(client, pets):
     assert "Fold 5" in page
 
 
-def finished_run(dataset, number=1, **metrics):
-    """A run as a training leaves it, without training."""
-    version, _ = freeze_version(dataset=dataset)
-    interval = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 4}
-    shown = {
-        "accuracy": interval,
-        "macro_f1": interval,
-        "baselines": [{"title": figures.MAJORITY, **interval}],
-        "confusion": [[1, 2, 0], [0, 1, 0], [0, 0, 0]],
-        "order": [1, 0, 2],
-        "folds": [{"accuracy": 0.5, "n": 4, "epochs": 3}],
-        "curves": [{"loss": [1.0], "accuracy": [0.5], "val_loss": [None], "val_accuracy": [None]}],
-        "groups": 4,
-        "n": 4,
-        "sealed": 0,
-        "backbone": {"name": "b", "title": "Words", "note": "", "is_fallback": False},
-        "seconds": 1.0,
-        "seed": 0,
-    }
-    return Run.objects.create(
-        dataset=dataset,
-        number=number,
-        version=version,
-        protocol={"n_folds": 5, "seed": 0},
-        backbone="b",
-        classes=["money", "sea", "sky"],
-        metrics={**shown, **metrics},
-        finished_at=timezone.now(),
-    )
-
-
-def test_the_list_costs_the_same_for_many_runs(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.LEAD))
-    address = reverse("quality:runs", args=[dataset.slug])
-    for number in range(1, 11):
-        finished_run(dataset, number)
-    with CaptureQueriesContext(connection) as ten:
-        client.get(address)
-    for number in range(11, 21):
-        finished_run(dataset, number)
-    with CaptureQueriesContext(connection) as twenty:
-        assert client.get(address).status_code == 200
-    assert len(twenty) == len(ten)
-
-
-def test_the_page_of_a_run_says_version_figures_and_leads_to_items(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.REVIEWER))
-    finished_run(dataset)
-    page = client.get(reverse("quality:run", args=[dataset.slug, 1])).content.decode()
-    assert "version v1, 4 items to learn from" in page
-    assert "given=money&amp;predicted=sea" in page
-    assert "2 of 4 right, out of sample" in page
-    assert "style=" not in page.replace("table-style", "")
-
-
-def test_before_the_first_run_the_page_offers_to_train_and_sends_a_job(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.LEAD))
-    page = client.get(reverse("quality:runs", args=[dataset.slug])).content.decode()
+def test_before_the_first_run_the_page_offers_to_train_and_sends_a_job(client, pets):
+    client.force_login(make_member(pets, Role.LEAD))
+    page = client.get(reverse("quality:runs", args=["pets"])).content.decode()
     assert "No run yet" in page
-    client.post(reverse("quality:train", args=[dataset.slug]))
-    client.post(reverse("quality:train", args=[dataset.slug]))
+    client.post(reverse("quality:train", args=["pets"]))
+    client.post(reverse("quality:train", args=["pets"]))
     job = Job.objects.get(kind="train")
-    assert (job.state, job.queue, job.dataset) == (JobState.QUEUED, "train", dataset)
+    assert (job.state, job.queue, job.dataset) == (JobState.QUEUED, "train", pets)
 
 
-def test_a_run_that_trains_shows_what_its_job_says(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.LEAD))
-    run = finished_run(dataset)
-    job = jobs.open_job(kind="train", dataset=dataset, queue="train")
+def test_a_run_that_trains_shows_what_its_job_says(client, pets):
+    run = make_run(pets, "cddd")
+    job = jobs.open_job(kind="train", dataset=pets, queue="train")
     detail = {
-        "run": 1,
-        "fold": 2,
-        "folds": 5,
-        "at_hand": [3],
-        "epochs": 60,
+        "run": 1, "fold": 2, "folds": 5, "at_hand": [3], "epochs": 60, "n": 6, "sealed": 0,
         "fold_scores": [{"accuracy": 0.75, "n": 4, "epochs": 9}],
-        "confusion": [[3, 1, 0], [0, 0, 0], [0, 0, 0]],
-        "right": 3,
-        "predicted": 4,
+        "confusion": [[3, 1], [0, 0]], "right": 3, "predicted": 4,
         "curves": {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.1], "val_accuracy": [0.4]},
-        "n": 6,
-        "sealed": 0,
-    }
-    Job.objects.filter(pk=job.pk).update(state=JobState.RUNNING, detail=detail)
+    }  # fmt: skip
+    Job.objects.filter(pk=job.pk).update(state=JobState.RUNNING)
     Run.objects.filter(pk=run.pk).update(job=job, metrics={}, finished_at=None)
-    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
+    client.force_login(make_member(pets, Role.LEAD))
+
+    def shown(**more):
+        Job.objects.filter(pk=job.pk).update(detail=detail | more)
+        return client.get(reverse("quality:run_live", args=["pets", 1])).content.decode()
+
+    page = shown()
     assert "Training fold 2 of 5" in page
     assert 'hx-trigger="every 1s"' in page
     assert "4 of 6 predicted so far" in page
     assert ".750" in page
     assert "Accuracy of each fold" in page
-    Job.objects.filter(pk=job.pk).update(detail=detail | {"early": 7, "fold_scores": []})
-    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
+    page = shown(early=7, fold_scores=[])
     assert "while learning: 4 of 6 items judged, epoch 7" in page
     assert "no fold at hand learns from" in page
     detail |= {"last": 4, "at_hand": [3, 7, 5]}
-    Job.objects.filter(pk=job.pk).update(detail=detail)
-    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
+    page = shown()
     assert "Training folds 2 to 4 of 5" in page
     assert [f"{epoch} of 60" in page for epoch in (3, 7, 5)] == [True] * 3
-    datasets.choose_success(dataset=dataset, chosen={"metric": "macro_f1"})
+    datasets.choose_success(dataset=pets, chosen={"metric": "macro_f1"})
     detail["fold_scores"][0]["success"] = 0.625
-    detail |= {"curves_by": {"metric": "macro_f1"}, "success": 0.625}
-    Job.objects.filter(pk=job.pk).update(detail=detail)
-    page = client.get(reverse("quality:run_live", args=[dataset.slug, 1])).content.decode()
+    page = shown(curves_by={"metric": "macro_f1"}, success=0.625)
     assert "Macro-F1 of each fold" in page
     assert page.count(".625") == 2  # of the fold, and so far
 
 
-def test_runs_are_not_there_for_strangers_and_refused_to_annotators(client):
-    dataset = make_words(items=6)
-    finished_run(dataset)
-    for person, status in ((make_user(), 404), (make_member(dataset, Role.ANNOTATOR), 403)):
-        client.force_login(person)
-        for name, args in (("runs", []), ("run", [1]), ("run_live", [1]), ("predictions", [1])):
-            address = reverse(f"quality:{name}", args=[dataset.slug, *args])
-            assert client.get(address).status_code == status
-    client.force_login(make_member(dataset, Role.REVIEWER))
-    assert client.post(reverse("quality:train", args=[dataset.slug])).status_code == 403
-
-
-def test_a_cell_lists_exactly_the_items_that_it_counts(client):
-    dataset = make_words(items=6)
-    client.force_login(make_member(dataset, Role.REVIEWER))
-    run = finished_run(dataset)
-    probabilities = np.full((6, 3), 0.1, dtype=np.float32)
-    probabilities[:, 1] = 0.8
-    probabilities[0] = np.nan
-    arrays.save_run(run, {"probabilities": probabilities})
-    assert frozen.rows_where(run, given="money", predicted="sea").tolist() == [3]
-    assert frozen.rows_where(run, predicted="sea").tolist() == [1, 2, 3, 4, 5]
-    assert frozen.rows_where(run, given="money", predicted="sky").tolist() == []
-    address = reverse("quality:run_cell", args=[dataset.slug, 1])
-    page = client.get(address, {"given": "money", "predicted": "sea"}).content.decode()
-    assert "money read as sea: 1 item" in page
+def test_a_cell_lists_exactly_the_items_that_it_counts(client, pets):
+    run = make_run(pets, "dddd")
+    probabilities = np.array([[np.nan, np.nan], *[[0.1, 0.9]] * 3], dtype=np.float32)
+    arrays.save_run(run, {"probabilities": probabilities})  # the first was not predicted
+    assert frozen.rows_where(run, given="cat", predicted="dog").tolist() == [1]
+    assert frozen.rows_where(run, predicted="dog").tolist() == [1, 2, 3]
+    assert frozen.rows_where(run, given="cat", predicted="cat").tolist() == []
+    client.force_login(make_member(pets, Role.REVIEWER))
+    address = reverse("quality:run_cell", args=["pets", 1])
+    page = client.get(address, {"given": "cat", "predicted": "dog"}).content.decode()
+    assert "cat read as dog: 1 item" in page
 
 
 @pytest.mark.parametrize("is_kept", [True, False])

@@ -34,11 +34,6 @@ from tests.quality.words import add_text, make_words
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
 def train(dataset, **options):
     out = io.StringIO()
     call_command("train", dataset.slug, "--json", stdout=out, **options)

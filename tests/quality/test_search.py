@@ -29,8 +29,7 @@ def train(dataset, **options):
 
 
 @pytest.mark.slow
-def test_a_run_remembers_its_search_and_another_takes_its_head_without_one(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
+def test_a_run_remembers_its_search_and_another_takes_its_head_without_one():
     dataset = make_words(items=40)
     assert train(dataset, search="60")["unchanged"] is False
     assert train(dataset)["unchanged"] is True  # it stays chosen

@@ -21,8 +21,7 @@ from quality.services.decisions import (
 )
 from quality.services.second import SecondRefusedError
 from quality.services.selection import Selection, relabel
-from tests.factories import make_dataset, make_item, make_member
-from tests.quality.test_decisions import make_flag
+from tests.factories import make_dataset, make_flag, make_item, make_member
 from tests.quality.test_review_pages import FETCH
 
 pytestmark = pytest.mark.django_db

@@ -10,22 +10,16 @@ from django.urls import reverse
 
 from labeling.models import Job, Role, Suggestion
 from labeling.services import jobs
-from labeling.services.rounds import make_round
 from quality.models import Flag, Run
 from quality.queries.runs import newest_done
 from quality.queries.survey import survey_of
 from quality.queries.verdict import verdict_of
 from quality.services import figures, runs
 from quality.services.graph import complete
-from tests.factories import make_member
+from tests.factories import make_asking, make_member
 from tests.quality.words import make_words
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
 
 
 def by_chance(items=90):
@@ -70,14 +64,7 @@ def test_labels_dealt_at_random_give_no_signal_and_no_doubts_by_the_model(client
 def test_a_run_without_a_signal_suggests_nothing_and_takes_earlier_suggestions_back():
     dataset = by_chance()
     items = list(dataset.items.values_list("pk", flat=True))
-    make_round(
-        dataset=dataset,
-        name="r",
-        kind="classify",
-        items=items,
-        answers_wanted=1,
-        suggesting="after",
-    )
+    make_asking(dataset, items, suggesting="after")
     Suggestion.objects.create(
         item=dataset.items.first(), label=dataset.classes.first(), probability=0.9
     )

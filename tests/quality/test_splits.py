@@ -11,12 +11,12 @@ from labeling.services.versions import freeze_version
 from mlcore.duplicates import Pair
 from mlcore.folds import join_groups
 from quality import arrays, copy_pairs
-from quality.models import Flag, FlagState, Run
+from quality.models import FlagState, Run
 from quality.queries.leaked import without_leaks
 from quality.queries.overlap import overlap_of, sentences_of
 from quality.queries.splits import PAIRS_A_PAGE, TITLES, shared_by_splits
 from quality.services.flags import raise_flags
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_dataset, make_flag, make_item, make_member
 from tests.quality.test_flags import make_work
 from tests.quality.words import add_text, make_words
 
@@ -121,10 +121,7 @@ def test_what_moved_or_was_taken_out_or_called_different_is_no_longer_shared():
     dataset, items = make_leaky()
     Item.objects.filter(pk=items[0].pk).update(excluded="a reason")
     assert not shared_by_splits(dataset).torn
-    flag = Flag.objects.create(
-        dataset=dataset, kind="leakage", subject="x", score=0.9, state=FlagState.DISMISSED
-    )
-    flag.items.set([items[1], items[3]])
+    flag = make_flag(items[1], items[3], kind="leakage", state=FlagState.DISMISSED)
     assert not shared_by_splits(dataset).counts
     flag.delete()
     Item.objects.filter(pk=items[3].pk).update(split="train")

@@ -5,28 +5,17 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from labeling.models import Suggestion
-from labeling.services.rounds import close_round, make_round
+from labeling.services.rounds import close_round
 from labeling.services.suggestions import set_suggestions
+from tests.factories import make_asking
 from tests.quality.words import make_words
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
 def ask(dataset, suggesting):
     items = list(dataset.items.values_list("pk", flat=True))
-    return make_round(
-        dataset=dataset,
-        name=suggesting,
-        kind="classify",
-        items=items,
-        answers_wanted=1,
-        suggesting=suggesting,
-    )
+    return make_asking(dataset, items, name=suggesting, suggesting=suggesting)
 
 
 def test_a_training_suggests_labels_when_a_round_shows_them_and_none_for_test_items():

@@ -14,7 +14,7 @@ from quality.queries import review, unflagged
 from quality.queries.report import report_of
 from quality.services.decisions import decide_flag, undo_decision
 from quality.services.drawing import draw
-from tests.factories import make_dataset, make_item, make_member
+from tests.factories import make_dataset, make_flag, make_item, make_member
 from tests.quality.test_review_pages import FETCH, make_flags
 
 pytestmark = pytest.mark.django_db
@@ -77,11 +77,9 @@ def test_a_doubt_that_is_gone_makes_an_item_one_of_the_others(dataset):
 def test_what_was_said_of_them_estimates_what_the_queue_misses(dataset, ann):
     items = plain_items(dataset, 40)
     for number, item in enumerate(items):
-        flag = Flag.objects.create(
-            dataset=dataset, kind=UNFLAGGED, subject=item.key, given="cat", score=0,
-            reason="drawn", evidence={"of": 2000},
-        )  # fmt: skip
-        flag.items.add(item)
+        flag = make_flag(
+            item, kind=UNFLAGGED, given="cat", score=0, reason="drawn", evidence={"of": 2000}
+        )
         wrong, is_given_again = number < 4, number == 4
         decide_flag(
             flag=flag,
@@ -102,10 +100,7 @@ def test_a_drawn_item_that_a_later_check_doubts_no_longer_counts_as_missed(datas
     (item,) = plain_items(dataset, 1)
     review_some(dataset, ann, 20)
     assert unflagged.missed(dataset).looked == 1
-    later = Flag.objects.create(
-        dataset=dataset, kind=QUEUE, subject="later", given="cat", suggested="dog", score=0.5
-    )
-    later.items.add(item)
+    make_flag(item, kind=QUEUE, subject="later", given="cat", suggested="dog", score=0.5)
     assert unflagged.missed(dataset) is None
 
 
@@ -166,11 +161,7 @@ def test_a_drawn_item_that_was_sent_to_a_round_counts_once_the_round_has_settled
     plain = plain_items(dataset, 3)
     cat, dog = (dataset.classes.get(name=name) for name in ("cat", "dog"))
     for item in plain:
-        flag = Flag.objects.create(
-            dataset=dataset, kind=UNFLAGGED, subject=item.key, given="cat", score=0.0,
-            evidence={"of": 30},
-        )  # fmt: skip
-        flag.items.add(item)
+        flag = make_flag(item, kind=UNFLAGGED, given="cat", score=0.0, evidence={"of": 30})
         decide_flag(flag=flag, reviewer=ann, action=Action.ROUND)
         assert unflagged.missed(dataset) is None
     places = RoundItem.objects.filter(item__in=plain)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -14,23 +15,16 @@ from labeling import shards, storage
 from labeling.models import Annotation, Content, Dataset, Item, Job, Role, RoundItem, Upload, User
 from labeling.services import jobs
 from labeling.services.intake import differences
-from labeling.services.rounds import make_round
 from labeling.services.versions import freeze_version
 from quality import arrays, tasks
-from quality.models import Flag, FlagItem
+from quality.models import Flag
 from quality.queries import facts
 from quality.services import deleting, taking_back
-from tests.factories import make_member, make_user
+from tests.factories import make_asking, make_flag, make_member, make_user
 from tests.labeling.test_intake import folder, png
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.DATA_DIR = tmp_path
 
 
 def bring(root: Path, files: dict[str, bytes], *arguments: str, name: str = "pets") -> Upload:
@@ -61,13 +55,8 @@ def test_untouched_items_go_with_their_bytes_and_worked_on_ones_stay(tmp_path: P
     files = {f"cat/{n}.png": png(n) for n in range(1, 6)} | {"dog/6.png": png(6)}
     upload = bring(tmp_path / "a", files)
     asked, flagged = Item.objects.get(key="cat/2.png"), Item.objects.get(key="cat/3.png")
-    make_round(
-        dataset=upload.dataset, name="r", kind="classify", items=[asked.pk], answers_wanted=1
-    )
-    doubt = Flag.objects.create(
-        dataset=upload.dataset, kind="odd_file", subject="s", score=0.5, reason="odd"
-    )
-    FlagItem.objects.create(flag=doubt, item=flagged)
+    make_asking(upload.dataset, [asked])
+    make_flag(flagged, kind="odd_file", score=0.5, reason="odd")
     gone = bytes_of(4)
     assert gone is not None
     result = carry_back(upload)
@@ -248,7 +237,7 @@ def test_a_file_without_a_measurement_that_is_new_is_made_anew(tmp_path: Path):
     dataset = bring(tmp_path / "a", {"cat/1.png": png(1)}).dataset
     dataset.refresh_from_db()
     assert facts.keep_measured(dataset)
-    path = tmp_path / "facts" / f"{dataset.pk}.npz"
+    path = settings.DATA_DIR / "facts" / f"{dataset.pk}.npz"
     with np.load(path) as file:
         shards.save_arrays(path, {name: file[name] for name in file.files if name != "entropy"})
     assert facts.keep_measured(dataset), "it is of a Winnow that measured less"

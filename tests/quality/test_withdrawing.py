@@ -19,14 +19,13 @@ from labeling.models import Annotation, Content, Dataset, Example, Item, Job, Ro
 from labeling.models.items import WITHDRAWN
 from labeling.queries.versions import counts_between
 from labeling.services import jobs, tombstones
-from labeling.services.rounds import make_round
 from labeling.services.versions import columns_of, freeze_version, read_frozen, read_manifest
 from labeling.version_columns import NONE
 from quality import arrays, graphs
-from quality.models import Action, Decision, Flag, FlagItem, Run
+from quality.models import Action, Decision, Run
 from quality.queries import exports
 from quality.services import selection, withdrawing
-from tests.factories import make_member
+from tests.factories import make_asking, make_flag, make_member
 from tests.labeling.test_intake import png
 from tests.quality.test_ways_back import bring, hash_of
 from tests.quality.words import make_words
@@ -152,15 +151,15 @@ def test_bytes_that_only_an_earlier_version_or_a_replacement_still_named_go_as_w
 def test_pages_of_a_tombstone_answer_in_words(people: Dataset, client: Client):
     item, other = people.items.get(key="anna-1.png"), people.items.get(key="ben-1.png")
     client.force_login(make_member(people))
-    asking = make_round(
-        dataset=people, name="r", kind="classify", items=[item.pk, other.pk], answers_wanted=1
+    asking = make_asking(people, [item, other])
+    flag = make_flag(
+        item,
+        other,
+        kind="near_duplicate",
+        state="decided",
+        reason="anna-1.png looks like ben-1.png",
+        evidence={"keys": ["anna-1.png"]},
     )
-    flag = Flag.objects.create(
-        dataset=people, kind="near_duplicate", subject="s", score=0.9, state="decided",
-        reason="anna-1.png looks like ben-1.png", evidence={"keys": ["anna-1.png"]},
-    )  # fmt: skip
-    for one in (item, other):
-        FlagItem.objects.create(flag=flag, item=one)
     freeze_version(dataset=people)
     withdraw("--source", "anna")
     item.refresh_from_db()
@@ -349,9 +348,7 @@ def test_models_leave_the_person_out_and_before_after_still_compares():
 
 def test_answers_stay_and_count(people: Dataset):
     item, person = people.items.get(key="anna-1.png"), people.annotators.create(name="outside")
-    asking = make_round(
-        dataset=people, name="r", kind="classify", items=[item.pk], answers_wanted=1
-    )
+    asking = make_asking(people, [item])
     Annotation.objects.create(
         round=asking, item=item, annotator=person, answer="class", label=item.label
     )
