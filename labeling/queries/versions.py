@@ -13,6 +13,7 @@ from labeling.models import Dataset, Split, Version
 
 VERSIONS_SHOWN = 50
 LINES_A_PAGE = 100_000  # about a second of reading; the next look at the page goes on
+BYTES_A_READ = 2**16  # with 8 KB, as usual, an eighth of the time goes into asking for more
 Line = dict[str, Any]
 
 
@@ -98,7 +99,7 @@ def merged(olds: Iterator[bytes], news: Iterator[bytes]) -> Iterator[Change]:
 
 def _lines(version: Version) -> Iterator[bytes]:
     with gzip.open(storage.path_of(version.digest)) as lines:
-        yield from io.BufferedReader(lines)
+        yield from io.BufferedReader(lines, BYTES_A_READ)
 
 
 @dataclass(frozen=True)
