@@ -158,7 +158,7 @@ CELERY_BEAT_SCHEDULE = {
     "tell webhooks": {"task": "winnow.tell_webhooks", "schedule": 15.0},
     "mail notices": {"task": "winnow.mail_notices", "schedule": 300.0},
     "look for news": {"task": "winnow.look_for_news", "schedule": 60.0},
-    "keep facts": {"task": "winnow.keep_facts", "schedule": 60.0},
+    "keep facts": {"task": "winnow.keep_facts", "schedule": 10.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 
