@@ -5,6 +5,7 @@ from math import pi
 import numpy as np
 
 from mlcore.lines import Line
+from mlcore.waveforms import Waves, scaled
 
 #: Samples at and above this share of full scale count as clipped: recorders stop at 32,767 of
 #: 32,768, and converters often at 0.999.
@@ -42,15 +43,13 @@ PILED_SHARE = (1 + STEEP_DEPTHS**-0.5) / 2
 LEAST_PILED = 4
 
 
-def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.ndarray]:
+def clipping_facts(waves: Waves, rate: int) -> dict[str, np.ndarray]:
     """Count samples at full scale and runs at each clip's own greatest and least sample.
 
     Parameters
     ----------
-    channels : float32 ndarray of shape (n_channels, n_samples)
-        Clips one after the other.
-    line : Line
-        Where each of the n_clips lies.
+    waves : Waves
+        Of n_clips.
     rate : int
         Samples a second.
 
@@ -61,68 +60,66 @@ def clipping_facts(channels: np.ndarray, line: Line, rate: int) -> dict[str, np.
         flat_top_share, longest_flat_top, flat_tops, piled_samples, as `levels.level_facts`
         explains.
     """
-    clips, samples = len(line.lengths), len(channels) * line.lengths
-    waves, each = channels.ravel(), Line.of(np.tile(line.lengths, len(channels)))
-    low = np.minimum.reduceat(waves, each.starts)
-    top = np.maximum.reduceat(waves, each.starts)
+    line, channels = waves.line, len(waves.samples)
+    clips, low, top = len(line.lengths), waves.bottoms.ravel(), waves.tops.ravel()
     peak = np.maximum(-low, top)
     # A dead channel, constant or within a step of it, is one flat top and no clipping.
     height = np.concatenate([top, -low]) * np.tile(top - low > 2 * STEP, 2)
     clipped = longest_clipped = np.zeros(clips, int)
-    limit = _full_scale(waves, each, peak)
+    samples, each = waves.samples.ravel(), Line.of(np.tile(line.lengths, channels))
+    limit = _full_scale(samples, each, peak)
     full = (peak >= limit).nonzero()[0]
     if len(full):
-        at_full = [np.abs(waves[each.slices[wave]]) >= limit[wave] for wave in full]
+        at_full = [np.abs(scaled(samples[each.slices[wave]])) >= limit[wave] for wave in full]
         rows, _, runs = runs_of(np.concatenate(at_full), Line.of(each.lengths[full]))
         clipped, longest_clipped = _totals(full[rows] % clips, runs, clips, least=1)
     return {
         "peak": peak.reshape(-1, clips).max(axis=0),
         "clipped_samples": clipped,
-        "clipped_share": clipped / samples,
+        "clipped_share": clipped / (channels * line.lengths),
         "longest_clipped_run": longest_clipped,
-        **_top_facts(channels, line, height.astype(np.float64), rate),
+        **_top_facts(waves, height.astype(np.float64), rate),
     }
 
 
-def _full_scale(waves: np.ndarray, each: Line, peak: np.ndarray) -> np.ndarray:
+def _full_scale(samples: np.ndarray, each: Line, peak: np.ndarray) -> np.ndarray:
     """Return from where on samples are at full scale: in 8 bits the greatest is 127 of 128."""
     limit = np.full(len(peak), CLIPPED_AT, np.float32)
     for wave in (peak >= 1 - COARSEST_STEP).nonzero()[0]:
-        samples = waves[each.slices[wave]]
-        if not 0 < _own_step(samples[::FEW]) <= STEP:  # finer steps are seen in a few samples
-            limit[wave] = min(CLIPPED_AT, 1 - min(COARSEST_STEP, _own_step(samples)))
+        own = samples[each.slices[wave]]
+        if not 0 < _own_step(own[::FEW]) <= STEP:  # finer steps are seen in a few samples
+            limit[wave] = min(CLIPPED_AT, 1 - min(COARSEST_STEP, _own_step(own)))
     return limit
 
 
-def _top_facts(
-    channels: np.ndarray, line: Line, height: np.ndarray, rate: int
-) -> dict[str, np.ndarray]:
+def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     """Look at the runs at the greatest and least sample of each channel of each clip.
 
     `height` of shape (2 * n_channels * n_clips,) has the greatest of all, then the least turned up.
     """
-    clips, waves, each = len(line.lengths), channels.ravel(), range(len(height) // 2)
-    sides = Line.of(np.tile(line.lengths, 2 * len(channels)))
+    line, channels, samples = waves.line, len(waves.samples), waves.samples.ravel()
+    clips, each = len(line.lengths), range(len(height) // 2)
+    sides = Line.of(np.tile(line.lengths, 2 * channels))
     near = FLAT_STEP + FLAT_SHARE * height
-    rows, begins, runs = runs_of(_marked(waves, sides, height, near), sides)
+    rows, begins, runs = _joined(_near_tops(waves, height, near), sides)
     owner = rows % clips
     flat, longest = _totals(owner, runs, clips, least=LEAST_FLAT_RUN)
-    drops = _drops(waves, sides, rows, begins, runs)
+    drops = _drops(samples, sides, rows, begins, runs)
     coarse = np.full(clips, STEP)
     tops = runs > _crest((near[rows] + STEP) / height[rows], rate)
     may = _piled(rows, runs, drops, near + STEP).nonzero()[0]
     for clip in np.union1d(owner[tops], may % clips):
-        coarse[clip] = _own_step(channels[:, line.slices[clip]])
+        coarse[clip] = _own_step(waves.samples[:, line.slices[clip]])
     depth = near + np.tile(coarse, len(height) // clips)
     tops = runs > _crest(depth[rows] / height[rows], rate)
     piled = _piled(rows, runs, drops, depth)
     for row in piled.nonzero()[0]:
-        wave = waves[sides.slices[row % len(each)]]
+        wave = scaled(samples[sides.slices[row % len(each)]])
         edge = height[row] - STEEP_DEPTHS * depth[row]
         around = np.count_nonzero(wave >= edge if row < len(each) else wave <= -edge)
         piled[row] *= piled[row] >= PILED_SHARE * around
     return {
-        "flat_top_share": flat / (len(channels) * line.lengths),
+        "flat_top_share": flat / (channels * line.lengths),
         "longest_flat_top": longest,
         "flat_tops": np.bincount(owner[tops], minlength=clips),
         "piled_samples": piled.reshape(-1, clips).sum(axis=0),
@@ -145,25 +142,37 @@ def _piled(rows: np.ndarray, runs: np.ndarray, drops: np.ndarray, depth: np.ndar
     return np.where(repeats | (piled < LEAST_PILED), 0, piled)
 
 
-def _marked(waves: np.ndarray, sides: Line, height: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Say which samples lie near the greatest of their clip, then which near the least."""
+def _near_tops(waves: Waves, height: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Return places of samples near the greatest of their clip, then of those near the least.
+
+    Only stretches whose own greatest or least sample lies there are looked into.
+    """
     # Compared in the samples' own precision, a third of the time; half a step is far coarser.
     limit = np.where(height > 0, height - near, np.inf).astype(np.float32)
-    marked = np.empty((2, len(waves)), bool)
-    for wave, places in enumerate(sides.slices[: len(height) // 2]):
-        np.greater_equal(waves[places], limit[wave], out=marked[0, places])
-        np.less_equal(waves[places], -limit[wave + len(height) // 2], out=marked[1, places])
-    return marked.ravel()
+    stretches, drawn = waves.stretches, np.tile(waves.drawn.lengths, len(waves.samples))
+    found = []
+    for sign, most, least in zip(
+        (1, -1), (waves.greatest, -waves.least), limit.reshape(2, -1), strict=True
+    ):
+        lowest = np.repeat(least, drawn)
+        chosen = (most.ravel() >= lowest).nonzero()[0]
+        channel, stretch = divmod(chosen, len(stretches.starts))
+        inside = Line.of(stretches.lengths[stretch])
+        begins = channel * waves.samples.shape[1] + stretches.starts[stretch]
+        places = (begins - inside.starts)[inside.owner] + np.arange(len(inside.owner))
+        is_near = sign * scaled(waves.samples.ravel()[places]) >= lowest[chosen][inside.owner]
+        found.append(places[is_near])
+    return np.concatenate([found[0], found[1] + waves.samples.size])
 
 
 def _drops(
-    waves: np.ndarray, sides: Line, rows: np.ndarray, begins: np.ndarray, runs: np.ndarray
+    samples: np.ndarray, sides: Line, rows: np.ndarray, begins: np.ndarray, runs: np.ndarray
 ) -> np.ndarray:
     """Return how far the higher neighbour of each run at a top lies below it; 0 at a clip's end."""
     before, after = begins - 1, begins + runs
     inside = (before >= sides.starts[rows]) & (after < sides.ends[rows])
-    sign = np.where(begins < len(waves), 1.0, -1.0)
-    first, top, last = (sign * waves[place % len(waves)] for place in (before, begins, after))
+    sign, n = np.where(begins < len(samples), 1.0, -1.0), len(samples)
+    first, top, last = (sign * scaled(samples[at % n]) for at in (before, begins, after))
     return np.where(inside, top - np.maximum(first, last), 0.0)
 
 
@@ -192,7 +201,11 @@ def runs_of(marked: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray, np.
     >>> rows.tolist(), begins.tolist(), lengths.tolist()
     ([0, 0, 1], [0, 2, 3], [1, 1, 2])
     """
-    places = np.flatnonzero(marked)
+    return _joined(np.flatnonzero(marked), line)
+
+
+def _joined(places: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return runs of ascending places as `runs_of` does."""
     rows = np.searchsorted(line.starts, places, side="right") - 1
     begins = np.ones(len(places), bool)
     begins[1:] = (np.diff(places) > 1) | (np.diff(rows) > 0)
@@ -200,9 +213,10 @@ def runs_of(marked: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray, np.
     return rows[starts], places[starts], np.diff(np.append(starts, len(places)))
 
 
-def _own_step(channels: np.ndarray) -> float:
+def _own_step(samples: np.ndarray) -> float:
     """Return the step of which all samples are multiples: 1/128 in a clip that once had 8 bits."""
-    together = int(np.bitwise_or.reduce(np.rint(channels / STEP).astype(np.int64), axis=None))
+    steps = samples if samples.dtype.kind == "i" else np.rint(samples / STEP).astype(np.int64)
+    together = int(np.bitwise_or.reduce(steps, axis=None))
     return STEP * (together & -together)
 
 

@@ -6,18 +6,20 @@ one after the other: a second of sound is so short that calling numpy takes long
 arithmetic.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mlcore.decibels import FLOOR_DB, decibels
 from mlcore.files import Fact
 from mlcore.flat_tops import clipping_facts
 from mlcore.lines import Line
+from mlcore.sound_frames import Frames, Look
 from mlcore.spectra import SPECTRAL_FACTS, spectral_facts
 from mlcore.used_steps import used_steps
-from mlcore.waveforms import scaled
+from mlcore.waveforms import Waves, scaled
 
 #: Length of a frame in seconds, as the index of the speech data uses.
 FRAME_SECONDS = 0.02
@@ -40,14 +42,14 @@ def frame_samples(rate: int) -> int:
     return max(1, round(FRAME_SECONDS * rate))
 
 
-def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]:
+def level_facts(waves: Waves, rate: int) -> list[dict[str, Fact]]:
     """Measure clips of one rate and number of channels.
 
     Parameters
     ----------
-    clips : sequence of float32 or int16 ndarray of shape (n_samples, n_channels)
-        Finite; 1, or 32,768, is full scale; at least one clip, all of one type. All last a whole
-        frame at least, or none does and all are of one length.
+    waves : Waves
+        Finite; at least one clip. All last a whole frame at least, or none does and all are of
+        one length.
     rate : int
         Samples a second.
 
@@ -87,26 +89,20 @@ def level_facts(clips: Sequence[np.ndarray], rate: int) -> list[dict[str, Fact]]
         that repeats with a voice's period, 0 to 1; asked of clips near their noise, and of
         those whose loud part moves as noise does, if their bins jump as its do, else 0).
     """
-    size = min(len(clips[0]), frame_samples(rate))
-    line = Line.of([len(clip) for clip in clips])
-    of_frames = Line.of(line.lengths // size)
-    channels = _in_line(clips)
-    whole = channels if not (line.lengths % size).any() else _in_line(
-        [clip[: len(clip) // size * size] for clip in clips]
-    )  # fmt: skip
-    frames = _centred(whole.reshape(len(channels), -1, size))
-    powers = np.einsum("cfs,cfs->cf", frames, frames) / size
-    loudest = of_frames.sums(powers.T).argmax(axis=1) if len(channels) > 1 else np.zeros(1, int)
-    chosen = (loudest[of_frames.owner], np.arange(frames.shape[1])) if len(channels) > 1 else 0
-    timing = _timing(np.add.reduce(powers) / len(powers), of_frames, size / rate)
-    means = np.add.reduceat(channels, line.starts, axis=1) / line.lengths
+    size = min(int(waves.line.lengths[0]), frame_samples(rate))
+    channels = Frames.of_channels(waves, size)
+    looks = [one.look() for one in channels]
+    frames, loudest = _loudest(channels, looks)
+    power = np.add.reduce([one.powers for one in looks]) / len(looks)
+    timing = _timing(power, frames.line, size / rate)
+    means = _means(waves, frames.line, np.array([one.means for one in looks]), size=size)
     columns = {
-        "dc_offset": means[np.abs(means).argmax(axis=0), np.arange(len(clips))],
-        **({"steps_used": used_steps(clips, means[0])} if clips[0].dtype.kind == "i" else {}),
-        **clipping_facts(channels, line, rate),
+        "dc_offset": means[np.abs(means).argmax(axis=0), np.arange(means.shape[1])],
+        **({"steps_used": used_steps(waves, means[0])} if waves.samples.dtype.kind == "i" else {}),
+        **clipping_facts(waves, rate),
         **timing,
-        **_edge_facts(channels, line, timing["loudest_db"], size=size, rate=rate),
-        **spectral_facts(frames[chosen], decibels(powers[chosen]), of_frames, rate),
+        **_edge_facts(waves, timing["loudest_db"], size=size, rate=rate),
+        **spectral_facts(frames, loudest.spectra, decibels(loudest.powers), rate),
     }
     names, table = _rounded(columns)
     return [dict(zip(names, row, strict=True)) for row in table]
@@ -130,9 +126,28 @@ def _digits(name: str) -> int:
     return DIGITS.get(name, LEVEL_DIGITS if is_level else 4)
 
 
-def _in_line(clips: Sequence[np.ndarray]) -> np.ndarray:
-    """Return clips one after the other, float32 of shape (n_channels, n_samples)."""
-    return np.ascontiguousarray(scaled(np.concatenate(clips)).T)
+def _loudest(channels: list[Frames], looks: list[Look]) -> tuple[Frames, Look]:
+    """Return the frames of each clip's loudest channel, and what they measure."""
+    if len(channels) == 1:
+        return channels[0], looks[0]
+    line, (rows, _) = channels[0].line, channels[0].thinned
+    powers = np.array([one.powers for one in looks])
+    chosen, n = line.sums(powers.T).argmax(axis=1)[line.owner], np.arange(len(line.owner))
+    steps = np.array([one.steps for one in channels])[chosen, n]
+    spectra = np.array([one.spectra for one in looks])[chosen[rows], np.arange(len(n[rows]))]
+    return Frames(steps, line), Look(looks[0].means, powers[chosen, n], spectra)
+
+
+def _means(waves: Waves, frames: Line, means: np.ndarray, *, size: int) -> np.ndarray:
+    """Return the mean of each channel of each clip, by those of whole frames and what is left."""
+    sums = size * frames.sums(means.T.astype(np.float64)).T
+    left = waves.line.lengths - size * frames.lengths
+    some = left.nonzero()[0]
+    if len(some):
+        rest = Line.of(left[some])
+        places = (waves.line.ends[some] - rest.ends)[rest.owner] + np.arange(len(rest.owner))
+        sums[:, some] += rest.sums(scaled(waves.samples[:, places]).T).T
+    return sums / waves.line.lengths
 
 
 def _centred(frames: np.ndarray) -> np.ndarray:
@@ -140,7 +155,7 @@ def _centred(frames: np.ndarray) -> np.ndarray:
 
     Taking each frame's mean off leaves offsets and slow drifts out, which nobody hears.
     """
-    return frames - np.add.reduce(frames, axis=-1, keepdims=True) / np.float32(frames.shape[-1])
+    return frames - np.einsum("...s->...", frames)[..., None] / np.float32(frames.shape[-1])
 
 
 def _timing(power: np.ndarray, line: Line, frame: float) -> dict[str, np.ndarray]:
@@ -179,19 +194,18 @@ def _percentiles(values: np.ndarray, line: Line, *shares: float) -> list[np.ndar
 
 
 def _edge_facts(
-    channels: np.ndarray, line: Line, loudest: np.ndarray, *, size: int, rate: int
+    waves: Waves, loudest: np.ndarray, *, size: int, rate: int
 ) -> dict[str, np.ndarray]:
     """Measure how clips begin and end, also inside exactly constant samples."""
-    first, last = _padding(channels, line)
+    samples, line = waves.samples, waves.line
+    first, last = _padding(samples, line)
     is_inside = line.lengths - first - last >= size
     inner = [np.where(is_inside, at, 0) for at in (first, last)]
     from_start = [line.starts, line.starts + inner[0]]
-    from_end = [line.ends - 1, line.ends - 1 - inner[1]]
-    steps = np.arange(size)
-    frames = [channels[:, at[:, None] + steps] for at in from_start]
-    frames += [channels[:, at[:, None] - steps] for at in from_end]
-    levels = _edge_levels(np.stack(frames)) - loudest[:, None]
-    start, inner_start, end, inner_end = levels
+    from_end = [line.ends - size, line.ends - size - inner[1]]
+    frames = scaled(sliding_window_view(samples, size, axis=1)[:, from_start + from_end])
+    frames[:, 2:] = frames[:, 2:, :, ::-1]
+    start, inner_start, end, inner_end = _edge_levels(frames) - loudest[:, None]
     return {
         "padding_start": first / rate,
         "padding_end": last / rate,
@@ -207,11 +221,11 @@ def _edge_facts(
 def _edge_levels(frames: np.ndarray) -> np.ndarray:
     """Return the levels, in dBFS, of the first parts of frames (outermost sample first).
 
-    Frames are of shape (..., n_channels, n_clips, n_samples), levels (..., n_clips, 3).
+    Frames are of shape (n_channels, ..., n_samples), levels (..., 3).
     """
-    squares = np.add.reduce(np.square(_centred(frames)), axis=-3)
+    squares = np.add.reduce(np.square(_centred(frames)))
     lengths = [max(1, round(share * frames.shape[-1])) for share in ONSET_SHARES]
-    powers = [np.add.reduce(squares[..., :n], axis=-1) / (n * frames.shape[-3]) for n in lengths]
+    powers = [np.add.reduce(squares[..., :n], axis=-1) / (n * len(frames)) for n in lengths]
     return decibels(np.stack(powers, axis=-1))
 
 

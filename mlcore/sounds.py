@@ -29,7 +29,7 @@ from mlcore.files import (
 )
 from mlcore.levels import frame_samples, level_facts
 from mlcore.riff import WavHeader, pcm16_wav, read_wav_header
-from mlcore.waveforms import peaks
+from mlcore.waveforms import Waves, peaks
 
 #: Samples of clips that are measured together; their arrays take 25 MB.
 SAMPLES_TOGETHER = 2**20
@@ -170,9 +170,9 @@ def _open(content: bytes, name: str, most_bytes: int) -> _Opened:
 
 def _measure_alike(opened: dict[int, _Opened]) -> dict[int, Measured]:
     """Measure clips of one rate and number of channels, none or all shorter than a frame."""
-    clips = [one.clip.values for one in opened.values()]
-    levels = level_facts(clips, next(iter(opened.values())).clip.rate)
-    previews = peaks(clips)
+    waves = Waves.of([one.clip.values for one in opened.values()])
+    levels = level_facts(waves, next(iter(opened.values())).clip.rate)
+    previews = peaks(waves)
     return {
         place: _measured(one, facts, preview)
         for (place, one), facts, preview in zip(opened.items(), levels, previews, strict=True)

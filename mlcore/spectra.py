@@ -7,11 +7,9 @@ from math import log
 
 import numpy as np
 
-from mlcore.decibels import FLOOR_DB, decibels
+from mlcore.decibels import decibels
 from mlcore.lines import Line
-
-#: Frames of which spectra are taken at most, evenly chosen: 10 s of sound.
-MOST_SPECTRA = 500
+from mlcore.sound_frames import MOST_SPECTRA, Frames, evenly_chosen
 
 #: Samples of the shortest frame that has a spectrum.
 LEAST_SAMPLES = 16
@@ -62,18 +60,18 @@ SPECTRAL_FACTS = (
 
 
 def spectral_facts(
-    frames: np.ndarray, levels: np.ndarray, line: Line, rate: int
+    frames: Frames, spectra: np.ndarray, levels: np.ndarray, rate: int
 ) -> dict[str, np.ndarray]:
     """Measure the spectra of clips.
 
     Parameters
     ----------
-    frames : float32 ndarray of shape (n_frames, n_samples)
-        Each frame about its mean; clips one after the other.
+    frames : Frames
+        Of n_clips.
+    spectra : float32 ndarray of shape (n_thinned, n_bins)
+        As `Look.spectra`.
     levels : float ndarray of shape (n_frames,)
         dBFS.
-    line : Line
-        Where each of the n_clips lies among the frames.
     rate : int
         Samples a second.
 
@@ -82,14 +80,13 @@ def spectral_facts(
     dict
         An array of n_clips for each of `SPECTRAL_FACTS`, which `levels.level_facts` explains.
     """
-    size, n_clips = frames.shape[1], len(line.lengths)
+    size, line, n_clips = frames.steps.shape[1], frames.line, len(frames.line.lengths)
     if size < LEAST_SAMPLES:
         return dict.fromkeys(SPECTRAL_FACTS, np.zeros(n_clips))
-    rows, thinned = _thinned(line)
-    frames_of, levels = frames[rows], levels[rows]
-    spectra = _power_spectra(frames_of)
+    rows, thinned = frames.thinned
+    levels = levels[rows]
     shape = _shape(spectra, thinned, rate / size)
-    loud = _loud(frames_of, levels, thinned)
+    loud = _loud(Frames(frames.steps[rows], thinned), levels)
     changes = _changes(spectra, loud, thinned, rate / size)
     above = _above_noise(spectra, levels, thinned)
     loud_sway, roughness = changes[2], changes[4]
@@ -97,21 +94,10 @@ def spectral_facts(
     asked &= roughness > VOICE_ASKED_ROUGHNESS
     harmonicity = np.zeros(n_clips)
     harmonicity[asked] = _harmonicities(
-        [frames[line.slices[clip]][:MOST_SPECTRA] for clip in asked.nonzero()[0]], rate
+        [frames.samples(line.slices[clip])[:MOST_SPECTRA] for clip in asked.nonzero()[0]], rate
     )
     found = (*shape, *changes, *above, harmonicity)
     return dict(zip(SPECTRAL_FACTS, found, strict=True))
-
-
-def _thinned(line: Line) -> tuple[slice | np.ndarray, Line]:
-    """Return which frames spectra are taken of, and where each clip lies among these."""
-    if line.lengths.max() <= MOST_SPECTRA:
-        return slice(None), line
-    chosen = [
-        start + _chosen(length, MOST_SPECTRA)
-        for start, length in zip(line.starts, line.lengths.tolist(), strict=True)
-    ]
-    return np.concatenate(chosen), Line.of([len(one) for one in chosen])
 
 
 def _shape(spectra: np.ndarray, line: Line, bin_hertz: float) -> tuple[np.ndarray, np.ndarray]:
@@ -124,43 +110,20 @@ def _shape(spectra: np.ndarray, line: Line, bin_hertz: float) -> tuple[np.ndarra
     return flatness, np.minimum(below + 1, bins) * bin_hertz
 
 
-@lru_cache(maxsize=256)
-def _chosen(n: int, most: int) -> np.ndarray:
-    """Return places of at most so many of n, evenly chosen."""
-    return np.linspace(0, n - 1, min(n, most)).astype(int)
-
-
-@lru_cache(maxsize=8)
-def _window(size: int) -> np.ndarray:
-    return (np.hanning(size) / size).astype(np.float32)
-
-
-def _power_spectra(frames: np.ndarray) -> np.ndarray:
-    """Return the power of each bin but the first, of shape (n_frames, n_bins)."""
-    # In single precision, unlike numpy's; here, since the web process imports this module.
-    from scipy.fft import rfft
-
-    size = frames.shape[1]
-    waves = rfft(frames * _window(size), overwrite_x=True)
-    squares = np.square(waves.view(waves.real.dtype)[..., 2:])  # real, imaginary, real ...
-    spectra = squares[..., ::2] + squares[..., 1::2]
-    spectra += np.float32(10 ** (FLOOR_DB / 10) / size)
-    return spectra
-
-
-def _loud(frames: np.ndarray, levels: np.ndarray, line: Line) -> np.ndarray:
+def _loud(frames: Frames, levels: np.ndarray) -> np.ndarray:
     """Say which frames are loud all through; the loudest of a clip is one anyway.
 
     A frame in which a sound begins or ends is left out: the window weighs its loud part as it
     happens to lie, so that steady noise which begins inside a frame would seem to move.
     """
+    line = frames.line
     loudest = np.maximum.reduceat(levels, line.starts)[line.owner]
     loud = levels >= loudest - LOUD_RANGE_DB
     both = np.zeros(len(loud), bool)
     both[1:-1] = loud[:-2] & loud[2:]
     both[line.starts] = both[line.ends - 1] = False
     edges = (loud & ~both).nonzero()[0]
-    parts = np.array_split(frames[edges], FRAME_PARTS, axis=1)
+    parts = np.array_split(frames.samples(edges), FRAME_PARTS, axis=1)
     least = decibels(np.min([part.var(axis=1) for part in parts], axis=0))
     loud[edges] = (least >= loudest[edges] - LOUD_RANGE_DB) | (levels[edges] >= loudest[edges])
     return loud
@@ -308,7 +271,7 @@ def _loud_stretches(frames: np.ndarray) -> np.ndarray:
     power = powers[:-1] + powers[1:]
     least = power.max(initial=0) * np.float32(10 ** (-LOUD_RANGE_DB / 10))
     loud = ((power >= least) & (power > 0)).nonzero()[0]
-    loud = loud[_chosen(len(loud), MOST_PITCHES)]
+    loud = loud[evenly_chosen(len(loud), MOST_PITCHES)]
     return np.concatenate([frames[loud], frames[loud + 1]], axis=1)
 
 

@@ -1,8 +1,9 @@
 """Gaps between the values of samples, which a clip has that was made louder after recording."""
 
-from collections.abc import Sequence
-
 import numpy as np
+
+from mlcore.lines import Line
+from mlcore.waveforms import Waves
 
 #: Steps of 16 bits on either side of a clip's mean that are looked at; its quiet parts fill them.
 NEAREST = 16
@@ -11,7 +12,7 @@ NEAREST = 16
 FIRST = 2_048
 
 
-def used_steps(clips: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
+def used_steps(waves: Waves, offsets: np.ndarray) -> np.ndarray:
     """Return which share of the steps around each clip's mean occurs.
 
     A microphone's converter uses every step, twice the gain leaves every second one out, however
@@ -20,7 +21,7 @@ def used_steps(clips: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    clips : sequence of int16 ndarray of shape (n_samples, n_channels)
+    waves : Waves of int16
         The first channel is looked at.
     offsets : ndarray of shape (n_clips,)
         Mean of each clip's first channel, full scale 1.
@@ -34,16 +35,15 @@ def used_steps(clips: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> every = np.arange(-40, 40, dtype=np.int16).repeat(9)[:, None]
-    >>> used_steps([every, 2 * every], np.zeros(2)).round(2).tolist()
+    >>> used_steps(Waves.of([every, 2 * every]), np.zeros(2)).round(2).tolist()
     [1.0, 0.52]
     """
-    steps = 2 * NEAREST + 1
-    shifts = NEAREST - np.rint(offsets * 32_768)
-    used, seen = [], []
-    for clip, shift in zip(clips, shifts.astype(int).astype(np.int16), strict=True):
-        above = (clip[:FIRST, 0] + shift).view(np.uint16)  # what lies below wraps to the far top
-        near = above[above < steps]
-        used.append(np.count_nonzero(np.bincount(near)))
-        seen.append(len(near))
-    expected = steps * (1 - (1 - 1 / steps) ** np.array(seen))
+    steps, line = 2 * NEAREST + 1, Line.of(np.minimum(waves.line.lengths, FIRST))
+    shifts = (NEAREST - np.rint(offsets * 32_768)).astype(int).astype(np.int16)
+    firsts = np.concatenate([waves.samples[0, one][:FIRST] for one in waves.line.slices])
+    above = (firsts + np.repeat(shifts, line.lengths)).view(np.uint16)  # what lies below wraps
+    marks = np.left_shift(np.uint64(1), above)  # one bit a step; 0 above all of these
+    used = np.bitwise_count(np.bitwise_or.reduceat(marks, line.starts) & ((1 << steps) - 1))
+    seen = np.add.reduceat(above < steps, line.starts, dtype=int)
+    expected = steps * (1 - (1 - 1 / steps) ** seen)
     return np.where(expected > 0, np.minimum(used / np.maximum(expected, 1), 1), 1)

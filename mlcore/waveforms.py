@@ -1,7 +1,10 @@
-"""Waveforms as pages draw them: pairs of least and greatest sample."""
+"""Samples of clips one after the other, and waveforms as pages draw them."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,13 +25,59 @@ def scaled(values: np.ndarray) -> np.ndarray:
     return values * np.float32(1 / 32_768) if values.dtype.kind == "i" else values
 
 
-def peaks(clips: Sequence[np.ndarray]) -> list[bytes]:
-    """Return waveforms as pairs of uint8, least and greatest of each stretch.
+@dataclass(frozen=True)
+class Waves:
+    """Clips of one number of channels, one after the other.
 
-    Parameters
-    ----------
-    clips : sequence of float32 or int16 ndarray of shape (n_frames, n_channels)
-        All of one type and number of channels.
+    `samples` of shape (n_channels, n_samples) are int16 or float32 as read, since a pass over
+    numbers of half the size takes half as long; `line` tells where each of the clips lies.
+    """
+
+    samples: np.ndarray
+    line: Line
+
+    @classmethod
+    def of(cls, clips: Sequence[np.ndarray]) -> Waves:
+        """Lay clips of one type, of shape (n_frames, n_channels), one after the other."""
+        samples = np.ascontiguousarray(np.concatenate(clips).T)
+        return cls(samples, Line.of([len(clip) for clip in clips]))
+
+    @cached_property
+    def drawn(self) -> Line:
+        """Where the stretches of each clip, each drawn as one pair, lie among those of all."""
+        return Line.of(np.minimum(PEAK_PAIRS, self.line.lengths))
+
+    @cached_property
+    def stretches(self) -> Line:
+        """Where each stretch lies among the samples: as many as pairs are drawn, or of one each."""
+        inside = np.arange(len(self.drawn.owner)) - self.drawn.starts[self.drawn.owner]
+        longest = np.maximum(self.line.lengths, PEAK_PAIRS)[self.drawn.owner]
+        starts = self.line.starts[self.drawn.owner] + inside * longest // PEAK_PAIRS
+        return Line(starts, np.diff(starts, append=self.samples.shape[1]))
+
+    @cached_property
+    def least(self) -> np.ndarray:
+        """The least sample of each stretch, as float32 of shape (n_channels, n_stretches)."""
+        return scaled(np.minimum.reduceat(self.samples, self.stretches.starts, axis=1))
+
+    @cached_property
+    def greatest(self) -> np.ndarray:
+        """The greatest sample of each stretch, as `least`."""
+        return scaled(np.maximum.reduceat(self.samples, self.stretches.starts, axis=1))
+
+    @cached_property
+    def bottoms(self) -> np.ndarray:
+        """The least sample of each clip, as float32 of shape (n_channels, n_clips)."""
+        return np.minimum.reduceat(self.least, self.drawn.starts, axis=1)
+
+    @cached_property
+    def tops(self) -> np.ndarray:
+        """The greatest sample of each clip, as `bottoms`."""
+        return np.maximum.reduceat(self.greatest, self.drawn.starts, axis=1)
+
+
+def peaks(waves: Waves) -> list[bytes]:
+    """Return waveforms as pairs of uint8, least and greatest of each stretch.
 
     Returns
     -------
@@ -39,29 +88,15 @@ def peaks(clips: Sequence[np.ndarray]) -> list[bytes]:
 
     Examples
     --------
-    >>> [list(one) for one in peaks(np.array([[[0.0], [0.5], [-0.5], [0.25]]]))]
+    >>> [list(one) for one in peaks(Waves.of([np.array([[0.0], [0.5], [-0.5], [0.25]])]))]
     [[128, 128, 255, 255, 1, 1, 192, 192]]
     """
-    values = np.concatenate(clips)
-    mono = scaled(values).mean(axis=1) if values.shape[1] > 1 else values[:, 0]
-    line = Line.of([len(clip) for clip in clips])
-    drawn = Line.of(np.minimum(PEAK_PAIRS, line.lengths))
-    starts = [start + _stretches(n) for start, n in zip(line.starts, line.lengths.tolist())]
-    places = np.concatenate(starts)
-    low = scaled(np.minimum.reduceat(mono, places))
-    high = scaled(np.maximum.reduceat(mono, places))
-    # Not the greatest of np.abs: in 16 bits -32,768 has no positive counterpart.
-    top = scaled(np.maximum.reduceat(values, line.starts).max(axis=1))
-    bottom = scaled(np.minimum.reduceat(values, line.starts).min(axis=1))
-    peak = np.maximum(top, -bottom)
-    stretch = (127 / np.maximum(peak, np.float32(LEAST_PEAK)))[drawn.owner]
-    pairs = np.empty((len(drawn.owner), 2), np.uint8)
+    low, high = waves.least[0], waves.greatest[0]
+    if len(waves.samples) > 1:
+        mono = scaled(waves.samples).mean(axis=0)
+        low, high = (f.reduceat(mono, waves.stretches.starts) for f in (np.minimum, np.maximum))
+    peak = np.maximum(waves.tops.max(axis=0), -waves.bottoms.min(axis=0))
+    stretch = (127 / np.maximum(peak, np.float32(LEAST_PEAK)))[waves.drawn.owner]
+    pairs = np.empty((len(low), 2), np.uint8)
     pairs[:, 0], pairs[:, 1] = low * stretch + ZERO, high * stretch + ZERO
-    return [pairs[one].tobytes() for one in drawn.slices]
-
-
-@lru_cache(maxsize=8)
-def _stretches(samples: int) -> np.ndarray:
-    """Return where the stretches of a clip start, each drawn as one pair."""
-    pairs = min(PEAK_PAIRS, samples)
-    return np.arange(pairs) * samples // pairs
+    return [pairs[one].tobytes() for one in waves.drawn.slices]

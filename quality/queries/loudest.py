@@ -11,7 +11,7 @@ from mlcore.clips import decode_sound
 from mlcore.files import UnusableFile
 from mlcore.loudest import cut_to_loudest
 from mlcore.riff import pcm16_wav
-from mlcore.waveforms import peaks
+from mlcore.waveforms import Waves, peaks
 from quality.queries.browse import MOST_AT_ONCE
 from quality.queries.filters import Filter, Shown, one_of
 from quality.queries.tiles import Tile, tiles_of
@@ -76,7 +76,7 @@ def preview_of(item: Item) -> Preview | None:
     samples = decode_sound(found.content).samples
     return Preview(
         sound=pcm16_wav(samples, found.rate),
-        peaks=peaks([samples])[0],
+        peaks=peaks(Waves.of([samples]))[0],
         start=found.start / found.rate,
         length=found.frames / found.rate,
     )

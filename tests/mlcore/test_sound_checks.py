@@ -14,6 +14,7 @@ from scipy.signal import lfilter
 from mlcore.levels import level_facts
 from mlcore.sound_checks import TIGHT_SHARE, SoundDoubt, check_sound, tight_share
 from mlcore.sounds import measure_sound
+from mlcore.waveforms import Waves
 
 SHARED = Path(
     os.environ.get("WINNOW_SHARED", Path(__file__).resolve().parents[2].parent / "shared")
@@ -234,7 +235,7 @@ def test_the_share_of_a_voice_in_noise_is_measured(pitch: float, noise: float) -
     for seed in range(3):
         rng = np.random.default_rng(seed)
         sound = 0.1 * (voice(pitch, seed=seed) + noise * rng.normal(size=RATE // 4))
-        (facts,) = level_facts(sound.astype(np.float32)[None, :, None], RATE)
+        (facts,) = level_facts(Waves.of([sound.astype(np.float32)[:, None]]), RATE)
         assert facts["harmonicity"] == pytest.approx(1 / (1 + noise**2), abs=0.07)
 
 
@@ -251,7 +252,7 @@ def test_a_steady_voice_is_heard_without_being_asked_for_its_period() -> None:
 def test_noise_of_any_colour_has_no_voice(slope: float) -> None:
     for seed in range(4):
         sound = 0.1 * coloured_noise(slope, RATE // 2, seed=seed)
-        (facts,) = level_facts(sound.astype(np.float32)[None, :, None], RATE)
+        (facts,) = level_facts(Waves.of([sound.astype(np.float32)[:, None]]), RATE)
         assert facts["harmonicity"] < 0.5
 
 

@@ -17,7 +17,7 @@ from mlcore.flat_tops import runs_of
 from mlcore.lines import Line
 from mlcore.riff import pcm16_wav
 from mlcore.sounds import measure_sound, measure_sounds
-from mlcore.waveforms import PEAK_PAIRS, peaks
+from mlcore.waveforms import PEAK_PAIRS, Waves, peaks
 from tests.shared import shared_path
 
 RATE = 16_000
@@ -299,12 +299,25 @@ def test_peaks_are_scaled_by_the_clips_own_peak() -> None:
     assert 255 in loud.preview or 1 in loud.preview
 
 
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=4), st.integers(1, 2), st.booleans())
+def test_each_stretch_knows_its_extremes(lengths: list[int], channels: int, steps: bool) -> None:
+    rng = np.random.default_rng(sum(lengths))
+    clips = [rng.integers(-32_768, 32_768, (n, channels)).astype(np.int16) for n in lengths]
+    waves = Waves.of(clips if steps else [np.float32(clip / 32_768) for clip in clips])
+    assert np.add.reduceat(waves.stretches.lengths, waves.drawn.starts).tolist() == lengths
+    assert waves.drawn.lengths.tolist() == [min(PEAK_PAIRS, n) for n in lengths]
+    for place, one in enumerate(waves.stretches.slices):
+        samples = waves.samples[:, one] / (32_768 if steps else 1)
+        assert np.array_equal(waves.least[:, place], samples.min(axis=1))
+        assert np.array_equal(waves.greatest[:, place], samples.max(axis=1))
+
+
 def test_the_lowest_16_bit_step_is_drawn_as_full_scale_in_every_channel() -> None:
     for channels in (1, 2):
         steps = np.full((1, 4, channels), 1000, np.int16)
         steps[0, 0] = -32_768
-        assert list(peaks(steps)[0]) == [1, 1, 132, 132, 132, 132, 132, 132]
-        assert peaks(steps) == peaks(steps.astype(np.float32) / 32_768)
+        assert list(peaks(Waves.of(steps))[0]) == [1, 1, 132, 132, 132, 132, 132, 132]
+        assert peaks(Waves.of(steps)) == peaks(Waves.of(steps.astype(np.float32) / 32_768))
 
 
 # --- real files
