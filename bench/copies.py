@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from mlcore.duplicates import LEAST_SCORE, find_copies  # noqa: E402
 from mlcore.features.waves import mfcc_statistics, read_wave, spectrogram_picture  # noqa: E402
-from mlcore.files import Measured  # noqa: E402
+from mlcore.files import Measured, sha256_of  # noqa: E402
 from mlcore.hamming import close_pairs  # noqa: E402
 from mlcore.images import PICTURES_TOGETHER, measure_images  # noqa: E402
 from mlcore.neighbours import nearest  # noqa: E402
@@ -97,7 +97,7 @@ def picture_copies(made: Path) -> dict[str, Any]:
     measured, decoding, measuring = _measured_beside_decoding(paths)
     before = time.process_time()
     pairs = find_copies(
-        sha256=[one.sha256 for one in measured],
+        sha256=[sha256_of(path.read_bytes()) for path in paths],
         pixel_hashes=[one.pixel_hash for one in measured],
         phashes=np.array([one.phash or 0 for one in measured], np.uint64),
         mirror_phashes=np.array([one.mirror_phash or 0 for one in measured], np.uint64),

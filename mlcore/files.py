@@ -177,12 +177,12 @@ class Oddity:
 
 @dataclass(frozen=True)
 class Measured:
-    """All that later steps need of one member.
+    """All that later steps need of one member, but for `sha256_of` its bytes.
+
+    That is known before: bytes which are known already are not measured again.
 
     Attributes
     ----------
-    sha256 : str
-        Of the bytes (of texts: of NFC UTF-8).
     size : int
         Bytes.
     type, mime : str
@@ -209,7 +209,6 @@ class Measured:
         Empty without `display`.
     """
 
-    sha256: str
     size: int
     type: str
     mime: str

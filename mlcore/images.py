@@ -33,7 +33,6 @@ from mlcore.files import (
     hash_samples,
     name_oddity,
     real_type,
-    sha256_of,
 )
 from mlcore.frames import frame_of
 from mlcore.image_hashes import Hashed, grey_fields, hashes_of
@@ -196,7 +195,6 @@ def _measured(opened: _Opened, pixel_hash: str, hashed: Hashed, shown: dict[str,
     display, display_mime = display_copy(kind, decoded)
     flat = hashed.deviation < BLANK_DEVIATION or hashed.structure < LEAST_STRUCTURE
     return Measured(
-        sha256=sha256_of(content),
         size=len(content),
         type=kind,
         mime=MIME[kind],

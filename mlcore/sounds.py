@@ -25,7 +25,6 @@ from mlcore.files import (
     UnusableFile,
     name_oddity,
     real_type,
-    sha256_of,
 )
 from mlcore.levels import frame_samples, level_facts
 from mlcore.riff import WavHeader, pcm16_wav, read_wav_header
@@ -194,7 +193,6 @@ def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measu
     by_name, by_file = name_oddity(opened.name, kind), _file_oddities(opened)
     display = _display(kind, clip, opened.header)
     return Measured(
-        sha256=sha256_of(opened.content),
         size=len(opened.content),
         type=kind,
         mime=MIME[kind],

@@ -13,6 +13,7 @@ from mlcore.alignment import SIDE, TRANSFORMED, unexplained
 from mlcore.copy_sets import copy_sets, propose
 from mlcore.duplicates import Pair, find_copies
 from mlcore.features.waves import read_wave, spectrogram_picture
+from mlcore.files import sha256_of
 from mlcore.hamming import BRUTE_FORCE_ITEMS, close_pairs
 from mlcore.images import measure_image
 
@@ -62,7 +63,7 @@ def copies_among(contents: list[bytes], **more: float) -> list[Pair]:
         for one in measured
     ]
     return find_copies(
-        sha256=[one.sha256 for one in measured],
+        sha256=[sha256_of(content) for content in contents],
         pixel_hashes=[one.pixel_hash for one in measured],
         phashes=np.array([one.phash for one in measured], np.uint64),
         mirror_phashes=np.array([one.mirror_phash for one in measured], np.uint64),

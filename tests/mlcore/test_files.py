@@ -142,8 +142,6 @@ def test_the_web_process_may_import_all_of_it_without_heavy_libraries() -> None:
 def test_texts_that_read_the_same_share_a_hash_and_empty_ones_are_refused() -> None:
     one, other = measure_text("Caf\u00e9  open?"), measure_text("cafe\u0301 OPEN?")
     assert one.pixel_hash == other.pixel_hash
-    assert one.sha256 != other.sha256
-    assert measure_text("Caf\u00e9").sha256 == measure_text("Cafe\u0301").sha256
     with pytest.raises(UnusableFile, match="zero_bytes"):
         measure_text(" \n")
     with pytest.raises(UnusableFile, match="too_large"):

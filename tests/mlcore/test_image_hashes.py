@@ -64,7 +64,6 @@ def test_the_same_pixels_in_other_bytes_have_the_same_pixel_hash() -> None:
     ]
     for content in others:
         other = measure_image(content, "b")
-        assert other.sha256 != png.sha256
         assert other.pixel_hash == png.pixel_hash
     assert measure_image(saved(scene(1), "PNG"), "c.png").pixel_hash != png.pixel_hash
 

@@ -99,7 +99,7 @@ def test_a_display_copy_is_16_bit_wav_of_the_same_sound() -> None:
 def test_the_same_samples_in_other_bytes_have_the_same_pixel_hash() -> None:
     steps = np.rint(word() * 32_767).astype(np.int16)
     wav, flac = (measure_sound(saved(steps, kind, "PCM_16"), "x") for kind in ("WAV", "FLAC"))
-    assert wav.sha256 != flac.sha256
+    assert wav.type != flac.type
     assert wav.pixel_hash == flac.pixel_hash
     assert measure_sound(saved(word(1), "FLAC"), "x").pixel_hash != flac.pixel_hash
 

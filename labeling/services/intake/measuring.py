@@ -71,7 +71,7 @@ def open_all(
     small: dict[str, bytes] = {}
     for (sha256, (raw, _)), found in zip(new.items(), measured):
         if isinstance(found, Measured):
-            contents[sha256], stored = _row_and_bytes(found, raw, media)
+            contents[sha256], stored = _row_and_bytes(found, raw, sha256=sha256, media=media)
             to_store.update(stored)
             if found.small_grey:
                 small[sha256] = found.small_grey
@@ -88,7 +88,7 @@ def open_all(
 def measured_anew(
     files: Sequence[tuple[bytes, str]], *, media: str, pool: ThreadPoolExecutor
 ) -> list[Content | Problem]:
-    """Return rows, not saved, of what files (with names) measure as now; nothing is stored."""
+    """Return rows of what files (with names) measure as now; nothing is saved, or named."""
     new = [(raw, Candidate(name, name)) for raw, name in files]
     threads = min(storage.THREADS, 1 + sum(len(raw) for raw, _ in files) // BYTES_A_THREAD)
     found = _measure_all(new, media, pool=pool, threads=threads)
@@ -171,24 +171,26 @@ def _of_name(candidate: Candidate, kind: str) -> Iterable[Oddity]:
     return () if kind == "text" else name_oddity(candidate.name, kind)
 
 
-def _row_and_bytes(found: Measured, raw: bytes, media: str) -> tuple[Content, dict[str, bytes]]:
+def _row_and_bytes(
+    found: Measured, raw: bytes, *, sha256: str, media: str
+) -> tuple[Content, dict[str, bytes]]:
     """Return a row and what must lie in storage before it; texts lie in their row."""
     if media == Media.TEXT:
-        return _content_row(found, text=raw.decode()), {}
+        return _content_row(found, sha256=sha256, text=raw.decode()), {}
     # Small pictures are their own preview, and hashed already.
-    preview = found.sha256 if found.preview is raw else sha256_of(found.preview)
-    stored = {found.sha256: raw, preview: found.preview}
+    preview = sha256 if found.preview is raw else sha256_of(found.preview)
+    stored = {sha256: raw, preview: found.preview}
     display = sha256_of(found.display) if found.display else ""
     if found.display:
         stored[display] = found.display
-    return _content_row(found, preview=preview, display=display), stored
+    return _content_row(found, sha256=sha256, preview=preview, display=display), stored
 
 
 def _content_row(
-    found: Measured, *, text: str = "", preview: str = "", display: str = ""
+    found: Measured, *, sha256: str = "", text: str = "", preview: str = "", display: str = ""
 ) -> Content:
     return Content(
-        sha256=found.sha256,
+        sha256=sha256,
         type=found.type,
         mime=found.mime,
         size=found.size,
