@@ -108,7 +108,7 @@ def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndar
     coarse = np.full(clips, STEP)
     tops = runs > _crest((near[rows] + STEP) / height[rows], rate)
     may = _piled(rows, runs, drops, near + STEP).nonzero()[0]
-    for clip in np.union1d(owner[tops], may % clips):
+    for clip in {*owner[tops].tolist(), *(may % clips).tolist()}:
         coarse[clip] = _own_step(waves.samples[:, line.slices[clip]])
     depth = near + np.tile(coarse, len(height) // clips)
     tops = runs > _crest(depth[rows] / height[rows], rate)
@@ -207,10 +207,11 @@ def runs_of(marked: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray, np.
 def _joined(places: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return runs of ascending places as `runs_of` does."""
     rows = np.searchsorted(line.starts, places, side="right") - 1
-    begins = np.ones(len(places), bool)
-    begins[1:] = (np.diff(places) > 1) | (np.diff(rows) > 0)
+    begins = np.ones(len(places) + 1, bool)  # and one past the last
+    begins[1:-1] = (places[1:] > places[:-1] + 1) | (rows[1:] > rows[:-1])
     starts = begins.nonzero()[0]
-    return rows[starts], places[starts], np.diff(np.append(starts, len(places)))
+    lengths, starts = starts[1:] - starts[:-1], starts[:-1]
+    return rows[starts], places[starts], lengths
 
 
 def _own_step(samples: np.ndarray) -> float:

@@ -60,7 +60,10 @@ class Line:
             return np.add.reduceat(values, self.starts)
         if self.lengths.min() == self.lengths.max():
             return np.add.reduce(values.reshape(len(self.lengths), -1, values.shape[1]), axis=1)
-        return np.stack([np.add.reduce(values[places]) for places in self.slices])
+        found = np.empty((len(self.lengths), values.shape[1]), values.dtype)
+        for places, total in zip(self.slices, found, strict=True):
+            np.add.reduce(values[places], out=total)
+        return found
 
     def ordered(self, values: np.ndarray) -> np.ndarray:
         """Return the values, of shape (n_places,), in ascending order within each clip."""

@@ -1,7 +1,7 @@
 """The header of a WAV file, read by hand, because readers hide what it gets wrong."""
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ MOST_CHUNKS = 1_000
 """Chunks looked at before the sound; real files have a few, rubbish of empty ones has millions."""
 
 
-@dataclass(frozen=True)
-class WavHeader:
+class WavHeader(NamedTuple):
     """Where the sound starts, how many bytes of it the header claims, how many there are.
 
     `is_pcm16` says that the sound is plain 16-bit samples, one frame after the other.

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlcore.decibels import FLOOR_DB
 from mlcore.lines import Line
-from mlcore.waveforms import Waves, scaled
+from mlcore.waveforms import Waves, full_scales, scaled
 
 #: Samples that are worked on at once: a quarter of a MB of float32.
 SAMPLES_AT_ONCE = 2**16
@@ -72,20 +72,22 @@ class Frames:
     def look(self) -> Look:
         """Measure the frames."""
         (n, size), (rows, thinned) = self.steps.shape, self.thinned
+        unit = full_scales(self.steps.dtype)
         has_spectrum = np.zeros(n, bool)
         has_spectrum[rows] = True
         means, powers = np.empty((2, n), np.float32)
         spectra, done = np.empty((thinned.lengths.sum(), size // 2 + 1), np.float32), 0
         for some in _blocks(n, size):
-            frames = scaled(self.steps[some])
+            frames = self.steps[some].astype(np.float32)
             means[some] = np.einsum("fs->f", frames) / np.float32(size)
-            frames = frames - means[some, None]
+            frames -= means[some, None]
             powers[some] = np.einsum("fs,fs->f", frames, frames) / np.float32(size)
             if thinned is not self.line:
                 frames = frames[has_spectrum[some]]
             done += len(frames)
+            frames *= _window(size) * unit
             _power_spectra(frames, spectra[done - len(frames) : done])
-        return Look(means, powers, spectra[:, 1:])
+        return Look(means * unit, powers * unit**2, spectra[:, 1:])
 
 
 @lru_cache(maxsize=256)
@@ -106,13 +108,11 @@ def _window(size: int) -> np.ndarray:
 
 
 def _power_spectra(frames: np.ndarray, spectra: np.ndarray) -> None:
-    """Write the power of each bin of some frames into `spectra`; overwrite the frames."""
+    """Write the power of each bin of windowed frames into `spectra`."""
     # In single precision, unlike numpy's; here, since the web process imports this module.
     from scipy.fft import rfft
 
-    size = frames.shape[1]
-    frames *= _window(size)
     parts = rfft(frames).view(np.float32).ravel()  # real, imaginary, real ...
     np.square(parts, out=parts)
     np.add(parts[::2], parts[1::2], out=spectra.ravel())
-    spectra += np.float32(10 ** (FLOOR_DB / 10) / size)
+    spectra += np.float32(10 ** (FLOOR_DB / 10) / frames.shape[1])

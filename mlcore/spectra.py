@@ -189,9 +189,9 @@ def _fine_structure(
     np.subtract(logs[1:], logs[:-1], out=steps[1:])
     steps[line.starts] = 0
     np.abs(steps, out=steps)
-    jumps = line.sums(steps) / np.maximum(1, line.lengths - 1)[:, None]
-    power = np.add.reduce(mean, axis=1)
-    roughness = np.add.reduce(jumps * mean, axis=1) / power / (2 * log(2))
+    weights = mean / np.add.reduce(mean, axis=1, keepdims=True)
+    jumps = line.sums(np.einsum("fb,fb->f", steps, weights[line.owner]))
+    roughness = jumps / np.maximum(1, line.lengths - 1) / (2 * log(2))
     return np.add.reduce(flatness, axis=1) / np.add.reduce(sums, axis=1), roughness
 
 

@@ -20,9 +20,14 @@ LEAST_PEAK = 1e-5
 ZERO = np.float32(128.5)
 
 
+def full_scales(dtype: np.dtype) -> np.float32:
+    """Return how many full scales a sample of 1 is: of 16-bit steps 2**-15, of others 1."""
+    return np.float32(1 / 32_768 if dtype.kind == "i" else 1)
+
+
 def scaled(values: np.ndarray) -> np.ndarray:
     """Return 16-bit steps as float32, of which 1 is full scale; other values as they are."""
-    return values * np.float32(1 / 32_768) if values.dtype.kind == "i" else values
+    return values * full_scales(values.dtype) if values.dtype.kind == "i" else values
 
 
 @dataclass(frozen=True)
