@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from labeling.models import Dataset, Item, Job, Round
 from labeling.queries.crowd import crowds_to_measure
+from labeling.services import jobs
 from labeling.services.rounds import close_round
 from tests.factories import make_asking, make_dataset, make_item, make_member
 from tests.labeling.test_rounds import answer, make_annotator
@@ -70,6 +71,8 @@ def test_an_archived_dataset_is_not_worked_on_and_says_how_it_goes_on(owner: Cli
     assert asked.status_code == 422
     assert "An owner can bring it back" in asked.text
     assert not Job.objects.exists()
+    dataset = Dataset.objects.get()
+    assert jobs.open_job(kind="take_back", dataset=dataset), "what was imported can be taken back"
     assert not Round.objects.filter(closed_at__isnull=True).exists()
 
 

@@ -1,22 +1,29 @@
 """Jobs: claimed once, conditional on the attempt, given back when a worker is lost."""
 
+import asyncio
+import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import transaction
+from django.test import AsyncClient
+from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import Job, JobState, Upload
 from labeling.queries import job_outlook
 from labeling.services import jobs, leases
-from tests.factories import make_dataset
+from tests.factories import make_dataset, make_member
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+PATIENCE_SECONDS = 60  # says only how busy a machine may be
 
 
 def test_a_dataset_has_one_open_job_of_a_kind() -> None:
@@ -62,17 +69,97 @@ def test_an_attempt_that_lost_its_lease_changes_nothing() -> None:
     assert (job.state, job.done, job.result) == (JobState.RUNNING, 0, {})
 
 
-def test_a_cancelled_job_stops_at_its_next_report() -> None:
+@pytest.mark.parametrize("report", [lambda work: work.progress(1, now=True), jobs.Work.check])
+def test_a_cancelled_job_stops_at_its_next_report_or_look(
+    report: Callable[[jobs.Work], None],
+) -> None:
     job = jobs.open_job(kind="train", dataset=make_dataset())
+    reached: list[jobs.Work] = []
 
     def cancelled(work: jobs.Work) -> dict[str, object]:
         jobs.cancel_job(job=Job.objects.get(pk=job.pk))
-        work.progress(1, 2, now=True)
+        report(work)
+        reached.append(work)
         return {}
 
     ended = jobs.carry_out(job.pk, cancelled)
     assert ended
     assert ended.state == JobState.CANCELLED
+    assert reached == []
+
+
+def test_a_report_changes_what_it_names_and_is_written_now_and_then_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "PROGRESS_EVERY_SECONDS", 60)  # on a busy machine, too
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    claimed = jobs.claim(job.pk)
+    assert claimed
+    told = []
+    work = jobs.Work(claimed)
+    for report in ({"done": 3, "total": 9, "message": "Reading"}, {"done": 4}, {"now": True}):
+        work.progress(**report)  # type: ignore[arg-type]
+        job.refresh_from_db()
+        told.append((job.done, job.total, job.message))
+    assert told == [(3, 9, "Reading"), (3, 9, "Reading"), (4, 9, "Reading")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_heartbeat_keeps_the_lease_and_tells_work_that_it_was_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 0.05)
+    job = jobs.open_job(kind="train", dataset=make_dataset())
+    told: list[bool] = []
+
+    def silent(work: jobs.Work) -> dict[str, object]:
+        lose_worker(job)
+        until(lambda: not Job.objects.filter(pk=job.pk, lease_until__lt=timezone.now()).exists())
+        told.append(work.should_stop())
+        jobs.cancel_job(job=job)
+        until(work.should_stop)
+        work.check()
+        return {}
+
+    jobs.carry_out(job.pk, silent)
+    job.refresh_from_db()
+    assert (told, job.state) == ([False], JobState.CANCELLED)
+
+
+def until(asked: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not asked():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_watches_a_job_is_told_each_report_and_its_end() -> None:
+    dataset = make_dataset()
+    job = jobs.open_job(kind="train", dataset=dataset)
+    claimed = jobs.claim(job.pk)
+    assert claimed
+    steps = iter(
+        [lambda: jobs.Work(claimed).progress(3, 9, now=True), lambda: jobs.cancel_job(job=job)]
+    )
+
+    async def watched() -> list[dict[str, object]]:
+        client = AsyncClient()
+        await client.aforce_login(await sync_to_async(make_member)(dataset))
+        response = await client.get(reverse("labeling:job_events", args=[job.pk]))
+        told = []
+        async for event in response.streaming_content:
+            if event.startswith(b":"):  # it is still there
+                continue
+            told.append(json.loads(event.decode().split("data: ")[1]))
+            await sync_to_async(next(steps, lambda: None))()
+        return told
+
+    told = [
+        (event["state"], event["done"])
+        for event in asyncio.run(asyncio.wait_for(watched(), PATIENCE_SECONDS))
+    ]
+    assert told == [("running", 0), ("running", 3), ("cancelled", 3)]
 
 
 def lose_worker(job: Job) -> None:
@@ -191,11 +278,14 @@ def test_an_error_is_kept_on_the_row_and_a_refusal_in_words() -> None:
     assert job.error.startswith("ZeroDivisionError: division by zero")
 
     def refuse(work: jobs.Work) -> dict[str, object]:
-        raise jobs.Refused("Label something first.")
+        raise refusals.pop()("Label something first.")
 
-    refused = jobs.carry_out(jobs.retry_job(job=job).pk, refuse)
-    assert refused
-    assert (refused.state, refused.error) == (JobState.FAILED, "Label something first.")
+    refusals = [jobs.Hopeless, jobs.Refused]
+    for result in ({}, {"hopeless": True}):
+        refused = jobs.carry_out(jobs.retry_job(job=job).pk, refuse)
+        assert refused
+        told = (refused.state, refused.error, refused.result)
+        assert told == (JobState.FAILED, "Label something first.", result)
 
 
 def test_the_page_of_an_import_watches_the_retry_of_its_job() -> None:

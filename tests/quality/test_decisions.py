@@ -95,6 +95,24 @@ def test_merging_keeps_one_and_says_of_what_the_others_are_copies():
     assert [row[-1] for row in state(*items)] == ["copy of b", "", "copy of b"]
 
 
+@pytest.mark.parametrize(
+    ("splits", "roles", "taken_out"),
+    [
+        (("train", "train"), ("copy", "keep"), ["copy of b", ""]),
+        (("test", "test"), ("copy", "keep"), ["copy of b", ""]),
+        (("train", "test"), ("keep", "copy"), ["copy of b", ""]),  # moved since the check
+        (("train", "train"), ("item", "item"), ["", "copy of a"]),
+    ],
+)
+def test_the_copy_that_the_check_proposes_is_kept_unless_another_one_is_in_test(
+    splits, roles, taken_out
+):
+    dataset = make_dataset()
+    items = [make_item(dataset, key, "cat", split=s) for key, s in zip("ab", splits, strict=True)]
+    decide(make_flag(*items, kind="leakage", roles=roles), Action.MERGE, test_confirmed=True)
+    assert [row[-1] for row in state(*items)] == taken_out
+
+
 def test_a_test_copy_is_never_taken_out_for_a_train_copy():
     dataset = make_dataset()
     train = make_item(dataset, "a", "cat", split="train")
@@ -134,7 +152,7 @@ def test_a_doubt_sent_to_people_joins_the_open_round_of_its_kind():
     for item in items:
         decide(make_flag(item), Action.ROUND)
     asking = Round.objects.get()
-    assert asking.kind == "verify"
+    assert (asking.kind, asking.answers_wanted) == ("verify", 1)  # there is one member
     assert asking.purpose == "asked from the queue “label errors”"  # annotators read it
     assert set(asking.round_items.values_list("item", flat=True)) == {i.pk for i in items}
 
