@@ -20,7 +20,6 @@ PARTS = """{% extends "base.html" %}{% block title %}Parts{% endblock %}
 <a id="get" href="#" hx-get="/part" hx-target="#here">Load</a><div id="here"></div>
 {% include "_interval.html" with value=0.667 low=0.626 high=0.714 label="Accuracy" %}
 {% include "_bars.html" with rows=rows most=2 %}
-{% include "_bars_signed.html" with rows=rows most=2 %}
 {% include "_histogram.html" with rows=rows most=2 name="Sizes" first="0" last="9" %}
 {% include "_empty.html" with title="Nothing" sentence="Not yet." %}</div>{% endblock %}"""
 ROWS = [
