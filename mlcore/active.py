@@ -65,17 +65,13 @@ def worth(posterior: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(known, 1.0 - (own - other), np.nan)
 
 
-def doubted(
-    posterior: np.ndarray, labels: np.ndarray, *, confident: float = CONFIDENT
-) -> np.ndarray:
-    """Tell which labels another person should be asked about.
+def doubted(posterior: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Tell which labels another person should be asked about: those less than CONFIDENT.
 
     Parameters
     ----------
     posterior, labels
         As for `worth`.
-    confident : float
-        Probability from which a label is left alone.
 
     Returns
     -------
@@ -84,7 +80,7 @@ def doubted(
     """
     held = np.asarray(posterior)[np.arange(len(posterior)), np.maximum(labels, 0)]
     with np.errstate(invalid="ignore"):
-        return (np.asarray(labels) >= 0) & (held < confident)
+        return (np.asarray(labels) >= 0) & (held < CONFIDENT)
 
 
 def learning_order(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcore.clips import decode_sound, sixteen_bit_steps
-from mlcore.files import MOST_BYTES
 from mlcore.riff import wav_of_steps
 
 ENERGY_BITS = 63
@@ -69,9 +68,7 @@ def _whole_numbers(samples: np.ndarray, *, most: int) -> np.ndarray:
     return np.rint(np.ldexp(samples.astype(np.float64), bits - int(above))).astype(np.int64)
 
 
-def cut_to_loudest(
-    content: bytes, *, seconds: float = 1.0, most_bytes: int = MOST_BYTES
-) -> Cut | None:
+def cut_to_loudest(content: bytes, *, seconds: float = 1.0) -> Cut | None:
     """Cut a sound file to its loudest stretch; no sample is changed.
 
     Parameters
@@ -80,8 +77,6 @@ def cut_to_loudest(
         The whole file, in any format that `mlcore.sounds` reads.
     seconds : float
         Length of the stretch, rounded to whole samples.
-    most_bytes : int
-        Larger files are refused.
 
     Returns
     -------
@@ -94,7 +89,7 @@ def cut_to_loudest(
     mlcore.files.UnusableFile
         As `mlcore.sounds.measure_sound` does.
     """
-    clip = decode_sound(content, most_bytes=most_bytes)
+    clip = decode_sound(content)
     frames = max(1, round(seconds * clip.rate))
     if len(clip.samples) <= frames:
         return None

@@ -144,8 +144,6 @@ def extended(
     *,
     old_rows: np.ndarray,
     k: int = NEIGHBOURS,
-    block_bytes: int = BLOCK_BYTES,
-    exact_items: int = EXACT_ITEMS,
 ) -> NeighbourGraph:
     """Return the graph over items of which most are in an earlier graph.
 
@@ -160,7 +158,7 @@ def extended(
         Of all items, those of the earlier graph as they were.
     old_rows : int ndarray of shape (n_items,)
         Row of each item in the earlier graph; -1 is new.
-    k, block_bytes, exact_items
+    k : int
         As in `nearest`.
 
     Returns
@@ -178,14 +176,14 @@ def extended(
     n_items, old_rows = len(vectors), np.asarray(old_rows)
     k = max(0, min(k, n_items - 1))
     if graph.indices.shape[1] != k or not k:
-        return nearest(vectors, k=k, block_bytes=block_bytes, exact_items=exact_items)
+        return nearest(vectors, k=k)
     row_of = np.full(len(graph.indices), -1, np.int32)
     row_of[old_rows[old_rows >= 0]] = np.flatnonzero(old_rows >= 0)
     lists, similarities = row_of[graph.indices[old_rows]], graph.similarities[old_rows]
     renewed = (old_rows < 0) | (lists < 0).any(axis=1)
     if renewed.mean() > MOST_RENEWED:
-        return nearest(vectors, k=k, block_bytes=block_bytes, exact_items=exact_items)
-    search = _Search(vectors, k=k, block_bytes=block_bytes, exact_items=n_items)
+        return nearest(vectors, k=k)
+    search = _Search(vectors, k=k, block_bytes=BLOCK_BYTES, exact_items=n_items)
     lists[renewed], similarities[renewed] = search.of_rows(np.flatnonzero(renewed))
     new = np.flatnonzero(old_rows < 0)
     old = np.flatnonzero(~renewed) if len(new) else new

@@ -61,7 +61,7 @@ class _Opened(NamedTuple):
     missing: float
 
 
-def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) -> Measured:
+def measure_sound(content: bytes, name: str) -> Measured:
     """Decode a sound once and measure it.
 
     Parameters
@@ -70,8 +70,6 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
         The whole file.
     name : str
         Its path; only the ending matters, for the oddity `wrong_extension`.
-    most_bytes : int
-        Larger files are refused.
 
     Returns
     -------
@@ -88,7 +86,7 @@ def measure_sound(content: bytes, name: str, *, most_bytes: int = MOST_BYTES) ->
     UnusableFile
         zero_bytes, too_large, truncated, unreadable, unsupported, not_media.
     """
-    (found,) = measure_sounds([(content, name)], most_bytes=most_bytes)
+    (found,) = measure_sounds([(content, name)])
     if isinstance(found, UnusableFile):
         raise found
     return found

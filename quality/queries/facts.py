@@ -87,9 +87,9 @@ FACTS: dict[str, tuple[Fact, ...]] = {
 }
 
 
-def fact_value(name: str, *, prefix: str = "") -> Cast:
+def fact_value(name: str) -> Cast:
     """Return a fact of the content as a number the database can compare."""
-    return Cast(KeyTextTransform(name, f"{prefix}content__facts"), FloatField())
+    return Cast(KeyTextTransform(name, "content__facts"), FloatField())
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,6 @@ def open_import(
     *,
     dataset: Dataset,
     path: Path,
-    name: str = "",
     labels: Path | None = None,
     columns: Mapping[str, str] | None = None,
     split_from: str = "",
@@ -57,7 +56,7 @@ def open_import(
     """
     upload = Upload.objects.create(
         dataset=dataset,
-        name=(name or path.name)[:200],
+        name=path.name[:200],
         path=str(path),
         options={
             "labels": str(labels or ""),
