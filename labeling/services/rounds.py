@@ -91,21 +91,7 @@ def make_round(
     item in `gold_every` that people are given is a gold one instead: nobody need say what is known.
     """
     _refuse_archived(dataset)
-    usable = Item.objects.filter(dataset=dataset, excluded="")
-    if kind == RoundKind.VERIFY:
-        usable = usable.filter(label__isnull=False)
-    if gold_every:
-        usable = usable.exclude(pk__in=gold_queries.known(dataset).values("item"))
-    there = set(usable.values_list("pk", flat=True))
-    if kind != RoundKind.ADJUDICATE:
-        there -= guidelines.example_items(dataset)
-    asked = [pk for pk in dict.fromkeys(items) if pk in there]
-    if not asked:
-        raise NothingToAskError(
-            all_excluded(dataset, items)
-            or "None of these items can be asked about. Where every item has a label, ask about "
-            "all, or about those with keys; excluded items and examples are never asked about."
-        )
+    asked = _that_can_be_asked(dataset, items, kind=kind, has_gold=bool(gold_every))
     made = Round.objects.create(
         dataset=dataset,
         name=name,
@@ -144,6 +130,28 @@ def make_round(
         batch_size=ROWS_A_STATEMENT,
     )
     return made
+
+
+def _that_can_be_asked(
+    dataset: Dataset, items: Sequence[int], *, kind: str, has_gold: bool
+) -> list[int]:
+    """Return these items in their order, each once, less those that nobody is asked about."""
+    usable = Item.objects.filter(dataset=dataset, excluded="")
+    if kind == RoundKind.VERIFY:
+        usable = usable.filter(label__isnull=False)
+    if has_gold:
+        usable = usable.exclude(pk__in=gold_queries.known(dataset).values("item"))
+    there = set(usable.values_list("pk", flat=True))
+    if kind != RoundKind.ADJUDICATE:
+        there -= guidelines.example_items(dataset)
+    asked = [pk for pk in dict.fromkeys(items) if pk in there]
+    if not asked:
+        raise NothingToAskError(
+            all_excluded(dataset, items)
+            or "None of these items can be asked about. Where every item has a label, ask about "
+            "all, or about those with keys; excluded items and examples are never asked about."
+        )
+    return asked
 
 
 def _refuse_archived(dataset: Dataset) -> None:

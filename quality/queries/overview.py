@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.db.models import Count, Exists, OuterRef
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from labeling.models import (
     Dataset,
@@ -81,6 +81,33 @@ class Step:
     url: str
     is_done: bool
     is_running: bool = False
+
+
+#: The way around the loop: the page of each step, the job that does it, what it is for; why to
+#: review depends on what was decided.
+STEPS = (
+    (
+        "labeling", "import", "import", gettext_lazy("Import"),
+        gettext_lazy("Photos, clips or texts, in class folders or with a table."),
+    ),
+    (
+        "labeling", "rounds", "", gettext_lazy("Label"),
+        gettext_lazy("Ask people in a round where labels are missing or not to be trusted."),
+    ),
+    (
+        "quality", "runs", "train", gettext_lazy("Train"),
+        gettext_lazy("A quick model predicts each item without having seen it."),
+    ),
+    (
+        "quality", "checks", "detect", gettext_lazy("Check"),
+        gettext_lazy("Wrong labels, copies, leaks, bad clips and odd files are looked for."),
+    ),
+    ("quality", "review", "", gettext_lazy("Review"), ""),
+    (
+        "quality", "before_after", "prove", gettext_lazy("Prove"),
+        gettext_lazy("Same model, same test items, before and after: what did it buy?"),
+    ),
+)  # fmt: skip
 
 
 def overview_of(
@@ -284,7 +311,6 @@ def _steps(
     Review is done when nothing waits that is expected to be right (`likely`), or somebody found
     it enough and proved what the decisions bought.
     """
-    slug = [dataset.slug]
     has_checks = (
         Job.objects.filter(dataset=dataset, kind="detect", state=JobState.DONE).exists()
         or Flag.objects.filter(dataset=dataset).exclude(kind="manual").exists()
@@ -295,47 +321,23 @@ def _steps(
     n = sum(count for *_rest, count in spread)
     labelled = sum(count for label, _split, count in spread if label is not None)
     rounds = Round.objects.filter(dataset=dataset).exists()
+    is_done = {
+        "import": n > 0,
+        "rounds": labelled > 0 and (labelled >= LABELLED_ENOUGH * n or rounds or has_run),
+        "runs": has_run,
+        "checks": has_checks,
+        "review": decided > 0 and (not likely or is_proved),
+        "before_after": proved_at is not None,
+    }
     return [
         Step(
-            _("Import"),
-            _("Photos, clips or texts, in class folders or with a table."),
-            reverse("labeling:import", args=slug),
-            n > 0,
-            "import" in running,
-        ),
-        Step(
-            _("Label"),
-            _("Ask people in a round where labels are missing or not to be trusted."),
-            reverse("labeling:rounds", args=slug),
-            labelled > 0 and (labelled >= LABELLED_ENOUGH * n or rounds or has_run),
-        ),
-        Step(
-            _("Train"),
-            _("A quick model predicts each item without having seen it."),
-            reverse("quality:runs", args=slug),
-            has_run,
-            "train" in running,
-        ),
-        Step(
-            _("Check"),
-            _("Wrong labels, copies, leaks, bad clips and odd files are looked for."),
-            reverse("quality:checks", args=slug),
-            has_checks,
-            "detect" in running,
-        ),
-        Step(
-            _("Review"),
-            _review_words(decided, likely),
-            reverse("quality:review", args=slug),
-            decided > 0 and (not likely or is_proved),
-        ),
-        Step(
-            _("Prove"),
-            _("Same model, same test items, before and after: what did it buy?"),
-            reverse("quality:before_after", args=slug),
-            proved_at is not None,
-            "prove" in running,
-        ),
+            str(title),
+            str(why or _review_words(decided, likely)),
+            reverse(f"{app}:{page}", args=[dataset.slug]),
+            is_done[page],
+            job in running,
+        )
+        for app, page, job, title, why in STEPS
     ]
 
 
