@@ -1,9 +1,10 @@
 """Reads for deciding many flags at once: the sample, how it was judged, and what is left."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 
 from labeling.models import Dataset, Split
 from mlcore.intervals import Interval, share_interval
@@ -11,6 +12,8 @@ from quality.models import Action, Bulk, Decision, Flag, FlagItem, ProposalState
 from quality.queries.flags import open_flags, settled_decisions
 
 SAMPLE = 20  # flags judged one by one before one decision is made for the others
+WORTHWHILE = 2 * SAMPLE  # flags that a line begins with, where there are as many: as many others
+CHANGES_SHOWN = 6  # pairs of classes
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,41 @@ def decided_by(flags: QuerySet[Flag], action: Action | str | None) -> QuerySet[F
     return flags.exclude(evidence__has_key="apart")
 
 
-def lowest_likely(dataset: Dataset, kind: str) -> float:
-    """Return the score from which on flags are likely; a line to begin with."""
+def first_line(dataset: Dataset, kind: str) -> float:
+    """Return the score to begin with: all likely flags, and so many that a sample is worth it."""
     likely = open_flags(dataset, kind).filter(is_likely=True).order_by("score")
-    return likely.values_list("score", flat=True).first() or 0.0
+    lowest = likely.values_list("score", flat=True).first()
+    return min(1.0 if lowest is None else lowest, worthwhile_line(dataset, kind))
+
+
+def worthwhile_line(dataset: Dataset, kind: str) -> float:
+    """Return the highest score from which on enough flags are open; 0 where there never are."""
+    scores = above(dataset, kind, 0.0).order_by("-score").values_list("score", flat=True)
+    return next(iter(scores[WORTHWHILE - 1 : WORTHWHILE]), 0.0)
+
+
+def is_over(sample: Bulk, *, later: Collection[int] = ()) -> bool:
+    """Whether nothing of a sample is left to judge but what was put off."""
+    left = open_flags(sample.dataset, sample.kind).filter(pk__in=sample.sample)
+    return not left.exclude(pk__in=later).exists()
+
+
+def relabelled(flags: QuerySet[Flag]) -> list[tuple[str, str, int]]:
+    """Count what relabelling as suggested would change, by both classes, commonest first."""
+    rows = outside_test(flags).order_by().values_list("given", "suggested")
+    return list(rows.annotate(n=Count("pk")).order_by("-n", "given")[:CHANGES_SHOWN])
+
+
+def copies_leaving(flags: QuerySet[Flag]) -> int:
+    """Count the copies that merging as proposed would leave out."""
+    rows = FlagItem.objects.filter(flag__in=outside_test(flags))
+    return rows.exclude(role="keep").values("item").distinct().count()
+
+
+def outside_test(flags: QuerySet[Flag]) -> QuerySet[Flag]:
+    """Leave out what touches a test item: it stays open unless that is confirmed."""
+    items = FlagItem.objects.filter(flag=OuterRef("pk"), item__split=Split.TEST)
+    return flags.exclude(Exists(items))
 
 
 def judged(sample: Bulk, *, proposed: Action | None) -> Judged:

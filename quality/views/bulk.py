@@ -109,7 +109,10 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
     last = queries.last_bulk(dataset, row.name)
     disputed = waiting.disagreement(bulk=sample) if sample else None
     own = waiting.own_dispute(disputed, request.user)
-    n, proposed = flags.count(), queries.decided_by(flags, row.bulk).count()
+    decidable = queries.decided_by(flags, row.bulk)
+    n, proposed = flags.count(), decidable.count()
+    said = queries.judged(sample, proposed=row.bulk) if sample else None
+    is_judged = bool(said and said.is_enough)
     return {
         "dataset": dataset,
         "section": "review",
@@ -128,7 +131,16 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "own_dispute": own,
         "may_drop": not disputed
         or (dataset.viewer_role in access.LEADS and (own is None or own.may_leave)),
-        "said": queries.judged(sample, proposed=row.bulk) if sample else None,
+        "said": said,
+        "relabelled": queries.relabelled(decidable)
+        if is_judged and row.bulk == Action.RELABEL
+        else [],
+        "leaving": queries.copies_leaving(decidable)
+        if is_judged and row.bulk == Action.MERGE
+        else 0,
+        "better_line": queries.worthwhile_line(dataset, row.name)
+        if not sample and n <= queries.SAMPLE
+        else None,
         "last": last,
         "undo_waits": waiting.waiting_about(last) if last else None,
         "job": job,
@@ -143,4 +155,4 @@ def _asked_from(request: access.MemberRequest) -> BulkForm:
 def _line(request: access.MemberRequest, dataset: Dataset, row: Kind) -> float:
     form = _asked_from(request)
     asked = form.cleaned_data["least_score"] if form.is_valid() else None
-    return queries.lowest_likely(dataset, row.name) if asked is None else asked
+    return queries.first_line(dataset, row.name) if asked is None else asked

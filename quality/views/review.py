@@ -113,7 +113,7 @@ def decide(request: access.MemberRequest, slug: str, kind: str, pk: int) -> Http
         made = None
     if row.name == DOUBTED:
         drawing.draw(dataset=dataset, rng=random.SystemRandom())
-    return _go_on(request, dataset, row, told=_told(made, found))
+    return _go_on(request, dataset, row, told=_told(made, found), decided=found)
 
 
 def _told(made: Decision | Proposal | None, flag: Flag) -> str:
@@ -271,6 +271,7 @@ def _rail(dataset: Dataset, row: Kind, flag: Flag | None, *, later: list[int]) -
         "kind": row,
         "flag": flag,
         "upcoming": queries.upcoming(dataset, row.name, later=later),
+        "sampled": bulk.sample_of(dataset, row.name) if row.bulk else [],
     }
 
 
@@ -287,13 +288,22 @@ def _standing(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dic
 
 
 def _go_on(
-    request: access.MemberRequest, dataset: Dataset, row: Kind, *, told: str = ""
+    request: access.MemberRequest,
+    dataset: Dataset,
+    row: Kind,
+    *,
+    told: str = "",
+    decided: Flag | None = None,
 ) -> HttpResponse:
     if _is_script(request):
         return JsonResponse({"message": told, **_standing(request, dataset, row)})
     if told:
         messages.info(request, told)
     later = request.POST.get("later", "")
+    sample = bulk.open_sample(dataset, row.name) if row.bulk else None
+    was_sampled = sample and decided and decided.pk in sample.sample
+    if sample and was_sampled and bulk.is_over(sample, later=_later(later)):
+        return redirect("quality:bulk", dataset.slug, row.name)
     address = reverse("quality:queue", args=[dataset.slug, row.name])
     return redirect(f"{address}?later={later}" if later else address)
 

@@ -92,7 +92,17 @@ async function show(pk) {
   }
 }
 
+const isSampled = () => Boolean(view.querySelector("[data-in-sample]"));
+const isSampleOver = () => !entries().some((entry) => "sample" in entry.dataset && !isOver(entry.dataset.flag));
+
 const goOn = async () => {
+  if (isSampled() && isSampleOver()) { // what the sample came to stands on the page of many
+    view.setAttribute("aria-busy", "true");
+    await chain;
+    view.removeAttribute("aria-busy");
+    if (!current || isOver(current)) location.href = root.dataset.many; // else it was refused and is back
+    return;
+  }
   let [pk] = nextPks();
   if (!pk && waiting) { // the rail was used up: wait for a new one
     await chain;

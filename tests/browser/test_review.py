@@ -1,12 +1,14 @@
 """Review in Chromium: one key decides, the next flag is there at once, nothing is lost."""
 
+import random
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from labeling.models import Dataset, Item, User
-from quality.models import Decision, Flag, FlagItem, FlagState
+from quality.models import Bulk, Decision, Flag, FlagItem, FlagState
+from quality.services import bulk
 from quality.services.decisions import decide_flag
 from tests.browser.asking import content_of, log_in
 from tests.factories import make_dataset, make_flag, make_item, make_member
@@ -78,6 +80,35 @@ def test_undo_brings_the_flag_and_the_label_back(page, live_server):
     page.keyboard.press("KeyZ")
     expect(page.get_by_text("doubt number 0")).to_be_visible()
     assert Item.objects.get(key="00.jpg").label.name == "cat"
+
+
+def test_the_last_card_of_a_sample_leads_to_its_result_where_enter_decides(page, live_server):
+    dataset = make_dataset()
+    for number in range(24):
+        make_doubt(dataset, number)
+    by = make_member(dataset)
+    sample = bulk.draw_sample(
+        dataset=dataset, kind="label_error", least_score=0.0, by=by, rng=random.Random(3)
+    )
+    *first, _one, _two = Flag.objects.filter(pk__in=sample.sample).order_by("-score")
+    for flag in first:
+        decide_flag(flag=flag, reviewer=by, action="relabel")
+    open_queue(page, live_server, dataset)
+    page.keyboard.press("Enter")
+    seen(page)
+    page.keyboard.press("KeyK")
+    expect(page.get_by_text("19 as proposed")).to_be_visible()
+    everything = page.locator("button[value=decide]")
+    assert not Bulk.objects.get().action
+    page.keyboard.press("KeyZ")
+    expect(page.get_by_text("this sample is judged before all others")).to_be_visible()
+    seen(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("20 as proposed")).to_be_visible()
+    expect(everything).to_have_attribute("data-key", "Enter NumpadEnter")  # it can have been read
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Last decision about many")).to_be_visible()
+    assert Bulk.objects.get().action == "relabel"
 
 
 def test_a_reason_is_asked_for_leaving_out_and_later_puts_off(page, live_server):

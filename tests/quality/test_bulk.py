@@ -158,6 +158,56 @@ def test_one_sample_a_queue_and_none_where_few_are_left(dataset):
         draw(dataset, least_score=0.89)
 
 
+def page_of(client, dataset, **query) -> str:
+    client.force_login(make_member(dataset))
+    return client.get(reverse("quality:bulk", args=[dataset.slug, "label_error"]), query).text
+
+
+def test_the_page_opens_at_a_score_from_which_a_sample_can_be_drawn(client):
+    dataset = make_dataset()
+    make_flags(dataset, 50)
+    Flag.objects.exclude(pk__in=Flag.objects.order_by("-score")[:5]).update(is_likely=False)
+    page = page_of(client, dataset)
+    assert "40 flags are open" in page
+    assert "Draw 20 to judge" in page
+    few = page_of(client, dataset, **{"from": "0.9"})
+    assert "49 more are open at a lower score" in few
+    assert "Count from 0.861 on" in few
+
+
+def test_where_no_score_leaves_enough_the_page_says_so_and_leads_to_the_queue(client):
+    dataset = make_dataset()
+    make_flags(dataset, 15)
+    page = page_of(client, dataset)
+    assert "Too few for a sample of 20" in page
+    assert "Judge them one by one" in page
+    assert "Draw 20" not in page
+    assert "Count from" not in page
+
+
+def test_the_last_of_the_sample_leads_to_what_it_came_to(client, dataset):
+    sample = draw(dataset)
+    *first, last = Flag.objects.filter(pk__in=sample.sample)
+    for number, flag in enumerate(first):
+        action = Action.KEEP if number < 5 else Action.RELABEL
+        decide_flag(flag=flag, reviewer=sample.by, action=action)
+    client.force_login(sample.by)
+    url = reverse("quality:decide", args=[dataset.slug, "label_error", last.pk])
+    reply = client.post(url, {"action": "relabel"}, follow=True)
+    assert reply.redirect_chain[-1][0] == reverse(
+        "quality:bulk", args=[dataset.slug, "label_error"]
+    )
+    assert "15 as proposed" in reply.text
+    assert "Of the other 10 that is about 8 (5 to 9) as proposed" in reply.text
+    assert '<b class="num">10</b> cat → dog' in reply.text
+    assert "Go on with single cards" in reply.text
+    # A key that was on its way already decides nothing: they work once this can have been read.
+    assert 'value="decide" data-key-looked="Enter NumpadEnter"' in reply.text
+    other = Flag.objects.exclude(pk__in=sample.sample).first()
+    url = reverse("quality:decide", args=[dataset.slug, "label_error", other.pk])
+    assert client.post(url, {"action": "keep"}).url.endswith("/label_error/")
+
+
 def test_an_item_changed_since_stays_as_it_is_when_all_is_taken_back(dataset):
     sample = draw(dataset)
     judge(sample)
