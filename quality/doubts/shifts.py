@@ -95,11 +95,20 @@ def _class_words(survey: Survey, shift: Shift) -> str:
         for rows in shift.typical
     ]
     most = np.argsort(-np.abs(shares[0] - shares[1]), kind="stable")[:MOST_NAMED].tolist()
+    words = _("“%(label)s” is %(one).0f %% of %(first)s and %(other).0f %% of %(second)s")
+    first, second = shift.parts
     told = [
-        f"“{survey.classes[at]}” {100 * shares[0][at]:.0f} % / {100 * shares[1][at]:.0f} %"
+        words
+        % {
+            "label": survey.classes[at],
+            "one": 100 * shares[0][at],
+            "other": 100 * shares[1][at],
+            "first": first,
+            "second": second,
+        }
         for at in most
     ]
-    return _("Most: %(told)s.") % {"told": ", ".join(told)}
+    return _("Most: %(told)s.") % {"told": "; ".join(told)}
 
 
 def _property_words(survey: Survey, shift: Shift) -> str:

@@ -42,7 +42,14 @@ def _slice_doubt(survey: Survey, slice_: Slice) -> Doubt:
         "%(elsewhere)d %% of the others, and is surer of it than it should be."
     )
     name = _("%(column)s is %(value)s") if slice_.column else _("%(n)d items that are alike")
-    shown = [survey.ids[row] for row in rows[:LISTED]]
+    assert survey.probabilities is not None
+    said = survey.probabilities[rows[:LISTED]].argmax(axis=1)
+    part = {
+        "name": name % told,
+        "n": len(slice_.rows),
+        "items": [survey.ids[row] for row in rows[:LISTED]],
+        "said": [survey.classes[label] for label in said.tolist()],
+    }
     topic = f"value {slice_.column} {slice_.value}" if slice_.column else ""
     return Doubt(
         rows=tuple(rows),
@@ -50,8 +57,5 @@ def _slice_doubt(survey: Survey, slice_: Slice) -> Doubt:
         topic=topic,
         score=slice_.excess / (1.0 + slice_.excess),
         reason=reason % told,
-        evidence={
-            "p_value": slice_.p_value,
-            "parts": [{"name": name % told, "n": len(slice_.rows), "items": shown}],
-        },
+        evidence={"p_value": slice_.p_value, "parts": [part]},
     )

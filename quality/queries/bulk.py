@@ -83,9 +83,9 @@ def first_line(dataset: Dataset, kind: str) -> float:
 
 
 def worthwhile_line(dataset: Dataset, kind: str) -> float:
-    """Return the highest score from which on enough flags are open; 0 where there never are."""
+    """Return the score of the last flag that a sample is worth, or of the last that is open."""
     scores = above(dataset, kind, 0.0).order_by("-score").values_list("score", flat=True)
-    return next(iter(scores[WORTHWHILE - 1 : WORTHWHILE]), 0.0)
+    return min(scores[:WORTHWHILE], default=0.0)
 
 
 def is_over(sample: Bulk, *, later: Collection[int] = ()) -> bool:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import log10
 from typing import Any
 
@@ -52,6 +53,12 @@ class Shown:
         return 20 * log10(max(self.facts.get("peak") or 0.0, QUIETEST_PEAK))
 
     @property
+    def clipped_share(self) -> float:
+        """Share of samples cut at full scale, or at the clip's own top as its check counts them."""
+        names = ("clipped_share", "flat_top_share")
+        return max(self.facts.get(name) or 0.0 for name in names)
+
+    @property
     def size_class(self) -> str:
         longer = max(self.facts.get("width", 0), self.facts.get("height", 0))
         return "small-original" if longer and longer < SMALL_PICTURE else ""
@@ -81,7 +88,7 @@ class Part:
 
     name: str
     n: int
-    examples: list[Shown]
+    examples: list[Shown]  # each with what the model said of it as its note, where it told
 
 
 @dataclass(frozen=True)
@@ -206,7 +213,11 @@ def evidence_of(flag: Flag) -> Evidence:
             Part(
                 part["name"],
                 part["n"],
-                [_shown(flag.dataset, by_item[pk]) for pk in part["items"] if pk in by_item],
+                [
+                    _shown(flag.dataset, by_item[pk], note=said)
+                    for pk, said in zip_longest(part["items"], part.get("said", []), fillvalue="")
+                    if pk in by_item
+                ],
             )
             for part in flag.evidence.get("parts", [])
         ],

@@ -179,9 +179,9 @@ class _Builder:
         return _few(main, self.keep(_("Yes: it is meant, leave it")))
 
     def of_slice(self, people: int) -> Choices:
-        told = {"n": len(self.items)}
+        told, ask = {"n": len(self.items)}, _ask_words(people) + _(" about these items")
         return _few(
-            self.choice(Action.ROUND, _ask_words(people) + _(" about these items"), "KeyD"),
+            self.choice(Action.ROUND, ask, "Enter NumpadEnter KeyD", cap="↵"),
             self.keep(_("Nothing is wrong: they are hard")),
             self.choice(Action.CONFIRM, _("It is so: more such items are needed"), "KeyC"),
             self.choice(Action.EXCLUDE, _("Leave them out (%(n)s)") % told, "KeyX"),

@@ -117,9 +117,17 @@ def decide(request: access.MemberRequest, slug: str, kind: str, pk: int) -> Http
 
 
 def _told(made: Decision | Proposal | None, flag: Flag) -> str:
-    """Say what a decision did not do, where one could take it for done."""
+    """Say what cannot be seen of a decision: who waits, and what it did not do."""
     if isinstance(made, Proposal):
         return _("It waits for a second reviewer.")
+    if made and made.action == Action.ROUND and KINDS[flag.kind].about != "item":
+        n = len(made.after)
+        words = ngettext(
+            "%(n)s item is asked about: see Annotate.",
+            "%(n)s items are asked about: see Annotate.",
+            n,
+        )
+        return words % {"n": n}
     if made is None or made.action != Action.SPLIT:
         return ""
     n = queries.of_class_in_test(flag)

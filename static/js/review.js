@@ -76,8 +76,10 @@ function markRail() {
   }
 }
 
+const tellPutOff = () => view.querySelector("[data-put-off]")?.toggleAttribute("hidden", !later.size);
+
 async function show(pk) {
-  if (!pk) { put(document.getElementById("done").content.cloneNode(true), ""); return; }
+  if (!pk) { put(document.getElementById("done").content.cloneNode(true), ""); tellPutOff(); return; }
   const promise = fragments.get(pk) ?? ready(pk);
   fragments.set(pk, promise);
   if (promise.template) { put(promise.template.content.cloneNode(true), pk); return; }
@@ -270,4 +272,5 @@ window.addEventListener("beforeunload", (event) => { if (waiting) event.preventD
 compare(view);
 paint();
 markRail();
+tellPutOff();
 if (later.has(current)) goOn(); else prefetch();

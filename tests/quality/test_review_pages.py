@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from labeling.models import Dataset, Item, Role
+from labeling.models import Content, Dataset, Item, Role
 from quality.models import Action, Decision, Flag, FlagState
 from quality.services.decisions import DecisionRefusedError, decide_flag
 from tests.factories import make_dataset, make_flag, make_item, make_member
@@ -214,3 +214,15 @@ def test_a_queue_with_twice_the_flags_costs_as_many_queries(client):
             client.get(address("queue", dataset, "label_error"))
         counts.append(len(asked))
     assert counts[1] == counts[2], "not the first time, which counts what is kept afterwards"
+
+
+def test_a_clip_cut_at_its_own_top_shows_the_share_that_its_doubt_speaks_of(client):
+    dataset = make_dataset(media="audio")
+    item = make_item(dataset, "loud.wav", "cat", split="train")
+    facts = {"seconds": 1.0, "peak": 0.4, "clipped_share": 0.0, "flat_top_share": 0.131}
+    facts |= {"dbfs": -9.0, "frame_range_db": 20.0}
+    Content.objects.filter(pk=item.content_id).update(facts=facts)
+    make_flag(item, kind="clipped_audio")
+    log_in(client, dataset)
+    page = client.get(address("queue", dataset, "clipped_audio")).text
+    assert "clipped <b>.131</b>" in page

@@ -28,15 +28,19 @@ def test_a_sorted_file_that_was_cut_is_asked_about_once_and_confirmed(client):
     dataset = make_cut(is_sorted=True)
     raise_doubts(dataset, *find_shifted_splits(survey_of(dataset)), kind="split_shift")
     flag = Flag.objects.get(kind="split_shift")
-    assert "“dog” 100 % / 25 %" in flag.reason
+    assert "“dog” is 100 % of test and 25 % of train" in flag.reason
     client.force_login(make_member(dataset, Role.LEAD))
     page = client.get(reverse("quality:queue", args=[dataset.slug, "split_shift"]))
     assert "ypical of test" in page.content.decode()
     assert "divide anew" in page.content.decode()
     address = reverse("quality:decide", args=[dataset.slug, "split_shift", flag.pk])
-    client.post(address, {"action": "confirm"})
+    assert "</b> test item" not in page.text  # the examples; no decision here changes one
+    done = client.post(address, {"action": "confirm"}, follow=True)
     flag.refresh_from_db()
     assert flag.state == FlagState.DECIDED
+    end = done.text.partition('id="flag"')[2]
+    assert f'href="{reverse("quality:splits", args=[dataset.slug])}"' in end
+    assert "data-put-off hidden" in end  # nothing was
     client.post(reverse("quality:undo", args=[dataset.slug, "split_shift"]))
     assert open_flags(dataset, "split_shift").count() == 1
 

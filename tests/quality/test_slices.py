@@ -44,6 +44,9 @@ def test_a_bad_ward_is_asked_about_and_the_answer_can_be_taken_back(client):
     page = client.get(reverse("quality:queue", args=[dataset.slug, "slice"])).content.decode()
     assert "column: ward is east" in page.casefold()
     assert "more such items are needed" in page
+    assert '<kbd class="keycap">↵</kbd> <span class="clip">Ask people about these items' in page
+    assert "model: cat" in page  # evidence: what it says of those labelled otherwise
+    assert "</b> test item" not in page  # no check looks at them here
     gone = flag.flag_items.first().item
     gone.excluded = "blurred"
     gone.save()
