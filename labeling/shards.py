@@ -71,6 +71,27 @@ def save_features(backbone: str, hashes: Sequence[str], *, vectors: np.ndarray) 
         save_text(folder / f"{name}.json", json.dumps(part))
 
 
+def drop_vectors(which: Callable[[list[str]], set[str]], *, backbone: str = "*") -> int:
+    """Drop the vectors, of all backbones or one, of the contents that `which` picks of each shard.
+
+    Returns how many. What is left of a shard is a new one; it is there before the old one goes.
+    """
+    count = 0
+    for listing in sorted((Path(settings.DATA_DIR) / "features").glob(f"{backbone}/*.json")):
+        hashes = json.loads(listing.read_text())
+        dropped = which(hashes)
+        if not dropped:
+            continue
+        rows = [row for row, sha256 in enumerate(hashes) if sha256 not in dropped]
+        vectors = np.load(listing.with_suffix(".npy"), mmap_mode="r")
+        kept = [hashes[row] for row in rows]
+        save_features(listing.parent.name, kept, vectors=vectors[rows])
+        listing.unlink()
+        listing.with_suffix(".npy").unlink(missing_ok=True)
+        count += len(dropped)
+    return count
+
+
 class _Replacing:
     """A temporary path that takes the place of `path` when all went well."""
 

@@ -5,36 +5,15 @@ says `labeling.shards`.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
 
 from labeling.services.versions import read_manifest
-from labeling.shards import features_folder, save_array, save_features
+from labeling.shards import features_folder, save_array
 from quality.models import Run
-
-
-def drop_vectors(which: Callable[[list[str]], set[str]]) -> int:
-    """Drop the vectors of the contents that `which` picks of each shard; returns how many.
-
-    What is left of a shard is a new one; it is there before the old one goes.
-    """
-    count = 0
-    for listing in sorted((Path(settings.DATA_DIR) / "features").glob("*/*.json")):
-        hashes = json.loads(listing.read_text())
-        dropped = which(hashes)
-        if not dropped:
-            continue
-        rows = [row for row, sha256 in enumerate(hashes) if sha256 not in dropped]
-        vectors = np.load(listing.with_suffix(".npy"), mmap_mode="r")
-        kept = [hashes[row] for row in rows]
-        save_features(listing.parent.name, kept, vectors=vectors[rows])
-        listing.unlink()
-        listing.with_suffix(".npy").unlink(missing_ok=True)
-        count += len(dropped)
-    return count
 
 
 def known_contents(backbone: str) -> dict[str, tuple[str, int]]:

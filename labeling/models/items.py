@@ -108,8 +108,9 @@ class Item(models.Model):
 
     @property
     def content_mark(self) -> str:
-        """Names the item's bytes in addresses of its media, which browsers then keep."""
-        return str(self.content_id)[:12]
+        """Names the item's bytes, and what is shown of them, in addresses that browsers keep."""
+        shown = self.content
+        return f"{shown.sha256[:8]}{shown.preview[:8]}{shown.display[:8]}"
 
 
 class ItemTag(models.Model):

@@ -54,12 +54,24 @@ def remove_unused(hashes: Iterable[str]) -> int:
     rows = rows.filter(~Exists(Item.objects.filter(content=OuterRef("pk"))))
     named = list(rows.values_list("sha256", "preview", "display"))
     Content.objects.filter(sha256__in=[sha256 for sha256, _, _ in named]).delete()
-    names = {name for row in named for name in row if name}
-    for field in ("sha256", "preview", "display"):  # two contents may look alike when small
-        still = Content.objects.filter(**{f"{field}__in": names})
-        names -= set(still.values_list(field, flat=True))
+    names = _unnamed({name for row in named for name in row if name}, Content.objects.all())
     transaction.on_commit(lambda: remove_files(names))
     return len(named)
+
+
+def remove_unnamed(names: set[str], work: jobs.Work) -> None:
+    """Remove stored previews and display copies that no content names any more."""
+    if names := _unnamed(names, Content.objects.all()):
+        wait_for_imports(work)
+        remove_files(_unnamed(names, Content.objects.all()))
+
+
+def _unnamed(names: set[str], among: QuerySet[Content]) -> set[str]:
+    """Return the stored names that none of these contents uses: small ones may look alike."""
+    for field in ("sha256", "preview", "display"):
+        still = among.filter(**{f"{field}__in": names})
+        names = names - set(still.values_list(field, flat=True))
+    return names
 
 
 def erase_unused(hashes: Iterable[str]) -> int:
@@ -71,12 +83,8 @@ def erase_unused(hashes: Iterable[str]) -> int:
     rows = rows.filter(~Exists(Item.objects.filter(content=OuterRef("pk"))))
     named = list(rows.values_list("sha256", "preview", "display"))
     going = [sha256 for sha256, _, _ in named]
-    names = {name for row in named for name in row if name}
     others = Content.objects.exclude(sha256__in=going)
-    for field in ("sha256", "preview", "display"):
-        still = others.filter(**{f"{field}__in": names})
-        names -= set(still.values_list(field, flat=True))
-    remove_files(names)
+    remove_files(_unnamed({name for row in named for name in row if name}, others))
     Content.objects.filter(sha256__in=going).delete()
     return len(named)
 

@@ -46,7 +46,7 @@ def _frozen(dataset: Dataset) -> list[dict[str, object]]:
     return [
         {
             "item": row.item_id,
-            "mark": row.item.content_mark,
+            "mark": str(row.item.content_id)[:12],
             "class": row.label.name,
             "is_right": row.is_right,
             "note": row.note,

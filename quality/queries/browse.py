@@ -59,8 +59,9 @@ def page_of(shown: Shown, *, after: str = "", before: str = "") -> Page:
 
 def _with_parts(rows: QuerySet[Item], *, media: str) -> QuerySet[Item]:
     text = ["content__text"] if media == Media.TEXT else []
-    named = ("dataset", "key", "split", "excluded", "withdrawn_at", "label__name", "content__facts")
-    return rows.select_related("content", "label").only(*named, *text)
+    named = ("dataset", "key", "split", "excluded", "withdrawn_at", "label__name")
+    shown = ("content__facts", "content__preview", "content__display")
+    return rows.select_related("content", "label").only(*named, *shown, *text)
 
 
 def _keyset_page(shown: Shown, column: str, *, newest_first: bool, after: str, before: str) -> Page:

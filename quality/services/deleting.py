@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from labeling import crowd_findings, version_columns
+from labeling import crowd_findings, shards, version_columns
 from labeling.models import (
     Annotation,
     Content,
@@ -69,7 +69,7 @@ def delete_dataset(work: jobs.Work) -> dict[str, Any]:
             work.keep()
             _delete_rows(dataset)
     work.progress(message="Removing vectors", now=True)
-    vectors = arrays.drop_vectors(without_content)
+    vectors = shards.drop_vectors(without_content)
     return {"name": work.options["name"], "vectors": vectors}
 
 

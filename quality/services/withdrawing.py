@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from labeling import version_columns
+from labeling import shards, version_columns
 from labeling.models import (
     Content,
     Dataset,
@@ -33,7 +33,7 @@ from labeling.models import (
 from labeling.services import contents, jobs, tombstones
 from labeling.services.intake import importing
 from labeling.services.versions import read_frozen
-from quality import arrays, fact_arrays, graphs
+from quality import fact_arrays, graphs
 from quality.detectors import PART_SHIFT
 from quality.models import Comparison, Decision, Flag, FlagState
 from quality.queries.filters import one_of
@@ -124,7 +124,7 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
     _redact_history(dataset, work)
     _redact_names(dataset, work)
     work.progress(message="Removing vectors", now=True)
-    vectors = arrays.drop_vectors(without_content)
+    vectors = shards.drop_vectors(without_content)
     graphs.remove_graphs(dataset.pk)  # the next check builds one without them
     fact_arrays.remove(dataset.pk)
     for version in dataset.versions.all():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -10,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling import access
-from labeling.models import Dataset, Job
+from labeling.models import Dataset, Job, JobState
 from labeling.queries import job_outlook
 from labeling.services import jobs
 from labeling.services.intake import renewing
@@ -58,7 +59,7 @@ def checks(request: access.MemberRequest, slug: str) -> HttpResponse:
         "run": newest_done(dataset),
         "coverage": coverage_of(dataset),
         "measured_before": renewing.measured_before(dataset).exists(),
-        "measuring": open_job(dataset, renewing.KIND),
+        "measuring": _measuring(dataset),
         **(job_outlook(job) if job else {}),
     }
     return render(request, "quality/checks.html", context)
@@ -76,6 +77,14 @@ def _lines(dataset: Dataset, running: Job | None) -> list[Line]:
             found = counts.get(kind.name, queries.QueueCounts())
             lines.append(Line(kind, found, job, kind.name in wanted, **words))
     return lines
+
+
+def _measuring(dataset: Dataset) -> dict[str, Any] | None:
+    """Return the job that measures files again, or the last one where it came to no good end."""
+    job = open_job(dataset, renewing.KIND) or last_ended_job(dataset, renewing.KIND)
+    if job is None or job.state == JobState.DONE:
+        return None
+    return {"job": job, "outlook": job_outlook(job)}
 
 
 @login_required

@@ -4,18 +4,21 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
 
-from labeling import storage
+from labeling import shards, storage
 from labeling.models import Content, Dataset, Item, Job, Role
 from labeling.services import jobs
 from labeling.services.intake import renewing
 from mlcore.files import MEASURED_BY
+from quality import arrays
 from quality.queries.facts import measured
+from quality.services import withdrawing
 from tests.factories import make_member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,8 +38,15 @@ def pictures(tmp_path: Path) -> Dataset:
 
 
 def age(contents: Any) -> None:
-    """Make rows what a version left that knew the width alone."""
-    contents.update(facts={"width": 40}, oddities=[], pixel_hash="", measured_by=1)
+    """Make rows what a version left that knew the width alone, and drew other previews."""
+    for content in contents:
+        for name in {content.preview, content.display} - {"", content.pk}:
+            storage.path_of(name).unlink(missing_ok=True)  # two may look alike
+        earlier = storage.write_bytes(b"as once shown of " + content.pk.encode())
+        row = Content.objects.filter(pk=content.pk)
+        row.update(facts={"width": 40}, oddities=[], pixel_hash="", measured_by=1)
+        if content.preview:
+            row.update(preview=earlier)
     Item.objects.update(odd=[])
 
 
@@ -72,6 +82,31 @@ def test_only_what_is_left_is_measured_and_pages_read_it_anew(pictures: Dataset)
     assert len(measured(Dataset.objects.get(pk=pictures.pk), "brightness").rest) == 0
 
 
+def test_previews_and_small_grey_pictures_are_made_anew_and_nothing_of_the_old_is_left(
+    pictures: Dataset,
+) -> None:
+    hashes = list(Content.objects.order_by("pk").values_list("pk", flat=True))
+    small = arrays.load_features(shards.SMALL_GREY, hashes)
+    shown = dict(Content.objects.values_list("pk", "preview"))
+    marks = {item.pk: item.content_mark for item in pictures.items.all()}
+    age(Content.objects.all())
+    earlier = dict(Content.objects.values_list("pk", "preview"))
+    shards.drop_vectors(set, backbone=shards.SMALL_GREY)
+    shards.save_features(shards.SMALL_GREY, hashes[:3], vectors=np.zeros((3, 1024), np.uint8))
+    assert all(marks[item.pk] != item.content_mark for item in pictures.items.all())
+    assert measure_again(pictures) == {"measured": 4, "left": 0}
+    assert dict(Content.objects.values_list("pk", "preview")) == shown
+    assert all(storage.path_of(name).exists() for name in shown.values())
+    assert not any(storage.path_of(name).exists() for name in earlier.values())
+    assert (arrays.load_features(shards.SMALL_GREY, hashes) == small).all()
+
+
+def test_a_tombstone_has_nothing_to_measure(pictures: Dataset) -> None:
+    first = pictures.items.order_by("pk")[:1].values_list("pk", flat=True)
+    withdrawing.open_withdrawal(dataset=pictures, items=list(first), typed="pets", by=None)
+    assert not renewing.measured_before(pictures).exists()
+
+
 def test_a_file_that_is_gone_keeps_what_was_known_of_it(pictures: Dataset) -> None:
     age(Content.objects.all())
     gone = Content.objects.first()
@@ -103,6 +138,13 @@ def test_a_lead_starts_it_on_the_page_of_checks(pictures: Dataset) -> None:
     assert "Measure again" in client.get(page).text
     client.post(reverse("quality:measure_again", args=["pets"]))
     job = Job.objects.get(kind=renewing.KIND)
-    assert job.get_absolute_url() in client.get(page).text
-    jobs.carry_out(job.pk, renewing.measure_again)
+    shown = client.get(page).text
+    assert f'hx-get="{job.get_absolute_url()}" hx-trigger="every 1s"' in shown
+    assert "Measure again" not in shown
+    jobs.cancel_job(job=job)
+    assert "Measure again" in client.get(page).text
+    again = jobs.retry_job(job=job)
+    jobs.carry_out(again.pk, renewing.measure_again)
+    ended = client.get(again.get_absolute_url(), headers={"HX-Request": "true"})
+    assert ended["HX-Trigger"] == "job-ended"  # the page shows itself anew
     assert "Measure again" not in client.get(page).text

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,19 +66,7 @@ def open_all(
         for candidate, (sha256, raw, _) in zip(candidates, loaded)
         if sha256 and sha256 not in contents
     }
-    measured = _measure_all(list(new.values()), media, pool=pool, threads=threads)
-    to_store: dict[str, bytes] = {}
-    small: dict[str, bytes] = {}
-    for (sha256, (raw, _)), found in zip(new.items(), measured):
-        if isinstance(found, Measured):
-            contents[sha256], stored = _row_and_bytes(found, raw, sha256=sha256, media=media)
-            to_store.update(stored)
-            if found.small_grey:
-                small[sha256] = found.small_grey
-        else:
-            contents[sha256] = found
-    storage.write_many(to_store, pool=pool)
-    _keep_small(small)
+    contents |= _measured_rows(new, media, pool=pool, threads=threads)
     return [
         _opened(candidate, problem, contents.get(sha256))
         for candidate, (sha256, _, problem) in zip(candidates, loaded)
@@ -86,13 +74,40 @@ def open_all(
 
 
 def measured_anew(
-    files: Sequence[tuple[bytes, str]], *, media: str, pool: ThreadPoolExecutor
-) -> list[Content | Problem]:
-    """Return rows of what files (with names) measure as now; nothing is saved, or named."""
-    new = [(raw, Candidate(name, name)) for raw, name in files]
-    threads = min(storage.THREADS, 1 + sum(len(raw) for raw, _ in files) // BYTES_A_THREAD)
-    found = _measure_all(new, media, pool=pool, threads=threads)
-    return [_content_row(one) if isinstance(one, Measured) else one for one in found]
+    files: Mapping[str, tuple[bytes, str]], *, media: str, pool: ThreadPoolExecutor
+) -> dict[str, Content | Problem]:
+    """Return rows, not saved, of what files (with names, by sha256) measure as now.
+
+    The previews, display copies and small pictures that they name lie in storage then.
+    """
+    new = {sha256: (raw, Candidate(name, name)) for sha256, (raw, name) in files.items()}
+    threads = min(storage.THREADS, 1 + sum(len(raw) for raw, _ in new.values()) // BYTES_A_THREAD)
+    return _measured_rows(new, media, pool=pool, threads=threads)
+
+
+def _measured_rows(
+    new: Mapping[str, tuple[bytes, Candidate]],
+    media: str,
+    *,
+    pool: ThreadPoolExecutor,
+    threads: int,
+) -> dict[str, Content | Problem]:
+    """Measure contents and store what their rows name; the rows themselves are not saved."""
+    rows: dict[str, Content | Problem] = {}
+    to_store: dict[str, bytes] = {}
+    small: dict[str, bytes] = {}
+    measured = _measure_all(list(new.values()), media, pool=pool, threads=threads)
+    for (sha256, (raw, _)), found in zip(new.items(), measured, strict=True):
+        if not isinstance(found, Measured):
+            rows[sha256] = found
+            continue
+        rows[sha256], stored = _row_and_bytes(found, raw, sha256=sha256, media=media)
+        to_store.update(stored)
+        if found.small_grey:
+            small[sha256] = found.small_grey
+    storage.write_many(to_store, pool=pool)
+    _keep_small(small)
+    return rows
 
 
 def _keep_small(small: dict[str, bytes]) -> None:
@@ -187,7 +202,7 @@ def _row_and_bytes(
 
 
 def _content_row(
-    found: Measured, *, sha256: str = "", text: str = "", preview: str = "", display: str = ""
+    found: Measured, *, sha256: str, text: str = "", preview: str = "", display: str = ""
 ) -> Content:
     return Content(
         sha256=sha256,

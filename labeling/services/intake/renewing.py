@@ -7,9 +7,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from labeling import storage
+from labeling import shards, storage
 from labeling.models import Content, Dataset, Item, Media
-from labeling.services.contents import files_changed
+from labeling.services.contents import files_changed, remove_unnamed
 from labeling.services.intake.measuring import measured_anew
 from labeling.services.jobs import Work
 from mlcore.files import MEASURED_BY, name_oddity
@@ -18,12 +18,15 @@ KIND = "measure_again"
 CONTENTS_A_BATCH = 100
 MEASURED = (
     "pixel_hash", "phash", "mirror_phash", "is_flat", "facts", "oddities", "measured_by",
+    "preview", "preview_mime", "display", "display_mime",
 )  # fmt: skip
 
 
 def measured_before(dataset: Dataset) -> QuerySet[Content]:
     """Contents of a dataset that an earlier version measured."""
-    of_dataset = Item.objects.filter(content=OuterRef("pk"), dataset=dataset)
+    of_dataset = Item.objects.filter(
+        content=OuterRef("pk"), dataset=dataset, withdrawn_at__isnull=True
+    )
     return Content.objects.filter(Exists(of_dataset), measured_by__lt=MEASURED_BY)
 
 
@@ -32,6 +35,8 @@ def measure_again(work: Work) -> dict[str, Any]:
     assert work.job.dataset
     dataset = work.job.dataset
     waiting = list(measured_before(dataset).order_by("pk").values_list("pk", flat=True))
+    outdated = set(waiting)
+    shards.drop_vectors(outdated.intersection, backbone=shards.SMALL_GREY)
     left = 0
     with ThreadPoolExecutor(storage.THREADS, thread_name_prefix="measure") as pool:
         for start in range(0, len(waiting), CONTENTS_A_BATCH):
@@ -50,10 +55,12 @@ def _measure(contents: Sequence[Content], media: str, work: Work, pool: ThreadPo
     """
     read = [(content, _bytes_of(content, media)) for content in contents]
     there = [(content, raw) for content, raw in read if raw is not None]
-    files = [(raw, f"{content.pk}.{content.type}") for content, raw in there]
+    files = {content.pk: (raw, f"{content.pk}.{content.type}") for content, raw in there}
     found = measured_anew(files, media=media, pool=pool)
+    before = {name for row in contents for name in (row.preview, row.display) if name}
     renewed = []
-    for (content, _), new in zip(there, found, strict=True):
+    for content, _ in there:
+        new = found[content.pk]
         if isinstance(new, Content):
             for name in MEASURED:
                 setattr(content, name, getattr(new, name))
@@ -65,6 +72,7 @@ def _measure(contents: Sequence[Content], media: str, work: Work, pool: ThreadPo
         Content.objects.bulk_update(contents, MEASURED, batch_size=CONTENTS_A_BATCH)
         items = list(Item.objects.filter(content__in=renewed).select_related("content"))
         _renew_items(items)
+    remove_unnamed(before, work)
     return len(contents) - len(renewed)
 
 
