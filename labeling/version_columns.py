@@ -5,7 +5,7 @@ a few milliseconds (bench/pages.py). Row i is line i; of people the file holds n
 """
 
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,20 @@ def remove(version: Version) -> None:
     remove_columns(version)
     for path in _folder().glob(f"*{version.digest[:DIGITS]}*.json"):
         path.unlink(missing_ok=True)
+
+
+def written() -> list[Path]:
+    """Return all files of versions."""
+    return [*_folder().glob("[0-9a-f]*.npz"), *_folder().glob("[0-9a-f]*.json")]
+
+
+def remove_others(files: Iterable[Path], versions: Collection[tuple[int, str]]) -> None:
+    """Remove the files that are of none of these versions (id and digest)."""
+    digests = {digest[:DIGITS] for _, digest in versions}
+    columns = {f"{pk}-{digest[:DIGITS]}" for pk, digest in versions}
+    for path in files:
+        if path.stem not in columns and not digests.issuperset(path.stem.split("-")):
+            path.unlink(missing_ok=True)
 
 
 def _folder() -> Path:

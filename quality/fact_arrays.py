@@ -47,5 +47,10 @@ def remove(dataset: int) -> None:
     _path(dataset).unlink(missing_ok=True)
 
 
+def written() -> set[int]:
+    """Return the datasets (by id) of which a file lies here."""
+    return {int(path.stem) for path in _path(0).parent.glob("[0-9]*.npz")}
+
+
 def _path(dataset: int) -> Path:
     return Path(settings.DATA_DIR) / "facts" / f"{dataset}.npz"

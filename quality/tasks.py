@@ -140,6 +140,7 @@ def look_for_news() -> None:
 
 @shared_task(name="winnow.keep_facts")
 def keep_facts() -> None:
-    """Keep what was measured of items where files changed since."""
+    """Keep what was measured of items where files changed since, and nothing of what is gone."""
     for dataset in datasets_at_rest():
         keep_measured(dataset)
+    deleting.remove_leftovers()

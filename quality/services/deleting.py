@@ -155,6 +155,18 @@ def _delete_files(dataset: Dataset, *, slug: str) -> None:
         shutil.rmtree(demo.folder_of(slug), ignore_errors=True)
 
 
+def remove_leftovers() -> None:
+    """Remove what beat or a page wrote of datasets and versions just as they were deleted.
+
+    What lies there is listed first: a file of something new comes after its row.
+    """
+    measured, frozen = fact_arrays.written(), version_columns.written()
+    for dataset in measured.difference(Dataset.objects.values_list("pk", flat=True)):
+        fact_arrays.remove(dataset)
+    if frozen:
+        version_columns.remove_others(frozen, set(Version.objects.values_list("pk", "digest")))
+
+
 def _delete_rows(dataset: Dataset) -> None:
     """Delete what is left, in the order in which rows protect each other."""
     Annotation.objects.filter(round__dataset=dataset).delete()

@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from labeling import shards, storage
+from labeling import shards, storage, version_columns
 from labeling.models import Annotation, Content, Dataset, Item, Job, Role, RoundItem, Upload, User
 from labeling.services import jobs
 from labeling.services.intake import differences
-from labeling.services.versions import freeze_version
+from labeling.services.versions import columns_of, freeze_version
 from quality import arrays, tasks
 from quality.models import Flag
 from quality.queries import facts
@@ -204,6 +204,31 @@ def test_a_deleted_dataset_leaves_nothing_and_touches_no_other(tmp_path: Path):
     assert set(arrays.known_contents("net")) == {hashes[1], hashes[2]}
     assert arrays.load_features("net", [hashes[2]]).tolist() == [[0, 1, 0]]
     assert other.items.count() == 1
+
+
+def test_what_beat_and_pages_write_beside_a_deletion_does_not_stay(tmp_path: Path, settings: Any):
+    data = settings.DATA_DIR
+    other = bring(tmp_path / "o", {"a/1.png": png(1), "b/2.png": png(2)}, name="other").dataset
+    first, _ = freeze_version(dataset=other)
+    Item.objects.filter(key="a/1.png").update(split="test")
+    freeze_version(dataset=other)
+    gone = bring(tmp_path / "g", {"a/1.png": png(1)}, name="gone").dataset
+    version, _ = freeze_version(dataset=gone)
+    gone.refresh_from_db()  # beat has chosen the dataset, a page has read the version
+    columns = columns_of(version)
+    tasks.keep_facts()
+    there = {path.name for path in data.glob("*/*") if path.parent.name in ("facts", "versions")}
+    pk, number = gone.pk, version.pk
+    delete(gone, by=make_member(gone))
+    gone.pk, version.pk = pk, number
+    facts.keep_measured(gone)
+    version_columns.keep(version, columns)
+    version_columns.keep_changes(first, version, {})
+    assert (data / "facts" / f"{pk}.npz").exists()
+    tasks.keep_facts()
+    left = {path.name for path in data.glob("*/*") if path.parent.name in ("facts", "versions")}
+    assert left == {name for name in there if not name.startswith((f"{pk}.", f"{number}-"))}
+    assert len(left) == 4, "measurements of one dataset, columns of two versions, their changes"
 
 
 def test_only_an_owner_who_types_the_name_deletes_and_not_while_work_goes_on(
