@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 from contextlib import suppress
+from datetime import datetime, time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,17 @@ def time_zone() -> str:
         raise ImproperlyConfigured(
             f"WINNOW_TIME_ZONE: expected a name such as Europe/Berlin, got {named!r}"
         ) from error
+
+
+def night() -> time:
+    """Return when the night begins, in which datasets train that chose so."""
+    named = os.environ.get("WINNOW_NIGHT", "").strip() or "02:00"
+    try:
+        return datetime.strptime(named, "%H:%M").time()
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"WINNOW_NIGHT: expected a time of day such as 02:00, got {named!r}"
+        ) from None
 
 
 def weights_folder() -> Path | None:

@@ -88,6 +88,7 @@ AXES_VERBOSE = False
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]  # else dates are told in the browser's, amid English words
 TIME_ZONE = environment.time_zone()
+NIGHT_BEGINS = environment.night()
 USE_TZ = True
 
 STATIC_URL = "static/"

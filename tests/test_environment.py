@@ -1,6 +1,7 @@
 """A wrong value of an environment variable is refused at start, by the variable's name."""
 
 import re
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ WRONG = {
     "REDIS_URL": ["http://a", "redis://a:port/0", "redis://a:99999/0"],
     "WINNOW_DEBUG": ["maybe"],
     "WINNOW_TIME_ZONE": ["Berlin", "UTC+2", "../etc/passwd", "Europe", "/etc/localtime"],
+    "WINNOW_NIGHT": ["2", "24:00", "2 am", "02:00:00"],
     "WINNOW_WEIGHTS": ["/no/such/folder"],
     "WINNOW_MAIL": ["mail.org", "http://a?from=a@b", "smtp://a", "smtp://a:port?from=a@b"],
 }
@@ -38,6 +40,7 @@ RIGHT: dict[str, dict[str, object]] = {
     },
     "REDIS_URL": {name: name for name in ("redis://h", "redis://:pw@h:6379/0", "unix:///tmp/r")},
     "WINNOW_TIME_ZONE": {"": "UTC", "Europe/Berlin": "Europe/Berlin"},
+    "WINNOW_NIGHT": {"": time(2), "23:30": time(23, 30), "4:05": time(4, 5)},
     "WINNOW_DEBUG": {"on": True, "OFF": False, "": False},
     "WINNOW_MAIL": {
         "": ("", 587, "", "", False, True, ""),
@@ -55,6 +58,7 @@ def read(name: str, folder: Path) -> object:
         "REDIS_URL": lambda: environment.redis_url(folder),
         "WINNOW_DEBUG": lambda: environment.flag("WINNOW_DEBUG"),
         "WINNOW_TIME_ZONE": environment.time_zone,
+        "WINNOW_NIGHT": environment.night,
         "WINNOW_WEIGHTS": environment.weights_folder,
         "WINNOW_MAIL": lambda: tuple(environment.mail().values()),
     }[name]()

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import CLASS_KEYS, ClassRole, Dataset, LabelClass, Media, Retrain
-from labeling.queries.night import NIGHT_BEGINS, NIGHT_LASTS, next_night
+from labeling.queries.night import NIGHT_LASTS, next_night
 from labeling.services.datasets import MOST_NAME_CHARACTERS
 from labeling.target_shares import read_target_shares
 
@@ -128,11 +128,11 @@ class RetrainForm(forms.Form):
         super().__init__(*args, **fields)
         begins = next_night(timezone.now())
         self.fields["retrain"].help_text = gettext(
-            "Night is from %(begins)d to %(ends)d o'clock, %(zone)s "
-            "(WINNOW_TIME_ZONE); the next one begins on %(at)s."
+            "Night is from %(begins)s to %(ends)s, %(zone)s "
+            "(WINNOW_NIGHT, WINNOW_TIME_ZONE); the next one begins on %(at)s."
         ) % {
-            "begins": NIGHT_BEGINS,
-            "ends": (begins + NIGHT_LASTS).hour,
+            "begins": f"{begins:%H:%M}",
+            "ends": f"{begins + NIGHT_LASTS:%H:%M}",
             "zone": settings.TIME_ZONE,
             "at": f"{begins:%Y-%m-%d %H:%M}",
         }

@@ -2,16 +2,17 @@
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
-NIGHT_BEGINS = 2  # o'clock, in the server's time zone (WINNOW_TIME_ZONE)
-NIGHT_LASTS = timedelta(hours=4)  # a server that was off at two still trains before work begins
+NIGHT_LASTS = timedelta(hours=4)  # a server that was off as it began still trains before work does
 
 
 def night_of(now: datetime) -> datetime:
-    """Return when the night began that is, or that was last."""
+    """Return when the night began that is, or that was last: WINNOW_NIGHT in WINNOW_TIME_ZONE."""
     here = timezone.localtime(now)
-    begins = here.replace(hour=NIGHT_BEGINS, minute=0, second=0, microsecond=0, fold=0)
+    at = settings.NIGHT_BEGINS
+    begins = here.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0, fold=0)
     return begins if begins <= here else begins - timedelta(days=1)
 
 

@@ -1,6 +1,6 @@
 """A dataset is trained again when its policy says so, and not when nothing changed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -125,8 +125,15 @@ def test_night_is_where_the_server_is_and_the_settings_say_when_the_next_one_beg
     page = client.get(reverse("labeling:settings", args=[dataset.slug])).text
     begins = next_night(timezone.now())
     assert timezone.now() < begins <= timezone.now() + timedelta(days=1)
-    night = "from 2 to 6 o'clock, Asia/Tokyo (WINNOW_TIME_ZONE); the next one begins on"
+    night = "02:00 to 06:00, Asia/Tokyo (WINNOW_NIGHT, WINNOW_TIME_ZONE); the next one begins on"
     assert f"{night} {begins:%Y-%m-%d}" in page
+
+
+def test_the_night_begins_when_the_operator_says(settings):
+    settings.NIGHT_BEGINS = time(23, 30)
+    now = datetime(2026, 3, 4, 1, 0, tzinfo=UTC)
+    assert night_of(now) == datetime(2026, 3, 3, 23, 30, tzinfo=UTC)
+    assert next_night(now) == datetime(2026, 3, 4, 23, 30, tzinfo=UTC)
 
 
 def test_a_version_brought_back_is_trained_at_night_also_where_no_label_changed():
