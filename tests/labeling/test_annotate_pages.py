@@ -25,7 +25,7 @@ def make_asking(items: int = 3, **fields: object) -> Round:
 
 
 def logged_in(client: Client, user: User) -> Client:
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     return client
 
 

@@ -38,7 +38,7 @@ def make_asking(items: int = 3, *, wanted: int = 1, **fields: object) -> Round:
 
 def as_member(client: Client, asking: Round, role: str = "annotator") -> Annotator:
     user = make_member(asking.dataset, role)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     return annotations.annotator_for(dataset=asking.dataset, user=user)
 
 
@@ -107,7 +107,7 @@ def test_a_question_reaches_the_lead_once_and_the_reply_reaches_who_asked(client
     assert "Are kittens cats?" in client.get(page).content.decode()
     reply = reverse("labeling:reply", args=[asking.dataset.slug, asking.pk, asked.pk])
     client.post(reply, {"text": "Yes."})
-    client.force_login(asker.user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(asker.user)
     work = client.get(reverse("labeling:my_work")).content.decode()
     assert "new reply" in work
     assert "Yes." in work

@@ -128,7 +128,7 @@ def test_a_lead_has_what_people_dispute_adjudicated():
 
 
 def test_the_docs_name_every_kind_of_round(client):
-    client.force_login(make_user(), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(make_user())
     page = client.get("/api/docs").text
     assert "classify | verify | qualify | adjudicate | pilot" in page
     assert "guideline_b" in page

@@ -141,7 +141,7 @@ def test_nobody_is_asked_twice_about_a_gold_item_nor_about_one_that_they_made():
 def test_gold_looks_like_any_other_item_on_the_wire(client):
     asking = make_mixed(12, golds=6)
     user = make_member(asking.dataset, "annotator")
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     url = reverse("labeling:annotate_claims", args=[asking.pk])
     shapes, counts, was_gold = set(), [], set()
     for _ in range(4):

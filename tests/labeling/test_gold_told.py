@@ -38,7 +38,7 @@ def test_an_annotator_sees_whole_batches_only(client):
     give_gold(asking, one, "cat", n=14)
     (result,) = queries.own_results(one.user)
     assert (result.last, result.all) == (queries.Checked(10, 9), queries.Checked(10, 9))
-    client.force_login(one.user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(one.user)
     words = client.get(reverse("labeling:my_work")).content.decode()
     assert "9 of your last 10 check items right" in words
 
@@ -57,7 +57,7 @@ def test_gold_that_everybody_fails_is_reported_and_correcting_it_clears_them(cli
     )
     assert not second.is_doubtful
     owner = asking.dataset.memberships.get(role="owner").user
-    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(owner)
     assert (
         "wrong?"
         in client.get(reverse("labeling:gold", args=[asking.dataset.slug])).content.decode()
@@ -119,9 +119,8 @@ def test_a_verify_round_asks_about_wrong_classes_of_gold_too():
 def test_a_label_of_a_check_item_that_is_none_is_refused_and_a_reason_is_kept(client):
     asking = make_mixed(1, golds=1)
     slug = asking.dataset.slug
-    backend = "django.contrib.auth.backends.ModelBackend"
     owner = asking.dataset.memberships.get(role="owner").user
-    client.force_login(owner, backend=backend)
+    client.force_login(owner)
     item = Item.objects.get(key="asked0")
     url = reverse("labeling:use_as_gold", args=[slug, item.pk])
     client.post(url, {"label": "99999"})

@@ -19,7 +19,6 @@ from tests.labeling.test_gold import give_gold, make_mixed
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator, make_asking
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def work(asking, annotator: Annotator, *, n: int, said=None, seconds=None, seed: int = 0) -> None:
@@ -156,7 +155,7 @@ def test_gold_that_everybody_fails_is_nobodys_fault():
 def test_the_page_of_pauses_says_what_is_missed_without_check_items(client: Client):
     for asking, says in ((make_asking(1), True), (make_mixed(1, golds=1), False)):
         owner = make_member(asking.dataset)
-        client.force_login(owner, backend=BACKEND)
+        client.force_login(owner)
         page = client.get(reverse("labeling:pauses", args=[asking.dataset.slug])).content.decode()
         assert ("Without check items" in page) is says
         assert "Answers given elsewhere" not in page
@@ -168,7 +167,7 @@ def test_the_page_of_pauses_says_what_is_missed_without_check_items(client: Clie
 def test_the_screen_tells_the_warning_and_the_pause(client: Client):
     asking = make_asking(3)
     one = make_annotator(asking)
-    client.force_login(one.user, backend=BACKEND)
+    client.force_login(one.user)
     url = reverse("labeling:annotate_claims", args=[asking.pk])
     guards.warn_or_pause(annotator=one, kinds=["one key"], now=timezone.now())
     reply = client.post(url, json.dumps({"count": 1}), content_type="application/json").json()
@@ -185,10 +184,10 @@ def test_a_pause_can_be_answered_and_the_lead_lets_go_on_or_ends_it(client: Clie
     one = make_annotator(asking)
     lead = make_member(asking.dataset, "lead")
     guards.pause(annotator=one, text="all answers are cat", by=lead, now=timezone.now())
-    client.force_login(one.user, backend=BACKEND)
+    client.force_login(one.user)
     assert "all answers are cat" in client.get(reverse("labeling:my_work")).content.decode()
     client.post(reverse("labeling:reply_to_pause", args=[one.pk]), {"text": "They are all cats!"})
-    client.force_login(lead, backend=BACKEND)
+    client.force_login(lead)
     crowd = reverse("labeling:crowd", args=[asking.dataset.slug])
     assert 'Pauses <span class="pill warn">1</span>' in client.get(crowd).text
     pauses = reverse("labeling:pauses", args=[asking.dataset.slug])
@@ -206,7 +205,7 @@ def test_a_pause_can_be_answered_and_the_lead_lets_go_on_or_ends_it(client: Clie
 def test_a_lead_pauses_somebody_on_their_page_and_says_why(client: Client):
     asking = make_asking(3)
     one = make_annotator(asking)
-    client.force_login(make_member(asking.dataset, "lead"), backend=BACKEND)
+    client.force_login(make_member(asking.dataset, "lead"))
     page = reverse("labeling:crowd_person", args=[asking.dataset.slug, one.pk])
     assert 'value="pause"' in client.get(page).text
     decide = reverse("labeling:decide_pause", args=[asking.dataset.slug, one.pk])
@@ -228,7 +227,7 @@ def test_nobody_answers_to_the_pause_of_another(client: Client):
     guards.pause(
         annotator=one, text="x", by=make_member(asking.dataset, "lead"), now=timezone.now()
     )
-    client.force_login(make_member(asking.dataset, "annotator"), backend=BACKEND)
+    client.force_login(make_member(asking.dataset, "annotator"))
     told = client.post(reverse("labeling:reply_to_pause", args=[one.pk]), {"text": "not me"})
     assert told.status_code == 404
     assert [act for act, _ in acts(one)] == ["pause"]

@@ -16,7 +16,6 @@ from tests.factories import make_asking, make_dataset, make_item, make_member
 from tests.labeling.test_rounds import NOW, answer, claim, make_annotator
 
 pytestmark = pytest.mark.django_db
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def make_learning(items=3, *, wanted=3):
@@ -45,7 +44,7 @@ def test_an_item_gets_its_label_from_one_answer_and_more_people_only_when_asked_
 def test_a_round_made_by_its_form_hands_out_in_the_order_of_the_last_training(client):
     dataset = make_dataset()
     items = [make_item(dataset).pk for _ in range(6)]
-    client.force_login(make_member(dataset, Role.LEAD), backend=BACKEND)
+    client.force_login(make_member(dataset, Role.LEAD))
     form = reverse("labeling:new_round", args=[dataset.slug])
     assert "What teaches the model most: random until" in client.get(form).text
     assert "learning" not in client.get(form, {"kind": "verify"}).text
@@ -69,7 +68,7 @@ def test_a_round_made_by_its_form_hands_out_in_the_order_of_the_last_training(cl
 def test_browse_asks_what_it_shows_in_a_learning_order(client):
     dataset = make_dataset()
     shown = [make_item(dataset, split=split).pk for split in ("train", "train", "test")][:2]
-    client.force_login(make_member(dataset, Role.LEAD), backend=BACKEND)
+    client.force_login(make_member(dataset, Role.LEAD))
     address = reverse("quality:ask", args=[dataset.slug]) + "?split=train"
     assert 'value="learning"' in client.get(address).text
     assert 'value="learning"' not in client.get(address + "&kind=verify").text

@@ -20,8 +20,7 @@ LONG = "9" * 5_000  # more digits than Python reads as a number
 
 
 def as_lead(client: Client, dataset: Dataset) -> None:
-    backend = "django.contrib.auth.backends.ModelBackend"
-    client.force_login(make_member(dataset), backend=backend)
+    client.force_login(make_member(dataset))
 
 
 @pytest.mark.parametrize("text", [str(HUGE), LONG])

@@ -188,9 +188,7 @@ def test_a_lead_makes_reads_and_counts_a_pilot(client: Any):
 
 def test_people_read_the_wording_of_their_half_alone(client: Any):
     for asking in rounds_of(make_pilot()):
-        client.force_login(
-            asking.people.first(), backend="django.contrib.auth.backends.ModelBackend"
-        )
+        client.force_login(asking.people.first())
         page = client.get(reverse("labeling:annotate", args=[asking.pk])).text
         is_second = asking.wording["name"] == "B"
         assert ("Which animal is it?" in page) == is_second

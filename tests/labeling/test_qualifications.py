@@ -28,7 +28,6 @@ from tests.labeling.test_api import make_program
 from tests.labeling.test_rounds import NOW, answer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def make_known(dataset: Dataset, *, cats: int, dogs: int) -> list[Item]:
@@ -210,7 +209,7 @@ def test_the_screen_is_told_after_each_answer_whether_it_was_right_and_why(clien
     asking = make_test(items=3, pass_mark=100)
     gold_queries.known(asking.dataset).update(why="Look at the ears")
     user = make_member(asking.dataset, Role.ANNOTATOR)
-    client.force_login(user, backend=BACKEND)
+    client.force_login(user)
     person = annotator_for(dataset=asking.dataset, user=user)
     rows = claim_items(round=asking, annotator=person, count=3, now=NOW)
     classes = {row.name: row for row in asking.dataset.classes.all()}
@@ -234,14 +233,14 @@ def test_other_rounds_tell_no_feedback(client):
     dataset = make_dataset()
     item = make_known(dataset, cats=1, dogs=0)[0]
     asking = make_asking(dataset, [item])
-    client.force_login(make_member(dataset, Role.ANNOTATOR), backend=BACKEND)
+    client.force_login(make_member(dataset, Role.ANNOTATOR))
     assert "feedback" not in send(client, asking, item.pk, item.label)
 
 
 def test_a_lead_makes_one_sees_who_passed_waives_and_grants(client):
     dataset = make_dataset()
     make_item(dataset, "not known", label="cat")
-    client.force_login(make_member(dataset, Role.LEAD), backend=BACKEND)
+    client.force_login(make_member(dataset, Role.LEAD))
     url = reverse("labeling:new_round", args=[dataset.slug])
     page = client.get(url, {"kind": "qualify"}).text
     assert "Pass mark in %" in page
@@ -312,7 +311,7 @@ def test_who_waits_for_an_item_that_is_gone_is_judged_by_the_others(client):
         answer(asking, row.item, person, row.item.label.name)
     Item.objects.filter(pk=last.item_id).update(excluded="broken")
     release_all(annotator=person)
-    client.force_login(user, backend=BACKEND)
+    client.force_login(user)
     address = reverse("labeling:annotate_claims", args=[asking.pk])
     told = client.post(address, json.dumps({"count": 5}), content_type="application/json")
     assert told.json()["waiting"]["state"] == "passed"
@@ -323,7 +322,7 @@ def test_my_work_says_what_has_to_be_passed_first(client):
     entry = make_test()
     dataset = entry.dataset
     make_asking(dataset, [make_item(dataset)], name="Real", requires=entry)
-    client.force_login(make_member(dataset, Role.ANNOTATOR), backend=BACKEND)
+    client.force_login(make_member(dataset, Role.ANNOTATOR))
     page = client.get(reverse("labeling:my_work")).text
     assert "first pass “Entry” (75 % right)" in page
 

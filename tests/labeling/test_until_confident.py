@@ -64,7 +64,7 @@ def test_nobody_unknown_is_believed_before_more_have_answered():
 def test_a_lead_chooses_it_in_the_form_and_the_page_says_it(client):
     dataset = make_dataset()
     make_item(dataset)
-    client.force_login(make_member(dataset), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(make_member(dataset))
     url = reverse("labeling:new_round", args=[dataset.slug])
     sent = {"name": "r", "kind": "classify", "which": "all", "answers_wanted": 3}
     refused = client.post(url, {**sent, "confident": "0.9", "answers_least": 4})

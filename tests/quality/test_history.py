@@ -97,9 +97,7 @@ def test_more_versions_cost_no_more_queries():
     for place in range(6):
         relabelled(dataset, [place])
         if place in (1, 5):
-            with CaptureQueriesContext(
-                connection,
-            ) as asked:
+            with CaptureQueriesContext(connection) as asked:
                 queries.history(dataset)
             counts.append(len(asked))
     assert counts[0] == counts[1]

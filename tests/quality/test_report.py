@@ -204,9 +204,7 @@ def test_a_report_costs_as_many_queries_with_200_doubts_as_with_20():
     client = client_of(dataset)
 
     def cost() -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             page(client, dataset)
         return len(queries)
 
