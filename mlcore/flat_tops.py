@@ -1,6 +1,6 @@
 """Clipping of many clips at once: samples at full scale, and flat tops at a clip's own peak."""
 
-from math import pi
+from math import pi, sqrt
 
 import numpy as np
 
@@ -35,9 +35,10 @@ LOWEST_PITCH = 80.0
 #: No crest as blunt as x**4 holds three samples within a depth of its top and then falls so far.
 STEEP_DEPTHS = 16
 
-#: Share of the samples within so many depths of the top that must be piled up at it. Of a parabola
-#: a quarter lies in the topmost sixteenth, of noise fewer, of a clipped wave all: the middle.
-PILED_SHARE = (1 + STEEP_DEPTHS**-0.5) / 2
+#: But no more than this share of the height, where steps are so coarse that as many depths are most
+#: of the wave. Steps are looked at here too: those of mu-law and A-law (ITU-T G.711) get twice as
+#: coarse with each octave, so only those near the top, two to four, say what it may hide.
+TOPMOST = 1 / 8
 
 #: Fewer samples reach the same top by chance: three did in one of 2,000 tones in noise.
 LEAST_PILED = 4
@@ -98,26 +99,24 @@ def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndar
     `height` of shape (2 * n_channels * n_clips,) has the greatest of all, then the least turned up.
     """
     line, channels, samples = waves.line, len(waves.samples), waves.samples.ravel()
-    clips, each = len(line.lengths), range(len(height) // 2)
+    clips = len(line.lengths)
     sides = Line.of(np.tile(line.lengths, 2 * channels))
     near = FLAT_STEP + FLAT_SHARE * height
     rows, begins, runs = _joined(_near_tops(waves, height, near), sides)
     owner = rows % clips
     flat, longest = _totals(owner, runs, clips, least=LEAST_FLAT_RUN)
     drops = _drops(samples, sides, rows, begins, runs)
-    coarse = np.full(clips, STEP)
-    tops = runs > _crest((near[rows] + STEP) / height[rows], rate)
-    may = _piled(rows, runs, drops, near + STEP).nonzero()[0]
-    for clip in {*owner[tops].tolist(), *(may % clips).tolist()}:
-        coarse[clip] = _own_step(waves.samples[:, line.slices[clip]])
-    depth = near + np.tile(coarse, len(height) // clips)
+    depth = near + STEP
     tops = runs > _crest(depth[rows] / height[rows], rate)
-    piled = _piled(rows, runs, drops, depth)
+    may = _piled(rows, runs, drops, _reach(depth, height)).nonzero()[0]
+    for row in {*rows[tops].tolist(), *may.tolist()}:
+        depth[row] = near[row] + _step_at_top(_upright(samples, sides, row), height[row])
+    tops = runs > _crest(depth[rows] / height[rows], rate)
+    reach = _reach(depth, height)
+    piled, at_top = _piled(rows, runs, drops, reach), np.bincount(rows, runs, len(height))
     for row in piled.nonzero()[0]:
-        wave = scaled(samples[sides.slices[row % len(each)]])
-        edge = height[row] - STEEP_DEPTHS * depth[row]
-        around = np.count_nonzero(wave >= edge if row < len(each) else wave <= -edge)
-        piled[row] *= piled[row] >= PILED_SHARE * around
+        around = np.count_nonzero(_upright(samples, sides, row) >= height[row] - reach[row])
+        piled[row] *= at_top[row] >= _piled_share(depth[row] / reach[row]) * around
     return {
         "flat_top_share": flat / (channels * line.lengths),
         "longest_flat_top": longest,
@@ -126,19 +125,40 @@ def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndar
     }
 
 
-def _piled(rows: np.ndarray, runs: np.ndarray, drops: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _upright(samples: np.ndarray, sides: Line, row: int) -> np.ndarray:
+    """Return a row's wave, turned so that the top looked at is its greatest sample."""
+    half = len(sides.lengths) // 2
+    wave = scaled(samples[sides.slices[row % half]])
+    return wave if row < half else -wave
+
+
+def _reach(depth: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return how far below its top each row is looked at."""
+    return np.minimum(STEEP_DEPTHS * depth, np.maximum(TOPMOST * height, STEP))
+
+
+def _piled_share(topmost: float) -> float:
+    """Return the share of the samples in reach that must lie in the topmost part of it.
+
+    Of a parabola's samples the square root lies there (a quarter in a sixteenth), of noise
+    fewer, of a clipped wave all: the middle.
+    """
+    return (1 + sqrt(topmost)) / 2
+
+
+def _piled(rows: np.ndarray, runs: np.ndarray, drops: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Return how many samples are piled up at each row's top: in runs with steep sides.
 
     A wave that repeats reaches its top again and again, but then its sides are the same too.
     """
-    steep = drops >= STEEP_DEPTHS * depth[rows]
+    steep = drops >= reach[rows]
     rows, runs, drops = rows[steep], runs[steep], drops[steep]
-    piled = np.bincount(rows, runs, len(depth)).astype(int)
-    longest, least, most = np.zeros(len(depth), int), np.full(len(depth), np.inf), -depth
+    piled = np.bincount(rows, runs, len(reach)).astype(int)
+    longest, least, most = np.zeros(len(reach), int), np.full(len(reach), np.inf), -reach
     np.maximum.at(longest, rows, runs)
     np.minimum.at(least, rows, drops)
     np.maximum.at(most, rows, drops)
-    repeats = (most - least < STEEP_DEPTHS * depth) & (longest < LEAST_PILED)
+    repeats = (most - least < reach) & (longest < LEAST_PILED)
     return np.where(repeats | (piled < LEAST_PILED), 0, piled)
 
 
@@ -212,6 +232,12 @@ def _joined(places: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray, np.
     starts = begins.nonzero()[0]
     lengths, starts = starts[1:] - starts[:-1], starts[:-1]
     return rows[starts], places[starts], lengths
+
+
+def _step_at_top(wave: np.ndarray, height: float) -> float:
+    """Return the step of a wave near its top, where it is coarsest in companded sound."""
+    upper = wave[wave >= (1 - TOPMOST) * height]
+    return _own_step(np.float32(height) - upper) or _own_step(wave)
 
 
 def _own_step(samples: np.ndarray) -> float:

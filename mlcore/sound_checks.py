@@ -73,7 +73,7 @@ top is longer than the crest of any voice in the clip's steps, which are coarse 
 Or three such tops, however little they hold; none of 460 untouched clips has two."""
 
 FULL_PEAK = 0.9985
-"""Where the peak is full scale, a few samples piled up there (`flat_tops.PILED_SHARE`) make a
+"""Where the peak is full scale, a few samples piled up there (`flat_tops`) make a
 candidate: 7 of 150 Speech Commands clips have 7 to 40 of them, nobody hears it. Below full scale
 nothing but clipping that was turned down later brings samples to one height so abruptly."""
 
@@ -215,7 +215,8 @@ def _silent(value: Mapping[str, Any]) -> SoundDoubt | None:
     steady = change < NOISE_CHANGE_DB + NOISE_SLOPE * (NOISE_RANGE_DB - spread)
     hums = value.get("sway", 1.0) <= NOISE_SWAY[0]
     # Heavy clipping flattens a good word's level too; then that is what to say.
-    cut = max(value.get("clipped_share", 0.0), value.get("flat_top_share", 0.0))
+    flat = value.get("flat_top_share", 0.0) if value.get("flat_tops", 1) else 0.0
+    cut = max(value.get("clipped_share", 0.0), flat)
     if cut >= CLIPPED_SURE and not hums:
         return None
     tells = hums or value.get("seconds", NOISE_SECONDS) >= NOISE_SECONDS

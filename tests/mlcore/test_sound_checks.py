@@ -280,6 +280,20 @@ def test_crests_in_the_steps_of_8_bits_are_not_clipping() -> None:
         assert measured(np.clip(steps, -top, top))["flat_tops"] > 10
 
 
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+def test_the_coarse_steps_of_telephone_sound_near_its_top_are_not_clipping(subtype: str) -> None:
+    time = np.arange(8000) / 8000
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in rng.uniform(700, 3000, 3))
+        swelling = chord * np.sin(np.pi * time)
+        swelling *= 0.8 / np.abs(swelling).max()
+        assert kinds(check_sound(measured(swelling, rate=8000, subtype=subtype))) == []
+        top = 0.5 * np.abs(word(seed)).max()
+        cut = measured(np.clip(word(seed), -top, top), subtype=subtype)
+        assert kinds(check_sound(cut)) == ["clipped_audio"]
+
+
 @pytest.mark.parametrize("rate", [8_000, 44_100])
 @pytest.mark.parametrize("level", [0.3, 0.003])
 @pytest.mark.parametrize("seconds", [0.3, 1.0])
