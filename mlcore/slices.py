@@ -100,19 +100,23 @@ def find_slices(
         less its expectation under the model, so that a model that knows its confusions is not
         blamed for them, and labels that it would have sworn against count. The deviation of a
         slice's mean is divided by its standard error, and the largest of all slices in
-        PERMUTATIONS shuffles corrects for their number.
+        PERMUTATIONS shuffles corrects for their number; none is dealt once nothing can be named.
     """
     known = _known(labels, probabilities, rng=rng)
     if len(known.rows) < 2 * LEAST_ITEMS:
         return []
     by_value = _value_slices(known, columns)
     around = _surroundings(None if vectors is None else vectors[known.rows], len(known.rows))
-    real = _deviations(known.surprise, by_value, around)
-    largest = np.empty(PERMUTATIONS)
+    real = _where_wrong(known, _deviations(known.surprise, by_value, around), by_value, around)
+    highest = _largest(real)
+    enough = int(FOUND * (PERMUTATIONS + 1))  # shuffles that reach a slice which is not named
+    largest = np.full(PERMUTATIONS, -np.inf)
     for place in range(PERMUTATIONS):
         chance = _deviations(rng.permutation(known.surprise), by_value, around)
-        largest[place] = max(part.max(initial=0.0) for part in chance)
-    least = float(np.sort(largest)[-int(FOUND * (PERMUTATIONS + 1))])  # above it p is at most FOUND
+        largest[place] = _largest(chance)
+        if np.count_nonzero(largest >= highest) == enough:
+            return []
+    least = float(np.sort(largest)[-enough])
     found = [
         (float(value), *of) for value, of in zip(real[0], by_value, strict=True) if value > least
     ]
@@ -170,6 +174,28 @@ def _deviations(
     scale = float(centred.std()) or 1.0
     values = [centred[members].sum() / np.sqrt(len(members)) for *_, members in by_value]
     return np.array(values) / scale, centred[around].sum(axis=1) / np.sqrt(CLUSTER_ITEMS) / scale
+
+
+def _where_wrong(
+    known: _Known,
+    deviations: tuple[np.ndarray, np.ndarray],
+    by_value: list[tuple[str, str, np.ndarray]],
+    around: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the deviations but where the model is wrong no more often than elsewhere.
+
+    Where it is right in doubt here and right without doubt there, surprises differ and labels
+    are as good.
+    """
+    wrong = _deviations(known.is_wrong.astype(np.float64), by_value, around)
+    values, places = (
+        np.where(more > 0, part, -np.inf) for more, part in zip(wrong, deviations, strict=True)
+    )
+    return values, places
+
+
+def _largest(deviations: tuple[np.ndarray, np.ndarray]) -> float:
+    return max(float(part.max(initial=0.0)) for part in deviations)
 
 
 def _clusters(

@@ -65,6 +65,37 @@ def test_errors_that_chance_dealt_out_are_no_slice():
     assert not sure
 
 
+class Dealer:
+    """Count how often a set is dealt anew."""
+
+    def __init__(self) -> None:
+        self.rng, self.deals = np.random.default_rng(1), 0
+
+    def permutation(self, values):
+        self.deals += 1
+        return self.rng.permutation(values)
+
+
+def test_dealing_ends_once_no_slice_can_be_named():
+    vectors, labels, told = predicted(np.random.default_rng(0))
+    clean, flawed = Dealer(), Dealer()
+    assert not find_slices(labels, told, vectors=vectors, columns={}, rng=clean)
+    near = np.argsort(-(vectors @ vectors[0]))[:CLUSTER]
+    labels[near] = (labels[near] + 1) % CLASSES
+    assert find_slices(labels, told, vectors=vectors, columns={}, rng=flawed)
+    assert clean.deals < 100
+    assert flawed.deals == 400
+
+
+def test_where_the_model_is_never_wrong_it_is_nowhere_worse():
+    """Each label is drawn from what the model says; it is sure in one place, surer in another."""
+    named = 0
+    for seed in range(20):
+        vectors, labels, told = predicted(np.random.default_rng(seed))
+        named += bool(found(labels, told, vectors))
+    assert named <= 1
+
+
 def test_what_is_not_judged_is_in_no_slice():
     vectors, labels, told = predicted(np.random.default_rng(0))
     told[::2] = np.nan
