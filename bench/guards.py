@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from mlcore.guards import CLOSELY, at_chance, is_vouched_for, warnings_of  # noqa: E402
-from mlcore.intervals import share_interval  # noqa: E402
+from mlcore.shares import share_interval  # noqa: E402
 from tests.mlcore.test_guards import KEYS, shift  # noqa: E402
 
 CROWDS = 4

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.intervals import share_interval
+from mlcore.shares import share_interval
 
 SKIPPED = -1
 """Answer that names no class: skipped, unsure or unusable."""

@@ -2,7 +2,9 @@
 
 What is resampled is what is shown, the share of all items, so the value lies inside its limits.
 Groups of very unequal size are why there is no bootstrap here: with a third of the items in one
-group its 95 % limits held the truth 41 to 96 times in 100 (`bench/intervals.py`).
+group its 95 % limits held the truth 41 to 96 times in 100 (`bench/intervals.py`). They are also
+why no variance is below that which the likeness of a group's items implies: where few groups hold
+most items, leaving out one at a time sees only those.
 """
 
 from __future__ import annotations
@@ -65,8 +67,9 @@ def accuracy_interval(correct: np.ndarray, groups: np.ndarray) -> Interval:
     >>> found.value, round(found.low, 2), round(found.high, 2)
     (0.75, 0.41, 0.93)
     """
-    sums, sizes = _sums(np.asarray(correct, dtype=float), groups)
-    return _share_limits(float(sums.sum() / sizes.sum()), _means_without(sums, sizes), sizes)
+    right, group_of = np.asarray(correct, dtype=float), _numbered(groups)
+    without = _means_without(*_sums(right, group_of))
+    return _share_limits(float(right.mean()), without, right - right.mean(), group_of)
 
 
 def difference_interval(change: np.ndarray, groups: np.ndarray) -> Interval:
@@ -145,7 +148,8 @@ def _difference(change: np.ndarray, groups: np.ndarray, *, least: float = 0.0) -
     alone = float(change.var()) / len(change)
     few = float((change**2).sum() + 1 - change.sum() ** 2 / n) / n**2
     without = jackknife_variance(value, _means_without(sums, sizes))
-    reach = _reach(sizes) * math.sqrt(max(without, alone, few, least))
+    alike = _variance_of_alike(change - value, _numbered(groups))
+    reach = student_reach(len(sizes)) * math.sqrt(max(without, alike, alone, few, least))
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
@@ -181,8 +185,9 @@ def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarr
     without = without - _means_without(*_sums(right, groups))
     value = float(right[kept].mean() - right.mean())
     one_by_one = kept / kept.mean() * (right - right[kept].mean()) - (right - right.mean())
-    spread = max(jackknife_variance(value, without), float(one_by_one.var()) / len(right))
-    reach = _reach(np.bincount(_numbered(group_of[kept]))) * math.sqrt(spread)
+    alike = _variance_of_alike(one_by_one, group_of)
+    spread = max(jackknife_variance(value, without), alike, float(one_by_one.var()) / len(right))
+    reach = student_reach(len(np.unique(group_of[kept]))) * math.sqrt(spread)
     reach = reach if one_by_one.any() else 0.0
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
@@ -251,7 +256,8 @@ def macro_f1_interval(
         for start in range(0, shape[0], block)
     ]
     value = float(_macro_f1(total, n_classes)[0])
-    return _share_limits(value, np.concatenate(without), np.bincount(group_of))
+    pulls = _pulls_on_f1(total[0], labels, predicted)
+    return _share_limits(value, np.concatenate(without), pulls, group_of)
 
 
 def _macro_f1(counts: np.ndarray, n_classes: int) -> np.ndarray:
@@ -260,6 +266,16 @@ def _macro_f1(counts: np.ndarray, n_classes: int) -> np.ndarray:
     occurs = (given + predicted) > 0
     f1 = 2 * right / np.maximum(given + predicted, 1)
     return np.asarray(f1.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1))
+
+
+def _pulls_on_f1(total: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return how much each item moves macro-F1, times the number of items: its derivative."""
+    right, given, said = np.split(total, 3)
+    both = np.maximum(given + said, 1)
+    f1 = 2 * right / both
+    moved = 2 * (labels == predicted) / both[labels]
+    moved -= f1[labels] / both[labels] + f1[predicted] / both[predicted]
+    return np.asarray(moved * len(labels) / max(np.count_nonzero(given + said), 1))
 
 
 def groups_worth(groups: np.ndarray) -> float:
@@ -300,24 +316,36 @@ def jackknife_variance(value: float, without: np.ndarray) -> float:
     return float((len(without) - 1) / len(without) * ((without - value) ** 2).sum())
 
 
-def _reach(sizes: np.ndarray) -> float:
-    return student_reach(worth_of(sizes))
+def _variance_of_alike(residuals: np.ndarray, group_of: np.ndarray) -> float:
+    """Return the variance of a mean from how much the items of a group have in common.
+
+    How much that is all groups tell alike (analysis of variance, unbiased at any sizes; Searle,
+    Casella and McCulloch 1992, section 3.6). 0 where there is one group.
+    """
+    sums, sizes = _sums(residuals, group_of)
+    n, spare = len(residuals), len(residuals) - len(sizes)
+    whole = float((residuals**2).sum())
+    if len(sizes) == 1:
+        return 0.0
+    within = (whole - float((sums**2 / sizes).sum())) / spare if spare else whole / n
+    return within / n + max(0.0, whole / n - within * (1 - 1 / n)) / (worth_of(sizes) - 1)
 
 
-def student_reach(worth: float) -> float:
-    """Return the standard errors that hold 95 of 100: Student's t, groups by their worth."""
+def student_reach(groups: float) -> float:
+    """Return the standard errors that hold 95 of 100 (Student's t)."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(LEAST_FREEDOM, worth - 1), (1 + COVERAGE) / 2))
+    return float(stdtrit(max(LEAST_FREEDOM, groups - 1), (1 + COVERAGE) / 2))
 
 
-def _share_limits(value: float, without: np.ndarray, sizes: np.ndarray) -> Interval:
-    """Return Wilson's limits of a share from groups (Korn and Graubard 1998's effective size).
-
-    The effective number of items is what independent items of this variance would be; never
-    more than there are, and the worth of the groups where they do not vary.
-    """
-    return limits_of_share(value, without, worth=worth_of(sizes), n=float(sizes.sum()))
+def _share_limits(
+    value: float, without: np.ndarray, residuals: np.ndarray, group_of: np.ndarray
+) -> Interval:
+    """Return Wilson's limits of a share from groups."""
+    sizes = np.bincount(group_of)
+    varies = max(jackknife_variance(value, without), _variance_of_alike(residuals, group_of))
+    reach = student_reach(len(sizes))
+    return _limits(value, varies, worth=worth_of(sizes), n=len(group_of), reach=reach)
 
 
 def limits_of_share(value: float, without: np.ndarray, *, worth: float, n: float) -> Interval:
@@ -333,56 +361,24 @@ def limits_of_share(value: float, without: np.ndarray, *, worth: float, n: float
     n : float
         Items that the value is about; it is never taken for surer than so many would make it.
     """
-    varies = jackknife_variance(value, without)
+    reach = student_reach(min(worth, len(without)))
+    return _limits(value, jackknife_variance(value, without), worth=worth, n=n, reach=reach)
+
+
+def _limits(value: float, varies: float, *, worth: float, n: float, reach: float) -> Interval:
+    """Return Wilson's limits with Korn and Graubard's effective size (1998).
+
+    That is how many independent items would vary so much; never more than there are, and the
+    worth of the groups where they do not vary.
+    """
     effective = value * (1 - value) / varies if varies > 0 and 0 < value < 1 else worth
-    return _wilson(value, min(effective, n), student_reach(min(worth, len(without))))
+    return wilson(value, min(effective, n), reach)
 
 
-def _wilson(share: float, n: float, z: float) -> Interval:
+def wilson(share: float, n: float, z: float) -> Interval:
     """Return limits of a share of `n` independent items (Wilson 1927, eq. 2)."""
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n * n)) / (1 + z**2 / n)
     return Interval(
         share, max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
     )
-
-
-def share_interval(hits: int, n: int, *, z: float = NORMAL_95) -> Interval:
-    """Return a share of independent yes and no, with Wilson's limits (Wilson 1927, eq. 2).
-
-    Examples
-    --------
-    >>> found = share_interval(9, 10)
-    >>> found.value, round(found.low, 3), round(found.high, 3)
-    (0.9, 0.596, 0.982)
-    """
-    return _wilson(hits / n, n, z)
-
-
-def separate_difference(one: Interval, other: Interval) -> Interval:
-    """Return one share minus another of other items (Newcombe 1998, method 10).
-
-    Examples
-    --------
-    >>> found = separate_difference(share_interval(70, 100), share_interval(80, 100))
-    >>> round(found.value, 2), round(found.low, 2), round(found.high, 2)
-    (-0.1, -0.22, 0.02)
-    """
-    value = one.value - other.value
-    below = math.hypot(one.value - one.low, other.high - other.value)
-    above = math.hypot(one.high - one.value, other.value - other.low)
-    return Interval(value, value - below, value + above)
-
-
-def items_for_width(share: float, width: float) -> int:
-    """Return how many independent items a share needs for 95 % limits of at most this width.
-
-    Examples
-    --------
-    >>> items_for_width(0.9, 0.2), items_for_width(0.9, 0.1)
-    (37, 141)
-    """
-    n = 1
-    while (found := _wilson(share, n, NORMAL_95)).high - found.low > width:
-        n += 1
-    return n

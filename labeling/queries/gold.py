@@ -20,7 +20,8 @@ from labeling.models import (
     User,
 )
 from labeling.queries.pages import ROWS_A_PAGE
-from mlcore.intervals import Interval, share_interval
+from mlcore.intervals import Interval
+from mlcore.shares import share_interval
 
 MEASURED = (Answer.CLASS, Answer.NO, Answer.UNUSABLE)  # unsure and skipped are no mistakes
 BATCH = 10  # gold answers after which their annotator sees how many were right

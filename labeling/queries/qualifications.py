@@ -26,7 +26,8 @@ from labeling.models import (
     User,
 )
 from labeling.queries import guidelines
-from mlcore.intervals import Interval, share_interval
+from mlcore.intervals import Interval
+from mlcore.shares import share_interval
 
 ORDER = ("failed", "begun", "passed", "waived", "new")  # who waits for the lead comes first
 ENDED = (QualifyingAct.PASSED, QualifyingAct.FAILED)

@@ -20,7 +20,7 @@ from labeling.models import (
     Split,
 )
 from labeling.queries.success import Choice
-from mlcore.intervals import items_for_width
+from mlcore.shares import items_for_width
 from mlcore.success import ACCURACY
 from quality.queries.filters import Filter
 from quality.queries.judge import Judge

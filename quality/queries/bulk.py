@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 
 from labeling.models import Dataset, Split
-from mlcore.intervals import Interval, share_interval
+from mlcore.intervals import Interval
+from mlcore.shares import share_interval
 from quality.models import Action, Bulk, Decision, Flag, FlagItem, ProposalState
 from quality.queries.flags import open_flags, settled_decisions
 

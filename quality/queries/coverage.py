@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset
 from labeling.target_shares import ROUNDING, TargetShare, read_target_shares
 from mlcore.coverage import missing_counts
-from mlcore.intervals import Interval, share_interval
+from mlcore.intervals import Interval
+from mlcore.shares import share_interval
 from quality.queries.filters import Filter, with_column
 
 LEVEL = 0.95  # with which all limits of the table hold together (Bonferroni)

@@ -13,7 +13,8 @@ from django.db.models import Case, Count, Exists, F, Min, OuterRef, Prefetch, Q,
 from labeling.models import Dataset, Job, JobState, Split, User, WriteArea
 from labeling.queries.by_hand import execute
 from labeling.queries.kept import kept
-from mlcore.intervals import Interval, share_interval
+from mlcore.intervals import Interval
+from mlcore.shares import share_interval
 from quality.models import (
     UNFLAGGED,
     Action,

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labeling.models import Split
-from mlcore.intervals import items_for_width
+from mlcore.shares import items_for_width
 
 UNEVEN = 3.0  # times as many items in the largest class: below, accuracy and macro-F1 agree
 RECALL, WIDTH = 0.9, 0.2  # a good class, known to 10 points either way

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from labeling.models import Dataset, Item, RoundItem, RoundItemState, Split
-from mlcore.intervals import Interval, share_interval
+from mlcore.intervals import Interval
+from mlcore.shares import share_interval
 from quality.models import UNFLAGGED, Action, Decision, Flag, FlagItem, FlagState
 from quality.queries.flags import DOUBTED, open_flags, settled_decisions
 from quality.queries.merging import became

@@ -7,7 +7,8 @@ from django.utils.translation import gettext as _
 
 from labeling.queries.success import Choice, choice_of
 from labeling.templatetags.figures import points, share
-from mlcore.intervals import Interval, separate_difference
+from mlcore.intervals import Interval
+from mlcore.shares import separate_difference
 from quality.models import Run
 from quality.queries.success import Change, lead_of
 

@@ -56,6 +56,27 @@ def test_limits_hold_the_truth_where_one_group_holds_a_third(n_groups, accuracy,
     assert held >= 0.9 * 300
 
 
+@pytest.mark.parametrize("accuracy", [0.6, 0.95])
+def test_limits_hold_the_truth_where_few_of_many_groups_hold_most_items(accuracy):
+    """Sizes have a heavy tail, a group is all right or all wrong, and wrong ones may be mended."""
+    source, repeats = np.random.default_rng(2), 300
+    held = np.zeros(3)
+    for _ in range(repeats):
+        sizes = np.clip((source.pareto(1.2, size=150) * 2).astype(int), 1, 500)
+        groups = np.repeat(np.arange(150), sizes)
+        right = (source.random(150) < accuracy)[groups]
+        mended = (source.random(150) < 0.3)[groups]
+        after = np.where(right, source.random(len(right)) >= 0.05, mended)
+        score, change = accuracy_interval(right, groups), paired_difference(right, after, groups)
+        f1 = macro_f1_interval(0 * groups, 1 - right, groups, n_classes=2)
+        truths = accuracy, 0.3 * (1 - accuracy) - 0.05 * accuracy, accuracy / (1 + accuracy)
+        held += [
+            found.low <= truth <= found.high
+            for found, truth in zip((score, change, f1), truths, strict=True)
+        ]
+    assert (held >= 0.9 * repeats).all()
+
+
 def _rates(accuracy, like, n_groups, source):
     if like in (0.0, 1.0):
         return source.random(n_groups) < accuracy if like else np.full(n_groups, accuracy)
