@@ -21,6 +21,8 @@ PARTS = """{% extends "base.html" %}{% block title %}Parts{% endblock %}
 {% include "_interval.html" with value=0.667 low=0.626 high=0.714 label="Accuracy" %}
 {% include "_bars.html" with rows=rows most=2 %}
 {% include "_histogram.html" with rows=rows most=2 name="Sizes" first="0" last="9" %}
+<table class="table-w" id="seen"><tr><th>Item</th><th>Answer</th></tr>
+<tr><td class="beside"><img class="thumb" alt=""></td><td>Unsure</td></tr></table>
 {% include "_empty.html" with title="Nothing" sentence="Not yet." %}</div>{% endblock %}"""
 ROWS = [
     {"label": "Shirt", "value": 2, "text": "+2", "note": 9, "url": "#a"},
@@ -130,6 +132,10 @@ def test_a_refused_request_is_said_in_words_and_changes_nothing(opened: Any) -> 
     opened.wait_for_selector("#toasts .notice.bad")
     assert "A colleague was faster." in opened.inner_text("#toasts")
     assert opened.inner_text("#here") == ""
+
+
+def test_a_picture_stands_next_to_what_is_said_of_it(opened: Any) -> None:
+    assert opened.locator("#seen td.beside").bounding_box()["width"] < 100
 
 
 def test_no_worker_is_said_in_words(opened: Any) -> None:

@@ -117,6 +117,9 @@ def test_what_one_person_alone_answered_is_compared_with_nothing(client: Any):
     assert 'class="matrix' not in page
     assert reverse("labeling:change_round", args=["pets", asking.pk]) in page
     assert "Ask a second person in “Look again”" in page
+    crowd_page = client.get(reverse("labeling:crowd", args=["pets"])).text
+    assert "Ask a second person in a round" in crowd_page
+    assert "they do not err in the same way" not in crowd_page
     answer(ben, items[2:3])
     found = measure(dataset)
     table = queries.confusion_of(dataset, ann, found)
