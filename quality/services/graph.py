@@ -7,7 +7,7 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from labeling import shards, storage
-from labeling.models import Content, Media
+from labeling.models import Media
 from labeling.services.jobs import Work
 from mlcore.alignment import SIDE
 from mlcore.files import UnusableFile
@@ -17,13 +17,13 @@ from quality import arrays, graphs
 from quality.models import Run
 from quality.queries.survey import Survey, run_probabilities
 from quality.services.features import backbone_named, backbones_for, extend_features
+from quality.services.material import contents_of
 
 if TYPE_CHECKING:
     from mlcore.features import Backbone
 
 THUMBNAILS = {Media.IMAGE: shards.SMALL_GREY, Media.AUDIO: f"mel-{SIDE}"}
 PICTURES_A_SHARE = 500
-HASHES_A_QUERY = 500
 
 
 def complete(work: Work, survey: Survey, *, run: Run | None) -> Survey:
@@ -50,7 +50,7 @@ def with_vectors(work: Work, survey: Survey, *, run: Run | None) -> Survey:
     """Add the vectors alone, for what compares no items with each other."""
     backbone = _backbone_of(survey, run)
     work.progress(message="Looking at new items", now=True)
-    extend_features(work, _contents(list(dict.fromkeys(survey.hashes))), backbone=backbone)
+    extend_features(work, contents_of(survey.hashes), backbone=backbone)
     return replace(survey, backbone=backbone.name)
 
 
@@ -75,7 +75,7 @@ def neighbour_graph(work: Work, survey: Survey, *, backbone: "Backbone") -> Neig
     graph = graphs.load_graph(survey.dataset.pk, backbone=backbone.name, hashes=distinct)
     if graph is None:
         work.progress(message="Looking at new items", now=True)
-        extend_features(work, _contents(distinct), backbone=backbone)
+        extend_features(work, contents_of(distinct), backbone=backbone)
         work.progress(0, 0, message="Finding the nearest neighbours of every item", now=True)
         graph = _built(survey.dataset.pk, distinct, backbone=backbone.name)
         graphs.save_graph(survey.dataset.pk, graph, backbone=backbone.name, hashes=distinct)
@@ -97,15 +97,8 @@ def _built(dataset_id: int, hashes: list[str], *, backbone: str) -> NeighbourGra
     return extended(graph, vectors, old_rows=old_rows)
 
 
-def _contents(hashes: list[str]) -> dict[str, Content]:
-    found: dict[str, Content] = {}
-    for start in range(0, len(hashes), HASHES_A_QUERY):
-        found.update(Content.objects.in_bulk(hashes[start : start + HASHES_A_QUERY]))
-    return found
-
-
 def _texts(survey: Survey) -> list[str]:
-    contents = _contents(list(dict.fromkeys(survey.hashes)))
+    contents = contents_of(survey.hashes)
     read = {
         sha256: content.text or storage.read_bytes(sha256).decode(errors="replace")
         for sha256, content in contents.items()

@@ -76,7 +76,7 @@ class Material:
     @cached_property
     def contents(self) -> dict[str, Content]:
         """Content rows by hash; none for items whose person withdrew consent."""
-        return _contents(sha256 for sha256 in self.hashes if sha256 != WITHDRAWN)
+        return contents_of(sha256 for sha256 in self.hashes if sha256 != WITHDRAWN)
 
     @cached_property
     def is_withdrawn(self) -> np.ndarray:
@@ -176,7 +176,8 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} has {count}" for name, count in counts.most_common(5))
 
 
-def _contents(hashes: Iterable[str]) -> dict[str, Content]:
+def contents_of(hashes: Iterable[str]) -> dict[str, Content]:
+    """Read contents by their hashes, some at a time."""
     distinct, found = list(dict.fromkeys(hashes)), {}
     for start in range(0, len(distinct), HASHES_A_QUERY):
         found.update(Content.objects.in_bulk(distinct[start : start + HASHES_A_QUERY]))
