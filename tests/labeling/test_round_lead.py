@@ -114,6 +114,8 @@ def test_examples_of_the_guideline_are_left_out_and_counted(client: Any):
     asking = Round.objects.get(name="r")
     assert asking.round_items.count() == 2
     assert extend_round(asking=asking, items=[items[0].pk], answers_wanted=1) == []
+    decides = factories.make_asking(dataset, items, kind="adjudicate")
+    assert decides.round_items.count() == 3, "who decides a dispute answers about examples, too"
 
 
 def test_counts_of_a_round_lead_to_their_items_and_answers(client: Any):
