@@ -29,7 +29,7 @@ SETS = (
     ("fsdd", "index.csv", "digit", "audio.zip", "audio", None),
 )
 MOST_ITEMS = 2_000
-PLANTS, FLIPPED, DEALS = 10, 16, 400
+PLANTS, FLIPPED, DEALS = 30, 16, 400
 FOLDS, DIRECTIONS, STEPS, RATE, MOMENTUM, DECAY = 5, 64, 150, 0.3, 0.9, 1e-3
 
 
