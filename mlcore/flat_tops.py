@@ -114,7 +114,7 @@ def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndar
     tops = runs > _crest(depth[rows] / height[rows], rate)
     reach = _reach(depth, height)
     piled, at_top = _piled(rows, runs, drops, reach), np.bincount(rows, runs, len(height))
-    for row in piled.nonzero()[0]:
+    for row in piled.nonzero()[0].tolist():
         around = np.count_nonzero(_upright(samples, sides, row) >= height[row] - reach[row])
         piled[row] *= at_top[row] >= _piled_share(depth[row] / reach[row]) * around
     return {

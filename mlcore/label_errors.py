@@ -33,6 +33,11 @@ where there are many classes, so that each has anchors."""
 LEAST_KEPT = 0.1
 """Least share of the anchors' disagreement that is taken for wrong labels."""
 
+LEAST_KNOWN = 0.5
+"""Share of a predicted class's anchors that are given that class, from which the model knows it:
+wrong labels can be told only where a class is given its own name more often than not (Patrini et
+al. 2017). Two standard errors below, nothing that the model takes for the class is an error."""
+
 LANDING_POWERS = np.linspace(1.0, 0.0, 5)
 """Powers of the classes' shares tried for where wrong labels land: from as often as a class is
 given at all (1) to every class alike (0). Where classes are equally large all say the same."""
@@ -135,8 +140,10 @@ def find_label_errors(
         beliefs = Joined(labels, probabilities, neighbours, n_classes, rows)
     suggested, confidence = _tops(beliefs)
     _check_confidence(confidence)
-    noise, believed = _noise(labels, suggested, confidence, n_classes)
+    noise, believed, is_known = _noise(labels, suggested, confidence, n_classes)
     score = _expected_shares(beliefs, labels, suggested, believed)
+    if not is_known.all():
+        score[~is_known[suggested]] *= 0.99 * ERROR_SHARE
     if not (score >= 0).all():
         raise ValueError("probabilities must not be below 0")
     return LabelErrors(score, score >= ERROR_SHARE, suggested, noise)
@@ -241,13 +248,13 @@ def _expected_shares(
 
 def _noise(
     labels: np.ndarray, suggested: np.ndarray, confidence: np.ndarray, n_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read from the surest items of each predicted class which labels its items are given.
 
-    Returns the noise of each class, and what of it is believed of single items: a model's own
-    habit of confusing two classes looks like noise between them, so a geometric mean with the
-    noise of all classes together. Half a wrong label is added to the latter, so that a clean
-    data set is never quite certain to be clean.
+    Returns the noise of each class, what of it is believed of single items, and which classes
+    the model knows. A model's own habit of confusing two classes looks like noise between them,
+    so believed is a geometric mean with the noise of all classes together. Half a wrong label is
+    added to the latter, so that a clean data set is never quite certain to be clean.
     """
     known = np.flatnonzero(labels >= 0)
     most = max(ANCHOR_ROWS, ANCHOR_ROWS_A_CLASS * n_classes)
@@ -278,7 +285,9 @@ def _noise(
     mean = np.multiply(pooled, weight**BELIEVED, out=pooled)
     mean.ravel()[cells] = noise.ravel()[cells] ** BELIEVED * expected ** (1 - BELIEVED)
     kept = min(1.0, max(LEAST_KEPT, kept))
-    return _scaled(noise, kept), _scaled(mean, kept)
+    totals = noise.sum(axis=1)
+    is_known = np.diag(noise) / totals >= LEAST_KNOWN - 1 / np.sqrt(totals)
+    return _scaled(noise, kept), _scaled(mean, kept), is_known
 
 
 def _landing(shares: np.ndarray, true: np.ndarray, given: np.ndarray) -> np.ndarray:

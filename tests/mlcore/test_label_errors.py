@@ -54,6 +54,16 @@ def test_clean_labels_are_left_alone_however_confused_the_model(distance: float)
         assert found.is_error.mean() <= 0.01
 
 
+@pytest.mark.parametrize("n_classes", [10, 40])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_a_model_that_takes_all_for_one_class_marks_nothing(n_classes: int, noise: float) -> None:
+    _, labels, points, _ = blobs(3000, n_classes, distance=4.0, noise=noise, seed=4)
+    deaf = np.full((3000, n_classes), 0.1 / (n_classes - 1))
+    deaf[:, 1] = 0.9 - 0.1 * np.tanh(np.abs(points[:, 0]))
+    deaf /= deaf.sum(axis=1, keepdims=True)
+    assert not find_label_errors(labels, deaf).is_error.any()
+
+
 @pytest.mark.parametrize("by_share", [False, True])
 def test_where_wrong_labels_land_is_learned_when_classes_differ_in_size(by_share: bool) -> None:
     rng = np.random.default_rng(8)
