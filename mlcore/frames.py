@@ -1,5 +1,6 @@
 """Even bars at the sides of a picture, of any colour, that end in a straight line."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -33,33 +34,35 @@ POINTS = 64
 RINGING = 8
 
 
-def frame_of(picture: Image.Image, pixels: np.ndarray) -> float:
-    """Return `frame_share` of a picture of any size, L or RGB; few need more than their rim.
+def rim_of(pixels: np.ndarray) -> list[np.ndarray]:
+    """Return the four outermost lines of a picture, each of shape (n_points, n_channels).
 
     Parameters
     ----------
-    picture : Image
     pixels : uint8 ndarray of shape (height, width, n_channels)
-        Those of the picture, which the caller has at hand.
     """
-    if min(picture.size) < 3 or not _has_even_rim(pixels):
-        return 0.0
+    return [line.copy() for line in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])]
+
+
+def frame_shares(pictures: Sequence[Image.Image], rims: Sequence[list[np.ndarray]]) -> list[float]:
+    """Return `frame_share` of pictures of any size, L or RGB; few need more than their rim."""
+    lines = [line for rim in rims for line in rim]
+    is_even = np.zeros(len(lines), bool)
+    for shape in {line.shape for line in lines}:
+        alike = [at for at, line in enumerate(lines) if line.shape == shape]
+        is_even[alike] = _are_even(np.stack([lines[at] for at in alike]))
+    of_picture = zip(pictures, is_even.reshape(-1, 4), strict=True)
+    return [_frame_of(picture) if sides.any() else 0.0 for picture, sides in of_picture]
+
+
+def _frame_of(picture: Image.Image) -> float:
     if max(picture.size) > PREVIEW_SIDE:
         picture = ImageOps.contain(picture, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.NEAREST)
-        pixels = np.asarray(picture)
-    if min(picture.size) < 3:
-        return 0.0
-    return frame_share(pixels)
+    return frame_share(np.asarray(picture)) if min(picture.size) >= 3 else 0.0
 
 
-def _has_even_rim(pixels: np.ndarray) -> bool:
-    """Say whether one of the four outermost lines is even, in shape (height, width, n_channels)."""
-    ends = pixels[:: len(pixels) - 1], pixels[:, :: pixels.shape[1] - 1].transpose(1, 0, 2)
-    return any(_is_even(lines) for lines in ends)
-
-
-def _is_even(lines: np.ndarray) -> bool:
-    """Say whether `_slope` leaves one line little noise, by sums: without an array of differences.
+def _are_even(lines: np.ndarray) -> np.ndarray:
+    """Say of which lines `_slope` leaves little noise, by sums: without an array of differences.
 
     Parameters
     ----------
@@ -69,7 +72,7 @@ def _is_even(lines: np.ndarray) -> bool:
     values = lines.transpose(0, 2, 1).astype(np.float64, order="C")
     fitted = values @ _even_and_sloping(n_points)
     squares = np.vecdot(values, values) - np.vecdot(fitted, fitted)
-    return bool(squares.max(axis=1).min() <= FRAME_DEVIATION**2 * n_points)
+    return np.asarray(squares.max(axis=1) <= FRAME_DEVIATION**2 * n_points)
 
 
 @lru_cache(maxsize=256)

@@ -34,9 +34,9 @@ from mlcore.files import (
     name_oddity,
     real_type,
 )
-from mlcore.frames import frame_of
+from mlcore.frames import frame_shares, rim_of
 from mlcore.image_hashes import Hashed, grey_fields, hashes_of
-from mlcore.image_measures import colour_facts, light_facts, surface_facts
+from mlcore.image_measures import colour_facts, colour_grid, light_facts, surface_facts
 
 #: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
 TINY_SIDE = 8
@@ -163,17 +163,18 @@ def _measure_together(opened: dict[int, _Opened]) -> dict[int, Measured]:
     if not opened:
         return {}
     pictures = [one.decoded.picture for one in opened.values()]
-    hashes_and_frames = [_pixel_hash_and_frame(one.decoded) for one in opened.values()]
-    colours = colour_facts(pictures)
+    sampled = [_sampled(one.decoded) for one in opened.values()]
+    colours = colour_facts([one.colours for one in sampled])
+    frames = frame_shares(pictures, [one.rim for one in sampled])
     greys = [one if one.mode == "L" else one.convert("L") for one in pictures]
     hashed = hashes_of(greys)
     light = light_facts(greys)
     surfaces = map(surface_facts, greys)
     facts = [one | two | three for one, two, three in zip(light, surfaces, colours, strict=True)]
-    together = zip(opened.items(), hashes_and_frames, hashed, facts, strict=True)
+    together = zip(opened.items(), sampled, hashed, facts, frames, strict=True)
     return {
-        place: _measured(one, pixel_hash, hashes, {**shown, "frame_share": frame})
-        for (place, one), (pixel_hash, frame), hashes, shown in together
+        place: _measured(one, samples.pixel_hash, hashes, {**shown, "frame_share": round(frame, 4)})
+        for (place, one), samples, hashes, shown, frame in together
     }
 
 
@@ -224,11 +225,17 @@ def small_grey(content: bytes) -> bytes:
     return grey_fields(decoded.picture.convert("L"))
 
 
-def _pixel_hash_and_frame(decoded: Decoded) -> tuple[str, float]:
-    """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal.
+@dataclass(frozen=True)
+class _Sampled:
+    """What is taken of a picture's pixels while they are in the processor's cache."""
 
-    The frame's share comes from the same bytes, while they are in the cache.
-    """
+    pixel_hash: str
+    rim: list[np.ndarray]
+    colours: np.ndarray
+
+
+def _sampled(decoded: Decoded) -> _Sampled:
+    """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal."""
     pixels, picture = decoded.pixels, decoded.picture
     if pixels.mode == "L":
         pixels = pixels.convert("RGB")
@@ -239,7 +246,7 @@ def _pixel_hash_and_frame(decoded: Decoded) -> tuple[str, float]:
         del samples  # of a large picture, two copies are too many
         samples = picture.tobytes()
     shown = np.frombuffer(samples, np.uint8).reshape(picture.height, picture.width, -1)
-    return pixel_hash, round(frame_of(picture, shown), 4)
+    return _Sampled(pixel_hash, rim_of(shown), colour_grid(shown))
 
 
 def _transparent_share(pixels: Image.Image) -> float:

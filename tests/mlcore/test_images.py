@@ -17,7 +17,7 @@ from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
 from mlcore.features.pixels import decode_square
 from mlcore.files import Measured, UnusableFile
 from mlcore.image_hashes import hashes_of
-from mlcore.image_measures import light_facts, surface_facts
+from mlcore.image_measures import COLOUR_SIDE, colour_grid, light_facts, surface_facts
 from mlcore.images import PICTURES_TOGETHER, measure_image, measure_images, small_grey
 from tests.shared import shared_path
 
@@ -116,6 +116,15 @@ def test_pictures_measured_together_come_out_as_one_by_one() -> None:
         else:
             assert found == measure_image(content, "x.png")
     assert sum(isinstance(found, UnusableFile) for found in together) == 2
+
+
+@pytest.mark.parametrize("size", [(256, 256), (300, 100), (20, 90), (1, 500)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_colours_are_those_in_the_middles_of_fields(size: tuple[int, int], mode: str) -> None:
+    picture = scene().resize(size).convert(mode)
+    pixels = np.asarray(picture).reshape(*size[::-1], -1)
+    fields = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.NEAREST).convert("RGB")
+    assert colour_grid(pixels).T.tobytes() == fields.tobytes()
 
 
 def test_a_blurred_picture_is_less_sharp() -> None:

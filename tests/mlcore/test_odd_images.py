@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from mlcore.files import Fact
-from mlcore.frames import frame_of, frame_share
+from mlcore.frames import frame_share, frame_shares, rim_of
 from mlcore.image_measures import surface_facts
 from mlcore.images import measure_image
 from mlcore.odd_images import READS, OddPicture, find_odd_images
@@ -238,7 +238,7 @@ def test_products_cut_out_on_white_are_neither_framed_nor_too_light():
         shape = (10 + seed, 5 + seed // 2, SIDE - 8, SIDE - 3 - seed)
         ImageDraw.Draw(mask).rounded_rectangle(shape, radius=14, fill=255)
         ground.paste(photo(seed), mask=mask)
-        assert frame_of(ground, np.asarray(ground)) == 0.0
+        assert frame_shares([ground], [rim_of(np.asarray(ground))]) == [0.0]
         products.append(measured(ground))
     told = {odd.code for odd in found(clean() + products) if odd.row >= N}
     assert not told & {"framed", "over_light", "blown", "cut_off"}
