@@ -132,9 +132,18 @@ def _punctuation() -> re.Pattern[str]:
     return re.compile(rf"(?<!\d)[{listed}]++|[{listed}]++(?!\d)")
 
 
+#: HTML's tags of plain text; others may be meant, as in "list<int>".
+_TAG = re.compile(
+    r"</?(?:a|b|blockquote|br|div|em|h[1-6]|i|li|ol|p|span|strong|u|ul)"
+    r"(?:\s+[a-z-]+=(?:\"[^\"<>]*\"|'[^'<>]*'))*\s*/?>"
+)
+
+
 def _words(text: str) -> list[str]:
-    """Return words without case, width and punctuation; a minus before a number is a sign."""
+    """Return words without case, width, tags, punctuation; a minus before a number is a sign."""
     folded = unicodedata.normalize("NFKC", text).casefold()
+    if "<" in folded:
+        folded = _TAG.sub(" ", folded)
     signed = re.sub(r"(?<!\S)-(?=\d)", "\u2212", folded).split()
     words = [word if word.isalnum() else _punctuation().sub("", word) for word in signed]
     return [word for word in words if word]

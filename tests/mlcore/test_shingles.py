@@ -84,6 +84,17 @@ def test_any_texts_can_be_compared(texts: list[str]) -> None:
         assert 0 <= pair.score < 1
 
 
+def test_tags_of_html_are_no_words_but_other_brackets_are() -> None:
+    plain = "Good film. Go and see it"
+    for marked in (
+        "Good film.<br /><br />Go and see it",
+        '<p class="a b">Good film. Go and <b>see</b> it</p>',
+    ):
+        assert letters_of(marked) == letters_of(plain)
+    assert letters_of("a list<int> here") != letters_of("a list<str> here")
+    assert letters_of("x <b and c> y") != letters_of("x y")
+
+
 @given(st.text(st.characters(categories=["L", "M"]), min_size=1))
 def test_letters_stay_whatever_stands_between_them(word: str) -> None:
     assert letters_of(f" {word}, {word}! ") == letters_of(word) * 2
