@@ -1,7 +1,6 @@
 """Reads for deciding many flags at once: the sample, how it was judged, and what is left."""
 
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, Min, OuterRef, QuerySet
@@ -89,10 +88,9 @@ def worthwhile_line(dataset: Dataset, kind: str) -> float:
     return min(scores[:WORTHWHILE], default=0.0)
 
 
-def is_over(sample: Bulk, *, later: Collection[int] = ()) -> bool:
-    """Whether nothing of a sample is left to judge but what was put off."""
-    left = open_flags(sample.dataset, sample.kind).filter(pk__in=sample.sample)
-    return not left.exclude(pk__in=later).exists()
+def is_over(sample: Bulk) -> bool:
+    """Whether nothing of a sample is left to judge."""
+    return not open_flags(sample.dataset, sample.kind).filter(pk__in=sample.sample).exists()
 
 
 def relabelled(flags: QuerySet[Flag]) -> list[tuple[str, str, int]]:

@@ -309,8 +309,7 @@ def _go_on(
         messages.info(request, told)
     later = request.POST.get("later", "")
     sample = bulk.open_sample(dataset, row.name) if row.bulk else None
-    was_sampled = sample and decided and decided.pk in sample.sample
-    if sample and was_sampled and bulk.is_over(sample, later=_later(later)):
+    if sample and decided and decided.pk in sample.sample and bulk.is_over(sample):
         return redirect("quality:bulk", dataset.slug, row.name)
     address = reverse("quality:queue", args=[dataset.slug, row.name])
     return redirect(f"{address}?later={later}" if later else address)

@@ -15,7 +15,8 @@ const sending = document.getElementById("sending");
 const fragments = new Map(); // pk -> promise of <template>
 const decided = new Set();
 const store = `winnow-later:${root.dataset.queue}`;
-const later = new Set([...root.dataset.later.split(","), ...(sessionStorage.getItem(store) ?? "").split(",")].filter(Boolean));
+const asked = new URLSearchParams(location.search).get("later"); // an empty one brings back what was put off
+const later = new Set((asked ?? sessionStorage.getItem(store) ?? "").split(",").filter(Boolean));
 let current = root.dataset.flag, shownAt = performance.now(), waiting = 0, chain = Promise.resolve();
 
 const entries = () => [...rail.querySelectorAll("[data-flag]")];
@@ -94,16 +95,17 @@ async function show(pk) {
   }
 }
 
-const isSampled = () => Boolean(view.querySelector("[data-in-sample]"));
-const isSampleOver = () => !entries().some((entry) => "sample" in entry.dataset && !isOver(entry.dataset.flag));
+const isLastOfSample = () => Boolean(view.querySelector("[data-in-sample]")) &&
+  !entries().some((entry) => "sample" in entry.dataset && !isOver(entry.dataset.flag));
 
 const goOn = async () => {
-  if (isSampled() && isSampleOver()) { // what the sample came to stands on the page of many
+  if (decided.has(current) && isLastOfSample()) { // what the sample came to stands on the page of many
     view.setAttribute("aria-busy", "true");
     await chain;
     view.removeAttribute("aria-busy");
-    if (!current || isOver(current)) location.href = root.dataset.many; // else it was refused and is back
-    return;
+    if (current && !isOver(current)) return; // refused, and back again
+    const over = counts.querySelector("[data-sample-over]"); // not while a card of it is put off
+    if (over) { location.href = over.href; return; }
   }
   let [pk] = nextPks();
   if (!pk && waiting) { // the rail was used up: wait for a new one
@@ -273,4 +275,5 @@ compare(view);
 paint();
 markRail();
 tellPutOff();
+sessionStorage.setItem(store, [...later].join(","));
 if (later.has(current)) goOn(); else prefetch();

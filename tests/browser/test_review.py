@@ -43,6 +43,17 @@ def seen(page: Any) -> None:
     page.wait_for_selector("#flag[data-seen]", state="attached")
 
 
+def judge_sample(dataset: Dataset, leaving: int = 0) -> None:
+    """Draw a sample of a dataset's flags and judge it, but for the last ones."""
+    by = make_member(dataset)
+    sample = bulk.draw_sample(
+        dataset=dataset, kind="label_error", least_score=0.0, by=by, rng=random.Random(3)
+    )
+    flags = Flag.objects.filter(pk__in=sample.sample).order_by("-score")
+    for flag in flags[: len(sample.sample) - leaving]:
+        decide_flag(flag=flag, reviewer=by, action="relabel")
+
+
 def test_one_key_decides_and_the_next_flag_waits_for_no_answer(page, live_server):
     dataset = make_dataset()
     flags = [make_doubt(dataset, number) for number in range(4)]
@@ -86,13 +97,7 @@ def test_the_last_card_of_a_sample_leads_to_its_result_where_enter_decides(page,
     dataset = make_dataset()
     for number in range(24):
         make_doubt(dataset, number)
-    by = make_member(dataset)
-    sample = bulk.draw_sample(
-        dataset=dataset, kind="label_error", least_score=0.0, by=by, rng=random.Random(3)
-    )
-    *first, _one, _two = Flag.objects.filter(pk__in=sample.sample).order_by("-score")
-    for flag in first:
-        decide_flag(flag=flag, reviewer=by, action="relabel")
+    judge_sample(dataset, leaving=2)
     open_queue(page, live_server, dataset)
     page.keyboard.press("Enter")
     seen(page)
@@ -109,6 +114,25 @@ def test_the_last_card_of_a_sample_leads_to_its_result_where_enter_decides(page,
     page.keyboard.press("Enter")
     expect(page.get_by_text("Last decision about many")).to_be_visible()
     assert Bulk.objects.get().action == "relabel"
+
+
+def test_cards_put_off_of_a_sample_are_reached_again_from_its_page(page, live_server):
+    dataset = make_dataset()
+    for number in range(24):
+        make_doubt(dataset, number)
+    judge_sample(dataset, leaving=2)
+    open_queue(page, live_server, dataset)
+    page.keyboard.press("KeyS")
+    seen(page)
+    page.keyboard.press("Enter")
+    seen(page)  # no page of many yet: the others of the queue, and then what was put off
+    assert "/many/" not in page.url
+    page.get_by_text("Sample: 19 of 20 judged").click()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("this sample is judged before all others")).to_be_visible()
+    seen(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("20 as proposed")).to_be_visible()
 
 
 def test_a_reason_is_asked_for_leaving_out_and_later_puts_off(page, live_server):
