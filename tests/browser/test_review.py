@@ -116,6 +116,25 @@ def test_the_last_card_of_a_sample_leads_to_its_result_where_enter_decides(page,
     assert Bulk.objects.get().action == "relabel"
 
 
+def test_whoever_presses_on_after_a_sample_decides_nothing_about_many(page, live_server):
+    dataset = make_dataset()
+    for number in range(24):
+        make_doubt(dataset, number)
+    judge_sample(dataset)
+    page.clock.install()
+    open_queue(page, live_server, dataset)
+    page.get_by_text("Sample judged").click()
+    everything = page.locator("button[value=decide]")
+    page.wait_for_load_state("networkidle")
+    for _ in range(4):
+        page.keyboard.press("Enter")
+        expect(page.locator("#toasts")).to_contain_text("that key decided nothing")
+        page.clock.run_for(900)
+        assert everything.get_attribute("data-key") is None
+    page.clock.run_for(200)
+    expect(everything).to_have_attribute("data-key", "Enter NumpadEnter")
+
+
 def test_cards_put_off_of_a_sample_are_reached_again_from_its_page(page, live_server):
     dataset = make_dataset()
     for number in range(24):
