@@ -110,6 +110,12 @@ def detect(request: access.MemberRequest, slug: str) -> HttpResponse:
 def measure_again(request: access.MemberRequest, slug: str) -> HttpResponse:
     """Open a job that measures files which an earlier version measured, and send it."""
     dataset = access.dataset_for(request.user, slug, roles=access.LEADS)
-    opening = partial(jobs.open_job, kind=renewing.KIND, dataset=dataset, by=request.user)
+    opening = partial(
+        jobs.open_job,
+        kind=renewing.KIND,
+        dataset=dataset,
+        by=request.user,
+        queue="train",  # behind what reads the small pictures that go, or drops others
+    )
     start_job(request, opening, already=_("The files are being measured already."))
     return redirect("quality:checks", slug)

@@ -138,6 +138,7 @@ def test_a_lead_starts_it_on_the_page_of_checks(pictures: Dataset) -> None:
     assert "Measure again" in client.get(page).text
     client.post(reverse("quality:measure_again", args=["pets"]))
     job = Job.objects.get(kind=renewing.KIND)
+    assert job.queue == "train"  # one at a time with what reads or drops small pictures
     shown = client.get(page).text
     assert f'hx-get="{job.get_absolute_url()}" hx-trigger="every 1s"' in shown
     assert "Measure again" not in shown

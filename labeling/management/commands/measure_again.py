@@ -15,7 +15,8 @@ class Command(JobCommand):
         parser.add_argument("name", help="slug of the dataset")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        job = self.open_job(renewing.KIND, self.dataset(options["name"]), options={})
+        dataset = self.dataset(options["name"])
+        job = self.open_job(renewing.KIND, dataset, options={}, queue="train")
         result = self.carry_out(job, renewing.measure_again).result
         words = f"{result['measured']} files measured again; {result['left']} stay as they were."
         self.report(options, {**result, "job": job.pk}, words)
