@@ -74,7 +74,7 @@ def _unnamed(names: set[str], among: QuerySet[Content]) -> set[str]:
     return names
 
 
-def erase_unused(hashes: Iterable[str]) -> int:
+def erase_unused(hashes: Iterable[str]) -> None:
     """Remove the bytes of contents that no item has, then their rows, which alone know of them.
 
     So an erasing that is killed can be done again. The caller leaves out what versions hold.
@@ -86,7 +86,6 @@ def erase_unused(hashes: Iterable[str]) -> int:
     others = Content.objects.exclude(sha256__in=going)
     remove_files(_unnamed({name for row in named for name in row if name}, others))
     Content.objects.filter(sha256__in=going).delete()
-    return len(named)
 
 
 def remove_files(names: Iterable[str]) -> None:

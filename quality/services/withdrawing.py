@@ -115,7 +115,7 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
     work.progress(message="Looking for what others use", now=True)
     theirs = UploadEntry.objects.filter(one_of("item", pks))
     kept = contents.hashes_kept(versions=Version.objects.all(), leaving=theirs)
-    erased = _erase(hashes - kept, work)
+    _erase(hashes - kept, work)
     _remove_uploads(dataset, pks)
     for some in _batches(pks):
         with transaction.atomic():
@@ -130,8 +130,13 @@ def withdraw(work: jobs.Work) -> dict[str, Any]:
     for version in dataset.versions.all():
         version_columns.remove_columns(version)  # made anew without their sources
     stayed = Content.objects.filter(one_of("pk", sorted(hashes))).count()
-    result = {"items": len(pks), "erased": erased, "stayed": stayed, "vectors": vectors}
-    return {**result, "versions": {number: len(lines) for number, lines in frozen.items() if lines}}
+    return {
+        "items": len(pks),
+        "erased": len(hashes) - stayed,  # also by an attempt that was killed
+        "stayed": stayed,
+        "vectors": vectors,
+        "versions": {number: len(lines) for number, lines in frozen.items() if lines},
+    }
 
 
 def _wait_for_readers(work: jobs.Work) -> None:
@@ -168,15 +173,15 @@ def _proposed(pks: Sequence[int]) -> set[str]:
     return found
 
 
-def _erase(hashes: Collection[str], work: jobs.Work) -> int:
-    ordered, count = sorted(hashes), 0
-    for some in _batches(ordered):
-        work.progress(count, len(ordered), message="Deleting bytes")
+def _erase(hashes: Collection[str], work: jobs.Work) -> None:
+    done = 0
+    for some in _batches(sorted(hashes)):
+        work.progress(done, len(hashes), message="Deleting bytes")
         contents.wait_for_imports(work)
         with transaction.atomic():
             work.keep()
-            count += contents.erase_unused(some)
-    return count
+            contents.erase_unused(some)
+        done += len(some)
 
 
 def _remove_uploads(dataset: Dataset, pks: Sequence[int]) -> None:

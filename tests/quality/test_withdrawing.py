@@ -18,7 +18,7 @@ from labeling import shards, storage
 from labeling.models import Annotation, Content, Dataset, Example, Item, Job, Role, UploadEntry
 from labeling.models.items import WITHDRAWN
 from labeling.queries.versions import counts_between
-from labeling.services import jobs, tombstones
+from labeling.services import contents, jobs, tombstones
 from labeling.services.versions import columns_of, freeze_version, read_frozen, read_manifest
 from labeling.version_columns import NONE
 from quality import arrays, graphs
@@ -319,6 +319,15 @@ def test_an_attempt_after_a_killed_one_goes_on_also_with_files_gone(people: Data
     assert done.state == "done", done.error
     assert not Content.objects.filter(pk__in=[hash_of(1), hash_of(2)]).exists()
     assert not storage.path_of(hash_of(2)).exists()
+
+
+def test_what_an_attempt_erased_before_it_was_killed_is_told_of_as_well(people: Dataset):
+    pks = list(people.items.filter(source_group="anna").values_list("pk", flat=True))
+    job = withdrawing.open_withdrawal(dataset=people, items=pks, typed="pets", by=None)
+    contents.erase_unused([hash_of(1)])
+    done = jobs.carry_out(job.pk, withdrawing.withdraw)
+    assert done is not None
+    assert (done.result["erased"], done.result["stayed"]) == (2, 1)
 
 
 def test_models_leave_the_person_out_and_before_after_still_compares():
