@@ -100,6 +100,8 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     found = queries.findings_of(dataset)
     row = found.people.get(annotator.pk) if found else None
     table = queries.confusion_of(dataset, annotator, found) if found else None
+    accuracy = queries.limits_at(found.arrays["accuracy"], row) if found else None
+    is_alone = found and accuracy is None
     context = {
         "dataset": dataset,
         "section": "crowd",
@@ -110,10 +112,10 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "history": guards.history(dataset, annotator=annotator),
         "stop": guards.stop_of(annotator),
         "found": found,
-        "accuracy": queries.limits_at(found.arrays["accuracy"], row) if found else None,
+        "accuracy": accuracy,
         "alpha": queries.limits_at(found.arrays["people_alpha"], row) if found else None,
         "table": table,
-        "asking": table and not table.compared and queries.round_to_ask_more(dataset, annotator),
+        "asking": queries.round_to_ask_more(dataset, annotator) if is_alone else None,
     }
     return render(request, "labeling/crowd_person.html", context)
 

@@ -129,6 +129,25 @@ def test_what_one_person_alone_answered_is_compared_with_nothing(client: Any):
     assert "3 answers are not in it: their items are tied, or nobody else answered them." in page
 
 
+def test_where_two_people_never_agree_nobody_is_said_to_have_answered_alone(client: Any):
+    dataset = make_dataset("pets", classes=CLASSES[:2])
+    items = [make_item(dataset, f"i{number}") for number in range(4)]
+    asking = make_asking(dataset, items)
+    for name, label in zip(("ann", "ben"), dataset.classes.all(), strict=True):
+        person = Annotator.objects.create(dataset=dataset, name=name)
+        for item in items:
+            Annotation.objects.create(
+                round=asking, item=item, annotator=person, answer="class", label=label
+            )
+    found = measure(dataset)
+    assert not queries.confusion_of(dataset, person, found).compared
+    client.force_login(make_member(dataset, Role.LEAD))
+    page = client.get(reverse("labeling:crowd_person", args=["pets", person.pk])).text
+    assert "nobody else answered" not in page
+    assert "is tied" in page
+    assert "Ask a second person" not in page
+
+
 def test_answers_that_came_since_are_counted_and_measured_by_themselves(tmp_path: Path):
     dataset = make_crowd(tmp_path, people=3, items=6)
     now = timezone.now() + queries.QUIET + timedelta(seconds=1)
