@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import mmap
 from collections.abc import Callable, Iterator
@@ -37,6 +36,12 @@ FEW_CLASSES = 32
 LEAST_PROBABILITY = 1e-12
 """Smaller probabilities are taken as this; no model can know better."""
 
+BLOCKS_HELD = 16
+"""Blocks of a memory map after which its pages are let go: 4 MB."""
+
+ROWS_HELD = 64
+"""The same of single rows, each of which brings its neighbours in: 64 KB (Linux's fault-around)."""
+
 
 Block = tuple[int, int, np.ndarray]
 """First row, the one after the last, and what is believed of these, float32."""
@@ -60,8 +65,7 @@ class Given:
 
     def __init__(self, labels: np.ndarray, probabilities: np.ndarray, rows: int) -> None:
         self.probabilities = probabilities
-        is_file = isinstance(probabilities, np.memmap) and isinstance(probabilities.base, mmap.mmap)
-        self.is_read = is_file and probabilities.flags.c_contiguous
+        self.mapping = _mapping(probabilities)
         self.rows = rows
         self.power, self.sizes = self._fitted(labels, rows)
         self.raised = np.empty((min(rows, len(self)), probabilities.shape[1]), np.float32)
@@ -87,21 +91,13 @@ class Given:
             yield start, stop, _raised(belief, self.power, out=self.raised[: len(belief)])
 
     def _stored(self) -> Iterator[Block]:
-        """Yield what was given.
-
-        A memory map's file is opened once and read into one place that stays in the processor's
-        cache: mapped pages cost as much, and pile up in this process's memory.
-        """
-        if not self.is_read:
-            for start, stop in parts(len(self), self.rows):
-                yield start, stop, np.asarray(self.probabilities[start:stop], np.float32)
-            return
-        shape = (min(self.rows, len(self)), self.probabilities.shape[1])
-        place = np.empty(shape, self.probabilities.dtype)
-        with io.FileIO(str(self._mapped.filename)) as file:
-            for start, stop in parts(len(self), self.rows):
-                self._fill(file, start, place[: stop - start])
-                yield start, stop, np.asarray(place[: stop - start], np.float32)
+        """Yield what was given."""
+        for place, (start, stop) in enumerate(parts(len(self), self.rows), start=1):
+            self._check_length()
+            yield start, stop, np.asarray(self.probabilities[start:stop], np.float32)
+            if place % BLOCKS_HELD == 0:
+                self._let_go()
+        self._let_go()
 
     def _fitted(self, labels: np.ndarray, block_rows: int) -> tuple[float, np.ndarray]:
         """Return power and sizes under which the given labels are likeliest."""
@@ -124,24 +120,30 @@ class Given:
         return ways[int(found.argmax())]
 
     def _picked(self, rows: np.ndarray) -> np.ndarray:
-        """Return single rows, float32; of a memory map's file without mapping their pages."""
-        if not self.is_read:
-            return np.asarray(self.probabilities[rows], np.float32)
-        found = np.empty((len(rows), *self.probabilities.shape[1:]), self.probabilities.dtype)
-        with io.FileIO(str(self._mapped.filename)) as file:
-            for place, row in enumerate(rows.tolist()):
-                self._fill(file, row, found[place : place + 1])
-        return np.asarray(found, np.float32)
+        """Return single rows, float32."""
+        found = np.empty((len(rows), self.probabilities.shape[1]), np.float32)
+        for start, stop in parts(len(rows), ROWS_HELD):
+            self._check_length()
+            found[start:stop] = self.probabilities[rows[start:stop]]
+            self._let_go()
+        return found
 
-    def _fill(self, file: io.FileIO, start: int, found: np.ndarray) -> None:
-        file.seek(self._mapped.offset + start * self._mapped.strides[0])
-        if file.readinto(found.data) != found.nbytes:
-            raise ValueError(f"{self._mapped.filename} is shorter than when it was opened")
-
-    @property
-    def _mapped(self) -> np.memmap:
+    def _check_length(self) -> None:
+        """Refuse a memory map whose file was cut short since: reading on would end the process."""
+        if self.mapping is None:
+            return
         assert isinstance(self.probabilities, np.memmap)
-        return self.probabilities
+        begins = (self.probabilities.offset or 0) // mmap.ALLOCATIONGRANULARITY
+        if self.mapping.size() < begins * mmap.ALLOCATIONGRANULARITY + len(self.mapping):
+            raise ValueError("the file of the memory map is shorter than when it was opened")
+
+    def _let_go(self) -> None:
+        """Take a memory map's pages out of this process, else all of them pile up in its memory.
+
+        Reading the file by its name costs as much, and another may bear that name by now.
+        """
+        if self.mapping is not None and getattr(self.probabilities, "mode", "c") != "c":
+            self.mapping.madvise(mmap.MADV_DONTNEED)  # changes of mode "c" stand there alone
 
 
 class Joined:
@@ -234,6 +236,14 @@ def parts(n_items: int, rows: int) -> Iterator[tuple[int, int]]:
     """Yield where each block begins and ends."""
     for start in range(0, n_items, rows):
         yield start, min(start + rows, n_items)
+
+
+def _mapping(values: np.ndarray) -> mmap.mmap | None:
+    """Return what a memory map, or a view of one, reads from."""
+    base: object = values if isinstance(values, np.memmap) else None
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None
 
 
 def _normalised(log: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,30 @@ def test_a_memory_map_gives_the_same_answer(tmp_path: Path) -> None:
     for block_values in (4, 28, 10**6):
         again = find_label_errors(labels, mapped, block_values=block_values).score
         assert np.allclose(again, wanted, atol=1e-6)
+
+
+def test_a_memory_map_is_judged_by_what_it_holds_not_by_its_files_name(tmp_path: Path) -> None:
+    _, labels, _, probabilities = blobs(500, 4, distance=3.0, noise=0.1, seed=7)
+    wanted = find_label_errors(labels, probabilities.astype(np.float32)).score
+    path = tmp_path / "probabilities.npy"
+    np.save(path, np.full((500, 4), 0.25, np.float32))
+    changed = np.load(path, mmap_mode="c")
+    changed[:] = probabilities
+    assert (find_label_errors(labels, changed).score == wanted).all()
+    assert (changed == probabilities.astype(np.float32)).all()
+    np.save(path, probabilities.astype(np.float32))
+    mapped = np.load(path, mmap_mode="r")
+    np.save(tmp_path / "other.npy", np.full((500, 4), 0.25, np.float32))
+    os.replace(tmp_path / "other.npy", path)
+    assert (find_label_errors(labels, mapped).score == wanted).all()
+    path.unlink()
+    assert (find_label_errors(labels, mapped).score == wanted).all()
+    with tempfile.TemporaryFile(dir=tmp_path) as nameless:
+        shape = probabilities.shape
+        written = np.memmap(nameless, np.float32, "w+", shape=shape)
+        written[:] = probabilities
+        assert (find_label_errors(labels, written).score == wanted).all()
+        assert (written == probabilities.astype(np.float32)).all()
 
 
 def test_a_memory_map_cut_short_since_is_refused(tmp_path: Path) -> None:
