@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -149,3 +150,16 @@ def test_a_lead_starts_it_on_the_page_of_checks(pictures: Dataset) -> None:
     ended = client.get(again.get_absolute_url(), headers={"HX-Request": "true"})
     assert ended["HX-Trigger"] == "job-ended"  # the page shows itself anew
     assert "Measure again" not in client.get(page).text
+
+
+def test_clipping_told_before_coarse_steps_were_known_is_told_anew(tmp_path: Path) -> None:
+    tone, written = 0.5 * np.sin(2 * np.pi * 220 * np.arange(8_000) / 16_000), io.BytesIO()
+    soundfile.write(written, tone, 16_000, format="WAV", subtype="ULAW")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "telephone.wav").write_bytes(written.getvalue())
+    call_command("import_dataset", "calls", str(tmp_path / "files"), "--media", "audio")
+    as_imported = rows()
+    facts = {**as_imported[0]["facts"], "flat_tops": 220}
+    Content.objects.update(facts=facts, measured_by=2)
+    assert measure_again(Dataset.objects.get()) == {"measured": 1, "left": 0}
+    assert rows() == as_imported
