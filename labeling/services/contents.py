@@ -59,11 +59,12 @@ def remove_unused(hashes: Iterable[str]) -> int:
     return len(named)
 
 
-def remove_unnamed(names: set[str], work: jobs.Work) -> None:
-    """Remove stored previews and display copies that no content names any more."""
-    if names := _unnamed(names, Content.objects.all()):
-        wait_for_imports(work)
-        remove_files(_unnamed(names, Content.objects.all()))
+def remove_unnamed(names: set[str]) -> None:
+    """Remove stored previews and display copies that no content names any more.
+
+    The caller holds the transaction that named others: killed before its end, it is done again.
+    """
+    remove_files(_unnamed(names, Content.objects.all()))
 
 
 def _unnamed(names: set[str], among: QuerySet[Content]) -> set[str]:

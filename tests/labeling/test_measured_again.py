@@ -102,6 +102,24 @@ def test_previews_and_small_grey_pictures_are_made_anew_and_nothing_of_the_old_i
     assert (arrays.load_features(shards.SMALL_GREY, hashes) == small).all()
 
 
+def test_an_old_preview_that_could_not_be_removed_is_when_the_job_is_done_again(
+    pictures: Dataset,
+) -> None:
+    age(Content.objects.all())
+    content = Content.objects.exclude(preview="").first()
+    assert content is not None
+    earlier = storage.path_of(content.preview)
+    earlier.unlink()
+    (earlier / "in the way").mkdir(parents=True)
+    job = jobs.open_job(kind=renewing.KIND, dataset=pictures)
+    with pytest.raises(OSError, match="not empty"):
+        jobs.carry_out(job.pk, renewing.measure_again)
+    assert renewing.measured_before(pictures).count() == 4
+    (earlier / "in the way").rmdir()
+    assert measure_again(pictures) == {"measured": 4, "left": 0}
+    assert not earlier.exists()
+
+
 def test_a_tombstone_has_nothing_to_measure(pictures: Dataset) -> None:
     first = pictures.items.order_by("pk")[:1].values_list("pk", flat=True)
     withdrawing.open_withdrawal(dataset=pictures, items=list(first), typed="pets", by=None)

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from labeling import shards, storage
 from labeling.models import Content, Dataset, Item, Media
-from labeling.services.contents import files_changed, remove_unnamed
+from labeling.services.contents import files_changed, remove_unnamed, wait_for_imports
 from labeling.services.intake.measuring import measured_anew
 from labeling.services.jobs import Work
 from mlcore.files import MEASURED_BY, name_oddity
@@ -57,7 +57,7 @@ def _measure(contents: Sequence[Content], media: str, work: Work, pool: ThreadPo
     there = [(content, raw) for content, raw in read if raw is not None]
     files = {content.pk: (raw, f"{content.pk}.{content.type}") for content, raw in there}
     found = measured_anew(files, media=media, pool=pool)
-    before = {name for row in contents for name in (row.preview, row.display) if name}
+    before = _names_of(contents)
     renewed = []
     for content, _ in there:
         new = found[content.pk]
@@ -67,13 +67,20 @@ def _measure(contents: Sequence[Content], media: str, work: Work, pool: ThreadPo
             renewed.append(content)
     for content in contents:
         content.measured_by = MEASURED_BY
+    going = before - _names_of(contents)
+    if going:
+        wait_for_imports(work)
     with transaction.atomic():
         work.keep()
         Content.objects.bulk_update(contents, MEASURED, batch_size=CONTENTS_A_BATCH)
         items = list(Item.objects.filter(content__in=renewed).select_related("content"))
         _renew_items(items)
-    remove_unnamed(before, work)
+        remove_unnamed(going)
     return len(contents) - len(renewed)
+
+
+def _names_of(contents: Sequence[Content]) -> set[str]:
+    return {name for row in contents for name in (row.preview, row.display) if name}
 
 
 def _renew_items(items: Sequence[Item]) -> None:
