@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -15,7 +16,7 @@ from labeling.queries import job_outlook
 from labeling.services import jobs
 from quality.detectors import KINDS, Kind
 from quality.forms.decisions import BulkForm
-from quality.models import Action, Bulk, Proposal
+from quality.models import Action, Bulk, Flag, Proposal
 from quality.queries import bulk as queries
 from quality.queries import second as waiting
 from quality.queries.runs import open_job
@@ -112,7 +113,6 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
     decidable = queries.decided_by(flags, row.bulk)
     n, proposed = flags.count(), decidable.count()
     said = queries.judged(sample, proposed=row.bulk) if sample else None
-    is_judged = bool(said and said.is_enough)
     return {
         "dataset": dataset,
         "section": "review",
@@ -132,12 +132,7 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "may_drop": not disputed
         or (dataset.viewer_role in access.LEADS and (own is None or own.may_leave)),
         "said": said,
-        "relabelled": queries.relabelled(decidable)
-        if is_judged and row.bulk == Action.RELABEL
-        else [],
-        "leaving": queries.copies_leaving(decidable)
-        if is_judged and row.bulk == Action.MERGE
-        else 0,
+        **(_outlook(decidable, row, said, n=proposed) if said and said.is_enough else {}),
         "better_line": queries.worthwhile_line(dataset, row.name)
         if not sample and n <= queries.SAMPLE
         else None,
@@ -145,6 +140,15 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
         "undo_waits": waiting.waiting_about(last) if last else None,
         "job": job,
         **(job_outlook(job) if job else {}),
+    }
+
+
+def _outlook(flags: QuerySet[Flag], row: Kind, said: queries.Judged, *, n: int) -> dict[str, Any]:
+    """Say what a decision as proposed would change, and whether Enter stands for it."""
+    return {
+        "is_backed": n > 0 and said.right >= said.kept,
+        "relabelled": queries.relabelled(flags) if row.bulk == Action.RELABEL else [],
+        "leaving": queries.copies_leaving(flags) if row.bulk == Action.MERGE else 0,
     }
 
 
