@@ -1,5 +1,6 @@
 """Measuring a crowd: consensus, accuracies, agreement and confused classes, in one job."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,8 +19,8 @@ from labeling.queries.gold import known_labels, tried
 from labeling.services import jobs, notices
 from labeling.services.readings import find_readings
 from labeling.services.settling import settle
-from mlcore.agreement import agreement
-from mlcore.class_pairs import confused_pairs
+from mlcore.agreement import Agreement, agreement
+from mlcore.class_pairs import ConfusedPair, confused_pairs
 from mlcore.consensus import Consensus, Setting, aggregate
 
 SEED = 20_111  # of the resampling behind the limits: the same answers give the same figures
@@ -135,7 +136,23 @@ def _find(
     work.progress(3, message="Looking for confused classes", now=True)
     # Of two classes every mistake takes one for the other: that says nothing about the guideline.
     pairs = confused_pairs(*triple, posterior=agreed.posterior) if n_classes > 2 else []
-    facts = {
+    work.progress(4, message="Looking for people who read the question differently", now=True)
+    readings, more = find_readings(
+        dataset,
+        triple,
+        items=said.items,
+        people=said.people,
+        classes=said.classes,
+        rng=np.random.default_rng(SEED),
+    )
+    facts = _facts(said, agreed, shared, pairs=pairs)
+    return crowd_findings.Findings(facts | readings, _arrays(said, agreed, shared) | more)
+
+
+def _facts(
+    said: _Said, agreed: Consensus, shared: Agreement, *, pairs: Sequence[ConfusedPair]
+) -> dict[str, Any]:
+    return {
         "method": agreed.method,
         "strength": agreed.strength,
         "why": agreed.why,
@@ -156,10 +173,13 @@ def _find(
             for pair in pairs
         ],
     }
+
+
+def _arrays(said: _Said, agreed: Consensus, shared: Agreement) -> dict[str, np.ndarray]:
     accuracy = np.stack([agreed.accuracy, agreed.accuracy_low, agreed.accuracy_high], axis=1)
     told = _told(said)
     accuracy[np.bincount(said.person, told[said.item], len(said.people)) == 0] = np.nan
-    arrays = {
+    return {
         "items": said.items,
         "labels": np.where((agreed.label >= 0) & told, said.classes[agreed.label], 0),
         "people": said.people,
@@ -168,16 +188,6 @@ def _find(
         "classes": said.classes,
         "classes_alpha": _limits(shared.by_class),
     }
-    work.progress(4, message="Looking for people who read the question differently", now=True)
-    readings, more = find_readings(
-        dataset,
-        triple,
-        items=said.items,
-        people=said.people,
-        classes=said.classes,
-        rng=np.random.default_rng(SEED),
-    )
-    return crowd_findings.Findings(facts | readings, arrays | more)
 
 
 def _told(said: _Said) -> np.ndarray:
