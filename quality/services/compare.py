@@ -14,9 +14,11 @@ from quality.models import Comparison, Run
 from quality.queries.changes import work_between
 from quality.queries.judge import spread
 from quality.queries.merging import became
+from quality.queries.runs import newest_done
 from quality.queries.success import as_plain
 from quality.services import figures, scoring
 from quality.services.copies import groups_kept
+from quality.services.features import check_backbone
 from quality.services.heads import predict_rows
 from quality.services.material import Material, read_material
 from quality.services.runs import count_opening, dataset_of, run_version
@@ -49,6 +51,8 @@ def prove(work: Work) -> dict[str, Any]:
     """
     dataset = dataset_of(work)
     old, new = (_version(dataset, work.options[side]) for side in ("old", "new"))
+    if newest := newest_done(dataset):
+        check_backbone(newest)
     old_run, _ = run_version(work, old)
     new_run, _ = run_version(work, new, like=old_run)
     there = Comparison.objects.filter(old=old_run, new=new_run).exclude(result={}).first()

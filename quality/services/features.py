@@ -11,6 +11,7 @@ from labeling import shards, storage
 from labeling.models import Content
 from labeling.services.jobs import Refused, Work
 from quality import arrays
+from quality.models import Run
 from quality.services.material import Material, stopped_in_words
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ def can_tune(material: Material) -> bool:
 
     is_few = int(material.is_learned.sum()) <= MOST_TUNED
     return is_few and maps_of(backbones_of(material)[0]) is not None
+
+
+def check_backbone(run: Run) -> None:
+    """Refuse to go on from a run whose vectors cannot be made here: figures would not compare."""
+    _named(run.dataset.media, run.backbone)
 
 
 def choose_backbone(
@@ -153,8 +159,8 @@ def _named(media: str, name: str) -> "Backbone":
     if found:
         return found
     raise Refused(
-        f"The earlier run used {name}, whose weight file is no longer found here. Put it back "
-        "into the folder that WINNOW_WEIGHTS names, or train the earlier version again."
+        f"The earlier run used {name}, which cannot be made here. Set WINNOW_WEIGHTS to the folder "
+        "of its weight file, as where that run was trained; or train again without it first."
     )
 
 

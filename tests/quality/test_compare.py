@@ -232,6 +232,23 @@ def test_a_version_that_is_not_there_is_refused_by_name():
         prove(dataset, 1, 7)
 
 
+def test_nothing_is_compared_with_other_vectors_than_the_newest_run_learned_from():
+    dataset = make_words(items=48, test_items=24)
+    call_command("train", dataset.slug)
+    run = Run.objects.get()
+    made_here = run.backbone
+    Run.objects.update(
+        backbone="mobilenetv2-0.35-224-0123abcd-v1"
+    )  # as a server with weights made it
+    with pytest.raises(CommandError, match=r"mobilenetv2-0\.35.*WINNOW_WEIGHTS.*train again"):
+        prove(dataset, 1, 1)
+    assert not Comparison.objects.exists()
+    assert list(Run.objects.all()) == [run]
+    call_command("train", dataset.slug)
+    prove(dataset, 1, 1)
+    assert Comparison.objects.get().old.backbone == made_here
+
+
 def test_a_separate_script_finds_the_same_from_the_exported_predictions(client, tmp_path):
     dataset = make_words(items=60, test_items=30)
     client.force_login(make_member(dataset, Role.LEAD))
