@@ -176,6 +176,8 @@ def _again_form(row: Upload) -> ImportOptionsForm | None:
     columns = shown.get("columns") or result.get("columns")
     if columns:
         form.offer_columns(columns)
+    if shown.get("role") and not shown.get("may_leave_out"):  # else it would only be asked again
+        form.fields[f"column_{shown['role']}"].required = True
     if reads.has_items(row) and not reads.keys_come_of_files(row):  # items are known by keys
         del form.fields["column_key"]
     return form

@@ -1,6 +1,7 @@
 """Imports read again: a table's columns asked for and chosen, classes and media mended."""
 
 import io
+import re
 import zipfile
 from datetime import timedelta
 
@@ -63,6 +64,24 @@ def test_a_failed_import_is_read_again_without_sending_the_files_again(
     carry_out(read)
     labels = words.items.values_list("content__text", "label__name")
     assert dict(labels) == {"hello there": "greet", "good bye": "leave"}
+
+
+def test_the_column_that_holds_most_letters_is_proposed_for_the_texts_and_one_must_be_named(
+    lead: Client, words: Dataset
+):
+    table = "Nachricht,Art,Nummer\n" + "".join(
+        f"Wo ist meine Karte {n}?,Beschwerde über Lieferung,{n}\n" for n in range(6)
+    )
+    asked = sent_table(lead, table)
+    asked.refresh_from_db()
+    assert asked.options["question"]["guess"]["text"] == "Nachricht"
+    page = lead.get(reverse("labeling:upload", args=["words", asked.pk])).text
+    assert '<option value="Nachricht" selected>' in page
+    assert re.search(r'<select name="column_text"[^>]* required', page)
+    asked.options["question"]["guess"] = {}
+    asked.save()
+    page = lead.get(reverse("labeling:upload", args=["words", asked.pk])).text
+    assert "choose below what they hold" in page
 
 
 def test_other_columns_of_a_finished_import_are_shown_as_differences_under_the_same_keys(

@@ -241,7 +241,17 @@ def label_choices(table: Table) -> list[str]:
     return sorted(sizes, key=lambda c: (sizes[c], table.columns.index(c)))[:MOST_LABEL_CHOICES]
 
 
-def sample(table: Table, names: Names | None = None) -> dict[str, Any]:
+def text_choice(table: Table) -> str:
+    """Return the column without a role that holds most characters, where most cells differ."""
+    sizes = {}
+    for column in set(table.columns) - set(table.roles.values()):
+        cells = [cell for row in table.rows if (cell := row.cells.get(column))]
+        if len(set(cells)) * 2 > len(cells):
+            sizes[column] = sum(map(len, cells))
+    return max(sizes, key=lambda c: (sizes[c], -table.columns.index(c)), default="")
+
+
+def sample(table: Table, names: Names | None = None, *, role: str = "key") -> dict[str, Any]:
     """Return what a person needs to say what the columns are: first lines, and a guess."""
     columns = list(table.columns)[:MOST_COLUMNS]
     guess = {role: column for role, column in table.roles.items() if role != "file"}
@@ -249,7 +259,9 @@ def sample(table: Table, names: Names | None = None) -> dict[str, Any]:
     best = max(counts, key=lambda column: counts[column], default="")
     if best and counts[best] * 2 > len(table.rows):
         guess["key"] = best
-    choices = [c for c in label_choices(table) if c != guess.get("key")]
+    if role == "text" and (text := text_choice(table)):
+        guess["text"] = text
+    choices = [c for c in label_choices(table) if c not in (guess.get("key"), guess.get("text"))]
     if "label" not in guess and choices:
         guess["label"] = choices[0]
     return {
@@ -279,7 +291,7 @@ def ask_columns(
     table: Table, reason: str, *, role: str, names: Names | None = None
 ) -> ColumnsNeededError:
     """Return the question which columns are meant, in words for a terminal too."""
-    shown = sample(table, names)
+    shown = sample(table, names, role=role)
     line = ", ".join(f"{c}={cell}" for c, cell in zip(shown["columns"], shown["rows"][0] or [""]))
     without = role == "key" and bool(names and names.members.by_path)
     words = (
