@@ -30,11 +30,9 @@ from mlcore.levels import frame_samples, level_facts
 from mlcore.riff import WavHeader, pcm16_wav, read_wav_header
 from mlcore.waveforms import Waves, peaks
 
-#: Samples of clips that are measured together; their arrays take 33 MB.
+#: Samples of clips that wait for others of their shape (type, rate, channels) to be measured
+#: together, at most: 17 MB as they are read, as much again when they are laid one after the other.
 SAMPLES_TOGETHER = 2**22
-
-#: Shapes of clips (type, rate, channels) that wait for company at most, so that memory stays small.
-MOST_SHAPES = 64
 
 #: Shorter clips hold no word, in seconds; also the least that has a level.
 TINY_SECONDS = 0.02
@@ -122,9 +120,8 @@ def measure_sounds(
         shape = _shape(opened.clip)
         waiting.setdefault(shape, {})[place] = opened
         samples[shape] += opened.clip.values.size
-        full = samples[shape] >= SAMPLES_TOGETHER
-        if full or len(waiting) >= MOST_SHAPES:
-            shape = shape if full else next(iter(waiting))
+        if samples.total() >= SAMPLES_TOGETHER:
+            shape, _ = samples.most_common(1)[0]
             del samples[shape]
             found.update(_measure_alike(waiting.pop(shape)))
     for alike in waiting.values():

@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
@@ -15,8 +16,8 @@ from mlcore.clips import decode_sound
 from mlcore.files import Measured, UnusableFile
 from mlcore.flat_tops import runs_of
 from mlcore.lines import Line
-from mlcore.riff import pcm16_wav
-from mlcore.sounds import measure_sound, measure_sounds
+from mlcore.riff import pcm16_wav, wav_of_steps
+from mlcore.sounds import SAMPLES_TOGETHER, measure_sound, measure_sounds
 from mlcore.waveforms import PEAK_PAIRS, Waves, peaks
 from tests.shared import shared_path
 
@@ -354,3 +355,26 @@ def test_of_the_quietest_real_clips_soft_speech_keeps_a_wide_range() -> None:
     quiet = [m.facts for _, m in rows_of("speech_commands_sample") if m.facts["dbfs"] < -50]  # type: ignore[operator]
     assert len(quiet) >= 5
     assert sum(facts["frame_range_db"] > 20 for facts in quiet) >= 3  # type: ignore[operator]
+
+
+class Held(bytes):
+    """A file that counts how many are in memory."""
+
+    alive = 0
+
+    def __del__(self) -> None:
+        Held.alive -= 1
+
+
+def test_clips_of_many_shapes_do_not_pile_up_until_each_has_company() -> None:
+    most = 0
+
+    def files() -> Iterator[tuple[bytes, str]]:
+        nonlocal most
+        for rate in range(8_000, 10_000, 100):
+            Held.alive += 1
+            yield Held(wav_of_steps(bytes(2**20), channels=1, rate=rate)), "x.wav"
+            most = max(most, Held.alive)
+
+    assert len(measure_sounds(files())) == 20
+    assert most <= 1 + SAMPLES_TOGETHER // 2**19
