@@ -1,7 +1,7 @@
 """How many open flags are right: what a check expects, corrected by what people decided."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from labeling.models import Dataset
 from mlcore.expected_share import ShareRight, learn_shares
 from mlcore.intervals import Interval
 from quality.models import Action, Flag, FlagState
-from quality.queries.flags import settled_decisions
+from quality.queries.flags import Believed, Tally, settled_decisions
 
 LIKELY_SHARE = 0.5  # expected right more often than not
 
@@ -63,28 +63,30 @@ def _learned(rows: Sequence[Row]) -> Learned:
     return Learned(shares, int(n.sum()))
 
 
-def expected_right(dataset: Dataset, n_open: Mapping[str, int]) -> dict[str, Interval]:
-    """Return how many of the open flags of each kind, which were counted, are right: two queries.
+def expected_right(
+    dataset: Dataset, kinds: Collection[str], *, tally: Tally
+) -> dict[str, Interval]:
+    """Return how many of the open flags of each kind are right: two queries beside a tally.
 
-    What is expected of them is taken from all that are not closed: looking again for the few
-    whose items have changed meanwhile would be a second pass over all items.
+    Which of them moved on was asked for the tally: to ask again would be a second pass over all
+    items.
     """
-    waiting = Flag.objects.filter(dataset=dataset, kind__in=list(n_open), state=FlagState.OPEN)
+    waiting = Flag.objects.filter(dataset=dataset, kind__in=list(kinds), state=FlagState.OPEN)
     rows = waiting.values_list("kind", "given", "is_likely", "expected").order_by()  # as indexed
-    believed = defaultdict[str, list[tuple[float, str, int]]](list)
+    counts = Counter[Believed]()
     for kind, given, _is_likely, expected, n in rows.annotate(n=Count("*")):
-        believed[kind].append((expected, given, n))
-    decided = _decided(dataset, list(n_open))
-    return {
-        kind: _total(_learned(decided[kind]).shares, believed[kind], n_open=n)
-        for kind, n in n_open.items()
-    }
+        counts[Believed(kind, given, expected)] += n
+    counts.subtract(tally.moved.values())
+    believed = defaultdict[str, list[tuple[Believed, int]]](list)
+    for flag, n in (+counts).items():
+        believed[flag.kind].append((flag, n))
+    decided = _decided(dataset, kinds)
+    return {kind: _total(_learned(decided[kind]).shares, believed[kind]) for kind in kinds}
 
 
-def _total(shares: ShareRight, rows: Sequence[tuple[float, str, int]], *, n_open: int) -> Interval:
-    n = np.array([row[2] for row in rows], dtype=float)
+def _total(shares: ShareRight, rows: Sequence[tuple[Believed, int]]) -> Interval:
     return shares.total(
-        np.array([row[0] for row in rows], dtype=float),
-        [row[1] for row in rows],
-        n * n_open / max(1.0, n.sum()),
+        np.array([flag.expected for flag, _n in rows], dtype=float),
+        [flag.given for flag, _n in rows],
+        np.array([n for _flag, n in rows], dtype=float),
     )

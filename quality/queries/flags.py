@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, Exists, F, Min, OuterRef, Prefetch, Q, QuerySet, When
 
@@ -48,7 +48,8 @@ MOVED_ON_IN_SQL = f"""((item.excluded <> ''
     WHERE label.id = item.label_id AND label.name = flag.given)))
   AND part.role NOT IN {GROUP_ROLES})"""
 MOVED_OR_IN_TEST = f"""
-SELECT flag.id, {MOVED_ON_IN_SQL}, flag.kind, flag.given, flag.is_likely FROM quality_flag flag
+SELECT flag.id, {MOVED_ON_IN_SQL}, flag.kind, flag.given, flag.is_likely, flag.expected
+FROM quality_flag flag
 JOIN quality_flagitem part ON part.flag_id = flag.id
 JOIN labeling_item item ON item.id = part.item_id
 WHERE flag.dataset_id = %(dataset)s AND flag.state = '{FlagState.OPEN!s}'
@@ -94,16 +95,24 @@ def review_queue(dataset: Dataset, kind: str, *, first: Collection[int] = ()) ->
     return waiting.order_by(is_later, "-score", "pk")
 
 
+class Believed(NamedTuple):
+    """What a check said of a flag: its kind, the label that it doubts, the share expected right."""
+
+    kind: str
+    given: str
+    expected: float
+
+
 @dataclass(frozen=True)
 class Tally:
     """How many flags stand open by kind, doubted label and likelihood, and by kind in test.
 
-    `moved` has the kind of each flag (by id) that is not counted, because an item of it moved on.
+    `moved` has each flag (by id) that is not counted, because an item of it moved on.
     """
 
     open: Counter[tuple[str, str, bool]]
     in_test: Counter[str]
-    moved: Mapping[int, str]
+    moved: Mapping[int, Believed]
 
     def most_doubted(self, kind: str) -> str:
         """Return the label that flags of a kind doubt most often; empty if none."""
@@ -120,7 +129,7 @@ def doubts_of(dataset: Dataset, kinds: Collection[str]) -> QuerySet[Flag]:
 
 def tally_of(dataset: Dataset, kind: str = "") -> Tally:
     """Count `open_flags`; kept until flags, labels or what is included change."""
-    return kept(dataset, f"tally-{kind}", of=list(WriteArea), make=lambda: counted(dataset, kind))
+    return kept(dataset, f"flags-{kind}", of=list(WriteArea), make=lambda: counted(dataset, kind))
 
 
 def counted(dataset: Dataset, kind: str = "") -> Tally:
@@ -132,15 +141,17 @@ def counted(dataset: Dataset, kind: str = "") -> Tally:
     groups = flags.values_list("kind", "given", "is_likely").annotate(n=Count("*"))
     counts = Counter({(of, given, is_likely): n for of, given, is_likely, n in groups})
     asked = {"dataset": dataset.pk, "kind": kind or UNFLAGGED}
-    moved: dict[int, tuple[str, str, bool]] = {}
-    in_test: dict[int, tuple[str, str, bool]] = {}
+    moved: dict[int, Believed] = {}
+    in_test: dict[int, str] = {}
     told = execute(MOVED_OR_IN_TEST.replace("<is>", "=" if kind else "<>"), asked)
-    for pk, is_moved, of, given, is_likely in told:
-        (moved if is_moved else in_test)[pk] = (of, given, is_likely)
-    counts.subtract(moved.values())
-    in_test = {pk: what for pk, what in in_test.items() if pk not in moved}
-    kinds = Counter(of for of, *_rest in in_test.values())
-    return Tally(+counts, kinds, {pk: of for pk, (of, *_rest) in moved.items()})
+    for pk, is_moved, of, given, is_likely, expected in told:
+        if is_moved and pk not in moved:
+            moved[pk] = Believed(of, given, expected)
+            counts[of, given, bool(is_likely)] -= 1
+        elif not is_moved:
+            in_test[pk] = of
+    kinds = Counter(of for pk, of in in_test.items() if pk not in moved)
+    return Tally(+counts, kinds, moved)
 
 
 def worst_of(
@@ -150,7 +161,7 @@ def worst_of(
 
     Which of them moved on was asked for the tally: to ask again costs more than all of this.
     """
-    skipped = Counter(tally.moved.values())
+    skipped = Counter(flag.kind for flag in tally.moved.values())
     worst: dict[str, list[int]] = {}
     for kind in kinds:
         asked = {"dataset": dataset.pk, "kind": kind, "n": count + skipped[kind]}

@@ -249,7 +249,9 @@ def _flag(
 
 
 def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[str, Any]:
-    counts = counting.counts_by_kind(dataset, row.name).get(row.name, counting.QueueCounts())
+    tally = counting.tally_of(dataset, row.name)
+    counted = counting.counts_by_kind(dataset, row.name, tally=tally)
+    counts = counted.get(row.name, counting.QueueCounts())
     own = counting.reviewed(dataset).filter(by=request.user)
     each = counting.paces_of(own, [row.name]).seconds(1, row.name)
     sample = bulk.open_sample(dataset, row.name) if row.bulk else None
@@ -262,7 +264,7 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "counts": counts,
         "fresh": counting.came_up(dataset, row.name).get(row.name),
         "each": each,
-        "expected": expected_right(dataset, {row.name: counts.open})[row.name]
+        "expected": expected_right(dataset, [row.name], tally=tally)[row.name]
         if counts.open
         else None,
         "missed": unflagged.missed(dataset) if row.name == DOUBTED else None,

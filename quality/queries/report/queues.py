@@ -56,7 +56,7 @@ def queues_of(
     confirmed = confirmed_so_far(dataset)
     waiting = {kind: n.open for kind, n in counts.items() if n.open}
     evidence = evidence_of(dataset, waiting, tally=tally, picture=picture)
-    expected = expected_right(dataset, waiting)
+    expected = expected_right(dataset, waiting, tally=tally)
     rows = [
         Queue(
             kind=kind,
