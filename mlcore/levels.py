@@ -16,7 +16,7 @@ from mlcore.decibels import FLOOR_DB, decibels
 from mlcore.files import Fact
 from mlcore.flat_tops import clipping_facts
 from mlcore.lines import Line
-from mlcore.sound_frames import Frames, Look
+from mlcore.sound_frames import Frames, Look, centred
 from mlcore.spectra import SPECTRAL_FACTS, spectral_facts
 from mlcore.used_steps import used_steps
 from mlcore.waveforms import Waves, scaled
@@ -150,14 +150,6 @@ def _means(waves: Waves, frames: Line, means: np.ndarray, *, size: int) -> np.nd
     return sums / waves.line.lengths
 
 
-def _centred(frames: np.ndarray) -> np.ndarray:
-    """Return frames of shape (..., n_samples), each about its own mean.
-
-    Taking each frame's mean off leaves offsets and slow drifts out, which nobody hears.
-    """
-    return frames - np.einsum("...s->...", frames)[..., None] / np.float32(frames.shape[-1])
-
-
 def _timing(power: np.ndarray, line: Line, frame: float) -> dict[str, np.ndarray]:
     """Measure levels of frames of so many seconds: range, silence before and after the sound."""
     rms = np.sqrt(line.sums(power.astype(np.float64)) / line.lengths)
@@ -223,7 +215,8 @@ def _edge_levels(frames: np.ndarray) -> np.ndarray:
 
     Frames are of shape (n_channels, ..., n_samples), levels (..., 3).
     """
-    squares = np.add.reduce(np.square(_centred(frames)))
+    frames = centred(frames)
+    squares = np.einsum("c...,c...->...", frames, frames)
     lengths = [max(1, round(share * frames.shape[-1])) for share in ONSET_SHARES]
     powers = [np.add.reduce(squares[..., :n], axis=-1) / (n * len(frames)) for n in lengths]
     return decibels(np.stack(powers, axis=-1))

@@ -62,12 +62,8 @@ class Frames:
         return np.concatenate(places), Line.of([len(one) for one in places])
 
     def samples(self, places: slice | np.ndarray) -> np.ndarray:
-        """Return some frames as float32, full scale 1, each about its own mean.
-
-        That leaves offsets and slow drifts out, which nobody hears.
-        """
-        frames = scaled(self.steps[places])
-        return frames - np.einsum("fs->f", frames)[:, None] / np.float32(frames.shape[1])
+        """Return some frames as float32, full scale 1, each about its own mean."""
+        return centred(scaled(self.steps[places]))
 
     def look(self) -> Look:
         """Measure the frames."""
@@ -77,17 +73,26 @@ class Frames:
         has_spectrum[rows] = True
         means, powers = np.empty((2, n), np.float32)
         spectra, done = np.empty((thinned.lengths.sum(), size // 2 + 1), np.float32), 0
+        ones, window = np.ones(size, np.float32), _windows(size) * unit
         for some in _blocks(n, size):
             frames = self.steps[some].astype(np.float32)
-            means[some] = np.einsum("fs->f", frames) / np.float32(size)
+            means[some] = np.vecdot(frames, ones) / np.float32(size)
             frames -= means[some, None]
-            powers[some] = np.einsum("fs,fs->f", frames, frames) / np.float32(size)
+            powers[some] = np.vecdot(frames, frames) / np.float32(size)
             if thinned is not self.line:
                 frames = frames[has_spectrum[some]]
             done += len(frames)
-            frames *= _window(size) * unit
+            frames *= window[: len(frames)]
             _power_spectra(frames, spectra[done - len(frames) : done])
         return Look(means * unit, powers * unit**2, spectra[:, 1:])
+
+
+def centred(frames: np.ndarray) -> np.ndarray:
+    """Return frames of shape (..., n_samples), each about its own mean.
+
+    Taking each frame's mean off leaves offsets and slow drifts out, which nobody hears.
+    """
+    return frames - np.einsum("...s->...", frames)[..., None] / np.float32(frames.shape[-1])
 
 
 @lru_cache(maxsize=256)
@@ -98,13 +103,18 @@ def evenly_chosen(n: int, most: int) -> np.ndarray:
 
 def _blocks(frames: int, size: int) -> Iterator[slice]:
     """Return all frames, a few at a time."""
-    step = max(1, SAMPLES_AT_ONCE // size)
+    step = _frames_at_once(size)
     return (slice(start, min(frames, start + step)) for start in range(0, frames, step))
 
 
+def _frames_at_once(size: int) -> int:
+    return max(1, SAMPLES_AT_ONCE // size)
+
+
 @lru_cache(maxsize=8)
-def _window(size: int) -> np.ndarray:
-    return (np.hanning(size) / size).astype(np.float32)
+def _windows(size: int) -> np.ndarray:
+    """Return a window for each of the frames of a block: to repeat one takes twice as long."""
+    return np.tile((np.hanning(size) / size).astype(np.float32), (_frames_at_once(size), 1))
 
 
 def _power_spectra(frames: np.ndarray, spectra: np.ndarray) -> None:

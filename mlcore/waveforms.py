@@ -55,9 +55,9 @@ class Waves:
     @cached_property
     def stretches(self) -> Line:
         """Where each stretch lies among the samples: as many as pairs are drawn, or of one each."""
-        inside = np.arange(len(self.drawn.owner)) - self.drawn.starts[self.drawn.owner]
-        longest = np.maximum(self.line.lengths, PEAK_PAIRS)[self.drawn.owner]
-        starts = self.line.starts[self.drawn.owner] + inside * longest // PEAK_PAIRS
+        inside, longest = np.arange(PEAK_PAIRS), np.maximum(self.line.lengths, PEAK_PAIRS)
+        places = self.line.starts[:, None] + inside * longest[:, None] // PEAK_PAIRS
+        starts = places[inside < self.drawn.lengths[:, None]]
         return Line(starts, np.diff(starts, append=self.samples.shape[1]))
 
     @cached_property
@@ -101,7 +101,7 @@ def peaks(waves: Waves) -> list[bytes]:
         mono = scaled(waves.samples).mean(axis=0)
         low, high = (f.reduceat(mono, waves.stretches.starts) for f in (np.minimum, np.maximum))
     peak = np.maximum(waves.tops.max(axis=0), -waves.bottoms.min(axis=0))
-    stretch = (127 / np.maximum(peak, np.float32(LEAST_PEAK)))[waves.drawn.owner]
+    stretch = np.repeat(127 / np.maximum(peak, np.float32(LEAST_PEAK)), waves.drawn.lengths)
     pairs = np.empty((len(low), 2), np.uint8)
     pairs[:, 0], pairs[:, 1] = low * stretch + ZERO, high * stretch + ZERO
     return [pairs[one].tobytes() for one in waves.drawn.slices]
