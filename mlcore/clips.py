@@ -1,7 +1,7 @@
 """Sound files decoded to samples, and the hash by which equal samples are known."""
 
 import io
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ PLAYED_RATES = range(8_000, 96_001)
 PLAIN_CHANNELS = frozenset({1, 2})
 
 
-@dataclass(frozen=True)
-class Clip:
+class Clip(NamedTuple):
     """Decoded sound: `values` of shape (frames, channels), 16-bit steps or float32 as read.
 
     `not_finite` samples were no numbers or beyond `LARGEST`, and are 0 here.

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from posixpath import splitext
+from typing import NamedTuple
 
 import xxhash
 
@@ -98,8 +99,9 @@ _EXTENSIONS = {
 }
 _TYPE_OF_EXTENSION = {e: kind for kind, names in _EXTENSIONS.items() for e in names.split()}
 
-#: Signatures as (offset, bytes, type); the first that matches wins.
+#: Signatures as (offset, bytes, type); the first that matches wins, the commonest first.
 _SIGNATURES = (
+    (8, b"WAVE", "wav"),
     (0, b"\xff\xd8\xff", "jpeg"),
     (0, b"\x89PNG\r\n\x1a\n", "png"),
     (0, b"GIF87a", "gif"),
@@ -109,7 +111,6 @@ _SIGNATURES = (
     (0, b"II+\x00", "tiff"),
     (0, b"MM\x00+", "tiff"),
     (8, b"WEBP", "webp"),
-    (8, b"WAVE", "wav"),
     (8, b"AVI ", "avi"),
     (8, b"AIFF", "aiff"),
     (8, b"AIFC", "aiff"),
@@ -175,8 +176,7 @@ class Oddity:
     reason: str
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """All that later steps need of one member, but for `sha256_of` its bytes.
 
     That is known before: bytes which are known already are not measured again.

@@ -180,7 +180,7 @@ def tight_share(clips: Iterable[Mapping[str, Any]]) -> float:
         0 to 1; from `TIGHT_SHARE` the set is cut tight. Clips that stand out of a tight set are no
         sign of its makers' habit and left out, unless most do. 0 for fewer than `TIGHT_LEAST`.
     """
-    edges = [max(_edges(facts).values()) for facts in clips]
+    edges = [max(_edge(facts, "start"), _edge(facts, "end")) for facts in clips]
     if len(edges) < TIGHT_LEAST:
         return 0.0
     usual = [edge for edge in edges if edge <= TIGHT_EDGE_DB]
@@ -188,12 +188,15 @@ def tight_share(clips: Iterable[Mapping[str, Any]]) -> float:
     return sum(edge > TIGHT_DB for edge in judged) / len(judged)
 
 
-def _edges(value: Mapping[str, Any]) -> dict[str, float]:
-    """Return the level of the first and last 20 ms, also inside padding, in dB."""
-    return {
-        side: max(value.get(f"edge_{side}_db", -100.0), value.get(f"inner_{side}_db", -100.0))
-        for side in ("start", "end")
-    }
+def _edge(value: Mapping[str, Any], side: str) -> float:
+    """Return the level of the first or last 20 ms, also inside padding, in dB."""
+    return max(value.get(f"edge_{side}_db", -100.0), value.get(f"inner_{side}_db", -100.0))
+
+
+def _onset(value: Mapping[str, Any], side: str) -> float:
+    """Return the same of how it swells; a set imported before this was measured has its edge."""
+    level = value.get(f"onset_{side}_db")
+    return _edge(value, side) if level is None else level
 
 
 def _silent(value: Mapping[str, Any]) -> SoundDoubt | None:
@@ -284,15 +287,13 @@ def _cut_tops(value: Mapping[str, Any]) -> SoundDoubt | None:
 def _cut(
     value: Mapping[str, Any], typical_seconds: float | None, *, cut_tight: bool
 ) -> SoundDoubt | None:
-    # A set imported before onsets were measured is judged by its first and last 20 ms.
-    edges = {side: value.get(f"onset_{side}_db", level) for side, level in _edges(value).items()}
-    side = max(edges, key=edges.__getitem__)
-    verb = "starts" if side == "start" else "ends"
-    inside = _cut_inside(value, edges[side], verb, cut_tight=cut_tight)
+    start, end = _onset(value, "start"), _onset(value, "end")
+    edge, verb = (start, "starts") if start >= end else (end, "ends")
+    inside = _cut_inside(value, edge, verb, cut_tight=cut_tight)
     if inside is not None:
         return inside
     seconds = value.get("seconds", 0.0)
-    whole = edges[side] <= TIGHT_DB  # it begins and ends softly: somebody spoke briefly
+    whole = edge <= TIGHT_DB  # it begins and ends softly: somebody spoke briefly
     if typical_seconds and 0 < seconds < SHORT_SHARE * typical_seconds and not whole:
         score = 0.5 + 0.4 * (1.0 - seconds / (SHORT_SHARE * typical_seconds))
         words = f"Only {seconds:.2f} s long; the others last about {typical_seconds:.2f} s."

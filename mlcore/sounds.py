@@ -49,7 +49,10 @@ PLAYED_TYPES = frozenset({"wav", "flac", "ogg", "mp3"})
 
 
 class _Opened(NamedTuple):
-    """A file that could be decoded; `missing` seconds of what it promises are not there."""
+    """A file that could be decoded; `missing` seconds of what it promises are not there.
+
+    Its samples are hashed at once, while they are in the processor's cache.
+    """
 
     content: bytes
     name: str
@@ -57,6 +60,7 @@ class _Opened(NamedTuple):
     header: WavHeader | None
     clip: Clip
     missing: float
+    sample_hash: str
 
 
 def measure_sound(content: bytes, name: str) -> Measured:
@@ -158,7 +162,7 @@ def _open(content: bytes, name: str, most_bytes: int) -> _Opened:
             f"The header promises {there + missing:.2f} s of sound, but the file breaks off "
             f"after {there:.2f} s ({len(content):,} bytes).",
         )
-    return _Opened(content, name, kind, header, clip, missing)
+    return _Opened(content, name, kind, header, clip, missing, sample_hash(clip))
 
 
 def _measure_alike(opened: dict[int, _Opened]) -> dict[int, Measured]:
@@ -176,13 +180,13 @@ def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measu
     clip, kind, peak = opened.clip, opened.kind, levels["peak"]
     assert isinstance(peak, float)
     facts: dict[str, Fact] = {
+        **levels,  # the many first: a dict is copied in a tenth of the time it takes to fill it
         "sample_rate": clip.rate,
         "channels": clip.values.shape[1],
         "subtype": clip.subtype,
         "seconds": round(len(clip.values) / clip.rate, 4),
         "samples": len(clip.values),
         "not_finite": clip.not_finite,
-        **levels,
     }
     by_name, by_file = name_oddity(opened.name, kind), _file_oddities(opened)
     display = _display(kind, clip, opened.header)
@@ -192,7 +196,7 @@ def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measu
         mime=MIME[kind],
         facts=facts,
         oddities=by_name + by_file + _sound_oddities(clip, peak),
-        pixel_hash=sample_hash(clip),
+        pixel_hash=opened.sample_hash,
         phash=None,
         mirror_phash=None,
         flat=False,
