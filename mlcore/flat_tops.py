@@ -169,20 +169,16 @@ def _near_tops(waves: Waves, height: np.ndarray, near: np.ndarray) -> np.ndarray
     """
     # Compared in the samples' own precision, a third of the time; half a step is far coarser.
     limit = np.where(height > 0, height - near, np.inf).astype(np.float32)
-    stretches, drawn = waves.stretches, np.tile(waves.drawn.lengths, len(waves.samples))
-    found = []
-    for sign, most, least in zip(
-        (1, -1), (waves.greatest, -waves.least), limit.reshape(2, -1), strict=True
-    ):
-        lowest = np.repeat(least, drawn)
-        chosen = (most.ravel() >= lowest).nonzero()[0]
-        channel, stretch = divmod(chosen, len(stretches.starts))
-        inside = Line.of(stretches.lengths[stretch])
-        begins = channel * waves.samples.shape[1] + stretches.starts[stretch]
-        places = (begins - inside.starts)[inside.owner] + np.arange(len(inside.owner))
-        is_near = sign * scaled(waves.samples.ravel()[places]) >= lowest[chosen][inside.owner]
-        found.append(places[is_near])
-    return np.concatenate([found[0], found[1] + waves.samples.size])
+    stretches, channels = waves.stretches, len(waves.samples)
+    lowest = np.repeat(limit, np.tile(waves.drawn.lengths, 2 * channels))
+    chosen = (np.concatenate([waves.greatest, -waves.least]).ravel() >= lowest).nonzero()[0]
+    side, stretch = divmod(chosen, len(stretches.starts))
+    inside = Line.of(stretches.lengths[stretch])
+    begins = side * waves.samples.shape[1] + stretches.starts[stretch]
+    places = (begins - inside.starts)[inside.owner] + np.arange(len(inside.owner))
+    found = scaled(waves.samples.ravel()[places % waves.samples.size])
+    turned = np.where(side < channels, np.float32(1), np.float32(-1))
+    return places[turned[inside.owner] * found >= lowest[chosen][inside.owner]]
 
 
 def _drops(

@@ -109,15 +109,13 @@ def level_facts(waves: Waves, rate: int) -> list[dict[str, Fact]]:
 
 
 def _rounded(columns: dict[str, np.ndarray]) -> tuple[list[str], Iterable[tuple[Fact, ...]]]:
-    """Return names and rows of facts, columns of equal digits rounded at once."""
-    alike: dict[int, list[str]] = {}
-    for name, column in columns.items():
-        alike.setdefault(-1 if column.dtype.kind == "i" else _digits(name), []).append(name)
-    lists: list[list[Fact]] = []
-    for digits, names in alike.items():
-        table = np.array([columns[name] for name in names])
-        lists += (table if digits < 0 else np.round(table.astype(np.float64), digits)).tolist()
-    return [name for names in alike.values() for name in names], zip(*lists, strict=True)
+    """Return names and rows of facts, all columns rounded at once."""
+    counts = {name: column for name, column in columns.items() if column.dtype.kind == "i"}
+    names = [name for name in columns if name not in counts]
+    scales = np.array([10.0 ** _digits(name) for name in names])[:, None]
+    table = np.rint(np.array([columns[name] for name in names], np.float64) * scales) / scales
+    lists = [*(column.tolist() for column in counts.values()), *table.tolist()]
+    return [*counts, *names], zip(*lists, strict=True)
 
 
 @cache

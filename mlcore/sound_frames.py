@@ -122,7 +122,6 @@ def _power_spectra(frames: np.ndarray, spectra: np.ndarray) -> None:
     # In single precision, unlike numpy's; here, since the web process imports this module.
     from scipy.fft import rfft
 
-    parts = rfft(frames).view(np.float32).ravel()  # real, imaginary, real ...
-    np.square(parts, out=parts)
-    np.add(parts[::2], parts[1::2], out=spectra.ravel())
+    np.abs(rfft(frames), out=spectra)
+    np.square(spectra, out=spectra)
     spectra += np.float32(10 ** (FLOOR_DB / 10) / frames.shape[1])

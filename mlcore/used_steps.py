@@ -44,6 +44,6 @@ def used_steps(waves: Waves, offsets: np.ndarray) -> np.ndarray:
     above = (firsts + np.repeat(shifts, line.lengths)).view(np.uint16)  # what lies below wraps
     marks = np.left_shift(np.uint64(1), above)  # one bit a step; 0 above all of these
     used = np.bitwise_count(np.bitwise_or.reduceat(marks, line.starts) & ((1 << steps) - 1))
-    seen = np.add.reduceat(above < steps, line.starts, dtype=int)
+    seen = np.add.reduceat((above < steps).view(np.uint8), line.starts, dtype=np.uint16)
     expected = steps * (1 - (1 - 1 / steps) ** seen)
     return np.where(expected > 0, np.minimum(used / np.maximum(expected, 1), 1), 1)
