@@ -254,12 +254,12 @@ def _finish(work: Work, *, state: JobState, **fields: Any) -> None:
     now = timezone.now()
     with transaction.atomic():
         if work.rows.update(state=state, finished_at=now, lease_until=None, **fields):
-            _tell(work.job, state, now=now)
+            _tell(work.job, state, error=fields.get("error", ""), now=now)
     work.job.refresh_from_db()
     publish(work.job)
 
 
-def _tell(job: Job, state: JobState, *, now: datetime) -> None:
+def _tell(job: Job, state: JobState, *, error: str = "", now: datetime) -> None:
     """Write a notice for the leads, where the work is one that they wait for."""
     has_failed = state == JobState.FAILED
     if job.dataset is None or not (has_failed or job.kind in AWAITED):
@@ -268,10 +268,18 @@ def _tell(job: Job, state: JobState, *, now: datetime) -> None:
         dataset=job.dataset,
         kind=NoticeKind.FAILED if has_failed else NoticeKind.DONE,
         about=notices.about(job),
-        words=f"{job.title}: {state.label.lower()}",
+        words=_ended_in_words(job, state, error),
         path=job.get_absolute_url(),
         now=now,
     )
+
+
+def _ended_in_words(job: Job, state: JobState, error: str) -> str:
+    """Say what ended how: an import by its name, a failure with the start of its reason."""
+    upload = Upload.objects.filter(job=job).first()
+    named = _("Import of %(name)s") % {"name": upload.name} if upload else job.title
+    why = error.partition("\n")[0]
+    return f"{named}: {state.label.lower()}" + (f". {why}" if why else "")
 
 
 def cancel_job(*, job: Job) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from labeling import shards, version_columns
@@ -205,6 +205,7 @@ def _forget_names(dataset: Dataset, pks: Sequence[int]) -> None:
         flag.evidence = tombstones.redacted(flag.evidence, dataset=dataset.pk, gone=gone)
         flag.save(update_fields=["reason", "evidence"])
     entries = UploadEntry.objects.filter(one_of("item", pks))
+    _forget_lone_files(dataset, entries)
     entries.update(proposed={}, reason="Consent was withdrawn.")
     for entry in entries:
         entry.name = tombstones.tombstone_key(dataset.pk, entry.name)
@@ -212,6 +213,19 @@ def _forget_names(dataset: Dataset, pks: Sequence[int]) -> None:
     for row in rows:
         row.key = keys[row.key]
     Item.objects.bulk_update(rows, ["key"])
+
+
+def _forget_lone_files(dataset: Dataset, entries: QuerySet[UploadEntry]) -> None:
+    """Take the name of a file that was imported alone out of its import and what told of it."""
+    names = set(entries.values_list("name", flat=True))
+    for upload in Upload.objects.filter(dataset=dataset, pk__in=entries.values("upload")):
+        if upload.name not in names:
+            continue
+        name, digest = upload.name, tombstones.tombstone_key(dataset.pk, upload.name)
+        Upload.objects.filter(pk=upload.pk).update(name=digest)
+        for notice in dataset.notices.filter(about=f"job {upload.job_id}", words__contains=name):
+            notice.words = notice.words.replace(name, digest)
+            notice.save(update_fields=["words"])
 
 
 def _redact_history(dataset: Dataset, work: jobs.Work) -> None:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling import tasks
-from labeling.models import Notice, NoticeKind, Webhook
+from labeling.models import Notice, NoticeKind, Upload, Webhook
 from labeling.queries import notices as queries
 from labeling.services import guards, jobs, members, notices, questions
 from labeling.services.annotations import annotator_for
@@ -84,7 +84,7 @@ def test_work_that_is_done_or_failed_is_told_once_and_small_work_only_when_it_fa
 
     jobs.carry_out(jobs.open_job(kind="detect", dataset=pets).pk, refuse)
     done = [("done", "Training: done"), ("done", "Import of answers: done")]
-    assert told(pets) == [*done, ("failed", "Checks: failed")]
+    assert told(pets) == [*done, ("failed", "Checks: failed. Nothing to do.")]
 
 
 def test_the_inbox_says_once_that_a_job_failed(lead, pets):
@@ -94,7 +94,19 @@ def test_the_inbox_says_once_that_a_job_failed(lead, pets):
     jobs.carry_out(jobs.open_job(kind="detect", dataset=pets).pk, refuse)
     page = lead.get(reverse("labeling:inbox")).text
     assert "Checks: failed" in page
-    assert page.count("failed</") == 1
+    assert page.count("failed. Nothing to do.</") == 1
+
+
+def test_imports_are_told_by_their_names_and_a_question_with_what_is_asked(pets):
+    def ask(work):
+        raise jobs.Refused("b.csv: no column names the files. Which column is it?")
+
+    for name, work in (("a.zip", lambda work: {}), ("b.csv", ask)):
+        job = jobs.open_job(kind="import", dataset=pets)
+        Upload.objects.create(dataset=pets, name=name, path="/nowhere", job=job)
+        jobs.carry_out(job.pk, work)
+    asked = "Import of b.csv: failed. b.csv: no column names the files. Which column is it?"
+    assert told(pets) == [("done", "Import of a.zip: done"), ("failed", asked)]
 
 
 def test_what_somebody_watched_to_its_end_is_new_for_the_others_alone(client, lead, pets):

@@ -71,6 +71,17 @@ def stored(dataset: Dataset) -> list[Path]:
     return [path for path in storage.path_of("0" * 64).parents[1].glob("*/*") if path.is_file()]
 
 
+def test_the_name_of_a_file_that_came_alone_leaves_its_import_and_the_inbox(
+    people: Dataset, tmp_path: Path
+):
+    (tmp_path / "zoe-1.png").write_bytes(png(9))
+    call_command("import_dataset", people.slug, str(tmp_path / "zoe-1.png"))
+    assert people.notices.filter(words__contains="zoe-1.png").exists()
+    withdraw("--key=zoe-1.png")
+    assert not people.notices.filter(words__contains="zoe").exists()
+    assert not people.uploads.filter(name__contains="zoe").exists()
+
+
 def test_all_of_a_person_goes_but_what_somebody_else_has_as_well(people: Dataset):
     gone = [Content.objects.get(pk=hash_of(colour)) for colour in (1, 2)]
     shards.save_features("net", [hash_of(n) for n in range(1, 6)], vectors=np.eye(5))
