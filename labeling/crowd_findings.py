@@ -21,9 +21,10 @@ class Findings:
     """Everything that is too heavy to work out while a page waits.
 
     `facts` holds `at` (ISO moment of the answers read), `method`, `why`, `answers`, `compared`
-    (items with two answers or more), `alpha`, `alpha_low`, `alpha_high`, `meaning`, `pairs`
-    (the classes that most annotators confuse), `settled` (what became of items), `cohorts`
-    (sizes of groups who read the question differently), `attribute` and `pull`.
+    (items with two answers or more), `known` (items whose class is known), `alpha`, `alpha_low`,
+    `alpha_high`, `meaning`, `pairs` (the classes that most annotators confuse), `settled` (what
+    became of items), `cohorts` (sizes of groups who read the question differently), `attribute`
+    and `pull`.
     """
 
     facts: dict[str, Any]
@@ -37,6 +38,14 @@ class Findings:
     def people(self) -> dict[int, int]:
         """Row of each annotator (by id)."""
         return {int(pk): row for row, pk in enumerate(self.arrays["people"])}
+
+    @property
+    def tells_who(self) -> bool:
+        """Whether answers tell who is right: people agree beyond chance, or some of it is known.
+
+        Else a consensus follows whoever always says the same as readily as who is right.
+        """
+        return self.facts.get("meaning") != "none" or bool(self.facts.get("known"))
 
     def labels_of(self, items: np.ndarray) -> np.ndarray:
         """Return the class (by id) that the crowd settles on for items (by id); 0 for none.

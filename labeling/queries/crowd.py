@@ -149,8 +149,9 @@ def people_of(dataset: Dataset, found: Findings | None, *, sort: str, page: int)
 
 
 def _accuracy(found: Findings | None, annotator: int) -> Limits | None:
-    row = found.people.get(annotator) if found else None
-    return limits_at(found.arrays["accuracy"], row) if found else None
+    if found is None or not found.tells_who:
+        return None
+    return limits_at(found.arrays["accuracy"], found.people.get(annotator))
 
 
 def _place(row: dict[str, Any], sort: str) -> float:

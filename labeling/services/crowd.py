@@ -159,6 +159,7 @@ def _facts(
         "answers": agreed.n_answers,
         "items": len(said.items),
         "compared": shared.n_items,
+        "known": int((said.gold >= 0).sum()),
         "alpha": _number(shared.alpha.value),
         "alpha_low": _number(shared.alpha.low),
         "alpha_high": _number(shared.alpha.high),

@@ -49,7 +49,7 @@ def _trusted(asking: Round, answers: Sequence[Annotation]) -> tuple[list[float],
     for row in answers:
         own = checked.get(row.annotator_id, gold.Checked(0, 0))
         measured = float("nan")
-        if found and row.annotator_id in found.people:
+        if found and found.tells_who and row.annotator_id in found.people:
             measured = float(found.arrays["accuracy"][found.people[row.annotator_id], 0])
         is_measured = measured == measured  # not nan
         right.append(own.right + (MEASURED_AS * measured if is_measured else 0.0))

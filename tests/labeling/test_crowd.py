@@ -129,6 +129,29 @@ def test_what_one_person_alone_answered_is_compared_with_nothing(client: Any):
     assert "3 answers are not in it: their items are tied, or nobody else answered them." in page
 
 
+def test_where_people_agree_no_better_than_by_chance_nobody_is_called_accurate(client: Any):
+    dataset = make_dataset("pets", classes=CLASSES)
+    asking = make_asking(dataset, [make_item(dataset, f"i{number}") for number in range(24)])
+    labels = list(dataset.classes.all())
+    for name in ("ann", "ben"):  # Ben presses one key
+        person = Annotator.objects.create(dataset=dataset, name=name)
+        for number, item in enumerate(dataset.items.order_by("pk")):
+            said = labels[number % 3] if name == "ann" else labels[0]
+            Annotation.objects.create(
+                round=asking, item=item, annotator=person, answer="class", label=said
+            )
+    found = measure(dataset)
+    assert found.facts["meaning"] == "none"
+    people = queries.people_of(dataset, found, sort="accuracy", page=1).rows
+    assert [row.accuracy for row in people] == [None, None]
+    client.force_login(make_member(dataset, Role.LEAD))
+    assert "no accuracy is shown" in client.get(reverse("labeling:crowd", args=["pets"])).text
+    page = client.get(reverse("labeling:crowd_person", args=["pets", person.pk])).text
+    assert "no better than chance" in page
+    found.facts["known"] = 6  # check items tell
+    assert queries.people_of(dataset, found, sort="accuracy", page=1).rows[0].accuracy is not None
+
+
 def test_where_two_people_never_agree_nobody_is_said_to_have_answered_alone(client: Any):
     dataset = make_dataset("pets", classes=CLASSES[:2])
     items = [make_item(dataset, f"i{number}") for number in range(4)]
