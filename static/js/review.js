@@ -269,6 +269,7 @@ document.getElementById("undo").addEventListener("submit", async (event) => {
   }
 });
 
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 window.addEventListener("beforeunload", (event) => { if (waiting) event.preventDefault(); });
 
 compare(view);

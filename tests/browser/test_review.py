@@ -12,6 +12,7 @@ from quality.services import bulk
 from quality.services.decisions import decide_flag
 from tests.browser.asking import content_of, log_in
 from tests.factories import make_dataset, make_flag, make_item, make_member
+from tests.setup import chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -114,6 +115,26 @@ def test_the_last_card_of_a_sample_leads_to_its_result_where_enter_decides(page,
     page.keyboard.press("Enter")
     expect(page.get_by_text("Last decision about many")).to_be_visible()
     assert Bulk.objects.get().action == "relabel"
+
+
+def test_back_from_the_result_of_a_sample_shows_the_queue_as_it_is_now(browser, live_server):
+    dataset = make_dataset()
+    for number in range(24):
+        make_doubt(dataset, number)
+    judge_sample(dataset, leaving=1)
+    keeping = browser.browser_type.launch(  # as people's browsers do, pages that were left
+        executable_path=chromium.find(),
+        args=chromium.ARGUMENTS,
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    page = keeping.new_page()
+    open_queue(page, live_server, dataset)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("20 as proposed")).to_be_visible()
+    page.evaluate("setTimeout(() => history.back())")  # `go_back` waits for a page that loads
+    expect(page.get_by_text("20 as proposed")).not_to_be_visible()
+    seen(page)
+    keeping.close()
 
 
 def test_whoever_presses_on_after_a_sample_decides_nothing_about_many(page, live_server):
