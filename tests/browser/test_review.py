@@ -1,6 +1,7 @@
 """Review in Chromium: one key decides, the next flag is there at once, nothing is lost."""
 
 import random
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -142,8 +143,9 @@ def test_whoever_presses_on_after_a_sample_decides_nothing_about_many(page, live
     for number in range(24):
         make_doubt(dataset, number)
     judge_sample(dataset)
-    page.clock.install()
     open_queue(page, live_server, dataset)
+    page.clock.install()
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))  # from here on it goes as told
     page.get_by_text("Sample judged").click()
     everything = page.locator("button[value=decide]")
     page.wait_for_load_state("networkidle")
