@@ -8,6 +8,7 @@ kept nothing end it.
 
 import json
 import logging
+import re
 import threading
 import time
 import traceback
@@ -275,10 +276,13 @@ def _tell(job: Job, state: JobState, *, error: str = "", now: datetime) -> None:
 
 
 def _ended_in_words(job: Job, state: JobState, error: str) -> str:
-    """Say what ended how: an import by its name, a failure with the start of its reason."""
+    """Say what ended how: an import by its name, a failure with its reason's first sentence.
+
+    Those that follow may hold lines of a table, which go into no mail.
+    """
     upload = Upload.objects.filter(job=job).first()
     named = _("Import of %(name)s") % {"name": upload.name} if upload else job.title
-    why = error.partition("\n")[0]
+    why = re.split(r"(?<=[.?!])\s|\n", error, maxsplit=1)[0]
     return f"{named}: {state.label.lower()}" + (f". {why}" if why else "")
 
 
