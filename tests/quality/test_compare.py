@@ -326,6 +326,7 @@ def test_where_no_prediction_changed_the_page_says_so_first(client):
     client.force_login(make_member(dataset, Role.REVIEWER))
     page = client.get(reverse("quality:before_after", args=[dataset.slug])).content.decode()
     assert f"Not one of {result['n']} predictions changed" in page
+    assert f"same {result['n']} test items by the labels of v1" in page
     assert "McNemar" not in page
     assert f"Of {len(result['classes'])} classes" not in page
     assert "Recall by class" not in page
