@@ -244,7 +244,9 @@ def test_nothing_is_compared_with_other_vectors_than_the_newest_run_learned_from
         prove(dataset, 1, 1)
     assert not Comparison.objects.exists()
     assert list(Run.objects.all()) == [run]
-    call_command("train", dataset.slug)
+    told = io.StringIO()
+    call_command("train", dataset.slug, stderr=told)
+    assert "Run 1 learned from mobilenetv2-0.35" in told.getvalue()
     prove(dataset, 1, 1)
     assert Comparison.objects.get().old.backbone == made_here
 

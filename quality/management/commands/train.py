@@ -9,8 +9,10 @@ from labeling.management.job_command import JobCommand
 from labeling.queries.success import Choice, choice_of
 from mlcore.protocols import SCHEMES, SEARCHES, TUNINGS
 from quality.queries.protocols import asked_by_name
+from quality.queries.runs import newest_done
 from quality.queries.success import in_words
 from quality.services import runs
+from quality.services.features import backbone_named
 
 UNSAID = "none was given (train --open-test)"  # a script asks whatever stands here: it is shown
 
@@ -64,6 +66,12 @@ class Command(JobCommand):
             raise CommandError(str(unknown)) from unknown
         if options["open_test"] and not options["reason"].strip():
             self.stderr.write("Test items are opened without a reason, and that is shown: --reason")
+        before = newest_done(dataset)
+        if before and backbone_named(dataset.media, before.backbone) is None:
+            self.stderr.write(
+                f"Run {before.number} learned from {before.backbone}, which cannot be made here; "
+                "this one learns from something else. Is WINNOW_WEIGHTS set as for the server?"
+            )
         asked |= {"open_test": options["open_test"], "reason": options["reason"].strip() or UNSAID}
         job = self.open_job("train", dataset, options=asked, queue="train")
         result = self.carry_out(job, runs.train).result
