@@ -1,4 +1,4 @@
-"""Find items that are the same thing: bytes, pixels, look-alikes, mirror images."""
+"""Find items that are the same thing: bytes, pixels, look-alikes, mirrored and turned ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcore.alignment import SIDE, mirrored, shapes, unexplained
-from mlcore.hamming import close_pairs
+from mlcore.alignment import SIDE, batches, mirrored, shapes, turned, unexplained
+from mlcore.hamming import close_pairs, distinct
+from mlcore.image_hashes import turned_hashes
 from mlcore.neighbours import NeighbourGraph, nearest
 from mlcore.plain_pictures import LEAST_DETAIL, LEAST_SHOWN, NOISE, detail, differ_in_place
 from mlcore.shingles import find_alike, letters_of
@@ -17,6 +18,7 @@ from mlcore.unrelated import (
     BACKGROUND_RANK,
     BACKGROUND_SAMPLE,
     LEAST_UNRELATED,
+    chance_limit,
     crowd_exponent,
     unrelated_level,
 )
@@ -32,12 +34,6 @@ COPY_SHARE = 1 / 3
 
 Planted copies of three demo sets reach at most .30, their natural look-alikes start at .44;
 in the clothing photos the one true copy has .001, the next pair .73 (docs/detectors.md)."""
-
-CHANCE_COPIES = 0.01
-"""Share of items that may have, by chance, an unrelated one as close as a copy is.
-
-Where items differ in few ways, such as drawings of simple shapes, chance puts some very close
-together; a copy has to be closer still there. Digits and photos keep COPY_SHARE."""
 
 SHAPE_NEIGHBOURS = 5
 """Candidates per picture from its shape, which finds shifted copies that no hash joins."""
@@ -71,7 +67,7 @@ class Pair(NamedTuple):  # tens of thousands are made for one page
     """Two items that are taken for the same thing.
 
     `first` < `second` are row numbers, `score` is 0 to 1 (1 is certain), `evidence` is one of
-    bytes, pixels, letters, hash, mirror, embedding, words, and `reason` says it in words.
+    bytes, pixels, letters, hash, mirror, turn, embedding, words, and `reason` says it in words.
     """
 
     first: int
@@ -187,8 +183,10 @@ def _distinct_rows(
     for column in hashes:
         seen: set[str] = set()
         for row, value in enumerate(column):
-            again[row] |= value in seen
-            seen.update([value] if value else [])
+            if value in seen:
+                again[row] = True
+            elif value:
+                seen.add(value)
     return np.flatnonzero(~again if flat is None else ~again & ~flat)
 
 
@@ -234,16 +232,6 @@ def _join_texts(found: dict[tuple[int, int], Pair], rows: np.ndarray, texts: Seq
         _add(found, rows[pair.first], rows[pair.second], pair.score, why=why)
 
 
-def _chance_limit(most: float, *, rank: float, exponent: float) -> float:
-    """Return the share of the distance to the `rank`-th neighbour below which copies are.
-
-    Of `rank` neighbours within that distance, `rank * share ** exponent` lie within the share.
-    """
-    if exponent <= 0:
-        return 0.0
-    return float(min(most, (CHANCE_COPIES / rank) ** (1 / exponent)))
-
-
 @dataclass(frozen=True)
 class _Yardstick:
     """What unrelated pictures leave, per picture, and the share of it that a copy may leave.
@@ -265,7 +253,7 @@ def _yardstick(
     level = np.full(len(pictures), np.inf)
     unrelated = unrelated_level(seen, rng=rng)
     rank = BACKGROUND_RANK * max(1.0, len(rows) / BACKGROUND_SAMPLE)
-    limit = _chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
+    limit = chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
     limit = max(limit, 1e-3)
     level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
     shown = detail(pictures) if of_photos else np.ones(len(pictures))
@@ -284,10 +272,6 @@ def _join_pictures(
     if len(rows) < 2:
         return
     yardstick = _yardstick(pictures, rows, rng, of_photos=phashes is not None)
-    if mirror_phashes is not None and phashes is not None:
-        one, other = np.asarray(phashes)[rows], np.asarray(mirror_phashes)[rows]
-        pairs = rows[close_pairs(one, other, most_bits=HASH_BITS)]
-        _join_aligned(found, pairs, pictures, mirrored(pictures), yardstick, evidence="mirror")
     candidates = [np.zeros((0, 2), np.int64)]
     if phashes is not None:
         hashes = np.asarray(phashes)[rows]
@@ -298,10 +282,37 @@ def _join_pictures(
         candidates.append(np.sort(np.stack([own, rows[shaped.ravel()]], axis=1), axis=1))
     if phashes is None and graph is not None:
         candidates.append(graph[0])
-    pairs = np.unique(np.concatenate(candidates), axis=0)
-    _join_aligned(found, pairs, pictures, pictures, yardstick, evidence="hash")
+    pairs = distinct(np.concatenate(candidates))
+    _join_aligned(found, pairs, pictures, pictures, yardstick, why=("hash", ""))
+    if phashes is not None:
+        _join_changed(found, rows, pictures, phashes, mirror_phashes, yardstick)
     if graph is not None and phashes is not None:  # what it takes was learned from photos
         _join_embedded(found, graph, pictures, yardstick)
+
+
+def _join_changed(
+    found: dict[tuple[int, int], Pair],
+    rows: np.ndarray,
+    pictures: np.ndarray,
+    phashes: np.ndarray,
+    mirror_phashes: np.ndarray | None,
+    yardstick: _Yardstick,
+) -> None:
+    """Join pictures that are copies once one is mirrored or turned."""
+    hashes = np.asarray(phashes)[rows]
+    turns = [turned_hashes(part.reshape(-1, SIDE, SIDE)) for part in batches(pictures[rows])]
+    left, over = np.concatenate(turns).T.copy()  # rows: it is gone through again and again
+    mirror = hashes[:0] if mirror_phashes is None else np.asarray(mirror_phashes)[rows]
+    for changed, quarters, why in (
+        (mirror, 0, ("mirror", ", once one is mirrored")),
+        (left, 1, ("turn", ", once one is turned by 90 degrees")),
+        (over, 2, ("turn", ", once one is turned by 180 degrees")),
+    ):
+        pairs = close_pairs(hashes, changed, most_bits=HASH_BITS)
+        if quarters != 1:  # which of the two is changed makes no difference
+            pairs = distinct(np.sort(pairs, axis=1))
+        others = turned(pictures, quarters) if quarters else mirrored(pictures)
+        _join_aligned(found, rows[pairs], pictures, others, yardstick, why=why)
 
 
 def _join_aligned(
@@ -311,17 +322,14 @@ def _join_aligned(
     others: np.ndarray,
     yardstick: _Yardstick,
     *,
-    evidence: str,
+    why: tuple[str, str],
 ) -> None:
     share = _relative_share(pairs, pictures, others, yardstick, most=2 * yardstick.limit)
     close = share < 2 * yardstick.limit
+    evidence, once = why
     for (i, j), value in zip(pairs[close], share[close], strict=True):
-        words = (
-            f"{_how_alike(value)}, once one is mirrored."
-            if evidence == "mirror"
-            else (f"{_how_alike(value)}.")
-        )
-        _add(found, i, j, 0.98 - 0.48 * value / yardstick.limit, why=(evidence, words))
+        score = 0.98 - 0.48 * value / yardstick.limit
+        _add(found, i, j, score, why=(evidence, f"{_how_alike(value)}{once}."))
 
 
 def _how_alike(share: float) -> str:

@@ -23,8 +23,7 @@ def _dct_rows() -> np.ndarray:
 
 
 _DCT = _dct_rows()
-_AS_IS_AND_MIRRORED = np.ones((2, 64), np.float32)
-_AS_IS_AND_MIRRORED[1, 1::2] = -1.0  # 8 x 8, so odd columns are odd numbers
+_ODD = np.where(np.arange(8) % 2, -1.0, 1.0).astype(np.float32)  # signs that a mirror changes
 
 
 @dataclass(frozen=True)
@@ -59,10 +58,10 @@ def hashes_of(greys: Sequence[Image.Image]) -> list[Hashed]:
     kept = [grey_fields(grey) for grey in greys]
     luma = np.frombuffer(b"".join(kept), np.uint8).astype(np.float32)
     small = luma.reshape(-1, HASH_SIDE, HASH_SIDE)
-    coefficients = hash_coefficients(small).reshape(-1, 64)
-    structure = (np.abs(coefficients[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
+    coefficients = hash_coefficients(small)
+    structure = (np.abs(coefficients.reshape(-1, 64)[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
     deviation = small.std(axis=(1, 2), dtype=np.float64).round(3)
-    hashes = _both_hashes(coefficients)
+    hashes = _hashes(np.stack([coefficients, coefficients * _ODD], axis=1))
     columns = (kept, *hashes.T.tolist(), deviation.tolist(), structure.tolist())
     return [Hashed(*row) for row in zip(*columns, strict=True)]
 
@@ -83,12 +82,29 @@ def hash_coefficients(small: np.ndarray) -> np.ndarray:
     return _DCT @ small @ _DCT.T
 
 
-def _both_hashes(coefficients: np.ndarray) -> np.ndarray:
-    """Return the hashes of pictures and of their mirrors, whose odd columns have the other sign.
+def turned_hashes(small: np.ndarray) -> np.ndarray:
+    """Return the hashes of 32 x 32 grey pictures turned by 90 degrees to the left, and by 180.
 
-    A hash has 64 bits: which coefficients lie above the median of the 63 that vary. From
-    (n, 64) coefficients come (n, 2) unsigned hashes.
+    Parameters
+    ----------
+    small : ndarray of shape (n_pictures, 32, 32)
+        Luma, 0 to 255.
+
+    Returns
+    -------
+    uint64 ndarray of shape (n_pictures, 2)
     """
-    both = coefficients[:, None, :] * _AS_IS_AND_MIRRORED
-    median = np.sort(both[:, :, 1:], axis=2)[:, :, 31:32]
-    return np.packbits(both > median, axis=2, bitorder="little").view("<u8")[:, :, 0]
+    coefficients = hash_coefficients(small.astype(np.float32))
+    quarter = (coefficients * _ODD).transpose(0, 2, 1)  # mirrored, then columns become rows
+    half = (quarter * _ODD).transpose(0, 2, 1)
+    return _hashes(np.stack([quarter, half], axis=1))
+
+
+def _hashes(coefficients: np.ndarray) -> np.ndarray:
+    """Return as 64 bits which coefficients lie above the median of the 63 that vary.
+
+    From (n, m, 8, 8) coefficients come (n, m) unsigned hashes.
+    """
+    coefficients = coefficients.reshape(*coefficients.shape[:2], 64)
+    median = np.sort(coefficients[:, :, 1:], axis=2)[:, :, 31:32]
+    return np.packbits(coefficients > median, axis=2, bitorder="little").view("<u8")[:, :, 0]

@@ -27,6 +27,13 @@ CROWD_CANDIDATES = 12
 """Pictures of the most alike shape that are aligned to learn how residuals crowd."""
 
 
+CHANCE_COPIES = 0.01
+"""Share of items that may have, by chance, an unrelated one as close as a copy is.
+
+Where items differ in few ways, such as drawings of simple shapes, chance puts some very close
+together; a copy has to be closer still there. Digits and photos keep COPY_SHARE."""
+
+
 def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Return the unexplained share between each picture and its nearest unrelated ones.
 
@@ -95,3 +102,13 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
     unit: np.ndarray = centred / np.maximum(lengths, 1e-6)
     return unit
+
+
+def chance_limit(most: float, *, rank: float, exponent: float) -> float:
+    """Return the share of the distance to the `rank`-th neighbour below which copies are.
+
+    Of `rank` neighbours within that distance, `rank * share ** exponent` lie within the share.
+    """
+    if exponent <= 0:
+        return 0.0
+    return float(min(most, (CHANCE_COPIES / rank) ** (1 / exponent)))

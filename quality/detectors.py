@@ -80,7 +80,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "near_duplicate",
             _("Copies"),
-            _("Items that are the same thing: same bytes, same pixels, alike or mirrored."),
+            _("Items that are the same thing: same bytes, same pixels, alike, mirrored, turned."),
             _("Are these the same?"),
             COPY_ACTIONS,
             find_copy_sets,

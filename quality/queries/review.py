@@ -35,6 +35,7 @@ class Shown:
     thumb_url: str
     media_url: str
     mirrored: bool = False
+    turned: bool = False
     is_same: bool = False
     note: str = ""
 
@@ -260,12 +261,13 @@ def _notes(flag: Flag, first: int) -> dict[int, dict[str, Any]]:
         told = {
             "note": f"{reason} ({score:.2f})",
             "mirrored": evidence == "mirror",
+            "turned": evidence == "turn",
             "is_same": evidence in EXACT,
         }
         if first in (one, other):
             notes[other if one == first else one] = told
         else:
-            notes.setdefault(other, {**told, "mirrored": False, "is_same": False})
+            notes.setdefault(other, {"note": told["note"]})
     return notes
 
 

@@ -33,6 +33,7 @@ EVIDENCE: dict[str, "_StrPromise"] = {
     "hash": gettext_lazy("alike"),
     "words": gettext_lazy("nearly the same words"),
     "mirror": gettext_lazy("mirrored"),
+    "turn": gettext_lazy("turned"),
     "embedding": gettext_lazy("alike to the model"),
 }
 GROUP, TIME = "group", "time"

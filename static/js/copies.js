@@ -2,33 +2,43 @@
 const WIDTH = 400, GAIN = 8, BLINK_MS = 500;
 let blinking = 0;
 
-function sample(image, width, height) {
+function sample(image, width, height, quarters = 0) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  if ("mirrored" in image.dataset) { context.translate(width, 0); context.scale(-1, 1); }
-  context.drawImage(image, 0, 0, width, height);
+  const [across, down] = quarters % 2 ? [height, width] : [width, height];
+  context.translate(width / 2, height / 2);
+  context.rotate((quarters * Math.PI) / 2);
+  if ("mirrored" in image.dataset) context.scale(-1, 1);
+  context.drawImage(image, -across / 2, -down / 2, across, down);
   return context.getImageData(0, 0, width, height);
+}
+
+function difference(one, two) {
+  let sum = 0;
+  for (let at = 0; at < one.data.length; at += 4) {
+    for (let channel = at; channel < at + 3; channel += 1) {
+      const apart = Math.abs(one.data[channel] - two.data[channel]);
+      sum += apart;
+      two.data[channel] = Math.min(255, apart * GAIN);
+    }
+    two.data[at + 3] = 255;
+  }
+  return { sum, shown: two };
 }
 
 function draw(figure, first, other) {
   const width = Math.min(WIDTH, first.naturalWidth, other.naturalWidth);
   const height = Math.max(1, Math.round((width * first.naturalHeight) / first.naturalWidth));
-  const one = sample(first, width, height), two = sample(other, width, height);
-  let sum = 0;
-  for (let at = 0; at < one.data.length; at += 4) {
-    for (let channel = at; channel < at + 3; channel += 1) {
-      const difference = Math.abs(one.data[channel] - two.data[channel]);
-      sum += difference;
-      one.data[channel] = Math.min(255, difference * GAIN);
-    }
-    one.data[at + 3] = 255;
-  }
+  const one = sample(first, width, height);
+  const turns = "turned" in other.dataset ? [1, 2, 3] : [0]; // which way, the pixels tell
+  const tried = turns.map((quarters) => difference(one, sample(other, width, height, quarters)));
+  const { sum, shown } = tried.reduce((best, next) => (next.sum < best.sum ? next : best));
   const canvas = figure.querySelector("canvas");
   canvas.width = width;
   canvas.height = height;
-  canvas.getContext("2d").putImageData(one, 0, 0);
+  canvas.getContext("2d").putImageData(shown, 0, 0);
   figure.querySelector("[data-mean]").textContent = (sum / (width * height * 3)).toFixed(1);
 }
 

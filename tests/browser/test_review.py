@@ -1,13 +1,17 @@
 """Review in Chromium: one key decides, the next flag is there at once, nothing is lost."""
 
+import io
 import random
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from labeling.models import Dataset, Item, User
+from labeling import storage
+from labeling.models import Content, Dataset, Item, User
 from quality.models import Bulk, Decision, Flag, FlagItem, FlagState
 from quality.services import bulk
 from quality.services.decisions import decide_flag
@@ -311,3 +315,39 @@ def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(
     assert Item.objects.get(key="00.jpg").label.name == "cat (wild)"
     assert "it has a bushy tail" in dataset.guidelines.first().text
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
+
+
+def lopsided(turn: Image.Transpose | None = None) -> Content:
+    picture = Image.new("RGB", (480, 300), (200, 90, 40))
+    ImageDraw.Draw(picture).polygon([(20, 20), (300, 60), (90, 280)], fill=(20, 60, 220))
+    picture = picture if turn is None else picture.transpose(turn)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    sha256 = storage.write_bytes(buffer.getvalue())
+    shown = {"preview": sha256, "preview_mime": "image/png"}
+    shown["facts"] = {"width": picture.width, "height": picture.height}
+    return Content.objects.create(sha256=sha256, size=1, type="png", mime="image/png", **shown)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "turn"),
+    [
+        ("mirror", Image.Transpose.FLIP_LEFT_RIGHT),
+        ("turn", Image.Transpose.ROTATE_90),
+        ("turn", Image.Transpose.ROTATE_180),
+        ("turn", Image.Transpose.ROTATE_270),
+    ],
+)
+def test_a_mirrored_or_turned_copy_is_put_right_before_it_is_compared(
+    page, live_server, evidence, turn
+):
+    dataset = make_dataset()
+    items = [make_item(dataset, key, "cat", split="train") for key in ("a.png", "b.png")]
+    for item, content in zip(items, (lopsided(), lopsided(turn)), strict=True):
+        Item.objects.filter(pk=item.pk).update(content=content)
+    pairs = [[*(item.pk for item in items), 0.9, evidence, "Alike, once one is changed."]]
+    told = {"labels": ["cat"], "splits": ["train"], "pairs": pairs}
+    make_flag(*items, kind="near_duplicate", roles=("keep", "copy"), evidence=told)
+    open_queue(page, live_server, dataset, "near_duplicate")
+    mean = page.locator("[data-mean]").last
+    expect(mean).to_have_text(re.compile(r"^[0-2]\.\d$"))
