@@ -72,14 +72,15 @@ def joined(n_items: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     array([0, 1, 2, 0, 0])
     """
     root = np.arange(n_items)
-    while True:
-        least = root.copy()
-        np.minimum.at(least, first, root[second])
-        np.minimum.at(least, second, root[first])
-        least = least[least]  # as far as it was found already
-        if (least == root).all():
-            return root
-        root = least
+    while len(first):
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        np.minimum.at(root, high, low)
+        while (root[root] < root).any():  # from one to the next halves the way each time
+            root = root[root]
+        first, second = root[low], root[high]
+        apart = first != second
+        first, second = first[apart], second[apart]
+    return root
 
 
 def keep_one(

@@ -1,9 +1,12 @@
 """Copies join into sets, of which one stays; none is taken out that leaves no copy of its own."""
 
+import time
+
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcore.copy_sets import Proposal, copy_sets, keep_one, propose
+from mlcore.copy_sets import Proposal, copy_sets, joined, keep_one, propose
 from mlcore.duplicates import EXACT, Pair
 
 
@@ -25,6 +28,26 @@ def test_sets_join_through_others_and_one_is_kept() -> None:
 
 def alone(proposals: list[Proposal]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     return [(found.kept, found.taken) for found in proposals]
+
+
+def test_a_long_chain_in_any_order_is_one_set() -> None:
+    order, start = np.random.default_rng(0).permutation(100_000), time.process_time()
+    assert not joined(len(order), order[:-1], order[1:]).any()
+    assert time.process_time() - start < 5, "a tenth of a second; minutes item by item"
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=12))
+def test_each_item_is_in_the_set_of_whatever_it_is_paired_with(
+    pairs: list[tuple[int, int]],
+) -> None:
+    sets = [{item} for item in range(12)]
+    for one, other in pairs:
+        if sets[one] is not sets[other]:
+            sets[one] |= sets[other]
+            for item in sets[other]:
+                sets[item] = sets[one]
+    first, second = np.array(pairs, int).reshape(-1, 2).T
+    assert joined(12, first, second).tolist() == [min(members) for members in sets]
 
 
 def test_a_look_alike_never_joins_a_set_of_equal_files() -> None:
