@@ -40,6 +40,9 @@ EDGE_LINES = 96
 #: Pixels that the widest edge is said to take: a slope without an end.
 WIDEST = 64.0
 
+#: Variance of luma by rounding: its own to whole levels, and red's, green's and blue's before.
+ROUNDED = (1 + 0.299**2 + 0.587**2 + 0.114**2) / 12
+
 #: Levels of a channel by which a pixel of one colour differs from that colour's mean: JPEG.
 SAME_COLOUR = 12
 #: Colours are counted by this many bits of each channel.
@@ -117,7 +120,7 @@ def surface_facts(grey: Image.Image) -> dict[str, Fact]:
     return {
         "sharpness": round(variance, 2),
         "even_share": round(even, 4),
-        "edge_width": round(_edge_width(risen, bent), 3),
+        "edge_width": round(_edge_width(risen, bent, rounded=ROUNDED * (1.0 - even)), 3),
     }
 
 
@@ -153,25 +156,37 @@ def _risen_and_bent(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return risen, bent
 
 
-def _edge_width(risen: np.ndarray, bent: np.ndarray) -> float:
+def _edge_width(risen: np.ndarray, bent: np.ndarray, *, rounded: float) -> float:
     """Return over how many pixels edges are spread along the smoothest of four directions.
 
     Motion smooths along its own direction alone, a lens out of focus along all. Where an edge
     rises evenly over w pixels, a step to the next pixel and the step after it correlate by
     r = 1 - 1/w: 0 where it is sharp, 1 where it never ends, -1/2 in noise. So how much is to be
     seen in a picture, or how strongly, does not matter, only how finely. The squares of both
-    steps' sum and difference are as 1 + r to 1 - r.
+    steps' sum and difference are as 1 + r to 1 - r, less what rounding brings into them: of a
+    strongly blurred picture it is nearly all that bends.
+
+    Parameters
+    ----------
+    risen, bent : int16 ndarray of shape (4, n_lines, width)
+    rounded : float
+        Variance of luma by rounding: twice into the sum of both steps, six times (1, -2 and 1
+        squared) into the difference.
 
     Returns
     -------
     float
         1/2 to WIDEST: 2/3 in noise, 1 where edges are sharp or nothing differs.
     """
+    noise = rounded * risen.shape[1] * (risen.shape[2] - 2)
     pairs = zip(_squares(risen), _squares(bent), strict=True)
-    return max(
-        min((1 + rise / bend) / 2, WIDEST) if bend else (WIDEST if rise else 1.0)
-        for rise, bend in pairs
-    )
+    return max(_width(rise - 2 * noise, bend - 6 * noise) for rise, bend in pairs)
+
+
+def _width(rise: float, bend: float) -> float:
+    if bend > 0:
+        return min((1 + max(rise, 0.0) / bend) / 2, WIDEST)
+    return WIDEST if rise > 0 else 1.0
 
 
 def _squares(values: np.ndarray) -> list[float]:
