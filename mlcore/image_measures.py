@@ -239,9 +239,9 @@ def colour_facts(grids: Sequence[np.ndarray]) -> list[dict[str, Fact]]:
         pixels, those of the two most common colours); black_share and
         white_share (of pixels without texture: in the picture or in its middle, whichever is
         less, so that a dark or white ground around a thing that is well seen is no loss) and
-        clipped_share (of all pixels without texture, those that are not white: colours cut off;
-        less those as coloured just below the end) and weakest_channel (mean of the darkest channel
-        over that of the lightest, 0 to 1).
+        clipped_share (of all pixels without texture, those that are neither white nor in a field
+        of one even colour: colours cut off; less those alike just below the end) and
+        weakest_channel (mean of the darkest channel over that of the lightest, 0 to 1).
 
     Examples
     --------
@@ -263,7 +263,7 @@ def _colours(channels: np.ndarray) -> list[dict[str, Fact]]:
     is_light = luma >= MIDDLE_GREY
     is_cut = (lightest >= WHITE_LEVEL) & is_light
     is_near = (lightest >= WHITE_LEVEL - NEAR_WHITE) & is_light & ~is_cut
-    is_coloured = lightest - darkest >= OFF_WHITE
+    is_coloured = (lightest - darkest >= OFF_WHITE) & _is_uneven(luma)
     means = opposed.mean(axis=2)
     opposed -= means[:, :, None]
     variance = np.einsum("nij,nij->n", opposed, opposed) / opposed.shape[2]
@@ -277,6 +277,19 @@ def _colours(channels: np.ndarray) -> list[dict[str, Fact]]:
         "clipped_share": _share_above(is_cut & is_coloured, is_near & is_coloured),
     }
     return _rows(columns)
+
+
+def _is_uneven(luma: np.ndarray) -> np.ndarray:
+    """Tell of each pixel of `colour_grid`s whether one of the four beside it is of another luma.
+
+    A field of one colour was painted so: there was nothing in it that light could cut off.
+    """
+    uneven = np.zeros(luma.shape, bool)
+    for step in (1, COLOUR_SIDE):  # the last of a line beside the first of the next: no matter
+        differs = luma[:, step:] != luma[:, :-step]
+        uneven[:, step:] |= differs
+        uneven[:, :-step] |= differs
+    return uneven
 
 
 def _weakest(means: np.ndarray) -> np.ndarray:

@@ -158,6 +158,15 @@ def test_light_paper_and_ink_is_neither_over_exposed_nor_a_sign_where_all_are_li
     assert [odd for odd in found(sheets) if odd.code in ("cut_off", "two_colours")] == []
 
 
+def test_a_field_of_one_colour_that_light_took_to_the_end_has_lost_nothing():
+    planted = []
+    for seed in range(PLANTED):
+        picture = photo(1000 + seed).resize((256, 256)).point(lambda v: int(0.8 * v))
+        ImageDraw.Draw(picture).rectangle((60, 10 + seed, 190, 130), fill=(225, 180, 60 + seed))
+        planted.append(measured(picture.point(lambda v: min(255, int(1.25 * v)))))
+    assert [odd for odd in found(clean() + planted) if odd.code == "cut_off"] == []
+
+
 def test_a_dark_picture_is_not_also_said_to_show_little():
     planted = [measured(photo(7).point(lambda v: int(v * 0.06)))]
     assert [odd.code for odd in found(clean() + planted) if odd.row == N] == ["dark"]
