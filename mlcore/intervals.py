@@ -351,6 +351,9 @@ def _share_limits(
 def limits_of_share(value: float, without: np.ndarray, *, worth: float, n: float) -> Interval:
     """Return limits of a value from 0 to 1 from what it is without each part of the items.
 
+    How alike the items of a group are is not known here. So t is for what the groups are worth,
+    and where few of many hold most items the limits may be too narrow, unlike an accuracy's.
+
     Parameters
     ----------
     value : float

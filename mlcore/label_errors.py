@@ -67,7 +67,8 @@ class LabelErrors:
     Attributes
     ----------
     score : float64 ndarray of shape (n_items,)
-        Expected share of wrong labels among items like this one, 0 to 1; 0 if unlabelled.
+        Expected share of wrong labels among items like this one, 0 to 1; below one half where the
+        model takes it for the given class, or for one that it does not know; 0 if unlabelled.
     is_error : bool ndarray of shape (n_items,)
         The model prefers another class and the score is at least one half.
     suggested : int64 ndarray of shape (n_items,)
