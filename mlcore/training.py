@@ -165,10 +165,27 @@ def cross_validate(
         )
         for division, head in zip(lot, found, strict=True):
             finish(division, head)
-    shuffled, shuffled_folds = _by_shuffle(folds, shuffles, n_items=len(labels))
+    return _joined(folds, before, curves, shuffles=shuffles, labels=labels, success_of=success_of)
+
+
+def _joined(
+    folds: Sequence[FoldReport],
+    before: Sequence[np.ndarray],
+    curves: Sequence[EpochReport],
+    *,
+    shuffles: Sequence[Sequence[Division]],
+    labels: np.ndarray,
+    success_of: SuccessOf | None,
+) -> CrossValidation:
+    """Return what all heads said of the items, and how each head did.
+
+    `before` has the probabilities of each head as they were before it was calibrated.
+    """
+    n_items, heads = len(labels), [division for divisions in shuffles for division in divisions]
+    shuffled, shuffled_folds = _by_shuffle(folds, shuffles, n_items=n_items)
     return CrossValidation(
-        probabilities=_means([one.probabilities for one in folds], heads, n_items=len(labels)),
-        folds=_fold_of(shuffles[0], n_items=len(labels)),
+        probabilities=_means([one.probabilities for one in folds], heads, n_items=n_items),
+        folds=_fold_of(shuffles[0], n_items=n_items),
         curves=tuple(curves),
         divisions=tuple(shuffles[0]),
         heads=tuple((one.accuracy, len(one.items)) for one in folds),
@@ -176,7 +193,7 @@ def cross_validate(
             None if success_of is None else success_of(labels[one.items], one.probabilities)
             for one in folds
         ),
-        uncalibrated=_means(before, heads, n_items=len(labels)),
+        uncalibrated=_means(before, heads, n_items=n_items),
         shuffled=shuffled,
         shuffled_folds=shuffled_folds,
     )
