@@ -161,6 +161,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         context |= queries.job_outlook(row.job)
         context["again"] = _again_form(row)
         context["sample"] = _sample(row)
+        context["guessed"] = {**context["result"], **context["sample"]}.get("guessed", [])
     return render(request, "labeling/upload.html", context)
 
 

@@ -31,9 +31,9 @@ def lead(client: Client, dataset: Dataset) -> Client:
     return client
 
 
-def sent_table(lead: Client, table: str, **columns: str) -> Upload:
+def sent_table(lead: Client, table: str | bytes, **columns: str) -> Upload:
     """Send a table of texts and let a worker read it, if it can be read."""
-    file = SimpleUploadedFile("words.csv", table.encode())
+    file = SimpleUploadedFile("words.csv", table.encode() if isinstance(table, str) else table)
     lead.post(reverse("labeling:import", args=["words"]), {"files": [file], **columns})
     upload = Upload.objects.latest("pk")
     assert upload.job
@@ -64,6 +64,23 @@ def test_a_failed_import_is_read_again_without_sending_the_files_again(
     carry_out(read)
     labels = words.items.values_list("content__text", "label__name")
     assert dict(labels) == {"hello there": "greet", "good bye": "leave"}
+
+
+def test_a_table_of_excel_says_its_encoding_before_and_after_its_columns_are_named(
+    lead: Client, words: Dataset
+):
+    table = "Wörter;Bedeutung\r\nGrüß dich;Gruß\r\nTschüs;Gruß\r\n".encode("windows-1252")
+    upload = sent_table(lead, table.replace(b"\r\n", b";1;2\r\n"))
+    address = reverse("labeling:upload", args=["words", upload.pk])
+    asked = lead.get(address).text
+    assert '<option value="Wörter"' in asked
+    assert "words.csv is not UTF-8; it was read as Windows-1252." in asked
+    again = reverse("labeling:read_upload_again", args=["words", upload.pk])
+    lead.post(again, {"column_text": "Wörter", "column_label": "Bedeutung"})
+    upload.refresh_from_db()
+    carry_out(upload)
+    assert "words.csv is not UTF-8; it was read as Windows-1252." in lead.get(address).text
+    assert words.items.filter(content__text="Grüß dich", label__name="Gruß").count() == 1
 
 
 def test_the_column_that_holds_most_letters_is_proposed_for_the_texts_and_one_must_be_named(

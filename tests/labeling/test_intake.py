@@ -194,12 +194,35 @@ def test_columns_can_be_named_and_wrong_names_list_the_right_ones(tmp_path: Path
     assert Item.objects.get(key="1").label.name == "cat"
 
 
-def test_a_table_in_another_encoding_names_the_line(tmp_path: Path, capsys: Any):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"file,label\n1.png,caf\x81\n",  # no letter in Windows-1252
+        "file,label,note\n1.png,café,né à".encode() + b"\xe9\n",  # damaged UTF-8
+        "file,label\n1.png,café\n".encode("utf-16-le"),  # without the mark that says so
+    ],
+)
+def test_a_table_that_no_encoding_fits_is_refused_with_the_line(
+    tmp_path: Path, capsys: Any, content: bytes
+):
     path = packed(tmp_path / "a.zip", {"1.png": png(1)})
     table = tmp_path / "labels.csv"
-    table.write_bytes("file,label\n1.png,café\n".encode("latin-1"))
-    with pytest.raises(CommandError, match="in line 2"):
+    table.write_bytes(content)
+    with pytest.raises(CommandError, match=r"neither UTF-8 text nor Windows-1252.* in line 2"):
         run(path, capsys, "--labels", str(table))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "guessed"), [("windows-1252", ["labels.csv"]), ("utf-16", []), ("utf-8", [])]
+)
+def test_tables_of_excel_are_read_and_what_was_guessed_is_said(
+    tmp_path: Path, capsys: Any, encoding: str, guessed: list[str]
+):
+    path = packed(tmp_path / "a.zip", {"1.png": png(1)})
+    table = tmp_path / "labels.csv"
+    table.write_bytes("file;label\r\n1.png;Käse – 3 €\r\n".encode(encoding))
+    assert run(path, capsys, "--labels", str(table))["guessed"] == guessed
+    assert Item.objects.get().label.name == "Käse – 3 €"
 
 
 def test_texts_come_from_tables_with_row_numbers_as_keys(tmp_path: Path, capsys: Any):

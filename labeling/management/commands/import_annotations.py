@@ -4,6 +4,7 @@ from typing import Any
 
 from labeling.management.job_command import TableCommand
 from labeling.services.intake import answers
+from labeling.services.intake.tables import READ_AS_WINDOWS
 
 
 class Command(TableCommand):
@@ -22,6 +23,7 @@ class Command(TableCommand):
             f"there, {result['rejected']} lines rejected; {result['settled']} items labelled, "
             f"{result['disputed']} tied or not sure enough: their answers stand under Disputes."
         )
+        words += "".join(f" {name} {READ_AS_WINDOWS}" for name in result["guessed"])
         if result["by_name"]:
             words += f" {result['by_name']} lines named their item by its file name alone."
         if result["by_text"]:

@@ -14,6 +14,7 @@ from labeling.models import Dataset, Media, Outcome, User
 from labeling.services import datasets, jobs
 from labeling.services.intake import importing
 from labeling.services.intake.members import is_table, list_members
+from labeling.services.intake.tables import READ_AS_WINDOWS
 from mlcore.files import IMAGE_TYPES, SOUND_TYPES, expected_types
 
 
@@ -144,6 +145,7 @@ def _words(dataset: Dataset, result: dict[str, Any]) -> str:
             f"{result['split']['for_test']} are in no split: their sources or copies are tested "
             "on. Put them there on the report's page, or import with --grow-test."
         )
+    lines.extend(f"{name} {READ_AS_WINDOWS}" for name in result.get("guessed", []))
     if result.get("by_content"):
         lines.append(f"Column {result['by_content']!r} names the files; its content tells.")
     if result.get("one_folder"):

@@ -28,7 +28,7 @@ from labeling.queries.settling import IMPORTED
 from labeling.services import jobs, labels
 from labeling.services.annotations import LONGEST_SECONDS
 from labeling.services.intake.naming import BY_NAME, BY_TEXT, Found, ItemsNamed
-from labeling.services.intake.tables import Row, Table, read_table
+from labeling.services.intake.tables import Row, Table, guessed_of, read_table
 from labeling.services.settling import LEAST_SURE, consensus_of, reason_for
 
 COLUMN_NAMES = {
@@ -103,6 +103,7 @@ def import_answers(work: jobs.Work) -> dict[str, Any]:
         "timed_now": timed_now,
         "rejected": len(heard.problems),
         "settled": settled,
+        "guessed": guessed_of([table]),
         "by_name": heard.by_name,
         "by_text": heard.by_text,
         "timed": sum(said.seconds is not None for said in heard.said.values()),

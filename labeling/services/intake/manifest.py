@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from labeling.services.intake.members import Listing, Member, MemberError, is_table
 from labeling.services.intake.placing import plain_name, split_named
-from labeling.services.intake.tables import Row, Table, read_table
+from labeling.services.intake.tables import Row, Table, guessed_of, read_table
 from labeling.services.jobs import Refused
 
 LINES_SHOWN = 5  # of a table whose columns are asked for
@@ -269,6 +269,7 @@ def sample(table: Table, names: Names | None = None, *, role: str = "key") -> di
         "columns": columns,
         "rows": [[_shown(row, c) for c in columns] for row in table.rows[:LINES_SHOWN]],
         "guess": guess,
+        "guessed": guessed_of([table]),
     }
 
 

@@ -29,7 +29,7 @@ from labeling.services.intake.placing import (
     split_named,
     top_folder,
 )
-from labeling.services.intake.tables import Row, Table, read_table
+from labeling.services.intake.tables import Row, Table, guessed_of, read_table
 from labeling.services.jobs import Hopeless, Refused
 
 TABLE_INSIDE = (
@@ -135,6 +135,7 @@ def _of_members(asked: Asked, listing: Listing, top: str) -> Reading:
     elif not says_labels and not any(c.label for c in found):
         wrapper = top.rstrip("/")
     notes = {"one_folder": wrapper, "unused": manifest.samples, "by_content": manifest.by_content}
+    notes["guessed"] = guessed_of([table] if table else [])
     if table is not None and not any(c.label for c in found):
         notes["label_choices"] = label_choices(table)
     return Reading(
@@ -338,7 +339,7 @@ def _of_texts(asked: Asked, listing: Listing, top: str) -> Reading:
     candidates = list(_of_text_tables(asked, listing, found, names))
     columns = list(dict.fromkeys(c for table in found for c in table.columns))
     longest = max(found, key=lambda table: len(table.rows))
-    notes: dict[str, Any] = {"roles": dict(longest.roles)}
+    notes: dict[str, Any] = {"roles": dict(longest.roles), "guessed": guessed_of(found)}
     if not any(c.label for c in candidates):
         notes["label_choices"] = label_choices(longest)
     return Reading(candidates, "", top, listing.ignored, columns, notes)

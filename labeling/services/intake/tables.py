@@ -8,7 +8,8 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -41,6 +42,10 @@ EXPORTED = (
     frozenset({"key", "label", "source", "split"}),
     frozenset({"key", "label", "source", "confidence", "by", "at", "reason"}),
 )
+READ_AS_WINDOWS = (
+    "is not UTF-8; it was read as Windows-1252. If letters look wrong, save it as UTF-8 and import "
+    "it again."
+)
 GUARDED = re.compile(r"''*[=+\-@\t\r]")  # as labeling.export.cell_of writes it
 NOT_OF_THE_ITEM = frozenset(
     {"label_source", "sha256", "metadata", "source", "confidence", "by", "at", "reason"}
@@ -65,6 +70,7 @@ class Table:
     rows: list[Row]
     problems: list[tuple[int, Problem]]
     roles: Mapping[str, str] = field(default_factory=dict)
+    is_guessed: bool = False  # its bytes are no UTF-8, so they were read as Windows-1252
 
     def has(self, role: str) -> bool:
         return role in self.roles
@@ -80,7 +86,7 @@ class Table:
 
 def read_table(name: str, content: bytes, *, columns: Mapping[str, str] | None = None) -> Table:
     """Read a table; `columns` names the column of a role where its own name does not tell."""
-    text = _decoded(name, _unpacked(name, content))
+    text, is_guessed = _decoded(name, _unpacked(name, content))
     suffix = name.lower().removesuffix(".gz").rsplit(".", 1)[-1]
     first = text.lstrip()[:1]
     table = _of_lines(name, text) if suffix in ("jsonl", "ndjson") or first == "{" else None
@@ -89,9 +95,13 @@ def read_table(name: str, content: bytes, *, columns: Mapping[str, str] | None =
         raise Refused(f"{name} is empty.")
     if any(columns_ <= set(table.columns) for columns_ in EXPORTED):
         table = _as_before_export(table)
-    return Table(
-        name, table.columns, table.rows, table.problems, _roles(name, table.columns, columns or {})
-    )
+    roles = _roles(name, table.columns, columns or {})
+    return replace(table, roles=roles, is_guessed=is_guessed)
+
+
+def guessed_of(found: Iterable[Table]) -> list[str]:
+    """Return the names of the tables that were read as Windows-1252, for people to be told."""
+    return [table.name for table in found if table.is_guessed]
 
 
 def _as_before_export(table: Table) -> Table:
@@ -147,17 +157,33 @@ def _unpacked(name: str, content: bytes) -> bytes:
     return unpacked
 
 
-def _decoded(name: str, content: bytes) -> str:
+def _decoded(name: str, content: bytes) -> tuple[str, bool]:
+    """Return the text, and whether it was read as what Excel writes in Europe for want of better.
+
+    Refused is what Windows-1252 has no letter for, a zero byte (UTF-16 without its mark), and
+    text most of whose letters are UTF-8: some of its bytes are damaged, all would be misread.
+    """
     # UTF-16 is what Excel calls "Unicode text".
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    with suppress(UnicodeDecodeError):
+        return content.decode(encoding), False
+    if encoding == "utf-8-sig" and b"\x00" not in content and not _is_damaged_utf8(content):
+        encoding = "windows-1252"
     try:
-        return content.decode(encoding)
+        return content.decode(encoding), True
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Refused(
-            f"{name} is not UTF-8 text: byte 0x{content[error.start]:02X} in line {line}. "
-            "Save it as “CSV UTF-8” and import it again."
+            f"{name} is neither UTF-8 text nor Windows-1252: byte 0x{content[error.start]:02X} in "
+            f"line {line}. Save it as “CSV UTF-8” and import it again."
         ) from error
+
+
+def _is_damaged_utf8(content: bytes) -> bool:
+    """Tell whether more letters beyond ASCII are UTF-8 than are not."""
+    text = content.decode("utf-8", "replace")
+    beyond = len(text) - len(text.encode("ascii", "ignore"))
+    return 2 * text.count("\ufffd") < beyond
 
 
 def _of_lines(name: str, text: str) -> Table:
