@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from labeling import tasks
 from labeling.models import Dataset, Item, Job
 from tests import factories
-from tests.browser.test_pages import log_in
+from tests.browser.asking import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 MANY = 130  # a browser reads a dropped folder 100 entries at a time
@@ -31,7 +31,7 @@ def picture(number: int) -> bytes:
 def importing(page: Any, live_server: Any) -> tuple[Any, Dataset]:
     """The import page of an empty dataset, open to its owner."""
     dataset = factories.make_dataset("dropped", classes=())
-    log_in(page, live_server.url, factories.make_member(dataset))
+    log_in(page.context, live_server.url, factories.make_member(dataset))
     page.goto(f"{live_server.url}/d/dropped/import/")
     expect(page.locator(".folder-choice")).to_be_visible()
     return page, dataset
