@@ -186,10 +186,10 @@ def unknown_classes(upload: Upload) -> list[dict[str, Any]]:
 
 
 def changes_of(entry: UploadEntry) -> list[dict[str, Any]]:
-    """Return what an entry would change of its item: field, before, after."""
+    """Return what an entry would change of its item: field (in words), before, after."""
     before = entry.proposed.get("before", {})
     found = [
-        {"field": name, "before": before.get(name), "after": entry.proposed[name]}
+        {"field": ROLE_WORDS[name], "before": before.get(name), "after": entry.proposed[name]}
         for name in FIELDS
         if name in entry.proposed and "before" in entry.proposed
     ]

@@ -163,7 +163,7 @@ class Explained:
 
 DETAILS = {
     "source": _("where the label is from"),
-    "group": _("source group"),
+    "group": _("source"),
     "captured_at": _("date"),
     "metadata": _("metadata"),
 }

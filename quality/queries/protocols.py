@@ -169,9 +169,9 @@ def protocol_words(run: Run, metrics: dict[str, Any]) -> str:
     words = _SCHEMES[protocol.scheme](protocol, metrics)
     n, groups = metrics.get("asked", metrics.get("n")), metrics.get("groups")
     if groups and n and groups < n:
-        kept = _("Copies and source groups stay together: %(n)s items in %(groups)s groups.")
+        kept = _("Copies and sources stay together: %(n)s items in %(groups)s groups.")
         return words + " " + kept % {"n": n, "groups": groups}
-    return words + " " + _("Copies and source groups stay together.")
+    return words + " " + _("Copies and sources stay together.")
 
 
 def _hold_out(protocol: Protocol, metrics: dict[str, Any]) -> str:

@@ -115,6 +115,9 @@ def test_other_columns_of_a_finished_import_are_shown_as_differences_under_the_s
     carry_out(read)
     assert words.items.count() == 2
     assert importing.counts(read)["different"] == 2
+    page = lead.get(reverse("labeling:upload", args=["words", read.pk])).text
+    assert "source: <del>" in page
+    assert "group: <del>" not in page
     differences.apply_differences(upload=read)
     assert set(words.items.values_list("source_group", flat=True)) == {"ann", "bob"}
 

@@ -298,7 +298,7 @@ def ask_columns(
     words = (
         f"{table.name}: {reason}, so nothing was imported yet. Which column is it? There are: "
         f"{', '.join(shown['columns'][:30])}. The first line: {line[:300]}. "
-        f"Name it (--column {role}=NAME, and label, group, split likewise)"
+        f"Name it (--column {role}=NAME, and label, split, group (the source) likewise)"
         f"{', or import the files alone (--without-table)' if without else ''}."
     )
     return ColumnsNeededError(
