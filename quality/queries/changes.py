@@ -82,13 +82,14 @@ def work_between(old: Version, new: Version) -> dict[str, Any]:
         }
         for row in _tallied(decisions, "action")
     ]
+    standing = {row["by__username"]: row["n"] for row in _tallied(decisions, "by__username")}
     people = [
         {
             "name": row["by__username"] or str(_("a command")),
-            "n": row["n"],
+            "n": standing.get(row["by__username"], 0),
             "seconds": row["total"] or 0.0,
         }
-        for row in _tallied(decisions, "by__username")
+        for row in _tallied(taken, "by__username")
     ]
     changes = LabelChange.objects.filter(
         item__dataset=old.dataset, at__gt=old.created_at, at__lte=new.created_at
@@ -98,7 +99,10 @@ def work_between(old: Version, new: Version) -> dict[str, Any]:
         **asdict(difference_between(old, new)),
         "decisions": sum(row["n"] for row in by_action),
         "by_action": by_action,
-        "people": people,
+        "undone_seconds": max(0.0, round(spent - sum(row["seconds"] for row in by_action), 3)),
+        "people": sorted(
+            (row for row in people if row["n"] or row["seconds"]), key=lambda row: -row["n"]
+        ),
         "label_changes": sum(row["n"] for row in changed_by),
         "changed_by": changed_by,
         "answers": answers["n"],

@@ -208,6 +208,25 @@ def test_what_was_undone_in_between_counts_as_no_change():
     assert {(row.change.key, row.by) for row in told} == {(two.key, "mia"), (three.key, "mia")}
 
 
+def test_the_time_of_people_and_of_what_they_did_adds_up_with_what_was_undone():
+    dataset = make_words(items=6)
+    mia, tom = (make_member(dataset, Role.LEAD, name) for name in ("mia", "tom"))
+    old, _ = freeze_version(dataset=dataset)
+    spent = {"dataset": dataset, "action": Action.KEEP}
+    Decision.objects.create(**spent, by=mia, seconds=30.0)
+    undone = Decision.objects.create(**spent, by=tom, seconds=1.5)
+    Decision.objects.create(dataset=dataset, action=Action.UNDO, by=mia, seconds=0.5, undoes=undone)
+    dataset.items.filter(key="0005").update(excluded="so that it is another version")
+    new, _ = freeze_version(dataset=dataset)
+    found = changes.work_between(old, new)
+    assert (found["seconds"], found["decisions"]) == (32.0, 1)
+    assert found["people"] == [
+        {"name": "mia", "n": 1, "seconds": 30.5},
+        {"name": "tom", "n": 0, "seconds": 1.5},
+    ]
+    assert sum(row["seconds"] for row in found["by_action"]) + found["undone_seconds"] == 32.0
+
+
 def test_answers_of_rounds_with_a_price_are_paid_for():
     dataset = make_words(items=6)
     old, _ = freeze_version(dataset=dataset)
