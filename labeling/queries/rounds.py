@@ -330,17 +330,35 @@ def excluded_of(dataset: Dataset, items: Iterable[int]) -> set[int]:
 
 
 def all_excluded(dataset: Dataset, items: Collection[int]) -> str:
-    """Say so where all of these items (by id) are excluded, and how they come back."""
-    if not items or len(excluded_of(dataset, items)) < len(set(items)):
+    """Say so where all of these items (by id) are excluded, and how they come back if they can."""
+    asked = set(items)
+    if not asked or len(excluded_of(dataset, asked)) < len(asked):
         return ""
-    words = ngettext(
-        "The item is excluded, so nobody is asked about it. To bring it back: in Browse tick "
-        "“Excluded”, select it, then “Include again”.",
-        "All %(n)s items are excluded, so nobody is asked about them. To bring them back: in "
-        "Browse tick “Excluded”, select them, then “Include again”.",
-        len(set(items)),
-    )
-    return words % {"n": len(set(items))}
+    gone = Item.objects.filter(dataset=dataset, withdrawn_at__isnull=False)
+    withdrawn = len(asked & set(gone.values_list("pk", flat=True)))
+    told = [
+        ngettext(
+            "The item is excluded, so nobody is asked about it.",
+            "All %(n)s items are excluded, so nobody is asked about them.",
+            len(asked),
+        )
+        % {"n": len(asked)}
+    ]
+    if withdrawn:
+        words = ngettext(
+            "Consent for one was withdrawn: it does not come back.",
+            "Consent for %(n)s was withdrawn: they do not come back.",
+            withdrawn,
+        )
+        told.append(words % {"n": withdrawn})
+    if left := len(asked) - withdrawn:
+        words = ngettext(
+            "To bring one back: in Browse tick “Excluded”, select it, then “Include again”.",
+            "To bring %(n)s back: in Browse tick “Excluded”, select them, then “Include again”.",
+            left,
+        )
+        told.append(words % {"n": left})
+    return " ".join(told)
 
 
 def reviewers_of(dataset: Dataset) -> QuerySet[User]:

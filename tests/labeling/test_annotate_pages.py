@@ -200,6 +200,19 @@ def test_excluded_items_named_by_key_are_told_with_the_way_back(client):
     assert [row.item.key for row in asking.round_items.all()] == ["in"]
 
 
+def test_items_of_withdrawn_consent_are_not_said_to_come_back():
+    dataset = make_dataset()
+    now = timezone.now()
+    gone = [make_item(dataset, str(n), excluded="withdrawn", withdrawn_at=now).pk for n in (1, 2)]
+    alone = queries.all_excluded(dataset, gone)
+    assert "Consent for 2 was withdrawn: they do not come back." in alone
+    assert "Include again" not in alone
+    both = queries.all_excluded(dataset, [*gone, make_item(dataset, "out", excluded="blurred").pk])
+    assert both.startswith("All 3 items are excluded")
+    assert "Consent for 2 was withdrawn" in both
+    assert "“Include again”" in both
+
+
 def test_the_round_page_lists_people_and_disputes_at_a_fixed_cost(
     client, django_assert_max_num_queries
 ):
