@@ -21,10 +21,8 @@ from labeling.models import (
     Dataset,
     Job,
     LabelClass,
-    Round,
     RoundItem,
     RoundItemState,
-    RoundKind,
 )
 from labeling.queries import qualifications
 from labeling.queries.datasets import listed
@@ -291,12 +289,6 @@ def confusion_of(dataset: Dataset, annotator: Annotator | None, found: Findings)
         rows.append(Row(settled.name, cells, total, url(settled.pk, 0), recall))
     unsettled = sum(count for (consensus, _said), count in counts.items() if not consensus)
     return Table([(c.name, url(0, c.pk)) for c in used], rows, unsettled)
-
-
-def round_to_ask_more(dataset: Dataset, annotator: Annotator) -> Round | None:
-    """Return the newest open round of somebody's answers: there a second person can be asked."""
-    rounds = dataset.rounds.filter(closed_at__isnull=True, counts=True, kind=RoundKind.CLASSIFY)
-    return rounds.filter(annotations__annotator=annotator).order_by("-pk").first()
 
 
 def person_of(dataset: Dataset, annotator: Annotator) -> dict[str, Any]:

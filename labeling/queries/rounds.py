@@ -317,6 +317,18 @@ def people_of(dataset: Dataset) -> QuerySet[User]:
     return User.objects.filter(memberships__dataset=dataset).order_by("username")
 
 
+def round_to_ask_more(dataset: Dataset, annotator: Annotator) -> Round | None:
+    """Return the newest open round of somebody's answers: there a second person can be asked."""
+    rounds = dataset.rounds.filter(closed_at__isnull=True, counts=True, kind=RoundKind.CLASSIFY)
+    return rounds.filter(annotations__annotator=annotator).order_by("-pk").first()
+
+
+def asks_second(asking: Round, annotator: Annotator) -> bool:
+    """Tell whether every item that somebody answered in a round wants a second answer already."""
+    own = asking.annotations.filter(annotator=annotator).values("item")
+    return not asking.round_items.filter(item__in=own, wanted__lt=2).exists()
+
+
 def left_out(made: Round, asked: Iterable[int]) -> int:
     """Count the items (by id) that a round leaves out because the guideline shows them."""
     examples = guidelines.example_items(made.dataset) & set(asked)

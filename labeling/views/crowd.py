@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from labeling import access, export, tasks
 from labeling.forms.crowd import AnswersForm, AttributeForm, CrowdForm, PeriodForm
 from labeling.models import Dataset
-from labeling.queries import annotators, crowd_answers, guards, job_outlook, qualifications
+from labeling.queries import annotators, crowd_answers, guards, job_outlook, qualifications, rounds
 from labeling.queries import crowd as queries
 from labeling.queries import readings as reading_queries
 from labeling.queries.disputes import open_disputes
@@ -102,6 +102,7 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     table = queries.confusion_of(dataset, annotator, found) if found else None
     accuracy = queries.limits_at(found.arrays["accuracy"], row) if found else None
     is_alone = found and accuracy is None
+    asking = rounds.round_to_ask_more(dataset, annotator) if is_alone else None
     context = {
         "dataset": dataset,
         "section": "crowd",
@@ -116,7 +117,8 @@ def person(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "is_alone": is_alone,
         "alpha": queries.limits_at(found.arrays["people_alpha"], row) if found else None,
         "table": table,
-        "asking": queries.round_to_ask_more(dataset, annotator) if is_alone else None,
+        "asking": asking,
+        "asks_second": asking is not None and rounds.asks_second(asking, annotator),
     }
     return render(request, "labeling/crowd_person.html", context)
 

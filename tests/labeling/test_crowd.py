@@ -117,6 +117,10 @@ def test_what_one_person_alone_answered_is_compared_with_nothing(client: Any):
     assert 'class="matrix' not in page
     assert reverse("labeling:change_round", args=["pets", asking.pk]) in page
     assert "Ask a second person in “Look again”" in page
+    asking.round_items.filter(item__in=items[:4]).update(wanted=2)
+    asked = client.get(reverse("labeling:crowd_person", args=["pets", ann.pk])).text
+    assert "asks for a second answer an item already" in asked
+    assert "Ask a second person" not in asked
     crowd_page = client.get(reverse("labeling:crowd", args=["pets"])).text
     assert "Ask a second person in a round" in crowd_page
     assert "they do not err in the same way" not in crowd_page
