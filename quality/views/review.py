@@ -26,6 +26,7 @@ from quality.queries import review as queries
 from quality.queries import second as waiting
 from quality.queries.expected import expected_right, is_backed
 from quality.queries.flags import DOUBTED
+from quality.queries.openings import has_test
 from quality.queries.runs import open_job
 from quality.services import decisions, drawing, second
 from quality.services.choices import EXCLUDE_REASONS, choices_for
@@ -267,6 +268,7 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "expected": expected_right(dataset, [row.name], tally=tally)[row.name]
         if counts.open
         else None,
+        "is_sealed": row.name == DOUBTED and not counts.touches_test and has_test(dataset),
         "missed": unflagged.missed(dataset) if row.name == DOUBTED else None,
         "left": None if each is None else each * counts.open,
         "waiting": waiting.waiting(dataset).filter(flag__kind=row.name).count()

@@ -68,6 +68,19 @@ def test_the_queue_shows_the_worst_flag_first_with_its_keys(client):
     assert "expected right (0 to 3)" in page
 
 
+def test_the_queue_of_labels_says_that_those_of_the_test_split_are_not_doubted(client):
+    dataset = make_dataset()
+    make_flags(dataset, 1)
+    log_in(client, dataset)
+    words = "Test labels are sealed and not doubted here"
+    assert words not in client.get(address("queue", dataset, "label_error")).text
+    tested = make_item(dataset, "tested.png", "cat", split="test")
+    assert words in client.get(address("queue", dataset, "label_error")).text
+    assert words not in client.get(address("queue", dataset, "blurred")).text
+    make_flag(tested, subject="by hand", score=1)  # a person may doubt one all the same
+    assert words not in client.get(address("queue", dataset, "label_error")).text
+
+
 @pytest.mark.parametrize(("n", "words"), [(1, "set"), (2, "sets")])
 def test_the_head_of_a_queue_counts_one_set_as_one(client, n, words):
     dataset = make_dataset()
