@@ -92,6 +92,8 @@ def _pair(counts: np.ndarray, by_class: np.ndarray, first: int, second: int) -> 
     habit = _habit(counts, by_class, first, second)
     expected = by_class[:, first] * habit[:, 1] + by_class[:, second] * habit[:, 0]
     panel = _panels(chances)
+    if not panel.any():  # one voice alone: nothing tells most people from one of them
+        return None
     chances, taken, expected = (np.bincount(panel, each) for each in (chances, taken, expected))
     rates = (taken - expected) / np.maximum(chances, 1e-9)
     support = float((rates >= LEAST_RATE).mean())

@@ -57,6 +57,17 @@ def test_a_class_that_is_spammed_raises_no_pair() -> None:
     assert all(pair.rate < 0.02 for pair in confused_pairs(*said, posterior=known))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_answers_too_few_for_two_voices_confuse_no_pair(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert (
+        pairs_of(
+            crowd_of(coins(np.full(2, 0.9), n_classes=3), n_items=24, answers_an_item=2, rng=rng)
+        )
+        == []
+    )
+
+
 def test_first_three_pairs_of_people_who_labelled_cifar_are_those_of_the_truth() -> None:
     folder = shared_path("data/cifar10")
     with gzip.open(folder / "cifar10n_answers.csv.gz", "rt") as file:
