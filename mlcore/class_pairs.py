@@ -17,6 +17,10 @@ LEAST_RATE = 0.01
 """One answer in a hundred: what an annotator confuses less often is left to chance, and to the
 traces that a posterior has of every class."""
 
+HABIT = 0.05
+"""Somebody is taken to answer by habit, whatever is shown, unless habit alone is right as often
+with a smaller probability than this one: the usual 5 %."""
+
 SURE = 1e-3
 """Most probable that people without any such confusion show as many."""
 
@@ -48,6 +52,52 @@ class ConfusedPair:
     second_as_first: float
 
 
+def by_habit(
+    items: np.ndarray, annotators: np.ndarray, answers: np.ndarray, *, posterior: np.ndarray
+) -> np.ndarray:
+    """Return who is right no more often than by naming classes as often without looking.
+
+    Parameters
+    ----------
+    items, annotators, answers, posterior
+        As of `confused_pairs`.
+
+    Returns
+    -------
+    bool ndarray of shape (n_annotators,)
+        Never those with too few answers to be judged alone (`PANEL_CHANCES`).
+
+    Examples
+    --------
+    The first of two presses one key.
+
+    >>> truth = np.arange(30) % 3
+    >>> said = np.tile(np.arange(30), 2), np.repeat([0, 1], 30), np.append(truth * 0, truth)
+    >>> by_habit(*said, posterior=np.eye(3)[truth])
+    array([ True, False])
+    """
+    from scipy.stats import binom
+
+    counts = _counts(items, annotators, answers, posterior=posterior)
+    given = np.bincount(annotators, minlength=len(counts))
+    right = np.trace(counts, axis1=1, axis2=2)
+    share = (counts.sum(axis=2) * counts.sum(axis=1)).sum(axis=1) / np.maximum(given, 1) ** 2
+    by_chance = binom.sf(np.floor(right) - 1, given, np.minimum(share, 1.0))
+    blind: np.ndarray = (given >= PANEL_CHANCES) & (by_chance > HABIT)
+    return blind
+
+
+def _counts(
+    items: np.ndarray, annotators: np.ndarray, answers: np.ndarray, *, posterior: np.ndarray
+) -> np.ndarray:
+    """Return the expected answers by annotator, answer and class."""
+    n_classes = posterior.shape[1]
+    n_people = int(annotators.max(initial=-1)) + 1
+    counts = np.zeros((n_people * n_classes, n_classes))
+    np.add.at(counts, annotators * n_classes + answers, posterior[items])
+    return counts.reshape(n_people, n_classes, n_classes)
+
+
 def confused_pairs(
     items: np.ndarray, annotators: np.ndarray, answers: np.ndarray, *, posterior: np.ndarray
 ) -> list[ConfusedPair]:
@@ -68,11 +118,7 @@ def confused_pairs(
         annotator counts, in the way of a median, so that a minority can do nothing.
     """
     n_classes = posterior.shape[1]
-    n_people = int(annotators.max(initial=-1)) + 1
-    cells = annotators * n_classes + answers
-    counts = np.zeros((n_people * n_classes, n_classes))
-    np.add.at(counts, cells, posterior[items])
-    counts = counts.reshape(n_people, n_classes, n_classes)  # annotator, answer, class
+    counts = _counts(items, annotators, answers, posterior=posterior)
     by_class = counts.sum(axis=1)
     found = [
         _pair(counts, by_class, first, second)

@@ -20,7 +20,7 @@ from labeling.services import jobs, notices
 from labeling.services.readings import find_readings
 from labeling.services.settling import settle
 from mlcore.agreement import Agreement, agreement
-from mlcore.class_pairs import ConfusedPair, confused_pairs
+from mlcore.class_pairs import ConfusedPair, by_habit, confused_pairs
 from mlcore.consensus import Consensus, Setting, aggregate
 
 SEED = 20_111  # of the resampling behind the limits: the same answers give the same figures
@@ -134,8 +134,7 @@ def _find(
     work.progress(2, message="Measuring agreement", now=True)
     shared = agreement(*triple, n_classes=n_classes, rng=np.random.default_rng(SEED))
     work.progress(3, message="Looking for confused classes", now=True)
-    # Of two classes every mistake takes one for the other: that says nothing about the guideline.
-    pairs = confused_pairs(*triple, posterior=agreed.posterior) if n_classes > 2 else []
+    pairs = _confused(said, agreed)
     work.progress(4, message="Looking for people who read the question differently", now=True)
     readings, more = find_readings(
         dataset,
@@ -147,6 +146,27 @@ def _find(
     )
     facts = _facts(said, agreed, shared, pairs=pairs)
     return crowd_findings.Findings(facts | readings, _arrays(said, agreed, shared) | more)
+
+
+def _confused(said: _Said, agreed: Consensus) -> list[ConfusedPair]:
+    """Return the classes that most confuse, without those who answer whatever is shown.
+
+    The consensus is made anew without them: their answers also tie items between two classes.
+    """
+    if len(said.classes) <= 2:  # every mistake takes one for the other: no word of the guideline
+        return []
+    triple = (said.item, said.person, said.answer)
+    blind = by_habit(*triple, posterior=agreed.posterior)
+    if not blind.any():
+        return confused_pairs(*triple, posterior=agreed.posterior)
+    looks = ~blind[said.person]
+    if not looks.any():
+        return []
+    items, item = np.unique(said.item[looks], return_inverse=True)
+    person = np.unique(said.person[looks], return_inverse=True)[1]
+    kept = (item, person, said.answer[looks])
+    again = aggregate(*kept, n_classes=len(said.classes), gold=said.gold[items])
+    return confused_pairs(*kept, posterior=again.posterior)
 
 
 def _facts(

@@ -156,6 +156,22 @@ def test_where_people_agree_no_better_than_by_chance_nobody_is_called_accurate(c
     assert queries.people_of(dataset, found, sort="accuracy", page=1).rows[0].accuracy is not None
 
 
+def test_a_guideline_is_not_blamed_for_who_presses_one_key():
+    dataset = make_dataset("pets", classes=CLASSES)
+    shown = [0] * 9 + [1] * 9 + [2] * 6
+    items = [make_item(dataset, f"i{number}") for number in range(len(shown))]
+    asking = make_asking(dataset, items)
+    labels = list(dataset.classes.all())
+    for name in ("ben", "ann"):  # Ben presses one key, Ann is always right
+        person = Annotator.objects.create(dataset=dataset, name=name)
+        for item, truth in zip(items, shown, strict=True):
+            said = labels[truth if name == "ann" else 0]
+            Annotation.objects.create(
+                round=asking, item=item, annotator=person, answer="class", label=said
+            )
+    assert measure(dataset).facts["pairs"] == []
+
+
 def test_where_two_people_never_agree_nobody_is_said_to_have_answered_alone(client: Any):
     dataset = make_dataset("pets", classes=CLASSES[:2])
     items = [make_item(dataset, f"i{number}") for number in range(4)]
