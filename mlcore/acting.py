@@ -7,15 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcore.intervals import Interval, accuracy_interval
-from mlcore.success import (
-    ACCURACY,
-    ROUNDING,
-    Success,
-    limits_of,
-    mean_of,
-    production_weights,
-    recall_and_precision,
-)
+from mlcore.metrics import mean_of, production_weights, recall_and_precision
+from mlcore.success import ACCURACY, ROUNDING, Success, limits_of
 
 
 def best_threshold(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcore.intervals import Interval, groups_worth, limits_of_share
+from mlcore.intervals import Interval, limits_of_share
 
 USUAL_SPREAD = 0.5
 """Standard deviation of log temperatures before any item is seen: few items move it little."""
@@ -124,7 +124,8 @@ def reliability(confidence: np.ndarray, right: np.ndarray, groups: np.ndarray) -
     value = float(np.abs(total).sum() / len(right))
     rest = np.maximum(len(right) - sizes, 1)
     without = np.abs(total - gaps).sum(axis=1) / rest
-    error = limits_of_share(value, without, worth=groups_worth(groups), n=len(right))
+    pulls = np.sign(total)[tenth] * (right - confidence) - value
+    error = limits_of_share(value, without, pulls=pulls, groups=group)
     n = np.bincount(tenth, minlength=BINS)
     there = n > 0
     means = [np.bincount(tenth, of, BINS)[there] / n[there] for of in (confidence, right)]

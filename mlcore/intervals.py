@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcore.metrics import moved_f1
 from mlcore.refusals import Impossible
 
 COVERAGE = 0.95
@@ -47,12 +48,22 @@ class PairedDifference(Interval):
     lost: int
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """How many groups a value rests on, and what they and the items are worth (Kish 1965)."""
+
+    n_groups: int
+    worth: float
+    n: float
+
+
 def accuracy_interval(correct: np.ndarray, groups: np.ndarray) -> Interval:
     """Return the accuracy, with limits from leaving out one group at a time.
 
     Parameters
     ----------
     correct : bool ndarray of shape (n_items,)
+        Or what each item counts, 0 to 1.
     groups : int ndarray of shape (n_items,)
         Items of one group are left out together: they are no independent evidence.
 
@@ -69,7 +80,8 @@ def accuracy_interval(correct: np.ndarray, groups: np.ndarray) -> Interval:
     """
     right, group_of = np.asarray(correct, dtype=float), _numbered(groups)
     without = _means_without(*_sums(right, group_of))
-    return _share_limits(float(right.mean()), without, right - right.mean(), group_of)
+    value = float(right.mean())
+    return limits_of_share(value, without, pulls=right - value, groups=group_of)
 
 
 def difference_interval(change: np.ndarray, groups: np.ndarray) -> Interval:
@@ -147,9 +159,8 @@ def _difference(change: np.ndarray, groups: np.ndarray, *, least: float = 0.0) -
     value, n = float(change.mean()), len(change) + 2
     alone = float(change.var()) / len(change)
     few = float((change**2).sum() + 1 - change.sum() ** 2 / n) / n**2
-    without = jackknife_variance(value, _means_without(sums, sizes))
-    alike = _variance_of_alike(change - value, _numbered(groups))
-    reach = student_reach(len(sizes)) * math.sqrt(max(without, alike, alone, few, least))
+    varies = variance_of(value, _means_without(sums, sizes), pulls=change - value, groups=groups)
+    reach = student_reach(len(sizes)) * math.sqrt(max(varies, alone, few, least))
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
@@ -185,8 +196,8 @@ def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarr
     without = without - _means_without(*_sums(right, groups))
     value = float(right[kept].mean() - right.mean())
     one_by_one = kept / kept.mean() * (right - right[kept].mean()) - (right - right.mean())
-    alike = _variance_of_alike(one_by_one, group_of)
-    spread = max(jackknife_variance(value, without), alike, float(one_by_one.var()) / len(right))
+    varies = variance_of(value, without, pulls=one_by_one, groups=group_of)
+    spread = max(varies, float(one_by_one.var()) / len(right))
     reach = student_reach(len(np.unique(group_of[kept]))) * math.sqrt(spread)
     reach = reach if one_by_one.any() else 0.0
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
@@ -256,8 +267,8 @@ def macro_f1_interval(
         for start in range(0, shape[0], block)
     ]
     value = float(_macro_f1(total, n_classes)[0])
-    pulls = _pulls_on_f1(total[0], labels, predicted)
-    return _share_limits(value, np.concatenate(without), pulls, group_of)
+    pulls = moved_f1(total[0], labels, predicted)
+    return limits_of_share(value, np.concatenate(without), pulls=pulls, groups=group_of)
 
 
 def _macro_f1(counts: np.ndarray, n_classes: int) -> np.ndarray:
@@ -268,14 +279,12 @@ def _macro_f1(counts: np.ndarray, n_classes: int) -> np.ndarray:
     return np.asarray(f1.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1))
 
 
-def _pulls_on_f1(total: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return how much each item moves macro-F1, times the number of items: its derivative."""
-    right, given, said = np.split(total, 3)
-    both = np.maximum(given + said, 1)
-    f1 = 2 * right / both
-    moved = 2 * (labels == predicted) / both[labels]
-    moved -= f1[labels] / both[labels] + f1[predicted] / both[predicted]
-    return np.asarray(moved * len(labels) / max(np.count_nonzero(given + said), 1))
+def evidence_of(groups: np.ndarray, weights: np.ndarray | None = None) -> Evidence:
+    """Return how much says what a mean of items is, that count alike or by their weights."""
+    weights = np.ones(len(groups)) if weights is None else weights
+    counted = weights > 0
+    of_groups = np.bincount(_numbered(groups[counted]), weights[counted])
+    return Evidence(len(of_groups), worth_of(of_groups), worth_of(weights))
 
 
 def groups_worth(groups: np.ndarray) -> float:
@@ -311,6 +320,18 @@ def _means_without(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.asarray((sums.sum() - sums) / np.maximum(sizes.sum() - sizes, 1))
 
 
+def variance_of(
+    value: float, without: np.ndarray, *, pulls: np.ndarray, groups: np.ndarray
+) -> float:
+    """Return the variance of a value: the larger of two.
+
+    `without` is the value without each of the parts that no group crosses, `pulls` how much each
+    item moves it, times the number of items (`mlcore.metrics`).
+    """
+    alike = _variance_of_alike(pulls, _numbered(groups))
+    return max(jackknife_variance(value, without), alike)
+
+
 def jackknife_variance(value: float, without: np.ndarray) -> float:
     """Return the variance of a value from those without each group (Efron and Stein 1981)."""
     return float((len(without) - 1) / len(without) * ((without - value) ** 2).sum())
@@ -338,44 +359,31 @@ def student_reach(groups: float) -> float:
     return float(stdtrit(max(LEAST_FREEDOM, groups - 1), (1 + COVERAGE) / 2))
 
 
-def _share_limits(
-    value: float, without: np.ndarray, residuals: np.ndarray, group_of: np.ndarray
+def limits_of_share(
+    value: float,
+    without: np.ndarray,
+    *,
+    pulls: np.ndarray,
+    groups: np.ndarray,
+    evidence: Evidence | None = None,
 ) -> Interval:
-    """Return Wilson's limits of a share from groups."""
-    sizes = np.bincount(group_of)
-    varies = max(jackknife_variance(value, without), _variance_of_alike(residuals, group_of))
-    reach = student_reach(len(sizes))
-    return _limits(value, varies, worth=worth_of(sizes), n=len(group_of), reach=reach)
-
-
-def limits_of_share(value: float, without: np.ndarray, *, worth: float, n: float) -> Interval:
-    """Return limits of a value from 0 to 1 from what it is without each part of the items.
-
-    How alike the items of a group are is not known here. So t is for what the groups are worth,
-    and where few of many hold most items the limits may be too narrow, unlike an accuracy's.
-
-    Parameters
-    ----------
-    value : float
-    without : float ndarray of shape (n_parts,)
-        The value without each of the parts that no group crosses.
-    worth : float
-        How many groups of equal size say as much: `groups_worth`.
-    n : float
-        Items that the value is about; it is never taken for surer than so many would make it.
-    """
-    reach = student_reach(min(worth, len(without)))
-    return _limits(value, jackknife_variance(value, without), worth=worth, n=n, reach=reach)
-
-
-def _limits(value: float, varies: float, *, worth: float, n: float, reach: float) -> Interval:
     """Return Wilson's limits with Korn and Graubard's effective size (1998).
 
     That is how many independent items would vary so much; never more than there are, and the
     worth of the groups where they do not vary.
+
+    Parameters
+    ----------
+    value, without, pulls, groups
+        As for `variance_of`; the value is 0 to 1.
+    evidence : Evidence, optional
+        Where items do not count alike.
     """
-    effective = value * (1 - value) / varies if varies > 0 and 0 < value < 1 else worth
-    return wilson(value, min(effective, n), reach)
+    known = evidence or evidence_of(groups)
+    varies = variance_of(value, without, pulls=pulls, groups=groups)
+    effective = value * (1 - value) / varies if varies > 0 and 0 < value < 1 else known.worth
+    reach = student_reach(min(known.n_groups, len(without)))
+    return wilson(value, min(effective, known.n), reach)
 
 
 def wilson(share: float, n: float, z: float) -> Interval:

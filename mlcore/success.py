@@ -1,28 +1,39 @@
 """Measure a classifier by what its users chose, with the class shares that they expect.
 
 Items are weighted so that every class has its share in production; limits come from leaving out
-parts that no source group crosses. A threshold is looked for anew without each part, so that the
-limits hold what choosing it costs; parts hold many groups because a value that jumps, as recall at
-a precision does, needs that (Shao and Wu 1989, doi:10.1214/aos/1176347263).
+parts that no source group crosses and from what the items of a group have in common, as those of
+`mlcore.intervals` do. A threshold is looked for anew without each part, so that the limits hold
+what choosing it costs; parts hold many groups because a value that jumps, as recall at a precision
+does, needs that (Shao and Wu 1989, doi:10.1214/aos/1176347263).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from mlcore.intervals import (
+    Evidence,
     Interval,
     accuracy_interval,
-    groups_worth,
-    jackknife_variance,
+    evidence_of,
     limits_of_share,
     macro_f1_interval,
     student_reach,
-    worth_of,
+    variance_of,
+)
+from mlcore.metrics import (
+    Valued,
+    auc,
+    centred,
+    macro_f1,
+    mean_of,
+    moved_auc,
+    production_weights,
+    recall_and_precision,
 )
 from mlcore.refusals import Impossible
 
@@ -37,10 +48,6 @@ TINY = 1e-12
 """Added to a probability before its logarithm is taken."""
 ROUNDING = 1e-9
 """By how much a precision may fall short of the least one through rounding alone."""
-
-
-#: From which items are kept (bool) to a value, NaN where these have none.
-Valued = Callable[[np.ndarray], float]
 
 
 @dataclass(frozen=True)
@@ -78,32 +85,6 @@ class Success:
         return float(self.costs.max()) if self.metric == COST and self.costs is not None else 1.0
 
 
-def production_weights(labels: np.ndarray, shares: np.ndarray | None) -> np.ndarray:
-    """Return weights of items, mean 1, under which each class has its share in production.
-
-    Parameters
-    ----------
-    labels : int ndarray of shape (n_items,)
-    shares : float ndarray of shape (n_classes,) or None
-        None weighs all items alike. The shares of classes without an item go to the others.
-
-    Returns
-    -------
-    float ndarray of shape (n_items,)
-
-    Examples
-    --------
-    >>> production_weights(np.array([0, 0, 0, 1]), np.array([0.5, 0.5]))
-    array([0.66666667, 0.66666667, 0.66666667, 2.        ])
-    """
-    labels = np.asarray(labels)
-    if shares is None:
-        return np.ones(len(labels))
-    weights = shares[labels] / np.bincount(labels, minlength=len(shares))[labels]
-    total = weights.sum()
-    return np.asarray(weights * len(labels) / total if total > 0 else weights)
-
-
 def value_of(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Return the chosen metric without limits; None where these items cannot tell it.
 
@@ -124,7 +105,7 @@ def value_of(success: Success, labels: np.ndarray, probabilities: np.ndarray) ->
         _check(success, labels)
     except Impossible:
         return None
-    found = _valued(success, labels, probabilities)(np.ones(len(labels), dtype=bool))
+    found = _valued(success, labels, probabilities).of(np.ones(len(labels), dtype=bool))
     return None if math.isnan(found) else found * success.unit
 
 
@@ -165,14 +146,17 @@ def measure(
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     _check(success, labels)
+    if np.allclose(production_weights(labels, success.shares), 1):  # as on every other page
+        success = replace(success, shares=None)
     predicted = probabilities.argmax(axis=1)
-    if success.shares is None and success.metric == ACCURACY:  # as it stands on every other page
-        return accuracy_interval(predicted == labels, groups)
-    if success.shares is None and success.metric == MACRO_F1:
+    if success.shares is None and success.metric in (ACCURACY, COST):
+        found = accuracy_interval(_by_item(success, labels, predicted), groups)
+    elif success.shares is None and success.metric == MACRO_F1:
         n_classes = probabilities.shape[1]
-        return macro_f1_interval(labels, predicted, groups, n_classes=n_classes)
-    valued = _valued(success, labels, probabilities)
-    found = limits_of(valued, success, labels, groups=groups)
+        found = macro_f1_interval(labels, predicted, groups, n_classes=n_classes)
+    else:
+        valued = _valued(success, labels, probabilities)
+        found = limits_of(valued, success, labels, groups=groups)
     return Interval(*(bound * success.unit for bound in (found.value, found.low, found.high)))
 
 
@@ -186,7 +170,8 @@ def limits_of(
     value, without = _with_and_without(valued, parts_of(groups, success.parts))
     if np.isnan(without).any():
         return Interval(value, 0.0, 1.0)
-    return limits_of_share(value, without, **_evidence_of(success, labels, groups))
+    told = _evidence_in(success, labels, valued.pulls(), groups=np.asarray(groups))
+    return limits_of_share(value, without, **told)
 
 
 def difference(
@@ -212,13 +197,9 @@ def difference(
     """
     labels = np.asarray(labels)
     _check(success, labels)
-    parts = parts_of(groups, success.parts)
-    old, old_without = _with_and_without(_valued(success, labels, np.asarray(before)), parts)
-    new, new_without = _with_and_without(_valued(success, labels, np.asarray(after)), parts)
-    value, without, unit = new - old, new_without - old_without, success.unit
-    if np.isnan(without).any():
-        return Interval(value * unit, -unit, unit)
-    reach = _reach(value, without, _evidence_of(success, labels, groups)["worth"])
+    old, new = (_valued(success, labels, np.asarray(one)) for one in (before, after))
+    change = Valued(lambda kept: new.of(kept) - old.of(kept), lambda: new.pulls() - old.pulls())
+    value, reach, unit = *_reach(change, success, labels, groups=groups), success.unit
     return Interval(value * unit, max(-1.0, value - reach) * unit, min(1.0, value + reach) * unit)
 
 
@@ -250,18 +231,23 @@ def surprise_difference(
     labels, place = np.asarray(labels), np.arange(len(labels))
     old, new = (np.log(one[place, labels].astype(float) + TINY) for one in (before, after))
     valued = mean_of(labels, old - new, success.shares)
-    value, without = _with_and_without(valued, parts_of(groups))
-    if np.isnan(without).any():
-        return Interval(value, math.log(TINY), -math.log(TINY))
     by_item = replace(success, metric=ACCURACY)
-    reach = _reach(value, without, _evidence_of(by_item, labels, groups)["worth"])
-    return Interval(value, value - reach, value + reach)
+    value, reach = _reach(valued, by_item, labels, groups=groups)
+    widest = -math.log(TINY)
+    return Interval(value, max(-widest, value - reach), min(widest, value + reach))
 
 
-def _reach(value: float, without: np.ndarray, worth: float) -> float:
-    """Return how far the limits of a difference are from it."""
-    widely = student_reach(min(worth, len(without)))
-    return widely * math.sqrt(jackknife_variance(value, without))
+def _reach(
+    valued: Valued, success: Success, labels: np.ndarray, *, groups: np.ndarray
+) -> tuple[float, float]:
+    """Return a difference and how far its limits are from it; without end where none can tell."""
+    value, without = _with_and_without(valued, parts_of(groups, success.parts))
+    if np.isnan(without).any():
+        return value, math.inf
+    told = _evidence_in(success, labels, valued.pulls(), groups=np.asarray(groups))
+    widely = student_reach(min(told["evidence"].n_groups, len(without)))
+    varies = variance_of(value, without, pulls=told["pulls"], groups=told["groups"])
+    return value, widely * math.sqrt(varies)
 
 
 def parts_of(groups: np.ndarray, most: int = PARTS) -> np.ndarray:
@@ -297,17 +283,25 @@ def _check(success: Success, labels: np.ndarray) -> None:
 
 
 def _valued(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> Valued:
-    """Return what finds the metric, 0 to 1, from the items that are kept; NaN where it has none."""
+    """Return what finds the metric, 0 to 1."""
     predicted = probabilities.argmax(axis=1)
-    if success.metric == ACCURACY:
-        return mean_of(labels, (predicted == labels).astype(float), success.shares)
-    if success.metric == COST:
-        assert success.costs is not None
-        paid = success.costs[labels, predicted] / (success.unit or 1.0)
-        return mean_of(labels, paid, success.shares)
+    if success.metric in (ACCURACY, COST):
+        return mean_of(labels, _by_item(success, labels, predicted), success.shares)
     if success.metric == MACRO_F1:
-        return _macro_f1(labels, predicted, success.shares, n_classes=probabilities.shape[1])
+        return macro_f1(labels, predicted, success.shares, n_classes=probabilities.shape[1])
     place = np.unique(probabilities[:, success.positive], return_inverse=True)[1].ravel()
+    return _of_one_class(success, labels, place)
+
+
+def _by_item(success: Success, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return what each item counts, 0 to 1: whether it is right, or what it costs."""
+    if success.costs is None or success.metric == ACCURACY:
+        return np.asarray(predicted == labels, dtype=float)
+    return np.asarray(success.costs[labels, predicted] / (success.unit or 1.0))
+
+
+def _of_one_class(success: Success, labels: np.ndarray, place: np.ndarray) -> Valued:
+    """Return what finds recall at a precision or ROC AUC from the order of the scores."""
     is_positive = labels == success.positive
 
     def value(kept: np.ndarray) -> float:
@@ -316,72 +310,40 @@ def _valued(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> 
         if not (weights[is_positive].any() and weights[~is_positive].any()):
             return math.nan
         if success.metric == ROC_AUC:
-            return _auc(place, is_positive, weights)
+            return auc(place, is_positive, weights)
         recall, precision = recall_and_precision(place, is_positive, weights)
         enough = precision >= success.precision - ROUNDING
         return float(recall[enough].max(initial=0.0))
 
-    return value
+    def pulls() -> np.ndarray:
+        weights = production_weights(labels, success.shares)
+        if success.metric == ROC_AUC:
+            return centred(moved_auc(place, is_positive, weights), labels, success.shares)
+        caught = value(np.ones(len(labels), dtype=bool)) * is_positive.sum()
+        ahead = np.cumsum(np.bincount(place, is_positive)[::-1])[::-1]  # positives as high or more
+        moved = is_positive * (ahead[place] <= caught + ROUNDING) * len(labels) / is_positive.sum()
+        return np.asarray(moved - is_positive * moved[is_positive].mean())
 
-
-def mean_of(labels: np.ndarray, values: np.ndarray, shares: np.ndarray | None) -> Valued:
-    def value(kept: np.ndarray) -> float:
-        weights = production_weights(labels[kept], shares)
-        total = weights.sum()
-        return float((weights * values[kept]).sum() / total) if total > 0 else math.nan
-
-    return value
-
-
-def _macro_f1(
-    labels: np.ndarray, predicted: np.ndarray, shares: np.ndarray | None, *, n_classes: int
-) -> Valued:
-    def value(kept: np.ndarray) -> float:
-        given, said = labels[kept], predicted[kept]
-        weights = production_weights(given, shares)
-        counted = [
-            np.bincount(which, weights * of, minlength=n_classes)
-            for which, of in ((given, given == said), (given, 1.0), (said, 1.0))
-        ]
-        both = counted[1] + counted[2]
-        return float((2 * counted[0][both > 0] / both[both > 0]).mean()) if both.any() else math.nan
-
-    return value
-
-
-def _auc(place: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> float:
-    """Return how often a positive item has the higher score, ties half (Hanley, McNeil 1982)."""
-    positive = np.bincount(place, weights * is_positive)
-    others = np.bincount(place, weights * ~is_positive)
-    below = np.cumsum(others) - others / 2
-    return float(min((below * positive).sum() / (positive.sum() * others.sum()), 1.0))
-
-
-def recall_and_precision(
-    place: np.ndarray, is_positive: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return both at each score as the threshold, highest score first."""
-    caught = np.cumsum(np.bincount(place, weights * is_positive)[::-1])
-    called = np.cumsum(np.bincount(place, weights)[::-1])
-    precision = np.divide(caught, called, out=np.zeros(len(called)), where=called > 0)
-    return np.minimum(caught / caught[-1], 1.0), precision
+    return Valued(value, pulls)
 
 
 def _with_and_without(valued: Valued, parts: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the value of all items, and without each part."""
-    whole = valued(np.ones(len(parts), dtype=bool))
-    return whole, np.array([valued(parts != part) for part in range(parts.max() + 1)])
+    whole = valued.of(np.ones(len(parts), dtype=bool))
+    return whole, np.array([valued.of(parts != part) for part in range(parts.max() + 1)])
 
 
-def _evidence_of(success: Success, labels: np.ndarray, groups: np.ndarray) -> dict[str, float]:
-    """Return how many groups and items the value rests on."""
-    groups = np.asarray(groups)
-    if success.metric in (RECALL, ROC_AUC):
-        is_positive = labels == success.positive
-        sides = [is_positive] if success.metric == RECALL else [is_positive, ~is_positive]
-        worth = min(groups_worth(groups[side]) for side in sides)
-        n = is_positive.sum() if success.metric == RECALL else len(labels)
-        return {"worth": worth, "n": float(n)}
-    weights = production_weights(labels, success.shares)
-    of_groups = np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), weights)
-    return {"worth": worth_of(of_groups), "n": worth_of(weights)}
+def _evidence_in(
+    success: Success, labels: np.ndarray, pulls: np.ndarray, *, groups: np.ndarray
+) -> dict[str, Any]:
+    """Return the pulls, groups and evidence of the items that the metric is about."""
+    is_positive = labels == success.positive
+    if success.metric == RECALL:
+        pulls, groups = pulls[is_positive] * is_positive.mean(), groups[is_positive]
+        return {"pulls": pulls, "groups": groups, "evidence": evidence_of(groups)}
+    known = evidence_of(groups, production_weights(labels, success.shares))
+    if success.metric == ROC_AUC:
+        fewer = [evidence_of(groups[side]) for side in (is_positive, ~is_positive)]
+        worth = min(one.worth for one in fewer)
+        known = Evidence(min(one.n_groups for one in fewer), worth, float(len(labels)))
+    return {"pulls": pulls, "groups": groups, "evidence": known}

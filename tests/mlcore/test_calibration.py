@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlcore.calibration import fit_calibration, reliability, softmax
+from tests.mlcore.test_success import heavy_tail
 
 
 def drawn(n_items, *, wrong, seed=0):
@@ -46,3 +47,13 @@ def test_the_error_is_the_gap_by_tenths_with_limits_around_it():
     assert found.error.low <= found.error.value <= found.error.high
     assert found.n.tolist() == [50, 50]
     assert found.right == pytest.approx([0.4, 0.9])
+
+
+def test_limits_of_the_error_hold_where_few_of_many_groups_have_most_items():
+    rng, held = np.random.default_rng(3), 0
+    for _ in range(100):
+        groups = np.repeat(np.arange(200), heavy_tail(200, rng))
+        right = (rng.random(200) < 0.7)[groups]  # groups right or wrong as a whole
+        error = reliability(np.full(len(groups), 0.95), right, groups).error
+        held += error.low <= 0.25 <= error.high
+    assert held >= 93

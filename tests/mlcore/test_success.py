@@ -14,6 +14,7 @@ from sklearn.metrics import (
 
 from mlcore.acting import act, best_threshold
 from mlcore.intervals import accuracy_interval
+from mlcore.metrics import production_weights
 from mlcore.success import (
     ACCURACY,
     COST,
@@ -21,10 +22,10 @@ from mlcore.success import (
     RECALL,
     ROC_AUC,
     Success,
+    _valued,
     difference,
     measure,
     parts_of,
-    production_weights,
 )
 
 N_CLASSES = 3
@@ -133,11 +134,15 @@ def test_acting_at_the_best_threshold_keeps_the_precision_and_reaches_the_recall
     assert caught / weights[labels == 1].sum() == pytest.approx(found.value)
 
 
-def test_accuracy_without_shares_has_the_limits_that_other_pages_show():
+def test_accuracy_of_the_items_as_they_are_has_the_limits_that_other_pages_show():
     labels, groups = np.arange(60) % 2, np.arange(60) // 3
     guesses = np.where(np.arange(60) % 7 == 0, 1 - labels, labels)
-    found = measure(Success(ACCURACY), labels, probabilities=np.eye(2)[guesses], groups=groups)
-    assert found == accuracy_interval(guesses == labels, groups)
+    told = {"probabilities": np.eye(2)[guesses], "groups": groups}
+    expected = accuracy_interval(guesses == labels, groups)
+    assert measure(Success(ACCURACY), labels, **told) == expected
+    assert measure(Success(ACCURACY, shares=np.array([0.5, 0.5])), labels, **told) == expected
+    one_each = measure(Success(COST, costs=1 - np.eye(2)), labels, **told)
+    assert (one_each.low, one_each.high) == pytest.approx((1 - expected.high, 1 - expected.low))
 
 
 def test_no_part_cuts_a_group_and_parts_are_alike():
@@ -190,6 +195,55 @@ def _drawn(n_groups, size, rng):
     score = 1.5 * labels + rng.normal(0, 0.5, n_groups)[groups] + rng.normal(size=len(groups))
     chance = 1 / (1 + np.exp(1 - score))
     return {"labels": labels, "probabilities": np.stack([1 - chance, chance], 1), "groups": groups}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Success(ACCURACY, shares=SKEWED),
+        Success(MACRO_F1, shares=SKEWED),
+        Success(ROC_AUC, positive=1),
+        Success(COST, costs=np.array([[0, 1.0], [5.0, 0]])),
+        Success(RECALL, positive=1, precision=0.5),
+    ],
+)
+def test_limits_hold_the_truth_where_few_of_many_groups_have_most_items(wanted):
+    rng = np.random.default_rng(3)
+    truth = measure(wanted, **_heavy(np.ones(100_000, dtype=int), rng)).value
+    within = [measure(wanted, **_heavy(heavy_tail(200, rng), rng)) for _ in range(100)]
+    held = sum(found.low <= truth <= found.high for found in within)
+    assert held >= 93  # 100 repeats of a true 98 % fall below it once in a thousand
+
+
+def heavy_tail(n_groups, rng):
+    return np.clip((rng.pareto(1.2, n_groups) * 2).astype(int), 1, 500)
+
+
+def _heavy(sizes, rng):
+    """In 17 of 20 groups the classes are told apart, in the others taken for each other."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    labels = (rng.random(len(groups)) < 0.3).astype(int)
+    is_right = (rng.random(len(sizes)) < 0.85)[groups]
+    score = 3 * np.where(is_right, labels, 1 - labels) + rng.normal(0, 0.5, len(groups))
+    chance = 1 / (1 + np.exp(1 - score))
+    return {"labels": labels, "probabilities": np.stack([1 - chance, chance], 1), "groups": groups}
+
+
+@given(predictions(), st.sampled_from([ACCURACY, MACRO_F1, ROC_AUC, COST]), st.booleans())
+def test_pulls_are_what_weighing_an_item_a_little_more_moves(drawn, metric, weighed):
+    labels, probabilities, _groups, shares = drawn
+    costs = np.array([[0, 1, 5], [2, 0, 0], [1, 1, 0.0]])
+    shares = shares if weighed else None
+    valued = _valued(Success(metric, costs=costs, shares=shares), labels, probabilities)
+    n, pulls = len(labels), valued.pulls()
+    assert pulls.sum() == pytest.approx(0, abs=1e-9)
+    often = np.repeat(np.arange(n), 1000)  # one item more of so many is a little more weight
+    for item in (0, n - 1):
+        more = np.append(often, item)
+        success = Success(metric, costs=costs, shares=shares)
+        with_it = _valued(success, labels[more], probabilities[more])
+        moved = with_it.of(np.ones(len(more), dtype=bool)) - valued.of(np.ones(n, dtype=bool))
+        assert moved * 1000 * n == pytest.approx(pulls[item], rel=0.02, abs=0.01)
 
 
 @given(predictions(), st.floats(0, 1), st.booleans())
