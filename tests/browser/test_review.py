@@ -174,6 +174,7 @@ def test_cards_put_off_of_a_sample_are_reached_again_from_its_page(page, live_se
     seen(page)  # no page of many yet: the others of the queue, and then what was put off
     assert "/many/" not in page.url
     page.get_by_text("Sample: 19 of 20 judged").click()
+    page.wait_for_url("**/many/")  # loaded whole: a key pressed before would still be the queue's
     page.keyboard.press("Enter")
     expect(page.get_by_text("this sample is judged before all others")).to_be_visible()
     seen(page)
