@@ -72,7 +72,7 @@ def test_the_queue_of_labels_says_that_those_of_the_test_split_are_not_doubted(c
     dataset = make_dataset()
     make_flags(dataset, 1)
     log_in(client, dataset)
-    words = "Test labels are sealed and not doubted here"
+    words = "test labels sealed"
     assert words not in client.get(address("queue", dataset, "label_error")).text
     tested = make_item(dataset, "tested.png", "cat", split="test")
     assert words in client.get(address("queue", dataset, "label_error")).text
