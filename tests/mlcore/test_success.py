@@ -169,16 +169,17 @@ def test_what_cannot_be_told_is_refused_in_words(wanted):
 SKEWED = np.array([0.7, 0.3])
 
 
+MEANS = [
+    Success(ACCURACY, shares=SKEWED),
+    Success(MACRO_F1, shares=SKEWED),
+    Success(ROC_AUC, positive=1),
+    Success(COST, costs=np.array([[0, 1.0], [5.0, 0]])),
+]
+
+
 @pytest.mark.parametrize("shape", [(300, 1), (60, 5), (12, 25)])
 @pytest.mark.parametrize(
-    "wanted",
-    [
-        Success(ACCURACY, shares=SKEWED),
-        Success(MACRO_F1, shares=SKEWED),
-        Success(ROC_AUC, positive=1),
-        Success(COST, costs=np.array([[0, 1.0], [5.0, 0]])),
-        Success(RECALL, positive=1, precision=0.6, shares=SKEWED),
-    ],
+    "wanted", [*MEANS, Success(RECALL, positive=1, precision=0.6, shares=SKEWED)]
 )
 def test_limits_hold_the_truth(wanted, shape):
     rng = np.random.default_rng(3)
@@ -197,16 +198,7 @@ def _drawn(n_groups, size, rng):
     return {"labels": labels, "probabilities": np.stack([1 - chance, chance], 1), "groups": groups}
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        Success(ACCURACY, shares=SKEWED),
-        Success(MACRO_F1, shares=SKEWED),
-        Success(ROC_AUC, positive=1),
-        Success(COST, costs=np.array([[0, 1.0], [5.0, 0]])),
-        Success(RECALL, positive=1, precision=0.5),
-    ],
-)
+@pytest.mark.parametrize("wanted", [*MEANS, Success(RECALL, positive=1, precision=0.5)])
 def test_limits_hold_the_truth_where_few_of_many_groups_have_most_items(wanted):
     rng = np.random.default_rng(3)
     truth = measure(wanted, **_heavy(np.ones(100_000, dtype=int), rng)).value
