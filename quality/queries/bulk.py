@@ -93,10 +93,11 @@ def is_over(sample: Bulk) -> bool:
     return not open_flags(sample.dataset, sample.kind).filter(pk__in=sample.sample).exists()
 
 
-def relabelled(flags: QuerySet[Flag]) -> list[tuple[str, str, int]]:
-    """Count what relabelling as suggested would change, by both classes, commonest first."""
+def relabelled(flags: QuerySet[Flag]) -> tuple[list[tuple[str, str, int]], int]:
+    """Count what relabelling as suggested would change: the commonest pairs, and in all others."""
     rows = outside_test(flags).order_by().values_list("given", "suggested")
-    return list(rows.annotate(n=Count("pk")).order_by("-n", "given")[:CHANGES_SHOWN])
+    pairs = list(rows.annotate(n=Count("pk")).order_by("-n", "given", "suggested"))
+    return pairs[:CHANGES_SHOWN], sum(n for _, _, n in pairs[CHANGES_SHOWN:])
 
 
 def copies_leaving(flags: QuerySet[Flag]) -> int:

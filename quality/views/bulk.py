@@ -145,9 +145,11 @@ def _page(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[st
 
 def _outlook(flags: QuerySet[Flag], row: Kind, said: queries.Judged, *, n: int) -> dict[str, Any]:
     """Say what a decision as proposed would change, and whether Enter stands for it."""
+    pairs, others = queries.relabelled(flags) if row.bulk == Action.RELABEL else ([], 0)
     return {
         "is_backed": n > 0 and said.right >= said.kept,
-        "relabelled": queries.relabelled(flags) if row.bulk == Action.RELABEL else [],
+        "relabelled": pairs,
+        "relabelled_otherwise": others,
         "leaving": queries.copies_leaving(flags) if row.bulk == Action.MERGE else 0,
     }
 

@@ -295,3 +295,15 @@ def test_the_page_leads_from_the_line_to_the_undo(client, dataset):
     assert "at a lower score" not in page
     assert f'datetime="{sample.decisions.first().at.isoformat()}"' in page, "not when it was drawn"
     assert "Undo all of it" in page
+
+
+def test_what_would_change_beyond_the_commonest_pairs_is_counted():
+    dataset = make_dataset()
+    make_flags(dataset, 12)
+    flags = Flag.objects.filter(dataset=dataset)
+    for number, flag in enumerate(flags[:8]):
+        Flag.objects.filter(pk=flag.pk).update(suggested=f"class {number}")
+    pairs, others = queries.relabelled(flags)
+    assert pairs[0] == ("cat", "dog", 4)
+    assert sum(n for _, _, n in pairs) + others == 12
+    assert others == 3
