@@ -1,6 +1,6 @@
 """How many open flags are right: what a check expects, corrected by what people decided."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 from labeling.models import Dataset
 from mlcore.expected_share import ShareRight, learn_shares
 from mlcore.intervals import Interval
-from quality.models import Action, Flag, FlagState
+from quality.models import Action, Flag
 from quality.queries.flags import Believed, Tally, settled_decisions
 
 LIKELY_SHARE = 0.5  # expected right more often than not
@@ -66,19 +66,9 @@ def _learned(rows: Sequence[Row]) -> Learned:
 def expected_right(
     dataset: Dataset, kinds: Collection[str], *, tally: Tally
 ) -> dict[str, Interval]:
-    """Return how many of the open flags of each kind are right: two queries beside a tally.
-
-    Which of them moved on was asked for the tally: to ask again would be a second pass over all
-    items.
-    """
-    waiting = Flag.objects.filter(dataset=dataset, kind__in=list(kinds), state=FlagState.OPEN)
-    rows = waiting.values_list("kind", "given", "is_likely", "expected").order_by()  # as indexed
-    counts = Counter[Believed]()
-    for kind, given, _is_likely, expected, n in rows.annotate(n=Count("*")):
-        counts[Believed(kind, given, expected)] += n
-    counts.subtract(tally.moved.values())
+    """Return how many of the open flags of each kind are right: one query beside a tally."""
     believed = defaultdict[str, list[tuple[Believed, int]]](list)
-    for flag, n in (+counts).items():
+    for flag, n in tally.open.items():
         believed[flag.kind].append((flag, n))
     decided = _decided(dataset, kinds)
     return {kind: _total(_learned(decided[kind]).shares, believed[kind]) for kind in kinds}

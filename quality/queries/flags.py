@@ -96,29 +96,30 @@ def review_queue(dataset: Dataset, kind: str, *, first: Collection[int] = ()) ->
 
 
 class Believed(NamedTuple):
-    """What a check said of a flag: its kind, the label that it doubts, the share expected right."""
+    """What a check said of a flag: the label that it doubts, its mark, the share expected right."""
 
     kind: str
     given: str
+    is_likely: bool
     expected: float
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How many flags stand open by kind, doubted label and likelihood, and by kind in test.
+    """How many flags stand open by what their check said of them, and by kind in test.
 
     `moved` has each flag (by id) that is not counted, because an item of it moved on.
     """
 
-    open: Counter[tuple[str, str, bool]]
+    open: Counter[Believed]
     in_test: Counter[str]
     moved: Mapping[int, Believed]
 
     def most_doubted(self, kind: str) -> str:
         """Return the label that flags of a kind doubt most often; empty if none."""
         labels: Counter[str] = Counter()
-        for (of, given, _likely), n in self.open.items():
-            labels[given] += n if of == kind and given else 0
+        for flag, n in self.open.items():
+            labels[flag.given] += n if flag.kind == kind and flag.given else 0
         return min(labels, key=lambda label: (-labels[label], label), default="")
 
 
@@ -138,16 +139,16 @@ def counted(dataset: Dataset, kind: str = "") -> Tally:
     To ask of each flag whether its items moved on takes three times as long.
     """
     flags = _still_open(dataset, kind).order_by()
-    groups = flags.values_list("kind", "given", "is_likely").annotate(n=Count("*"))
-    counts = Counter({(of, given, is_likely): n for of, given, is_likely, n in groups})
+    groups = flags.values_list("kind", "given", "is_likely", "expected").annotate(n=Count("*"))
+    counts = Counter({Believed(*said): n for *said, n in groups})
     asked = {"dataset": dataset.pk, "kind": kind or UNFLAGGED}
     moved: dict[int, Believed] = {}
     in_test: dict[int, str] = {}
     told = execute(MOVED_OR_IN_TEST.replace("<is>", "=" if kind else "<>"), asked)
     for pk, is_moved, of, given, is_likely, expected in told:
         if is_moved and pk not in moved:
-            moved[pk] = Believed(of, given, expected)
-            counts[of, given, bool(is_likely)] -= 1
+            moved[pk] = Believed(of, given, bool(is_likely), expected)
+            counts[moved[pk]] -= 1
         elif not is_moved:
             in_test[pk] = of
     kinds = Counter(of for pk, of in in_test.items() if pk not in moved)
@@ -180,9 +181,9 @@ def counts_by_kind(
     done = done.filter(kind=kind) if kind else done.exclude(kind=UNFLAGGED)
     closed = dict(done.values_list("kind").annotate(n=Count("pk")).order_by())
     waiting, likely = Counter[str](), Counter[str]()
-    for (of, _given, is_likely), n in tally.open.items():
-        waiting[of] += n
-        likely[of] += n if is_likely else 0
+    for flag, n in tally.open.items():
+        waiting[flag.kind] += n
+        likely[flag.kind] += n if flag.is_likely else 0
     return {
         of: QueueCounts(waiting[of], likely[of], closed.get(of, 0), tally.in_test[of])
         for of in sorted({*waiting, *closed})

@@ -31,8 +31,10 @@ from labeling.queries.kept import kept
 from labeling.queries.rounds import rounds_so_far
 from labeling.queries.success import choice_of
 from labeling.queries.uploads import uploads_that_wait
+from mlcore.intervals import Interval
 from quality.models import Flag
 from quality.queries.comparisons import comparison_of
+from quality.queries.expected import expected_right
 from quality.queries.flags import (
     Confirmed,
     Tally,
@@ -64,7 +66,7 @@ class Queue:
     kind: str
     title: str
     open: int
-    likely: int
+    expected: Interval
     touches_test: int
     seconds: float | None
     confirmed: Confirmed | None
@@ -115,7 +117,8 @@ def overview_of(
 ) -> dict[str, Any]:
     """Return everything on the front page; the number of items costs no query."""
     spread, n_sources, n_excluded = spread_of(dataset)
-    queues = _queues(dataset, user, kinds)
+    tally = tally_of(dataset)
+    queues = _queues(dataset, user, kinds, tally)
     comparison = comparison_of(dataset)
     run, choice = newest_done(dataset), choice_of(dataset)
     jobs = _jobs(dataset)
@@ -140,7 +143,8 @@ def overview_of(
             spread,
             has_run=run is not None,
             proved_at=comparison.created_at if comparison else None,
-            likely=sum(queue.likely for queue in queues),
+            expected=sum(queue.expected.value for queue in queues),
+            is_marked=any(flag.is_likely for flag in tally.open),
             running={row["job"].kind for row in jobs},
         ),
         **_class_bars(dataset, spread),
@@ -181,20 +185,21 @@ def _counted(dataset: Dataset, spread: Spread, n_sources: int) -> str:
     return ", ".join(parts)
 
 
-def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queue]:
+def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str], tally: Tally) -> list[Queue]:
     """Return kinds with open flags, most expected right first; no gain is claimed for them."""
-    tally, confirmed = tally_of(dataset), confirmed_so_far(dataset)
+    confirmed = confirmed_so_far(dataset)
     found = counts_by_kind(dataset, tally=tally)
     counts = {kind: n for kind, n in found.items() if n.open and kind in kinds}
     timed = [kind for kind, n in counts.items() if n.decided]
     paces = paces_of(reviewed(dataset).filter(by=user), timed)
     examples = _examples(dataset, counts, tally)
+    expected = expected_right(dataset, counts, tally=tally)
     queues = [
         Queue(
             kind,
             kinds[kind],
             open=n.open,
-            likely=n.likely,
+            expected=expected[kind],
             touches_test=n.touches_test,
             seconds=paces.seconds(1, kind),
             confirmed=confirmed.get(kind),
@@ -203,7 +208,7 @@ def _queues(dataset: Dataset, user: User, kinds: Mapping[str, str]) -> list[Queu
         )
         for kind, n in counts.items()
     ]
-    return sorted(queues, key=lambda queue: (-queue.likely, -queue.open, queue.kind))
+    return sorted(queues, key=lambda queue: (-queue.expected.value, -queue.open, queue.kind))
 
 
 def _examples(
@@ -303,13 +308,14 @@ def _steps(
     *,
     has_run: bool,
     proved_at: datetime | None,
-    likely: int,
+    expected: float,
+    is_marked: bool,
     running: set[str],
 ) -> list[Step]:
     """The way around the loop, with what was done already and what runs just now.
 
-    Review is done when nothing waits that is expected to be right (`likely`), or somebody found
-    it enough and proved what the decisions bought.
+    Review is done when no doubt waits that its check expects right (`is_marked`), or somebody
+    found it enough and proved what the decisions bought.
     """
     has_checks = (
         Job.objects.filter(dataset=dataset, kind="detect", state=JobState.DONE).exists()
@@ -326,13 +332,13 @@ def _steps(
         "rounds": labelled > 0 and (labelled >= LABELLED_ENOUGH * n or rounds or has_run),
         "runs": has_run,
         "checks": has_checks,
-        "review": decided > 0 and (not likely or is_proved),
+        "review": decided > 0 and (not is_marked or is_proved),
         "before_after": proved_at is not None,
     }
     return [
         Step(
             str(title),
-            str(why or _review_words(decided, likely)),
+            str(why or _review_words(decided, expected if is_marked else 0.0)),
             reverse(f"{app}:{page}", args=[dataset.slug]),
             is_done[page],
             job in running,
@@ -341,10 +347,12 @@ def _steps(
     ]
 
 
-def _review_words(decided: int, likely: int) -> str:
+def _review_words(decided: int, expected: float) -> str:
     if not decided:
         return _("You decide, worst first, one key each.")
-    if not likely:
-        return _("%(n)s decided; nothing waits that is expected to be right.") % {"n": decided}
-    words = _("%(n)s decided; %(left)s that are expected to be right wait.")
-    return words % {"n": decided, "left": likely}
+    if not expected:
+        return _("%(n)s decided; nothing waits that is more likely right than not.") % {
+            "n": decided
+        }
+    words = _("%(n)s decided; %(left)s of those that wait are expected right.")
+    return words % {"n": decided, "left": round(expected)}

@@ -16,9 +16,11 @@ from labeling.queries import job_outlook
 from labeling.services import jobs
 from labeling.services.intake import renewing
 from labeling.views.jobs import start_job
+from mlcore.intervals import Interval
 from quality.detectors import KINDS, Kind
 from quality.queries import flags as queries
 from quality.queries.coverage import coverage_of
+from quality.queries.expected import expected_right
 from quality.queries.runs import last_ended_job, newest_done, open_job
 
 
@@ -28,6 +30,7 @@ class Line:
 
     kind: Kind
     counts: queries.QueueCounts
+    expected: Interval
     job: Job | None
     is_running: bool = False
     not_run: str = ""
@@ -66,7 +69,9 @@ def checks(request: access.MemberRequest, slug: str) -> HttpResponse:
 
 
 def _lines(dataset: Dataset, running: Job | None) -> list[Line]:
-    counts, newest = queries.counts_by_kind(dataset), queries.last_checks(dataset)
+    tally, newest = queries.tally_of(dataset), queries.last_checks(dataset)
+    counts = queries.counts_by_kind(dataset, tally=tally)
+    expected = expected_right(dataset, counts, tally=tally)
     wanted = running.options.get("kinds") or list(KINDS) if running else []
     lines = []
     for kind in KINDS.values():
@@ -75,7 +80,8 @@ def _lines(dataset: Dataset, running: Job | None) -> list[Line]:
             told = job.result["kinds"][kind.name] if job else {}
             words = {name: told.get(name, "") for name in ("not_run", "notice")}
             found = counts.get(kind.name, queries.QueueCounts())
-            lines.append(Line(kind, found, job, kind.name in wanted, **words))
+            right = expected.get(kind.name, Interval(0.0, 0.0, 0.0))
+            lines.append(Line(kind, found, right, job, kind.name in wanted, **words))
     return lines
 
 

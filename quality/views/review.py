@@ -36,16 +36,15 @@ from quality.services.choices import EXCLUDE_REASONS, choices_for
 def review(request: access.MemberRequest, slug: str) -> HttpResponse:
     """The queues of a dataset."""
     dataset = access.dataset_for(request.user, slug)
-    counts = counting.counts_by_kind(dataset)
-    fresh = counting.came_up(dataset)
+    tally = counting.tally_of(dataset)
+    counts = counting.counts_by_kind(dataset, tally=tally)
+    expected, fresh = expected_right(dataset, counts, tally=tally), counting.came_up(dataset)
     lines = [
-        (kind, counts.get(kind.name, counting.QueueCounts()), fresh.get(kind.name))
+        (kind, counts[kind.name], expected[kind.name], fresh.get(kind.name))
         for kind in KINDS.values()
-        if dataset.media in kind.media and kind.is_doubt
+        if dataset.media in kind.media and kind.is_doubt and kind.name in counts
     ]
-    lines = sorted(
-        (line for line in lines if line[1].total), key=lambda line: (-line[1].likely, -line[1].open)
-    )
+    lines.sort(key=lambda line: (-line[2].value, -line[1].open))
     job = open_job(dataset, "detect", "train")
     context = {
         "dataset": dataset,

@@ -20,7 +20,8 @@ KINDS = {"label_error": "Label errors", "file_fault": "Odd files", "manual": "Fl
 
 
 def doubt(item: Item, kind: str, *, is_likely: bool = True) -> None:
-    make_flag(item, kind=kind, score=0.5, is_likely=is_likely, given="")
+    expected = 0.9 if is_likely else 0.1
+    make_flag(item, kind=kind, score=0.5, is_likely=is_likely, expected=expected, given="")
 
 
 @pytest.fixture
@@ -48,9 +49,27 @@ def test_queues_stand_in_the_order_of_flags_expected_right(pets: Dataset) -> Non
     for item in items[:2]:
         doubt(item, "label_error")
     found = overview_of(pets, factories.make_member(pets), kinds=KINDS)
-    told = [(queue.kind, queue.likely, queue.open, queue.touches_test) for queue in found["queues"]]
-    assert told == [("label_error", 2, 2, 2), ("file_fault", 0, 4, 2)]
+    told = [(queue.kind, queue.open, queue.touches_test) for queue in found["queues"]]
+    assert told == [("label_error", 2, 2), ("file_fault", 4, 2)]
     assert found["seconds"] is None
+
+
+def test_every_page_says_alike_how_many_open_flags_are_expected_right(pets: Dataset) -> None:
+    for item in pets.items.order_by("key")[:5]:
+        doubt(item, "label_error")
+    client, slug = client_of(pets), [pets.slug]
+    shown = client.get(url(pets)).context["queues"][0].expected
+    assert f"{shown.value:.0f}" == "4"  # nine in ten each, less what the first decisions may teach
+    review = client.get(reverse("quality:review", args=slug))
+    assert review.context["lines"][0][2] == shown
+    checks = client.get(reverse("quality:checks", args=slug)).context["lines"]
+    assert next(line for line in checks if line.kind.name == "label_error").expected == shown
+    head = client.get(reverse("quality:queue", args=[*slug, "label_error"]))
+    assert head.context["expected"] == shown
+    assert f"{shown.value:.0f}</b> expected right" in review.text
+    freeze_version(dataset=pets)
+    report = client.get(reverse("quality:report", args=slug)).context["report"]
+    assert report.queues[0].expected == shown
 
 
 def test_classes_are_counted_outside_test_and_in_it_without_excluded_items(pets: Dataset) -> None:
@@ -215,7 +234,7 @@ def test_review_is_done_when_nothing_likely_waits_or_what_it_bought_was_proved(
     assert not step().is_done
     decisions.decide_flag(flag=first, reviewer=lead, action="keep")
     assert not step().is_done
-    assert "1 decided; 1 that are expected to be right wait" in step().why
+    assert "1 decided; 1 of those that wait are expected right" in step().why
     version, _ = freeze_version(dataset=pets)
     run = Run.objects.create(
         dataset=pets, number=1, version=version, protocol={}, backbone="b", metrics={}

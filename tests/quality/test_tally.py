@@ -9,6 +9,7 @@ from labeling.models import Item, Role
 from quality.models import UNFLAGGED, Decision, Flag, FlagItem
 from quality.queries.flags import (
     LOOKED_BACK,
+    Believed,
     open_flags,
     paces_of,
     review_queue,
@@ -47,7 +48,9 @@ def test_a_tally_counts_the_flags_that_queues_show_and_those_that_touch_test():
     for kind in ("", "label_error", UNFLAGGED):
         shown = open_flags(dataset, kind)
         tally = tally_of(dataset, kind)
-        what = Counter((flag.kind, flag.given, flag.is_likely) for flag in shown)
+        what = Counter(
+            Believed(flag.kind, flag.given, flag.is_likely, flag.expected) for flag in shown
+        )
         assert tally.open == what
         touching = Counter(flag.kind for flag in shown if flag.items.filter(split="test").exists())
         assert tally.in_test == touching

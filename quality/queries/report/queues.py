@@ -29,7 +29,6 @@ class Queue:
     kind: str
     title: str
     open: int
-    likely: int
     touches_test: int
     decided: int
     right: int
@@ -75,7 +74,6 @@ def queues_of(
 def _counted(n: QueueCounts, known: Confirmed | None) -> dict[str, Any]:
     return {
         "open": n.open,
-        "likely": n.likely,
         "touches_test": n.touches_test,
         "decided": known.decided if known else 0,
         "right": known.right if known else 0,
