@@ -155,6 +155,8 @@ def _narrowing(chosen: Filter, kinds: Mapping[str, str]) -> Iterator[tuple[str, 
         told = _("in round no. %(n)s") % {"n": number}
         word = RoundItemState(state).label.lower() if state else ""
         yield "asked", chosen.asked, f"{told}, {word}" if word else told
+    if chosen.doubt:
+        yield "doubt", chosen.doubt, _("of one group in doubt")
     n = len(chosen.keys)
     if n:
         yield "keys", chosen.keys, ngettext("%(n)s key", "%(n)s keys", n) % {"n": n}

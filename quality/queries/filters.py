@@ -31,6 +31,7 @@ from quality import frozen
 from quality.models import Run
 from quality.queries.doubts import is_doubted
 from quality.queries.facts import FACTS, measured
+from quality.queries.flags import items_in_group
 from quality.queries.id_lists import ids_of_rows
 from quality.queries.neighbours import more_like
 
@@ -54,6 +55,7 @@ class Filter:
     excluded: bool = False
     disputed: bool = False
     asked: str = ""  # a round, and after a dot the state that its places are in
+    doubt: int = 0  # a flag (by id) about a group
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     meta: tuple[str, ...] = ()  # column=value, all of them
@@ -96,7 +98,7 @@ class Filter:
     @property
     def names_items(self) -> bool:
         """Whether it names its items one by one; then excluded ones are shown as well."""
-        return bool(self.run or self.keys or self.like or self.asked)
+        return bool(self.run or self.keys or self.like or self.asked or self.doubt)
 
     @property
     def sorts_by_fact(self) -> str:
@@ -128,6 +130,7 @@ PARAMETERS = {
     "odd": "odd",
     "disputed": "disputed",
     "round": "asked",
+    "doubt": "doubt",
     "excluded": "excluded",
     "group": "groups",
     "tag": "tags",
@@ -164,6 +167,7 @@ def read_filter(given: QueryDict, *, media: str) -> Filter:
         excluded=bool(given.get("excluded")),
         disputed=bool(given.get("disputed")),
         asked=read_count(given.get("round", "")),
+        doubt=_whole(given.get("doubt")) or 0,
         text=given.get("q", "").strip(),
         keys=read_keys(given.get("keys", "")),
         run=_whole(given.get("run")) or 0,
@@ -188,7 +192,7 @@ def not_understood(given: QueryDict, chosen: Filter) -> list[str]:
     """
     held = dict(chosen.pairs())
     left = [("split", one) for one in given.getlist("split") if one not in (*chosen.splits, "")]
-    for name in ("round", "run", "read", "fact", "min", "max", "random", "sort"):
+    for name in ("round", "doubt", "run", "read", "fact", "min", "max", "random", "sort"):
         value = given.get(name, "")
         if value and name not in held and value != _written(_DEFAULTS[PARAMETERS[name]]):
             left.append((name, value))
@@ -365,6 +369,8 @@ def look_up(dataset: Dataset, chosen: Filter, *, run: Run | None = None) -> Show
         found.append(_ids_in_run(run, chosen) if run else set())
     if chosen.asked:
         found.append(items_counted(dataset, chosen.asked))
+    if chosen.doubt:
+        found.append(set(items_in_group(dataset, chosen.doubt)))
     if chosen.like:
         near = more_like(dataset, chosen.like)
         ordered = [pk for pk in near if all(pk in ids for ids in found)]

@@ -35,7 +35,8 @@ ORDER BY score DESC, id LIMIT %(n)s
 """
 CHECKS_READ = 30  # newest jobs looked through for the last check of each kind
 STATE_SHOWN = ("label", "label_source", "split", "excluded")
-GROUP_ROLES = ("part", "example")  # of flags about a class, a column, a slice
+PART = "part"  # what a decision about a group changes
+GROUP_ROLES = (PART, "example")  # of flags about a class, a column, a slice
 DOUBTED = "label_error"  # the queue that items drawn at random are mixed into
 #: Of an item of a flag: it is no longer as it was when it was doubted.
 MOVED_ON = ~Q(role__in=GROUP_ROLES) & (
@@ -79,6 +80,12 @@ def open_flags(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
     """
     moved_on = FlagItem.objects.filter(MOVED_ON, flag=OuterRef("pk"))
     return _still_open(dataset, kind).exclude(Exists(moved_on))
+
+
+def items_in_group(dataset: Dataset, flag: int) -> QuerySet[FlagItem, int]:
+    """Return the items (by id) that a decision about a flag's group changes, whatever its state."""
+    parts = FlagItem.objects.filter(flag=flag, flag__dataset=dataset, role=PART)
+    return parts.values_list("item", flat=True)
 
 
 def _still_open(dataset: Dataset, kind: str) -> QuerySet[Flag]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from math import log10
 from typing import Any
@@ -15,7 +15,7 @@ from mlcore.duplicates import EXACT
 from quality.models import UNFLAGGED, Flag, FlagItem
 from quality.queries import unflagged
 from quality.queries.bulk import sample_of
-from quality.queries.flags import DOUBTED, review_queue
+from quality.queries.flags import DOUBTED, PART, review_queue
 
 QUIETEST_PEAK = 1e-5  # -100 dBFS: below one step of 16 bits
 AHEAD = 11  # flags in the rail: what fits on a screen 900 px high
@@ -90,6 +90,8 @@ class Part:
     name: str
     n: int
     examples: list[Shown]  # each with what the model said of it as its note, where it told
+    every_url: str = ""  # where all are seen that a decision is about, if more than are shown here
+    n_every: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ def evidence_of(flag: Flag) -> Evidence:
         for row in parts[:ITEMS_SHOWN]
     ]
     by_item = {row.item_id: row.item for row in parts}
+    decided = {row.item_id for row in parts if row.role == PART}
     neighbours = _neighbours(flag)
     counted = Counter(neighbour.shown.label for neighbour in neighbours)
     is_alone = flag.given and flag.given not in counted  # its label, which no neighbour has
@@ -210,19 +213,19 @@ def evidence_of(flag: Flag) -> Evidence:
         neighbours=neighbours,
         votes=counted.most_common() + ([(flag.given, 0)] if is_alone else []),
         bars=_bars(flag),
-        parts=[
-            Part(
-                part["name"],
-                part["n"],
-                [
-                    _shown(flag.dataset, by_item[pk], note=said)
-                    for pk, said in zip_longest(part["items"], part.get("said", []), fillvalue="")
-                    if pk in by_item
-                ],
-            )
-            for part in flag.evidence.get("parts", [])
-        ],
+        parts=[_part(flag, part, by_item, decided) for part in flag.evidence.get("parts", [])],
     )
+
+
+def _part(flag: Flag, told: dict[str, Any], by_item: dict[int, Item], decided: set[int]) -> Part:
+    """Return a side of a group; `decided` are the items that a decision about it changes."""
+    said = zip_longest(told["items"], told.get("said", []), fillvalue="")
+    examples = [_shown(flag.dataset, by_item[pk], note=note) for pk, note in said if pk in by_item]
+    part = Part(told["name"], told["n"], examples)
+    if len(decided) <= len(examples) or not decided.issuperset(told["items"]):
+        return part
+    browse = reverse("quality:browse", args=[flag.dataset.slug])
+    return replace(part, every_url=f"{browse}?doubt={flag.pk}", n_every=len(decided))
 
 
 def of_class_in_test(flag: Flag) -> int:

@@ -318,6 +318,27 @@ def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
 
 
+def test_a_group_is_asked_about_seen_and_decided_in_that_order_on_a_phone(page, live_server):
+    dataset = make_dataset()
+    flag = make_two_in_one(dataset)
+    for number in range(1, 9):
+        item = make_item(dataset, f"{number:02}.jpg", "cat")
+        FlagItem.objects.create(flag=flag, item=item, role="part")
+    shown = list(dataset.items.values_list("pk", flat=True)[:3])
+    flag.evidence = {"parts": [{"name": "the smaller part", "n": 9, "items": shown}]}
+    flag.save()
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_queue(page, live_server, dataset, "double_class")
+    heights = [
+        page.locator(part).first.bounding_box()["y"]
+        for part in ("#flag .lead-w", ".part-items img", ".review-form [value=exclude]")
+    ]
+    assert heights == sorted(heights)
+    page.keyboard.press("KeyB")
+    expect(page.get_by_text("of one group in doubt")).to_be_visible()
+    expect(page.locator(".tile")).to_have_count(9)
+
+
 def lopsided(turn: Image.Transpose | None = None) -> Content:
     picture = Image.new("RGB", (480, 300), (200, 90, 40))
     ImageDraw.Draw(picture).polygon([(20, 20), (300, 60), (90, 280)], fill=(20, 60, 220))

@@ -46,6 +46,11 @@ def test_a_bad_ward_is_asked_about_and_the_answer_can_be_taken_back(client):
     assert "more such items are needed" in page
     assert '<kbd class="keycap">↵</kbd> <span class="clip">Ask people about these items' in page
     assert "model: cat" in page  # evidence: what it says of those labelled otherwise
+    assert "50 items, 24 shown" in page
+    assert "see 50 in Browse" in page
+    browse = client.get(reverse("quality:browse", args=[dataset.slug]), {"doubt": flag.pk})
+    assert "of one group in doubt" in browse.text
+    assert browse.context["total"] == 50
     assert "</b> test item" not in page  # no check looks at them here
     gone = flag.flag_items.first().item
     gone.excluded = "blurred"
