@@ -23,6 +23,8 @@ PARTS = """{% extends "base.html" %}{% block title %}Parts{% endblock %}
 {% include "_histogram.html" with rows=rows most=2 name="Sizes" first="0" last="9" %}
 <table class="table-w" id="seen"><tr><th>Item</th><th>Answer</th></tr>
 <tr><td class="beside"><img class="thumb" alt=""></td><td>Unsure</td></tr></table>
+<nav class="segmented" aria-label="Order">{% for word in orders %}<a class="btn-w btn-sm" href="#">
+{{ word }}</a>{% endfor %}</nav>
 {% include "_empty.html" with title="Nothing" sentence="Not yet." %}</div>{% endblock %}"""
 ROWS = [
     {"label": "Shirt", "value": 2, "text": "+2", "note": 9, "url": "#a"},
@@ -39,6 +41,7 @@ CUT = """() => { const bar = document.querySelector(".tabs"), box = bar.getBound
 def parts_page(**more: Any) -> str:
     user = SimpleNamespace(is_authenticated=True, is_staff=True, get_username=lambda: "maria.lang")
     context = {"user": user, "rows": ROWS, "workers_alive": 0, "csrf_token": "token", **more}
+    context["orders"] = ("most answers", "least accurate", "fastest", "most unsure", "latest")
     return engines["django"].from_string(PARTS).render(context)
 
 
@@ -136,6 +139,11 @@ def test_a_refused_request_is_said_in_words_and_changes_nothing(opened: Any) -> 
 
 def test_a_picture_stands_next_to_what_is_said_of_it(opened: Any) -> None:
     assert opened.locator("#seen td.beside").bounding_box()["width"] < 100
+
+
+def test_joined_buttons_are_all_in_sight_on_a_phone(opened: Any) -> None:
+    opened.set_viewport_size({"width": 390, "height": 844})
+    assert opened.evaluate(CUT.replace(".tabs", ".segmented")) == []
 
 
 def test_no_worker_is_said_in_words(opened: Any) -> None:
