@@ -225,6 +225,22 @@ def test_tables_of_excel_are_read_and_what_was_guessed_is_said(
     assert Item.objects.get().label.name == "Käse – 3 €"
 
 
+def test_text_files_are_read_as_tables_are_and_what_was_guessed_is_said(
+    tmp_path: Path, capsys: Any
+):
+    words = "Grüß dich, wo ist meine Karte?"
+    ways = {"8": "utf-8", "8-sig": "utf-8-sig", "16": "utf-16", "excel": "windows-1252"}
+    files = {f"a/{name}.txt": f"{words} {name}".encode(way) for name, way in ways.items()}
+    files["a/none.txt"] = b"Gr\x81\x8d"
+    found = run(folder(tmp_path / "texts", files), capsys, "--media", "text", name="words")
+    assert (found["imported"], found["rejected"], found["odd"]) == (4, 1, 0)
+    texts = set(Item.objects.values_list("content__text", flat=True))
+    assert texts == {f"{words} {name}" for name in ways}
+    assert entry("a/excel.txt").reason == "Not UTF-8: read as Windows-1252."
+    assert [entry(f"a/{name}.txt").reason for name in ("8", "8-sig", "16")] == ["", "", ""]
+    assert "byte 0x81 in line 1" in entry("a/none.txt").reason
+
+
 def test_texts_come_from_tables_with_row_numbers_as_keys(tmp_path: Path, capsys: Any):
     root = folder(
         tmp_path / "t",

@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from django.conf import settings
 
 from labeling import shards, storage
 from labeling.models import Content, Media
+from labeling.services.intake.encodings import UnreadableError, decoded
 from labeling.services.intake.members import MemberError, Problem
 from labeling.services.intake.reading import Candidate
 from mlcore.files import MEASURED_BY, Measured, Oddity, UnusableFile, name_oddity, sha256_of
@@ -56,21 +57,18 @@ def open_all(
     """
     threads = min(storage.THREADS, 1 + sum(c.size for c in candidates) // BYTES_A_THREAD)
     loaded = storage.side_by_side(lambda c: _load(c, media), candidates, pool=pool, threads=threads)
-    hashes = {sha256 for sha256, _, _ in loaded if sha256}
+    hashes = {one.sha256 for one in loaded if one.sha256}
     contents: dict[str, Content | Problem] = {
         content.sha256: content
         for content in Content.objects.filter(sha256__in=hashes, mime__startswith=KINDS[media])
     }
     new = {
-        sha256: (raw, candidate)
-        for candidate, (sha256, raw, _) in zip(candidates, loaded)
-        if sha256 and sha256 not in contents
+        one.sha256: (one.raw, one.candidate)
+        for one in loaded
+        if one.sha256 and one.sha256 not in contents
     }
     contents |= _measured_rows(new, media, pool=pool, threads=threads)
-    return [
-        _opened(candidate, problem, contents.get(sha256))
-        for candidate, (sha256, _, problem) in zip(candidates, loaded)
-    ]
+    return [_opened(one.candidate, one.problem, contents.get(one.sha256)) for one in loaded]
 
 
 def measured_anew(
@@ -125,14 +123,23 @@ def _opened(
     return Opened(candidate, None, problem or content)
 
 
-def _load(candidate: Candidate, media: str) -> tuple[str, bytes, Problem | None]:
-    """Return hash and bytes of a candidate, or why there are none."""
+@dataclass(frozen=True)
+class Loaded:
+    """A candidate with hash and bytes, or why there are none."""
+
+    candidate: Candidate
+    sha256: str = ""
+    raw: bytes = b""
+    problem: Problem | None = None
+
+
+def _load(candidate: Candidate, media: str) -> Loaded:
     if candidate.problem or (candidate.read is None and candidate.text is None):
-        return "", b"", candidate.problem
+        return Loaded(candidate, problem=candidate.problem)
     if candidate.size > settings.MOST_MEMBER_BYTES:
         most = settings.MOST_MEMBER_BYTES // 2**20
         reason = f"The file has {candidate.size:,} bytes; at most {most} MiB are read."
-        return "", b"", ("too_large", reason)
+        return Loaded(candidate, problem=("too_large", reason))
     try:
         raw = (
             candidate.read()
@@ -140,17 +147,28 @@ def _load(candidate: Candidate, media: str) -> tuple[str, bytes, Problem | None]
             else (candidate.text or "").encode("utf-8", "replace")
         )
     except MemberError as error:
-        return "", b"", error.problem
+        return Loaded(candidate, problem=error.problem)
     if media == Media.TEXT:
-        if len(raw) > MOST_TEXT_BYTES:
-            reason = f"The text has {len(raw):,} bytes; at most {MOST_TEXT_BYTES:,} are read."
-            return "", b"", ("too_large", reason)
-        try:
-            text = raw.decode("utf-8-sig").replace("\x00", "")  # PostgreSQL keeps no zero
-            raw = unicodedata.normalize("NFC", text).encode()
-        except UnicodeDecodeError as error:
-            return "", b"", ("unreadable", f"The text is not UTF-8 ({error.reason}).")
-    return sha256_of(raw), raw, None
+        return _load_text(candidate, raw)
+    return Loaded(candidate, sha256_of(raw), raw)
+
+
+def _load_text(candidate: Candidate, raw: bytes) -> Loaded:
+    """Return a text as UTF-8, however its file is written; what was guessed is noted."""
+    if len(raw) > MOST_TEXT_BYTES:
+        reason = f"The text has {len(raw):,} bytes; at most {MOST_TEXT_BYTES:,} are read."
+        return Loaded(candidate, problem=("too_large", reason))
+    try:
+        text, is_guessed = decoded(raw)
+    except UnreadableError as error:
+        reason = f"The text is neither UTF-8 nor Windows-1252: {error}. Save it as UTF-8."
+        return Loaded(candidate, problem=("unreadable", reason))
+    if is_guessed:
+        note = ("not_utf8", "Not UTF-8: read as Windows-1252.")
+        candidate = replace(candidate, notes=(*candidate.notes, note))
+    whole = text.replace("\x00", "")  # PostgreSQL keeps no zero
+    raw = unicodedata.normalize("NFC", whole).encode()
+    return Loaded(candidate, sha256_of(raw), raw)
 
 
 def _measure_all(

@@ -9,10 +9,10 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from labeling.services.intake.encodings import UnreadableError, decoded
 from labeling.services.intake.members import Problem
 from labeling.services.jobs import Refused
 
@@ -158,32 +158,14 @@ def _unpacked(name: str, content: bytes) -> bytes:
 
 
 def _decoded(name: str, content: bytes) -> tuple[str, bool]:
-    """Return the text, and whether it was read as what Excel writes in Europe for want of better.
-
-    Refused is what Windows-1252 has no letter for, a zero byte (UTF-16 without its mark), and
-    text most of whose letters are UTF-8: some of its bytes are damaged, all would be misread.
-    """
-    # UTF-16 is what Excel calls "Unicode text".
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    with suppress(UnicodeDecodeError):
-        return content.decode(encoding), False
-    if encoding == "utf-8-sig" and b"\x00" not in content and not _is_damaged_utf8(content):
-        encoding = "windows-1252"
+    """Return the text, and whether it was read as what Excel writes in Europe."""
     try:
-        return content.decode(encoding), True
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        return decoded(content)
+    except UnreadableError as error:
         raise Refused(
-            f"{name} is neither UTF-8 text nor Windows-1252: byte 0x{content[error.start]:02X} in "
-            f"line {line}. Save it as “CSV UTF-8” and import it again."
+            f"{name} is neither UTF-8 text nor Windows-1252: {error}. Save it as “CSV UTF-8” and "
+            "import it again."
         ) from error
-
-
-def _is_damaged_utf8(content: bytes) -> bool:
-    """Tell whether more letters beyond ASCII are UTF-8 than are not."""
-    text = content.decode("utf-8", "replace")
-    beyond = len(text) - len(text.encode("ascii", "ignore"))
-    return 2 * text.count("\ufffd") < beyond
 
 
 def _of_lines(name: str, text: str) -> Table:
