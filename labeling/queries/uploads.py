@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from labeling.models import (
     Dataset,
     LabelClass,
+    LabelSource,
     Media,
     Outcome,
     Split,
@@ -25,7 +26,9 @@ from mlcore.files import IMAGE_TYPES, SOUND_TYPES, expected_types
 PLAIN = (Outcome.IMPORTED, Outcome.UNCHANGED)
 WAITING = (Outcome.CONFLICT, Outcome.DIFFERENT)
 TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
-ELSEWHERE, UNKNOWN, NOT_MEDIA = "other_key", "unknown_class", "not_media"  # codes of entries
+# Codes of entries.
+ELSEWHERE, UNKNOWN, NOT_MEDIA = "other_key", "unknown_class", "not_media"
+LOCKED = "encrypted"
 IS_ELSEWHERE = Q(code=ELSEWHERE, proposed__has_key="new")
 CHANGES_TEST = Q(item__split=Split.TEST) | Q(proposed__split=Split.TEST)
 UNREAD = ("zero_bytes", "truncated", "unreadable")
@@ -70,6 +73,18 @@ def counts(told: Totals) -> dict[str, int]:
         found[row["outcome"]] += row["n"]
         found["odd"] += row["n"] if row["is_odd"] else 0
     return dict(found)
+
+
+def locked(told: Totals) -> int:
+    """Count the entries that a password kept from being read."""
+    return sum(row["n"] for row in told if row["code"] == LOCKED)
+
+
+def lacks_labels(upload: Upload) -> bool:
+    """Whether items of an import have no label, and no table gave any of them one since."""
+    entries = upload.entries.filter(item__excluded="").order_by()
+    given = entries.filter(item__label_source=LabelSource.IMPORT)
+    return entries.filter(item__label=None).exists() and not given.exists()
 
 
 def to_look_at(told: Totals) -> int:

@@ -132,6 +132,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
     to_look_at = reads.to_look_at(told)
     if to_look_at and not request.GET:
         shown = replace(shown, look=True)
+    result = row.options.get("result", {})
     codes = {total["code"] for total in told}  # without it each would look through all entries
     entries, next_after = reads.page_after(row, shown, after)
     context: dict[str, Any] = {
@@ -139,7 +140,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "section": "import",
         "upload": row,
         "job": row.job,
-        "result": row.options.get("result", {}),
+        "result": result,
         "totals": _totals(row, told, shown),
         "to_look_at": to_look_at,
         "shown": shown,
@@ -149,6 +150,8 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "csv_url": f"{reverse('labeling:upload_report', args=[slug, pk])}?{_query(shown)}",
         "counts": reads.counts(told),
         "for_another": reads.for_another(row, request.user).count(),
+        "locked": reads.locked(told),
+        "asks_for_labels": bool(result.get("label_choices")) and reads.lacks_labels(row),
         "elsewhere": reads.elsewhere(row) if reads.ELSEWHERE in codes else 0,
         "unknown": reads.unknown_classes(row) if reads.UNKNOWN in codes else [],
         "alike": reads.alike_classes(row.dataset),
@@ -159,7 +162,8 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         context |= _folded(context["entries"], context["totals"])
     if row.job is not None:
         context |= queries.job_outlook(row.job)
-        context["again"] = _again_form(row)
+        is_all_locked = codes == {reads.LOCKED}  # to read it once more would end alike
+        context["again"] = None if is_all_locked else _again_form(row)
         context["sample"] = _sample(row)
         context["guessed"] = {**context["result"], **context["sample"]}.get("guessed", [])
     return render(request, "labeling/upload.html", context)

@@ -180,6 +180,7 @@ function blank(state, n = 0, time = "") {
   box.querySelector("[data-leave]").hidden = !LEAVE.includes(state);
   for (const more of box.querySelectorAll("[data-verdict]")) more.hidden = true;
   find("skipped-again").hidden = true;
+  if (LEAVE.includes(state)) find("warned").hidden = true; // there is nothing left to take more time for
   box.hidden = false;
   box.dataset.state = state;
   delete page.dataset.item;

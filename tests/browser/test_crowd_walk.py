@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from labeling.models import GoldItem, Item, LabelClass, Round, RoundItem, User
+from labeling.models import Annotator, GoldItem, Item, LabelClass, Round, RoundItem, User
 from labeling.services import gold, guards
 from tests.browser.asking import log_in, make_asking
 from tests.factories import make_member
@@ -69,27 +69,45 @@ def test_a_lead_walks_from_the_crowd_to_a_person_and_through_the_disputes_and_ba
     assert not sent_on.round_items.exists()
 
 
+def answered_in_seconds(*, items: int) -> Round:
+    """A round that two people are through with, at a pace of a few seconds an item."""
+    asking = make_asking(items=items, wanted=3, classes=CLASSES)
+    for seed in (1, 2):
+        other, rng = make_annotator(asking), random.Random(seed)
+        while found := claim(asking, other, 20):
+            for item in found:
+                answer(asking, item, other, CLASSES[item.pk % 3], seconds=rng.uniform(2, 6))
+    return asking
+
+
+def hurry(asking: Round, hasty: Annotator, n: int) -> None:
+    for item in (item for _ in range(n // 10) for item in claim(asking, hasty, 10)):
+        answer(asking, item, hasty, CLASSES[item.pk % 3], seconds=0.2)
+    guards.watch(now=timezone.now())
+
+
+def test_a_warning_is_over_with_the_round(page: Any, live_server: Any) -> None:
+    asking = answered_in_seconds(items=41)
+    hasty = make_annotator(asking)
+    hurry(asking, hasty, 40)
+    as_user(page, live_server, hasty.user, f"/annotate/{asking.pk}/")
+    page.wait_for_selector("#annotate[data-item]")
+    expect(page.locator("#warned")).to_be_visible()
+    page.keyboard.press("Digit1")
+    page.wait_for_selector("#blank[data-state=done]")
+    expect(page.locator("#warned")).to_be_hidden()
+
+
 def test_who_is_warned_and_then_paused_reads_why_answers_and_goes_on_when_the_lead_says_so(
     page: Any, live_server: Any
 ) -> None:
-    asking = make_asking(items=90, wanted=3, classes=CLASSES)
-    for seed in (1, 2):
-        other, rng = make_annotator(asking), random.Random(seed)
-        while items := claim(asking, other, 20):
-            for item in items:
-                answer(asking, item, other, CLASSES[item.pk % 3], seconds=rng.uniform(2, 6))
+    asking = answered_in_seconds(items=90)
     hasty = make_annotator(asking)
-
-    def hurry(n: int) -> None:
-        for item in (item for _ in range(n // 10) for item in claim(asking, hasty, 10)):
-            answer(asking, item, hasty, CLASSES[item.pk % 3], seconds=0.2)
-        guards.watch(now=timezone.now())
-
-    hurry(40)
+    hurry(asking, hasty, 40)
     as_user(page, live_server, hasty.user, f"/annotate/{asking.pk}/")
     page.wait_for_selector("#annotate[data-item]")
     expect(page.locator("body")).to_contain_text("came much faster than others")
-    hurry(30)
+    hurry(asking, hasty, 30)
     page.goto(f"{live_server.url}/annotate/{asking.pk}/")
     expect(page.locator("body")).to_contain_text("Your lead has been told")
     page.goto(f"{live_server.url}/work/")

@@ -48,7 +48,7 @@ def words(lead: Client, dataset: Dataset) -> Dataset:
     return dataset
 
 
-TABLE = "words,meaning,kind,who\nhello there,greet,a,ann\ngood bye,leave,b,bob\n"
+TABLE = "words,meaning,kind,whom\nhello there,greet,a,ann\ngood bye,leave,b,bob\n"
 
 
 def test_a_failed_import_is_read_again_without_sending_the_files_again(
@@ -64,6 +64,41 @@ def test_a_failed_import_is_read_again_without_sending_the_files_again(
     carry_out(read)
     labels = words.items.values_list("content__text", "label__name")
     assert dict(labels) == {"hello there": "greet", "good bye": "leave"}
+
+
+def test_a_label_column_is_asked_for_until_labels_are_there(lead: Client, words: Dataset):
+    table = "text,Art,who\n" + "".join(f"words {n},{n % 2},{n % 3}\n" for n in range(6))
+    first = sent_table(lead, table)
+    address = reverse("labeling:upload", args=["words", first.pk])
+    page = lead.get(address).text
+    assert "No label column was recognised" in page
+    assert "who as <b>source</b>" in page
+    assert words.items.get(content__text="words 4").source_group == "1"
+    again = reverse("labeling:read_upload_again", args=["words", first.pk])
+    lead.post(again, {"what": "label", "column_label": "Art"})
+    later = Upload.objects.latest("pk")
+    carry_out(later)
+    assert "No label column was recognised" in lead.get(address).text
+    lead.post(reverse("labeling:apply_upload", args=["words", later.pk]), {"what": "differences"})
+    assert set(words.items.values_list("label__name", flat=True)) == {"0", "1"}
+    assert "No label column was recognised" not in lead.get(address).text
+
+
+def test_files_that_a_password_locks_are_not_offered_to_be_read_again(
+    lead: Client, dataset: Dataset
+):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("cat/1.png", png(1))
+    raw = bytearray(packed.getvalue())
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1  # general purpose bit 0 of the entry
+    sent = SimpleUploadedFile("pets.zip", bytes(raw))
+    lead.post(reverse("labeling:import", args=["pets"]), {"files": [sent]})
+    upload = Upload.objects.latest("pk")
+    carry_out(upload)
+    page = lead.get(reverse("labeling:upload", args=["pets", upload.pk])).text
+    assert "One file is locked with a password" in page
+    assert "Read these files again" not in page
 
 
 def test_a_table_of_excel_says_its_encoding_before_and_after_its_columns_are_named(
@@ -107,10 +142,10 @@ def test_other_columns_of_a_finished_import_are_shown_as_differences_under_the_s
     first = sent_table(lead, TABLE, column_text="words", column_label="kind")
     assert words.items.count() == 2
     page = lead.get(reverse("labeling:upload", args=["words", first.pk])).text
-    assert "words, meaning, kind, who" in page
+    assert "words, meaning, kind, whom" in page
     assert 'name="column_key"' not in page
     again = reverse("labeling:read_upload_again", args=["words", first.pk])
-    lead.post(again, {"column_text": "words", "column_group": "who", "column_key": "meaning"})
+    lead.post(again, {"column_text": "words", "column_group": "whom", "column_key": "meaning"})
     read = Upload.objects.latest("pk")
     carry_out(read)
     assert words.items.count() == 2

@@ -24,7 +24,8 @@ COLUMN_NAMES = {
     "label": "label class class_name category target intent word y",
     "split": "split subset fold_name partition",
     "group": "group source_group source speaker speaker_id sender sender_id patient patient_id "
-    "subject subject_id user user_id recording recording_id session",
+    "subject subject_id user user_id participant participant_id author author_id writer writer_id "
+    "donor donor_id person_id client_id who recording recording_id session",
     "captured_at": "captured_at captured date datetime timestamp time taken_at recorded_at",
     "text": "text sentence utterance query question content review comment document message "
     "title body",
