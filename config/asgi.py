@@ -5,11 +5,14 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
+from django.template import Engine
+from django.template.loader import get_template
 from django.urls import get_resolver
 
 MOST_IDLE_THREADS = 8
@@ -68,6 +71,9 @@ def _keep() -> None:
     """
     get_resolver().url_patterns  # noqa: B018  (imports every view, as the first request would)
     import_module("scipy.special")  # as the first page with limits of a share would
+    for folder in map(Path, Engine.get_default().dirs):  # parsed, as each page's first visit would
+        for path in folder.rglob("*.html"):
+            get_template(path.relative_to(folder).as_posix())
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)

@@ -14,6 +14,7 @@ import json, re, sys
 from pathlib import Path
 import config.asgi
 import config.urls
+from django.template import Engine
 from django.test import Client
 
 from labeling.models import Item, Content, Membership, User
@@ -31,14 +32,16 @@ version, _ = versions.freeze_version(dataset=made)
 Run.objects.create(dataset=made, number=1, version=version, protocol={}, backbone="b")
 client = Client(headers={"host": "localhost"})
 client.force_login(reader)
-seen = {}
+parsed = Engine.get_default().template_loaders[0].get_template_cache
+at_start, seen = set(parsed), {}
 for address in sys.argv[1].split():
     seen[address] = client.get(address).status_code
 loaded = sorted(name for name in sys.argv[2].split() if name in sys.modules)
 status = Path("/proc/self/status")
 resident = re.search(r"VmRSS:\\s+(\\d+)", status.read_text()) if status.exists() else None
 megabytes = int(resident[1]) / 1024 if resident else 0
-print(json.dumps({"seen": seen, "loaded": loaded, "megabytes": megabytes}))
+late = sorted(set(parsed) - at_start)
+print(json.dumps({"seen": seen, "loaded": loaded, "megabytes": megabytes, "late": late}))
 """
 PAGES = ("", "browse/", "browse/?sort=suspicious", "browse/?flag=any", "browse/counts/",
          "browse/round/", "browse/histogram/", "items/1/", "rounds/new/", "import/", "settings/",
@@ -64,4 +67,5 @@ def test_the_web_process_stays_small_and_never_loads_what_only_workers_need(
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["loaded"] == []
     assert found["megabytes"] <= MOST_MEGABYTES
+    assert found["late"] == [], "templates that a page's first visitor waits for"
     assert set(found["seen"].values()) == {200}, found["seen"]
