@@ -5,10 +5,10 @@ a few milliseconds (bench/pages.py). Row i is line i; of people the file holds n
 """
 
 import json
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from django.conf import settings
@@ -20,7 +20,9 @@ DIGITS = 32  # of a digest in the name of a file: no two meet
 NONE = -1  # no label, no source, no item
 #: Splits as files number them, whatever order they are shown in.
 SPLITS = {Split.NONE: 0, Split.TRAIN: 1, Split.VALIDATION: 2, Split.TEST: 3}
+NAMED = {number: str(split) for split, number in SPLITS.items()}
 Row = tuple[str | None, str, str, int]  # label, split, source, item (by id)
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Columns:
     splits: np.ndarray
     sources: np.ndarray
     items: np.ndarray
+
+    def line(self, row: int) -> tuple[str | None, str]:
+        """Return the label and the split of one line."""
+        label = int(self.labels[row])
+        return None if label == NONE else str(self.names[label]), NAMED[int(self.splits[row])]
 
     def is_in(self, *splits: str) -> np.ndarray:
         """Tell of each line whether it stands in one of these splits."""
@@ -80,18 +87,47 @@ def keep(version: Version, columns: Columns) -> None:
 
 def kept(version: Version) -> Columns | None:
     """Read the columns of a version; None where they were not written."""
+    return _read(Columns, _path(version))
+
+
+def _read(kind: Callable[..., Kept], path: Path) -> Kept | None:
     try:
-        with np.load(_path(version), allow_pickle=False) as file:
-            return Columns(**{field.name: file[field.name] for field in fields(Columns)})
+        with np.load(path, allow_pickle=False) as file:
+            return kind(**dict(file))
     except FileNotFoundError:
         return None
 
 
-def keep_changes(before: Version, after: Version, told: Mapping[str, Any]) -> None:
-    """Write how many lines of two versions differ in what: counts and names of classes alone."""
+@dataclass(frozen=True)
+class Differing:
+    """The lines in which two versions differ, by key: an entry a change, numbers alone.
+
+    `was` and `now` are lines of the earlier and the later version, NONE where it has no such
+    item; `what` has a bit for each of the marks that `labeling.queries.versions` gives a change.
+    """
+
+    was: np.ndarray
+    now: np.ndarray
+    what: np.ndarray
+
+
+def differing_from(rows: Iterable[tuple[int, int, int]]) -> Differing:
+    """Return the columns of changes."""
+    return Differing(*np.array(list(rows), np.int32).reshape(-1, 3).T)
+
+
+def keep_changes(
+    before: Version, after: Version, told: Mapping[str, Any], *, lines: Differing
+) -> None:
+    """Write in which lines two versions differ, and how many do in what."""
     path = _path_of_changes(before, after)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    save_arrays(path.with_suffix(".npz"), vars(lines))
     save_text(path, json.dumps(told))
+
+
+def kept_lines(before: Version, after: Version) -> Differing | None:
+    """Read in which lines two versions differ; None where it was not written."""
+    return _read(Differing, _path_of_changes(before, after).with_suffix(".npz"))
 
 
 def kept_changes(before: Version, after: Version) -> dict[str, Any] | None:
@@ -113,6 +149,7 @@ def remove(version: Version) -> None:
     remove_columns(version)
     for path in _folder().glob(f"*{version.digest[:DIGITS]}*.json"):
         path.unlink(missing_ok=True)
+        path.with_suffix(".npz").unlink(missing_ok=True)
 
 
 def written() -> list[Path]:

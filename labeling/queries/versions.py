@@ -4,12 +4,15 @@ import gzip
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from labeling import storage, version_columns
 from labeling.models import Dataset, Split, Version
+from labeling.version_columns import NONE, Differing
 
 VERSIONS_SHOWN = 50
 LINES_A_PAGE = 100_000  # about a second of reading; the next look at the page goes on
@@ -19,11 +22,15 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True)
 class Change:
-    """One item that two versions hold differently, or that only one of them holds."""
+    """One item that two versions hold differently, or that only one of them holds.
+
+    `lines` are the numbers of its lines where it was read from manifests, NONE where it has none.
+    """
 
     key: str
     was: Line | None
     now: Line | None
+    lines: tuple[int, int] = (NONE, NONE)
 
     @property
     def kinds(self) -> list[str]:
@@ -37,12 +44,20 @@ class Change:
             found.append("moved")
         if was["sha256"] != now["sha256"]:
             found.append("file")
-        return found or ["details"]  # source of the label, group, date, metadata
+        return found or ["details"]
+
+    @property
+    def details(self) -> list[str]:
+        """What of the details differs."""
+        was, now = self.was or {}, self.now or {}
+        return [name for name in DETAILS if was.get(name) != now.get(name)]
 
 
 KINDS = (
     "relabelled", "labelled", "unlabelled", "added", "left_out", "moved", "file", "details",
 )  # fmt: skip
+DETAILS = ("source", "group", "captured_at", "metadata")  # source of the label, that of the item
+MARKS = (*KINDS, *DETAILS)  # the place of each is its bit in files: add at the end alone
 
 
 def _label_kind(was: str | None, now: str | None) -> str:
@@ -72,19 +87,17 @@ def versions_of(dataset: Dataset) -> list[Version]:
 
 
 def changes_of(before: Version, after: Version) -> Iterator[Change]:
-    """Yield what differs, by key, as it was frozen; what is the same in both is not even parsed.
-
-    Of people who withdrew consent since, this still tells: pages show `tombstones.masked` lines.
-    """
+    """Yield what differs, by key, as it was frozen; what is the same in both is not even parsed."""
     return merged(_lines(before), _lines(after))
 
 
 def merged(olds: Iterator[bytes], news: Iterator[bytes]) -> Iterator[Change]:
     """Walk the lines of two manifests, both sorted by key, holding one of each at a time."""
-    old, new = next(olds, None), next(news, None)
+    numbered_old, numbered_new, end = enumerate(olds), enumerate(news), (NONE, b"")
+    (row, old), (place, new) = next(numbered_old, end), next(numbered_new, end)
     while old or new:
         if old == new:
-            old, new = next(olds, None), next(news, None)
+            (row, old), (place, new) = next(numbered_old, end), next(numbered_new, end)
             continue
         was = json.loads(old) if old else None
         now = json.loads(new) if new else None
@@ -92,9 +105,10 @@ def merged(olds: Iterator[bytes], news: Iterator[bytes]) -> Iterator[Change]:
             now = None
         elif now and (was is None or now["key"] < was["key"]):
             was = None
-        yield Change(key=(was or now or {})["key"], was=was, now=now)
-        old = next(olds, None) if was else old
-        new = next(news, None) if now else new
+        lines = (row if was else NONE, place if now else NONE)
+        yield Change((was or now or {})["key"], was, now, lines)
+        row, old = next(numbered_old, end) if was else (row, old)
+        place, new = next(numbered_new, end) if now else (place, new)
 
 
 def _lines(version: Version) -> Iterator[bytes]:
@@ -119,17 +133,44 @@ def counts_between(before: Version, after: Version) -> Counts:
 
 
 def keep_changes(before: Version, after: Version) -> Counts:
-    """Count what differs, and keep it: two digests never give another answer."""
-    found = _counted(changes_of(before, after))
-    version_columns.keep_changes(before, after, asdict(found))
+    """Note and count what differs, and keep it: two digests never give another answer."""
+    rows: list[tuple[int, int, int]] = []
+    found = _counted(changes_of(before, after), rows)
+    lines = version_columns.differing_from(rows)
+    version_columns.keep_changes(before, after, asdict(found), lines=lines)
     return found
 
 
-def _counted(changes: Iterator[Change]) -> Counts:
+def lines_between(before: Version, after: Version) -> Differing:
+    """Return in which lines versions differ: no manifest is read where it was kept."""
+    found = version_columns.kept_lines(before, after)
+    if found is None:
+        keep_changes(before, after)
+        found = version_columns.kept_lines(before, after)
+    assert found
+    return found
+
+
+def are_of(kinds: Iterable[str], lines: Differing) -> np.ndarray:
+    """Tell of each change whether it is of one of these kinds."""
+    return np.asarray(lines.what & sum(_bit(kind) for kind in kinds) != 0)
+
+
+def marks_of(what: int) -> list[str]:
+    """Return the names of the bits of one change."""
+    return [mark for mark in MARKS if what & _bit(mark)]
+
+
+def _bit(mark: str) -> int:
+    return 1 << MARKS.index(mark)
+
+
+def _counted(changes: Iterator[Change], rows: list[tuple[int, int, int]]) -> Counts:
     kinds, won, lost = Counter[str](), Counter[str](), Counter[str]()
     total = test_items = 0
     for change in changes:
         total += 1
+        rows.append((*change.lines, sum(map(_bit, (*change.kinds, *change.details)))))
         kinds.update(change.kinds)
         lines = (change.was or {}, change.now or {})
         test_items += Split.TEST in {line.get("split") for line in lines}

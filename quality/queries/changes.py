@@ -1,13 +1,14 @@
 """What lies between two versions: items, labels, splits, and who did it when and why."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
@@ -22,8 +23,9 @@ from labeling.models import (
     UploadEntry,
     Version,
 )
-from labeling.queries.versions import Change, changes_of
-from labeling.services import tombstones
+from labeling.queries.versions import KINDS, are_of, counts_between, lines_between, marks_of
+from labeling.services.versions import columns_of
+from labeling.version_columns import NONE
 from quality.models import Action, Decision
 
 TIMES_KEPT = 4  # between two versions; 2 MB each where 20,000 items were decided about
@@ -46,13 +48,11 @@ class Difference:
 
 def difference_between(old: Version, new: Version) -> Difference:
     """Count what differs; test_labels counts the earlier version's test items."""
-    kinds: Counter[str] = Counter()
-    for change in changes_of(old, new):
-        kinds.update(change.kinds)
-        if change.was and set(change.kinds) & LABEL_KINDS:
-            kinds["test_labels"] += change.was["split"] == Split.TEST
-    names = [field.name for field in fields(Difference)]
-    return Difference(**{name: kinds[name] for name in names})
+    counts, lines = counts_between(old, new).kinds, lines_between(old, new)
+    relabelled = lines.was[are_of(LABEL_KINDS, lines)]
+    in_test = columns_of(old).is_in(Split.TEST)[relabelled]
+    counts["test_labels"] = int(in_test.sum())
+    return Difference(**{field.name: counts.get(field.name, 0) for field in fields(Difference)})
 
 
 def work_between(old: Version, new: Version) -> dict[str, Any]:
@@ -148,21 +148,34 @@ def _puts_back(row: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
     return is_change and (row["before"], row["after"]) == (last["after"], last["before"])
 
 
+class Held(NamedTuple):
+    """What a version holds of an item."""
+
+    label: str | None
+    split: str
+
+
 @dataclass(frozen=True)
 class Explained:
     """A change with its item and the person, moment and reason that history keeps of it."""
 
-    change: Change
     item: Item | None
+    was: Held | None
+    now: Held | None
+    marks: list[str]
     by: str = ""
     at: datetime | None = None
     why: str = ""
 
     @property
+    def kinds(self) -> list[str]:
+        """What changed, as pages count it."""
+        return [mark for mark in self.marks if mark in KINDS]
+
+    @property
     def details(self) -> list[str]:
         """Names of what else differs than label, split and file."""
-        was, now = self.change.was or {}, self.change.now or {}
-        return [str(words) for name, words in DETAILS.items() if was.get(name) != now.get(name)]
+        return [str(DETAILS[mark]) for mark in self.marks if mark in DETAILS]
 
 
 DETAILS = {
@@ -173,45 +186,47 @@ DETAILS = {
 }
 
 
-def explained(changes: Sequence[Change], old: Version, new: Version) -> list[Explained]:
-    """Say of each change who made it, when and why, with as many queries for one as for many."""
-    dataset = old.dataset
-    gone = tombstones.keys_of(dataset.pk)
-    told = [_masked(change, dataset.pk, gone) for change in changes]
-    rows = dataset.items.filter(key__in=[change.key for change in told])
-    items = {item.key: item for item in rows.select_related("content", "label")}
-    pks = {item.pk for item in items.values()}
-    by_kind = {
-        "label": _label_history(pks, old, new),
-        "decided": _decided(pks, old, new),
-        "added": _brought(pks, old, new),
+def explained(old: Version, new: Version, *, kind: str, start: int, most: int) -> list[Explained]:
+    """Tell `most` changes of a kind (empty: any), by key; of each who made it, when and why.
+
+    As many queries for one as for many. Of an item that was withdrawn since, its tombstone tells.
+    """
+    before, after, lines = columns_of(old), columns_of(new), lines_between(old, new)
+    of_kind = are_of([kind], lines) if kind else np.ones(len(lines.what), bool)
+    shown = np.flatnonzero(of_kind)[start : start + most]
+    rows = list(zip(*(column[shown].tolist() for column in vars(lines).values()), strict=True))
+    pks = [int(before.items[was] if now == NONE else after.items[now]) for was, now, _what in rows]
+    items = old.dataset.items.select_related("content", "label").in_bulk(pks)
+    history = {
+        "label": _label_history(items, old, new),
+        "decided": _decided(items, old, new),
+        "added": _brought(items, old, new),
     }
-    return [_explain(change, items.get(change.key), by_kind) for change in told]
+    return [
+        Explained(
+            item=items.get(pk),
+            was=None if was == NONE else Held(*before.line(was)),
+            now=None if now == NONE else Held(*after.line(now)),
+            marks=marks_of(what),
+            **_told(items.get(pk), marks_of(what), history),
+        )
+        for pk, (was, now, what) in zip(pks, rows, strict=True)
+    ]
 
 
-def _masked(change: Change, dataset: int, gone: Collection[str]) -> Change:
-    was, now = (
-        line and tombstones.masked(line, dataset=dataset, gone=gone)
-        for line in (change.was, change.now)
-    )
-    return Change(key=(was or now or {})["key"], was=was, now=now)
-
-
-def _explain(
-    change: Change, item: Item | None, history: Mapping[str, Mapping[int, dict[str, Any]]]
-) -> Explained:
+def _told(
+    item: Item | None, marks: Collection[str], history: Mapping[str, Mapping[int, dict[str, Any]]]
+) -> dict[str, Any]:
     if item is None:
-        return Explained(change, None)
-    if "added" in change.kinds:
+        return {}
+    if "added" in marks:
         order = ("added", "decided")
-    elif set(change.kinds) & LABEL_KINDS:
+    elif LABEL_KINDS.intersection(marks):
         order = ("label", "decided")
     else:
         order = ("decided", "label")
     found = next((history[name][item.pk] for name in order if item.pk in history[name]), {})
-    if "left_out" in change.kinds and item.excluded:
-        found = {**found, "why": item.excluded}
-    return Explained(change, item, **found)
+    return {**found, "why": item.excluded} if "left_out" in marks and item.excluded else found
 
 
 def _label_history(pks: Collection[int], old: Version, new: Version) -> dict[int, dict[str, Any]]:

@@ -6,14 +6,13 @@ from collections import Counter
 from dataclasses import asdict
 
 import pytest
-from django.core.cache import cache
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling import version_columns
+from labeling import storage, version_columns
 from labeling.models import Content, Dataset, Item, Job, LabelChange, LabelSource, Split, Version
-from labeling.queries.versions import Changes, Comparing, counts_between, merged
+from labeling.queries.versions import Changes, Comparing, counts_between, lines_between, merged
 from labeling.services import jobs, labels, restoring
 from labeling.services.versions import freeze_version
 from quality.services import selection
@@ -59,7 +58,7 @@ def bring_back(number, user):
 
 def test_two_versions_are_told_apart_with_who_when_and_why(lead):
     rows = changes(lead, old=1, new=2).context["rows"]
-    told = {row.change.kinds[0]: (row.by, row.why) for row in rows}
+    told = {row.kinds[0]: (row.by, row.why) for row in rows}
     assert told == {
         "added": ("", ""),
         "relabelled": ("lea", told["relabelled"][1]),
@@ -67,7 +66,7 @@ def test_two_versions_are_told_apart_with_who_when_and_why(lead):
         "moved": ("lea", "Change the split"),
     }
     only = changes(lead, old=2, new=1, kind="moved")  # in whichever order
-    assert [row.change.kinds for row in only.context["rows"]] == [["moved"]]
+    assert [row.kinds for row in only.context["rows"]] == [["moved"]]
     assert "Nothing differs" in changes(lead, old=2, new=2).text
     assert "Choose two versions" in changes(lead, old=1, new=7).text
 
@@ -81,7 +80,7 @@ def test_pages_of_changes_meet_and_cost_the_same_queries(lead, django_assert_max
     with django_assert_max_num_queries(16):
         first = changes(lead, old=1, new=3).context
     second = changes(lead, old=1, new=3, after=first["next"]).context
-    keys = [row.change.key for page in (first, second) for row in page["rows"]]
+    keys = [row.item.key for page in (first, second) for row in page["rows"]]
     assert keys == sorted(set(keys))
     assert len(keys) == first["total"] == 64
 
@@ -94,20 +93,24 @@ def test_what_changed_since_the_version_before_is_kept_when_it_is_frozen(lead):
     told = version_columns.kept_changes(first, second)
     assert told
     assert told["kinds"] == {"left_out": 1}
+    lines = version_columns.kept_lines(first, second)
     version_columns.remove(second)  # as of a version from before it was kept
-    version_columns.keep_changes(first, second, {"gone": 1})  # as once, by kind alone
+    version_columns.keep_changes(first, second, {"gone": 1}, lines=lines)  # as once, by kind alone
     assert Comparing().of(first, second) == Changes(gone=1)
     assert version_columns.kept_changes(first, second) == told
     assert told == asdict(counts_between(first, second))
+    version_columns.remove(second)  # as of a version from before lines were kept
+    assert lines_between(first, second).was.tolist() == lines.was.tolist() == [0]
 
 
-def test_a_difference_is_shown_as_it_was_counted_when_it_was_frozen(lead):
+def test_a_difference_is_shown_as_it_was_when_it_was_frozen_without_its_manifests(lead):
     first, second = Version.objects.order_by("number")
     told = version_columns.kept_changes(first, second)
-    cache.clear()  # as after a start
+    for version in (first, second):
+        storage.path_of(version.digest).unlink()
     page = changes(lead, old=1, new=2).context
     assert {one["kind"]: one["n"] for one in page["counts"]} == told["kinds"]
-    assert Counter(kind for row in page["rows"] for kind in row.change.kinds) == told["kinds"]
+    assert Counter(kind for row in page["rows"] for kind in row.kinds) == told["kinds"]
     assert (page["total"], page["classes"]) == (4, told["classes"])
     moved = changes(lead, old=1, new=2, kind="moved").context
     assert len(moved["rows"]) == told["kinds"]["moved"]

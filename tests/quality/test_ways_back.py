@@ -223,12 +223,12 @@ def test_what_beat_and_pages_write_beside_a_deletion_does_not_stay(tmp_path: Pat
     gone.pk, version.pk = pk, number
     facts.keep_measured(gone)
     version_columns.keep(version, columns)
-    version_columns.keep_changes(first, version, {})
+    version_columns.keep_changes(first, version, {}, lines=version_columns.differing_from([]))
     assert (data / "facts" / f"{pk}.npz").exists()
     tasks.keep_facts()
     left = {path.name for path in data.glob("*/*") if path.parent.name in ("facts", "versions")}
     assert left == {name for name in there if not name.startswith((f"{pk}.", f"{number}-"))}
-    assert len(left) == 4, "measurements of one dataset, columns of two versions, their changes"
+    assert len(left) == 5, "measurements of one dataset, columns of two versions, two of changes"
 
 
 def test_only_an_owner_who_types_the_name_deletes_and_not_while_work_goes_on(

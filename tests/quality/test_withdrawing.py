@@ -24,6 +24,7 @@ from labeling.version_columns import NONE
 from quality import arrays, graphs
 from quality.models import Action, Decision, Run
 from quality.queries import exports
+from quality.queries.changes import explained
 from quality.services import selection, withdrawing
 from tests.factories import make_asking, make_flag, make_member
 from tests.labeling.test_intake import png
@@ -124,6 +125,8 @@ def test_a_version_keeps_its_digest_and_counts_and_tells_nothing_of_the_person(p
     assert is_new
     assert later.items == 3
     assert counts_between(version, later).kinds == {"left_out": 3}
+    shown = explained(version, later, kind="left_out", start=0, most=9)
+    assert {row.item.key for row in shown if row.item} == keys
     assert not counts_between(version, version).total
     for form in ("csv", "jsonl"):
         text = b"".join(exports.pieces(people, "items", form=form, version=version)).decode()
