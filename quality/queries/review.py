@@ -238,14 +238,22 @@ def of_class_in_test(flag: Flag) -> int:
 
 
 def class_keys(dataset: Dataset) -> list[tuple[LabelClass, str]]:
-    """Return the classes in use with the digit that chooses them, the same as in a round.
+    """Return the classes in use with the key (code) that chooses them, as in a round.
 
-    Letters belong to the review page; classes without a digit of their own take the free ones.
+    Letters belong to the review page: those of classes are pressed with Shift. Classes without
+    a key of their own take the digits that are free.
     """
     classes = list(dataset.classes.filter(retired_at__isnull=True))
     own = {row.pk: row.key_cap for row in classes if row.key.startswith("Digit")}
     free = iter([digit for digit in DIGITS if digit not in own.values()])
-    return [(row, own[row.pk] if row.pk in own else next(free, "")) for row in classes]
+    found = []
+    for row in classes:
+        if row.key.startswith("Key"):
+            found.append((row, f"Shift+{row.key}"))
+        else:
+            digit = own[row.pk] if row.pk in own else next(free, "")
+            found.append((row, f"Digit{digit}" if digit else ""))
+    return found
 
 
 def _shown(dataset: Dataset, item: Item, *, role: str = "item", **more: Any) -> Shown:

@@ -242,7 +242,7 @@ class _Builder:
         return [_fate(item, leaves=item.pk in plan.exclude) for item in self.items]
 
     def of_item(self, classes: Any, people: int) -> Choices:
-        by_name = {one.name: one for one, _cap in classes}
+        by_name = {one.name: one for one, _code in classes}
         apart = self.flag.evidence.get("apart", {})
         label = by_name.get(self.flag.suggested)
         item = self.items[0]
@@ -264,9 +264,7 @@ class _Builder:
             self.choice(Action.EXCLUDE, _("Exclude…"), "KeyX", asks_reason=True),
             None if item.split == Split.NONE else self.choice(Action.MOVE, out, "KeyV"),
         ]
-        offered = [
-            self.relabel(one, one.name, f"Digit{cap}" if cap else "") for one, cap in classes
-        ]
+        offered = [self.relabel(one, one.name, code) for one, code in classes]
         known = [one for one in offered if one]
         return Choices(
             main=main,
@@ -293,7 +291,10 @@ class _Builder:
         ]
 
     def relabel(self, label: LabelClass, words: str, code: str) -> Choice | None:
-        return self.choice(Action.RELABEL, words, code, argument=str(label.pk), label=label)
+        cap = f"⇧{code[-1]}" if code.startswith("Shift+") else None
+        return self.choice(
+            Action.RELABEL, words, code, argument=str(label.pk), label=label, cap=cap
+        )
 
 
 def _refusing_first(found: Choices) -> Choices:

@@ -318,6 +318,17 @@ def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
 
 
+def test_a_class_with_a_letter_of_its_own_is_chosen_with_shift(page, live_server):
+    dataset = make_dataset()
+    dataset.classes.create(name="star", key="KeyS")
+    make_doubt(dataset, 0)
+    open_queue(page, live_server, dataset)
+    expect(page.locator(".keyref")).to_contain_text("⇧S star")
+    page.keyboard.press("Shift+KeyS")
+    expect_counts(page, decided=1, still_open=0)
+    assert Item.objects.get(key="00.jpg").label.name == "star"
+
+
 def test_a_group_is_asked_about_seen_and_decided_in_that_order_on_a_phone(page, live_server):
     dataset = make_dataset()
     flag = make_two_in_one(dataset)
