@@ -175,17 +175,29 @@ def store(work: Work, survey: Survey, *, kind: Kind, doubts: Iterable[Doubt]) ->
         else:
             fresh.append((flag, doubt))
     gone = [flag.pk for subject, flag in standing.open.items() if subject not in seen]
+    back = seen & standing.gone.keys() - standing.open.keys()
+    changed = _noted(work, kind, new=len(fresh) + len(back), gone=len(gone))
     _create(work, survey, fresh)
     _update(work, survey, again)
     _close(work, gone)
     opened = [flag for flag, _ in fresh + again]
-    back = seen & standing.gone.keys() - standing.open.keys()
     return {
         "open": len(opened),
         "likely": sum(flag.is_likely for flag in opened),
-        "new": len(fresh) + len(back),
-        "gone": len(gone),
+        **changed,
     }
+
+
+def _noted(work: Work, kind: Kind, **changes: int) -> dict[str, int]:
+    """Note what a check changes before it stores anything; a later attempt is told that.
+
+    By itself it finds stored what one that was killed had found new.
+    """
+    noted = work.job.detail.get("changes", {})
+    if kind.name not in noted:
+        work.progress(detail={"changes": {**noted, kind.name: changes}}, now=True)
+    told: dict[str, int] = work.job.detail["changes"][kind.name]
+    return told
 
 
 def subject_of(keys: Iterable[str], *, topic: str = "") -> str:

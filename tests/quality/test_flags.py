@@ -1,12 +1,14 @@
 """Raising flags: what is found stands in the queue, what was settled stays settled."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from labeling.models import Content, Dataset, Item, JobState, Upload
+from labeling.models import Content, Dataset, Item, Job, JobState, Upload
 from labeling.services import jobs
 from labeling.services.datasets import add_classes
 from mlcore.neighbours import nearest
@@ -278,6 +280,34 @@ def test_what_comes_up_after_people_had_decided_is_told_by_the_queue_and_the_rev
     assert check("b.jpg") == [False, False]  # nobody has decided anything there
     decide_flag(flag=Flag.objects.first(), reviewer=None, action="keep")
     assert check("c.jpg") == [True, True]
+
+
+class Killed(jobs.Work):
+    """An attempt that ends before what it would store second."""
+
+    stored = 0
+
+    def hold(self) -> None:
+        if self.stored:
+            raise KeyboardInterrupt
+        self.stored += 1
+        super().hold()
+
+
+def test_what_a_killed_attempt_stored_counts_as_what_the_check_added():
+    dataset = make_dataset()
+    for key in "abc":
+        make_item(dataset, key)
+    raise_doubts(dataset, doubt(0), doubt(1))
+    work = make_work(dataset)
+    found = {"kind": KINDS["label_error"], "doubts": [doubt(0), doubt(2)]}
+    with pytest.raises(KeyboardInterrupt):
+        store(Killed(work.job), survey_of(dataset), **found)
+    assert Flag.objects.filter(state=FlagState.OPEN).count() == 3, "the new one, none gone yet"
+    Job.objects.filter(pk=work.job.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
+    again = jobs.Work(jobs.claim(work.job.pk))
+    told = store(again, survey_of(dataset), **found)
+    assert (told["open"], told["new"], told["gone"]) == (2, 1, 1)
 
 
 def test_a_set_that_is_cut_tight_is_said_once_and_what_stands_out_is_a_candidate():
