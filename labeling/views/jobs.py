@@ -104,6 +104,7 @@ async def _events(row: Job) -> AsyncIterator[str]:
     try:
         async with client.pubsub() as messages_of_job:
             await messages_of_job.subscribe(jobs.channel(row.pk))
+            await messages_of_job.get_message(timeout=ANSWER_SECONDS)  # nothing is missed from here
             await _look_at(row)
             yield _event({"state": row.state, "done": row.done, "total": row.total})
             while row.is_open:
