@@ -167,6 +167,34 @@ def test_a_field_of_one_colour_that_light_took_to_the_end_has_lost_nothing():
     assert [odd for odd in found(clean() + planted) if odd.code == "cut_off"] == []
 
 
+def sky(seed: int) -> Image.Image:
+    """Return a plane before a light sky that brightens evenly, with the noise of a camera."""
+    rng = np.random.default_rng(seed)
+    slope = np.linspace(0, rng.uniform(8, 20), SIDE)[:, None]
+    luma = rng.uniform(165, 225) + slope + rng.normal(0, 1.5, (SIDE, SIDE))
+    shown = Image.fromarray(np.clip(luma[..., None] + [-12, 0, 12], 0, 255).astype(np.uint8))
+    x, y = rng.integers(30, 60, 2).tolist()
+    ImageDraw.Draw(shown).polygon([(x, y), (x + 26, y + 6), (x + 9, y + 12)], fill=(40, 45, 60))
+    return shown
+
+
+def test_a_plane_before_an_even_sky_is_neither_over_light_nor_a_sign():
+    planted = [measured(sky(seed)) for seed in range(PLANTED)]
+    assert min(one["two_colour_share"] for one in planted) > 0.9
+    assert min(one["luma_low"] for one in planted) > 150
+    assert [odd for odd in found(clean() + planted) if odd.row >= N and odd.is_likely] == []
+
+
+def test_what_is_blurred_until_hardly_anything_differs_is_still_blurry():
+    planted = []
+    for seed in range(PLANTED):
+        faint = photo(1000 + seed).point(lambda v: 60 + v // 2)
+        planted.append(measured(faint.filter(ImageFilter.GaussianBlur(12))))
+    assert max(one["contrast"] for one in planted) < 8
+    told = {odd.row for odd in found(clean() + planted) if odd.code == "blurry" and odd.is_likely}
+    assert told >= set(range(N, N + PLANTED))
+
+
 def test_a_dark_picture_is_not_also_said_to_show_little():
     planted = [measured(photo(7).point(lambda v: int(v * 0.06)))]
     assert [odd.code for odd in found(clean() + planted) if odd.row == N] == ["dark"]
@@ -279,6 +307,14 @@ def test_ground_around_an_object_and_sky_above_a_road_are_no_frames():
     road = np.random.default_rng(0).integers(0, 90, (120, 120)).astype(np.uint8)
     road[:40] = 220
     assert frame_share(road) == 0.0
+
+
+def test_an_outline_that_grows_before_plain_ground_frames_nothing():
+    car = Image.new("RGB", (32, 32), "white")
+    ImageDraw.Draw(car).rounded_rectangle((1, 8, 30, 23), radius=5, fill=(20, 40, 110))
+    assert frame_share(np.asarray(car)) == 0.0
+    ImageDraw.Draw(car).rectangle((0, 8, 31, 23), fill=(20, 40, 110))
+    assert frame_share(np.asarray(car)) == 0.5
 
 
 @pytest.mark.parametrize("turn", range(4))
