@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcore.intervals import Interval, accuracy_interval
-from mlcore.metrics import mean_of, production_weights, recall_and_precision
-from mlcore.success import ACCURACY, ROUNDING, Success, limits_of
+from mlcore.metrics import mean_of, recall_and_spare
+from mlcore.success import ACCURACY, Success, limits_of
 
 
 def best_threshold(
@@ -26,9 +26,14 @@ def best_threshold(
     0.8
     """
     scores, place = np.unique(np.asarray(probabilities)[:, success.positive], return_inverse=True)
-    weights = production_weights(labels, success.shares)
-    recall, precision = recall_and_precision(place, labels == success.positive, weights)
-    enough = np.flatnonzero(precision >= success.precision - ROUNDING)
+    recall, spare = recall_and_spare(
+        labels,
+        place.ravel(),
+        shares=success.shares,
+        positive=success.positive,
+        precision=success.precision,
+    )
+    enough = np.flatnonzero(spare >= 0)
     return float(scores[::-1][enough[recall[enough].argmax()]]) if len(enough) else None
 
 

@@ -106,7 +106,7 @@ def reliability(confidence: np.ndarray, right: np.ndarray, groups: np.ndarray) -
         Probability of the first class, out of sample.
     right : bool ndarray of shape (n_items,)
     groups : int ndarray of shape (n_items,)
-        As for `mlcore.intervals.accuracy_interval`: left out one at a time for the limits.
+        As for `mlcore.intervals.accuracy_interval`.
 
     Examples
     --------
@@ -116,16 +116,10 @@ def reliability(confidence: np.ndarray, right: np.ndarray, groups: np.ndarray) -
     """
     confidence = confidence.astype(np.float64)
     tenth = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    group = np.unique(groups, return_inverse=True)[1].ravel()
-    sizes = np.bincount(group)
-    gaps = np.zeros((len(sizes), BINS))
-    np.add.at(gaps, (group, tenth), right - confidence)
-    total = gaps.sum(axis=0)
+    gaps = right - confidence
+    total = np.bincount(tenth, gaps, BINS)
     value = float(np.abs(total).sum() / len(right))
-    rest = np.maximum(len(right) - sizes, 1)
-    without = np.abs(total - gaps).sum(axis=1) / rest
-    pulls = np.sign(total)[tenth] * (right - confidence) - value
-    error = limits_of_share(value, without, pulls=pulls, groups=group)
+    error = limits_of_share(value, np.sign(total)[tenth] * gaps - value, groups)
     n = np.bincount(tenth, minlength=BINS)
     there = n > 0
     means = [np.bincount(tenth, of, BINS)[there] / n[there] for of in (confidence, right)]

@@ -1,6 +1,5 @@
-"""State how sure a score is: leaving out one group at a time, paired differences.
+"""State how sure a score is, and how sure a paired difference.
 
-What is resampled is what is shown, the share of all items, so the value lies inside its limits.
 Groups of very unequal size are why there is no bootstrap here: with a third of the items in one
 group its 95 % limits held the truth 41 to 96 times in 100 (`bench/intervals.py`). They are also
 why no variance is below that which the likeness of a group's items implies: where few groups hold
@@ -58,14 +57,14 @@ class Evidence:
 
 
 def accuracy_interval(correct: np.ndarray, groups: np.ndarray) -> Interval:
-    """Return the accuracy, with limits from leaving out one group at a time.
+    """Return the accuracy, with limits over groups.
 
     Parameters
     ----------
     correct : bool ndarray of shape (n_items,)
         Or what each item counts, 0 to 1.
     groups : int ndarray of shape (n_items,)
-        Items of one group are left out together: they are no independent evidence.
+        Items of one group are no independent evidence.
 
     Returns
     -------
@@ -79,13 +78,12 @@ def accuracy_interval(correct: np.ndarray, groups: np.ndarray) -> Interval:
     (0.75, 0.41, 0.93)
     """
     right, group_of = np.asarray(correct, dtype=float), _numbered(groups)
-    without = _means_without(*_sums(right, group_of))
     value = float(right.mean())
-    return limits_of_share(value, without, pulls=right - value, groups=group_of)
+    return limits_of_share(value, right - value, group_of)
 
 
 def difference_interval(change: np.ndarray, groups: np.ndarray) -> Interval:
-    """Return a mean difference, with limits from leaving out one group at a time.
+    """Return a mean difference, with limits over groups.
 
     Parameters
     ----------
@@ -141,12 +139,9 @@ def _effective(correct: np.ndarray, groups: np.ndarray) -> float:
 
     Never fewer than the groups are worth: so many where a group is all right or all wrong.
     """
-    sums, sizes = _sums(correct.astype(float), groups)
-    share, least = float(sums.sum() / sizes.sum()), worth_of(sizes)
-    varies = jackknife_variance(share, _means_without(sums, sizes))
-    if not varies or share in (0.0, 1.0):
-        return least
-    return min(max(share * (1 - share) / varies, least), float(sizes.sum()))
+    share, least = float(correct.mean()), groups_worth(groups)
+    varies = _jackknife_variance(correct - share, _numbered(groups))
+    return min(max(share * (1 - share) / varies, least), len(correct)) if varies else least
 
 
 def _difference(change: np.ndarray, groups: np.ndarray, *, least: float = 0.0) -> Interval:
@@ -155,20 +150,17 @@ def _difference(change: np.ndarray, groups: np.ndarray, *, least: float = 0.0) -
     Few changed items vary little only because they are few: the variance is never less than Agresti
     and Min's for independent pairs (2005, doi:10.1002/sim.1781), half an item more each way.
     """
-    sums, sizes = _sums(change, groups)
     value, n = float(change.mean()), len(change) + 2
-    alone = float(change.var()) / len(change)
     few = float((change**2).sum() + 1 - change.sum() ** 2 / n) / n**2
-    varies = variance_of(value, _means_without(sums, sizes), pulls=change - value, groups=groups)
-    reach = student_reach(len(sizes)) * math.sqrt(max(varies, alone, few, least))
+    varies = max(variance_of(change - value, groups), few, least)
+    reach = student_reach(len(np.unique(groups))) * math.sqrt(varies)
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
 def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarray) -> Interval:
     """Return how much the accuracy differs on some of the items from that on all of them.
 
-    The two share items, so their limits must not be compared: one group at a time is left out
-    of both.
+    The two share items, so their limits must not be compared.
 
     Parameters
     ----------
@@ -192,14 +184,9 @@ def subset_difference(correct: np.ndarray, is_kept: np.ndarray, groups: np.ndarr
     """
     right, kept = np.asarray(correct, dtype=float), np.asarray(is_kept, dtype=bool)
     group_of = _numbered(groups)
-    without = _means_without(np.bincount(group_of, right * kept), np.bincount(group_of, kept))
-    without = without - _means_without(*_sums(right, groups))
     value = float(right[kept].mean() - right.mean())
-    one_by_one = kept / kept.mean() * (right - right[kept].mean()) - (right - right.mean())
-    varies = variance_of(value, without, pulls=one_by_one, groups=group_of)
-    spread = max(varies, float(one_by_one.var()) / len(right))
-    reach = student_reach(len(np.unique(group_of[kept]))) * math.sqrt(spread)
-    reach = reach if one_by_one.any() else 0.0
+    pulls = kept / kept.mean() * (right - right[kept].mean()) - (right - right.mean())
+    reach = student_reach(len(np.unique(group_of[kept]))) * math.sqrt(variance_of(pulls, group_of))
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
@@ -239,6 +226,9 @@ def macro_f1_interval(
 ) -> Interval:
     """Return the mean F1 over classes that occur, with limits from leaving out each group.
 
+    Its pulls alone do not tell how much it varies: of ten groups with 13 items of five classes such
+    limits held the truth in 85 of 100 draws.
+
     Parameters
     ----------
     labels, predicted : int ndarray of shape (n_items,)
@@ -268,7 +258,7 @@ def macro_f1_interval(
     ]
     value = float(_macro_f1(total, n_classes)[0])
     pulls = moved_f1(total[0], labels, predicted)
-    return limits_of_share(value, np.concatenate(without), pulls=pulls, groups=group_of)
+    return limits_of_share(value, pulls, groups, moved=value - np.concatenate(without))
 
 
 def _macro_f1(counts: np.ndarray, n_classes: int) -> np.ndarray:
@@ -309,45 +299,49 @@ def _numbered(groups: np.ndarray) -> np.ndarray:
     return np.asarray(np.unique(groups, return_inverse=True)[1].ravel())
 
 
-def _sums(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum of the values in each group, and its size."""
-    group_of = _numbered(groups)
-    return np.bincount(group_of, values), np.bincount(group_of)
+def variance_of(pulls: np.ndarray, groups: np.ndarray, moved: np.ndarray | None = None) -> float:
+    """Return the variance of a value: the larger of two, of independent items if one group.
 
+    Parameters
+    ----------
+    pulls : float ndarray of shape (n_items,)
+        How much each item moves the value, times the number of items (`mlcore.metrics`); sum 0.
+    groups : int ndarray of shape (n_items,)
+    moved : float ndarray of shape (n_groups,), optional
+        The value less that without each group, where it is not what the pulls of a mean add up to.
 
-def _means_without(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return the mean over all items but those of each group in turn."""
-    return np.asarray((sums.sum() - sums) / np.maximum(sizes.sum() - sizes, 1))
-
-
-def variance_of(
-    value: float, without: np.ndarray, *, pulls: np.ndarray, groups: np.ndarray
-) -> float:
-    """Return the variance of a value: the larger of two.
-
-    `without` is the value without each of the parts that no group crosses, `pulls` how much each
-    item moves it, times the number of items (`mlcore.metrics`).
+    Examples
+    --------
+    >>> alone, twos = np.arange(4), np.arange(4) // 2
+    >>> pulls = np.array([0.5, 0.5, -0.5, -0.5])
+    >>> round(variance_of(pulls, alone), 3), round(variance_of(pulls, twos), 3)
+    (0.083, 0.25)
     """
-    alike = _variance_of_alike(pulls, _numbered(groups))
-    return max(jackknife_variance(value, without), alike)
+    group_of = _numbered(groups)
+    return max(_jackknife_variance(pulls, group_of, moved), _variance_of_alike(pulls, group_of))
 
 
-def jackknife_variance(value: float, without: np.ndarray) -> float:
-    """Return the variance of a value from those without each group (Efron and Stein 1981)."""
-    return float((len(without) - 1) / len(without) * ((without - value) ** 2).sum())
+def _jackknife_variance(
+    pulls: np.ndarray, group_of: np.ndarray, moved: np.ndarray | None = None
+) -> float:
+    """Return the variance from leaving out each group (Efron and Stein 1981); 0 of one group."""
+    sums, sizes = np.bincount(group_of, pulls), np.bincount(group_of)
+    if moved is None:
+        moved = sums / np.maximum(len(pulls) - sizes, 1)
+    return float((len(sizes) - 1) / len(sizes) * (moved**2).sum())
 
 
-def _variance_of_alike(residuals: np.ndarray, group_of: np.ndarray) -> float:
-    """Return the variance of a mean from how much the items of a group have in common.
+def _variance_of_alike(pulls: np.ndarray, group_of: np.ndarray) -> float:
+    """Return the variance from how much the items of a group have in common.
 
     How much that is all groups tell alike (analysis of variance, unbiased at any sizes; Searle,
-    Casella and McCulloch 1992, section 3.6). 0 where there is one group.
+    Casella and McCulloch 1992, section 3.6).
     """
-    sums, sizes = _sums(residuals, group_of)
-    n, spare = len(residuals), len(residuals) - len(sizes)
-    whole = float((residuals**2).sum())
+    sums, sizes = np.bincount(group_of, pulls), np.bincount(group_of)
+    n, spare = len(pulls), len(pulls) - len(sizes)
+    whole = float((pulls**2).sum())
     if len(sizes) == 1:
-        return 0.0
+        return whole / n**2
     within = (whole - float((sums**2 / sizes).sum())) / spare if spare else whole / n
     return within / n + max(0.0, whole / n - within * (1 - 1 / n)) / (worth_of(sizes) - 1)
 
@@ -361,29 +355,32 @@ def student_reach(groups: float) -> float:
 
 def limits_of_share(
     value: float,
-    without: np.ndarray,
-    *,
     pulls: np.ndarray,
     groups: np.ndarray,
+    *,
+    moved: np.ndarray | None = None,
     evidence: Evidence | None = None,
 ) -> Interval:
     """Return Wilson's limits with Korn and Graubard's effective size (1998).
 
     That is how many independent items would vary so much; never more than there are, and the
-    worth of the groups where they do not vary.
+    worth of the groups where they do not vary. One group tells nothing.
 
     Parameters
     ----------
-    value, without, pulls, groups
-        As for `variance_of`; the value is 0 to 1.
+    value : float
+        0 to 1.
+    pulls, groups, moved
+        As for `variance_of`.
     evidence : Evidence, optional
         Where items do not count alike.
     """
     known = evidence or evidence_of(groups)
-    varies = variance_of(value, without, pulls=pulls, groups=groups)
+    if known.n_groups < 2:
+        return Interval(value, 0.0, 1.0)
+    varies = variance_of(pulls, groups, moved)
     effective = value * (1 - value) / varies if varies > 0 and 0 < value < 1 else known.worth
-    reach = student_reach(min(known.n_groups, len(without)))
-    return wilson(value, min(effective, known.n), reach)
+    return wilson(value, min(effective, known.n), student_reach(known.n_groups))
 
 
 def wilson(share: float, n: float, z: float) -> Interval:

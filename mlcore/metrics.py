@@ -7,21 +7,27 @@ metric what an item's distance from the mean is to a mean, and varies its estima
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+ROUNDING = 1e-9
+"""By how much a precision may fall short of the least one through rounding alone."""
+WINDOW = 1.96
+"""Standard errors to each side over which the slope of a recall is taken: those of its limits."""
+
 
 @dataclass(frozen=True)
 class Valued:
-    """What finds a value, 0 to 1, from which items are kept (bool); NaN where these have none.
+    """A value, 0 to 1, and how much each item moves it.
 
-    `pulls` finds how much each of all items moves it.
+    `least` and `most` are what it may be for its threshold alone, whatever the pulls say.
     """
 
-    of: Callable[[np.ndarray], float]
-    pulls: Callable[[], np.ndarray]
+    value: float
+    pulls: np.ndarray
+    least: float = 1.0
+    most: float = 0.0
 
 
 def production_weights(labels: np.ndarray, shares: np.ndarray | None) -> np.ndarray:
@@ -68,37 +74,84 @@ def centred(moved: np.ndarray, labels: np.ndarray, shares: np.ndarray | None) ->
 
 
 def mean_of(labels: np.ndarray, values: np.ndarray, shares: np.ndarray | None) -> Valued:
-    """Return what finds the mean, by the classes' shares in production."""
-
-    def value(kept: np.ndarray) -> float:
-        weights = production_weights(labels[kept], shares)
-        total = weights.sum()
-        return float((weights * values[kept]).sum() / total) if total > 0 else math.nan
-
-    return Valued(value, lambda: centred(values, labels, shares))
+    """Return the mean, by the classes' shares in production."""
+    mean = float(np.average(values, weights=production_weights(labels, shares)))
+    return Valued(mean, centred(values, labels, shares))
 
 
 def macro_f1(
     labels: np.ndarray, predicted: np.ndarray, shares: np.ndarray | None, *, n_classes: int
 ) -> Valued:
-    """Return what finds the mean F1 over classes that occur."""
+    """Return the mean F1 over classes that occur."""
+    weights = production_weights(labels, shares)
+    terms = ((labels, weights * (labels == predicted)), (labels, weights), (predicted, weights))
+    counts = np.array([np.bincount(of, weighing, minlength=n_classes) for of, weighing in terms])
+    right, both = counts[0], counts[1] + counts[2]
+    pulls = centred(moved_f1(counts.ravel(), labels, predicted), labels, shares)
+    return Valued(float((2 * right[both > 0] / both[both > 0]).mean()), pulls)
 
-    def counted(kept: np.ndarray) -> np.ndarray:
-        given, said = labels[kept], predicted[kept]
-        weights = production_weights(given, shares)
-        terms = ((given, given == said), (given, 1.0), (said, 1.0))
-        return np.array([np.bincount(one, weights * of, minlength=n_classes) for one, of in terms])
 
-    def value(kept: np.ndarray) -> float:
-        right, given, said = counted(kept)
-        both = given + said
-        return float((2 * right[both > 0] / both[both > 0]).mean()) if both.any() else math.nan
+def roc_auc(
+    labels: np.ndarray, place: np.ndarray, *, shares: np.ndarray | None, positive: int
+) -> Valued:
+    """Return how often a positive item has the higher score, ties half (Hanley, McNeil 1982).
 
-    def pulls() -> np.ndarray:
-        counts = counted(np.ones(len(labels), dtype=bool)).ravel()
-        return centred(moved_f1(counts, labels, predicted), labels, shares)
+    Parameters
+    ----------
+    labels : int ndarray of shape (n_items,)
+        `positive` against all others.
+    place : int ndarray of shape (n_items,)
+        Order of the scores, equal ones alike.
+    shares : float ndarray of shape (n_classes,) or None
+    """
+    weights, is_positive = production_weights(labels, shares), labels == positive
+    caught, others = (np.bincount(place, weights * side) for side in (is_positive, ~is_positive))
+    below = (np.cumsum(others) - others / 2) / others.sum()
+    above = 1 - (np.cumsum(caught) - caught / 2) / caught.sum()
+    area = min(float((below * caught).sum() / caught.sum()), 1.0)
+    ahead = np.where(is_positive, below[place], above[place]) - area  # DeLong et al. 1988
+    moved = len(place) * ahead / np.where(is_positive, caught.sum(), others.sum())
+    return Valued(area, centred(moved, labels, shares))
 
-    return Valued(value, pulls)
+
+def recall_at(
+    labels: np.ndarray,
+    place: np.ndarray,
+    *,
+    shares: np.ndarray | None,
+    positive: int,
+    precision: float,
+) -> Valued:
+    """Return the most of the positive items that can be called out at a least precision.
+
+    An item moves the recall at the threshold, and the threshold: by how much more is right among
+    those called than must be, times how much recall that buys around the threshold, as far as the
+    limits reach (as Woodruff 1952 does for quantiles; at one point the slope is a single item's).
+
+    Parameters
+    ----------
+    labels, place, shares, positive
+        As for `roc_auc`.
+    precision : float
+        Of what is called positive, the least share that must be.
+    """
+    n, is_positive = len(labels), labels == positive
+    recall, spare = recall_and_spare(
+        labels, place, shares=shares, positive=positive, precision=precision
+    )
+
+    def last(least: float) -> int:
+        return int(np.flatnonzero(np.append(True, spare >= least))[-1])
+
+    reached = np.append(0.0, recall)
+    found = last(0.0)
+    is_called = place >= len(spare) - found
+    moved = is_positive * (is_called - reached[found]) * n / is_positive.sum()
+    to_spare = centred(is_called * (is_positive - precision), labels, shares)
+    far = WINDOW * max(float(to_spare.std()) / math.sqrt(n), 1 / n)
+    least, most = float(reached[last(far)]), float(reached[last(-far)])
+    pulls = moved + (most - least) / (2 * far) * to_spare
+    return Valued(float(reached[found]), pulls, least, most)
 
 
 def moved_f1(counts: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -118,39 +171,20 @@ def moved_f1(counts: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> n
     return np.asarray(moved * len(labels) / max(np.count_nonzero(given + said), 1))
 
 
-def moved_auc(place: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return how much each item moves ROC AUC: its placement (DeLong et al. 1988).
-
-    Parameters
-    ----------
-    place : int ndarray of shape (n_items,)
-        Order of the scores, equal ones alike.
-    is_positive : bool ndarray of shape (n_items,)
-    weights : float ndarray of shape (n_items,)
-    """
-    positive = np.bincount(place, weights * is_positive)
-    others = np.bincount(place, weights * ~is_positive)
-    all_positive, all_others = positive.sum(), others.sum()
-    below = (np.cumsum(others) - others / 2) / all_others
-    above = 1 - (np.cumsum(positive) - positive / 2) / all_positive
-    area = float((below * positive).sum()) / all_positive
-    ahead = np.where(is_positive, below[place], above[place]) - area
-    return np.asarray(len(place) * ahead / np.where(is_positive, all_positive, all_others))
-
-
-def auc(place: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> float:
-    """Return how often a positive item has the higher score, ties half (Hanley, McNeil 1982)."""
-    positive = np.bincount(place, weights * is_positive)
-    others = np.bincount(place, weights * ~is_positive)
-    below = np.cumsum(others) - others / 2
-    return float(min((below * positive).sum() / (positive.sum() * others.sum()), 1.0))
-
-
-def recall_and_precision(
-    place: np.ndarray, is_positive: np.ndarray, weights: np.ndarray
+def recall_and_spare(
+    labels: np.ndarray,
+    place: np.ndarray,
+    *,
+    shares: np.ndarray | None,
+    positive: int,
+    precision: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both at each score as the threshold, highest score first."""
+    """Return both at each score as the threshold, highest score first.
+
+    To spare is how many more of those called are positive than must be, a share of all items.
+    """
+    weights, is_positive = production_weights(labels, shares), labels == positive
     caught = np.cumsum(np.bincount(place, weights * is_positive)[::-1])
     called = np.cumsum(np.bincount(place, weights)[::-1])
-    precision = np.divide(caught, called, out=np.zeros(len(called)), where=called > 0)
-    return np.minimum(caught / caught[-1], 1.0), precision
+    spare = (caught - (precision - ROUNDING) * called) / len(labels)
+    return np.minimum(caught / caught[-1], 1.0), spare

@@ -1,17 +1,13 @@
 """Measure a classifier by what its users chose, with the class shares that they expect.
 
-Items are weighted so that every class has its share in production; limits come from leaving out
-parts that no source group crosses and from what the items of a group have in common, as those of
-`mlcore.intervals` do. A threshold is looked for anew without each part, so that the limits hold
-what choosing it costs; parts hold many groups because a value that jumps, as recall at a precision
-does, needs that (Shao and Wu 1989, doi:10.1214/aos/1176347263).
+Items are weighted so that every class has its share in production. Limits go by how much each item
+moves the metric and by what the items of a group have in common, as those of `mlcore.intervals` do.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -25,29 +21,14 @@ from mlcore.intervals import (
     student_reach,
     variance_of,
 )
-from mlcore.metrics import (
-    Valued,
-    auc,
-    centred,
-    macro_f1,
-    mean_of,
-    moved_auc,
-    production_weights,
-    recall_and_precision,
-)
+from mlcore.metrics import Valued, macro_f1, mean_of, production_weights, recall_at, roc_auc
 from mlcore.refusals import Impossible
+from mlcore.shares import separate_difference
 
 ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST = "accuracy", "macro_f1", "recall", "roc_auc", "cost"
 METRICS = (ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST)
-PARTS = 30
-"""Parts left out in turn; Student's t with 29 degrees of freedom is 4 % wider than the normal."""
-PARTS_OF_RECALL = 10
-"""Recall at a precision jumps: limits from 30 parts held the truth in 87 to 96 of 100 simulated
-draws, those from 10 in 91 to 96 (tests/mlcore/test_success.py)."""
 TINY = 1e-12
 """Added to a probability before its logarithm is taken."""
-ROUNDING = 1e-9
-"""By how much a precision may fall short of the least one through rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +56,6 @@ class Success:
     shares: np.ndarray | None = None
 
     @property
-    def parts(self) -> int:
-        """Into how many parts the items are cut for the limits."""
-        return PARTS_OF_RECALL if self.metric == RECALL else PARTS
-
-    @property
     def unit(self) -> float:
         """The largest value that the metric can have."""
         return float(self.costs.max()) if self.metric == COST and self.costs is not None else 1.0
@@ -105,8 +81,7 @@ def value_of(success: Success, labels: np.ndarray, probabilities: np.ndarray) ->
         _check(success, labels)
     except Impossible:
         return None
-    found = _valued(success, labels, probabilities).of(np.ones(len(labels), dtype=bool))
-    return None if math.isnan(found) else found * success.unit
+    return _valued(success, labels, probabilities).value * success.unit
 
 
 def measure(
@@ -121,12 +96,12 @@ def measure(
     probabilities : float ndarray of shape (n_items, n_classes)
         Out of sample.
     groups : int ndarray of shape (n_items,)
-        Items of one group are left out together: they are no independent evidence.
+        Items of one group are no independent evidence.
 
     Returns
     -------
     Interval
-        0 to 1; a cost is one per item, 0 to the largest. 0 to 1 wide where one part holds all
+        0 to 1; a cost is one per item, 0 to the largest. 0 to 1 wide where one group holds all
         that the metric is about.
 
     Raises
@@ -163,15 +138,11 @@ def measure(
 def limits_of(
     valued: Valued, success: Success, labels: np.ndarray, *, groups: np.ndarray
 ) -> Interval:
-    """Return a value, 0 to 1, with the limits that `success` asks for.
-
-    They are 0 and 1 where one part holds all that it is about.
-    """
-    value, without = _with_and_without(valued, parts_of(groups, success.parts))
-    if np.isnan(without).any():
-        return Interval(value, 0.0, 1.0)
-    told = _evidence_in(success, labels, valued.pulls(), groups=np.asarray(groups))
-    return limits_of_share(value, without, **told)
+    """Return a value, 0 to 1, with the limits that `success` asks for."""
+    known = _evidence_in(success, labels, groups)
+    moved = _moved(success, labels, valued.pulls, groups=groups)
+    found = limits_of_share(valued.value, valued.pulls, groups, moved=moved, evidence=known)
+    return Interval(found.value, min(found.low, valued.least), max(found.high, valued.most))
 
 
 def difference(
@@ -184,6 +155,9 @@ def difference(
 ) -> Interval:
     """Return how much the chosen metric changed on the same items, paired.
 
+    Limits are those of two separate values (Newcombe 1998), narrower by as much as the difference
+    varies less on the same items.
+
     Parameters
     ----------
     success, labels, groups
@@ -193,14 +167,25 @@ def difference(
     Returns
     -------
     Interval
-        After minus before; exactly 0, 0, 0 where nothing changed.
+        After minus before; exactly 0, 0, 0 where nothing changed. Of any size where one group
+        holds all that the metric is about.
     """
     labels = np.asarray(labels)
     _check(success, labels)
     old, new = (_valued(success, labels, np.asarray(one)) for one in (before, after))
-    change = Valued(lambda kept: new.of(kept) - old.of(kept), lambda: new.pulls() - old.pulls())
-    value, reach, unit = *_reach(change, success, labels, groups=groups), success.unit
-    return Interval(value * unit, max(-1.0, value - reach) * unit, min(1.0, value + reach) * unit)
+    value, unit = new.value - old.value, success.unit
+    if _evidence_in(success, labels, groups).n_groups < 2:
+        return Interval(value * unit, -unit, unit)
+    sides = (limits_of(one, success, labels, groups=groups) for one in (new, old))
+    apart = separate_difference(*sides)
+    varies = [
+        variance_of(pulls, groups, _moved(success, labels, pulls, groups=groups))
+        for pulls in (new.pulls - old.pulls, new.pulls, old.pulls)
+    ]
+    is_same = np.array_equal(before, after)
+    of_apart = math.sqrt(varies[0] / sum(varies[1:])) if sum(varies[1:]) else float(not is_same)
+    low, high = (value + of_apart * (bound - value) for bound in (apart.low, apart.high))
+    return Interval(value * unit, max(-1.0, low) * unit, min(1.0, high) * unit)
 
 
 def surprise_difference(
@@ -230,39 +215,14 @@ def surprise_difference(
     """
     labels, place = np.asarray(labels), np.arange(len(labels))
     old, new = (np.log(one[place, labels].astype(float) + TINY) for one in (before, after))
-    valued = mean_of(labels, old - new, success.shares)
-    by_item = replace(success, metric=ACCURACY)
-    value, reach = _reach(valued, by_item, labels, groups=groups)
-    widest = -math.log(TINY)
-    return Interval(value, max(-widest, value - reach), min(widest, value + reach))
-
-
-def _reach(
-    valued: Valued, success: Success, labels: np.ndarray, *, groups: np.ndarray
-) -> tuple[float, float]:
-    """Return a difference and how far its limits are from it; without end where none can tell."""
-    value, without = _with_and_without(valued, parts_of(groups, success.parts))
-    if np.isnan(without).any():
-        return value, math.inf
-    told = _evidence_in(success, labels, valued.pulls(), groups=np.asarray(groups))
-    widely = student_reach(min(told["evidence"].n_groups, len(without)))
-    varies = variance_of(value, without, pulls=told["pulls"], groups=told["groups"])
-    return value, widely * math.sqrt(varies)
-
-
-def parts_of(groups: np.ndarray, most: int = PARTS) -> np.ndarray:
-    """Return the part of each item, at most so many; no group is cut, equal groups spread evenly.
-
-    Examples
-    --------
-    >>> parts_of(np.array([7, 7, 3, 5]))
-    array([0, 0, 1, 2])
-    """
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()
-    rank = np.empty(group_of.max() + 1, dtype=np.int64)
-    rank[np.argsort(-np.bincount(group_of), kind="stable")] = np.arange(len(rank))
-    turn, place = np.divmod(rank[group_of], most)  # there and back again, so that sizes even out
-    return np.asarray(np.where(turn % 2, most - 1 - place, place))
+    found, widest = mean_of(labels, old - new, success.shares), -math.log(TINY)
+    success = replace(success, metric=ACCURACY)
+    n_groups = _evidence_in(success, labels, groups).n_groups
+    moved = _moved(success, labels, found.pulls, groups=groups)
+    reach = student_reach(n_groups) * math.sqrt(variance_of(found.pulls, groups, moved))
+    reach = reach if n_groups > 1 else math.inf
+    low, high = max(-widest, found.value - reach), min(widest, found.value + reach)
+    return Interval(found.value, low, high)
 
 
 def _check(success: Success, labels: np.ndarray) -> None:
@@ -290,7 +250,11 @@ def _valued(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> 
     if success.metric == MACRO_F1:
         return macro_f1(labels, predicted, success.shares, n_classes=probabilities.shape[1])
     place = np.unique(probabilities[:, success.positive], return_inverse=True)[1].ravel()
-    return _of_one_class(success, labels, place)
+    shares, positive = success.shares, success.positive
+    if success.metric == ROC_AUC:
+        return roc_auc(labels, place, shares=shares, positive=positive)
+    least = success.precision
+    return recall_at(labels, place, shares=shares, positive=positive, precision=least)
 
 
 def _by_item(success: Success, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -300,50 +264,32 @@ def _by_item(success: Success, labels: np.ndarray, predicted: np.ndarray) -> np.
     return np.asarray(success.costs[labels, predicted] / (success.unit or 1.0))
 
 
-def _of_one_class(success: Success, labels: np.ndarray, place: np.ndarray) -> Valued:
-    """Return what finds recall at a precision or ROC AUC from the order of the scores."""
-    is_positive = labels == success.positive
-
-    def value(kept: np.ndarray) -> float:
-        weights = np.zeros(len(labels))
-        weights[kept] = production_weights(labels[kept], success.shares)
-        if not (weights[is_positive].any() and weights[~is_positive].any()):
-            return math.nan
-        if success.metric == ROC_AUC:
-            return auc(place, is_positive, weights)
-        recall, precision = recall_and_precision(place, is_positive, weights)
-        enough = precision >= success.precision - ROUNDING
-        return float(recall[enough].max(initial=0.0))
-
-    def pulls() -> np.ndarray:
-        weights = production_weights(labels, success.shares)
-        if success.metric == ROC_AUC:
-            return centred(moved_auc(place, is_positive, weights), labels, success.shares)
-        caught = value(np.ones(len(labels), dtype=bool)) * is_positive.sum()
-        ahead = np.cumsum(np.bincount(place, is_positive)[::-1])[::-1]  # positives as high or more
-        moved = is_positive * (ahead[place] <= caught + ROUNDING) * len(labels) / is_positive.sum()
-        return np.asarray(moved - is_positive * moved[is_positive].mean())
-
-    return Valued(value, pulls)
-
-
-def _with_and_without(valued: Valued, parts: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the value of all items, and without each part."""
-    whole = valued.of(np.ones(len(parts), dtype=bool))
-    return whole, np.array([valued.of(parts != part) for part in range(parts.max() + 1)])
-
-
-def _evidence_in(
+def _moved(
     success: Success, labels: np.ndarray, pulls: np.ndarray, *, groups: np.ndarray
-) -> dict[str, Any]:
-    """Return the pulls, groups and evidence of the items that the metric is about."""
-    is_positive = labels == success.positive
+) -> np.ndarray:
+    """Return how much leaving out each group moves a value made of means of classes, or of sides.
+
+    The more of a class a group has, the more the mean of the others is another.
+    """
+    side = np.zeros(len(labels), dtype=np.int64)
+    if success.metric in (RECALL, ROC_AUC):
+        side = (labels == success.positive).astype(np.int64)
+    of = labels if success.shares is not None else side
+    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    shape = int(group_of.max()) + 1, int(of.max()) + 1
+    cell, n_cells = group_of * shape[1] + of, shape[0] * shape[1]
+    sums, counts = (np.bincount(cell, one, n_cells).reshape(shape) for one in (pulls, None))
+    rest = counts.sum(axis=0) - counts
+    return np.asarray((sums * counts.sum(axis=0) / np.maximum(rest, 1)).sum(axis=1) / len(pulls))
+
+
+def _evidence_in(success: Success, labels: np.ndarray, groups: np.ndarray) -> Evidence:
+    """Return the evidence in the items that the metric is about."""
+    groups, is_positive = np.asarray(groups), labels == success.positive
+    if success.metric not in (RECALL, ROC_AUC):
+        return evidence_of(groups, production_weights(labels, success.shares))
+    sides = [evidence_of(groups[side]) for side in (is_positive, ~is_positive)]
     if success.metric == RECALL:
-        pulls, groups = pulls[is_positive] * is_positive.mean(), groups[is_positive]
-        return {"pulls": pulls, "groups": groups, "evidence": evidence_of(groups)}
-    known = evidence_of(groups, production_weights(labels, success.shares))
-    if success.metric == ROC_AUC:
-        fewer = [evidence_of(groups[side]) for side in (is_positive, ~is_positive)]
-        worth = min(one.worth for one in fewer)
-        known = Evidence(min(one.n_groups for one in fewer), worth, float(len(labels)))
-    return {"pulls": pulls, "groups": groups, "evidence": known}
+        return sides[0]
+    n_groups, worth = min(one.n_groups for one in sides), min(one.worth for one in sides)
+    return Evidence(n_groups, worth, float(len(labels)))

@@ -16,6 +16,7 @@ from mlcore.intervals import (
     paired_difference,
     recall_difference,
     subset_difference,
+    variance_of,
 )
 from mlcore.protocols import Division
 
@@ -38,6 +39,16 @@ def test_items_of_one_group_are_no_independent_evidence():
     alone = accuracy_interval(correct, np.arange(400))
     tens = accuracy_interval(correct, np.arange(400) // 10)
     assert tens.high - tens.low > 2.5 * (alone.high - alone.low)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2))
+def test_what_leaving_out_a_group_moves_is_what_its_items_pull(rows):
+    right, groups = np.array(rows).T
+    kept = [groups != group for group in np.unique(groups)]
+    if len(kept) > 1:
+        moved = right.mean() - np.array([right[of].mean() for of in kept])
+        pulls = right - right.mean()
+        assert variance_of(pulls, groups) == pytest.approx(variance_of(pulls, groups, moved))
 
 
 @pytest.mark.parametrize("n_groups", [10, 60])

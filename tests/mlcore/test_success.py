@@ -25,7 +25,7 @@ from mlcore.success import (
     _valued,
     difference,
     measure,
-    parts_of,
+    value_of,
 )
 
 N_CLASSES = 3
@@ -145,13 +145,6 @@ def test_accuracy_of_the_items_as_they_are_has_the_limits_that_other_pages_show(
     assert (one_each.low, one_each.high) == pytest.approx((1 - expected.high, 1 - expected.low))
 
 
-def test_no_part_cuts_a_group_and_parts_are_alike():
-    groups = np.random.default_rng(0).integers(0, 200, 1_000)
-    parts = parts_of(groups)
-    assert all(len(set(parts[groups == group])) == 1 for group in set(groups))
-    assert np.bincount(parts).min() > 0.8 * np.bincount(parts).max()
-
-
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -207,6 +200,56 @@ def test_limits_hold_the_truth_where_few_of_many_groups_have_most_items(wanted):
     assert held >= 93  # 100 repeats of a true 98 % fall below it once in a thousand
 
 
+@pytest.mark.parametrize("wanted", [*MEANS, *(Success(RECALL, 1, least) for least in (0.4, 0.8))])
+@pytest.mark.parametrize("is_even", [True, False])
+def test_a_difference_holds_the_truth_where_groups_are_few(wanted, is_even):
+    rng = np.random.default_rng(3)
+    labels, _groups, before, after = _two(np.ones(100_000, dtype=int), rng)
+    truth = value_of(wanted, labels, after) - value_of(wanted, labels, before)
+    held = 0
+    for _ in range(100):
+        sizes = np.full(12, 5) if is_even else heavy_tail(12, rng)
+        labels, groups, before, after = _two(sizes, rng)
+        found = difference(wanted, labels, before=before, after=after, groups=groups)
+        held += found.low <= truth <= found.high
+    assert held >= 88
+
+
+def _two(sizes, rng):
+    """A worse and a better model of two classes, one item in four in the second."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    labels = (rng.random(len(groups)) < 0.25).astype(int)
+    labels[:2] = 0, 1
+    models = []
+    for strength in (2.0, 2.5):
+        shift = rng.normal(0, 0.5, len(sizes))[groups]
+        chance = 1 / (
+            1 + np.exp(1 - strength * (labels - 0.25) - shift - rng.normal(size=len(groups)))
+        )
+        models.append(np.stack([1 - chance, chance], 1))
+    return labels, groups, *models
+
+
+def test_a_precision_that_only_chance_keeps_leaves_the_recall_unsure():
+    """Where two in a thousand are positive, no threshold keeps a precision of .9."""
+    rng = np.random.default_rng(3)
+    wanted = Success(RECALL, 1, 0.9, shares=np.array([0.998, 0.002]))
+    labels, _groups, before, _after = _two(np.ones(100_000, dtype=int), rng)
+    assert value_of(wanted, labels, before) < 0.01
+    for _ in range(50):
+        labels, groups, before, _after = _two(np.full(40, 5), rng)
+        assert measure(wanted, labels, probabilities=before, groups=groups).low < 0.01
+
+
+@pytest.mark.parametrize("wanted", [*MEANS, Success(RECALL, 1, 0.5)])
+def test_one_group_tells_nothing(wanted):
+    labels, groups, before, after = _two(np.array([50]), np.random.default_rng(0))
+    found = measure(wanted, labels, probabilities=before, groups=groups)
+    change = difference(wanted, labels, before=before, after=after, groups=groups)
+    assert (found.low, found.high) == (0, wanted.unit)
+    assert (change.low, change.high) == (-wanted.unit, wanted.unit)
+
+
 def heavy_tail(n_groups, rng):
     return np.clip((rng.pareto(1.2, n_groups) * 2).astype(int), 1, 500)
 
@@ -227,14 +270,14 @@ def test_pulls_are_what_weighing_an_item_a_little_more_moves(drawn, metric, weig
     costs = np.array([[0, 1, 5], [2, 0, 0], [1, 1, 0.0]])
     shares = shares if weighed else None
     valued = _valued(Success(metric, costs=costs, shares=shares), labels, probabilities)
-    n, pulls = len(labels), valued.pulls()
+    n, pulls = len(labels), valued.pulls
     assert pulls.sum() == pytest.approx(0, abs=1e-9)
     often = np.repeat(np.arange(n), 1000)  # one item more of so many is a little more weight
     for item in (0, n - 1):
         more = np.append(often, item)
         success = Success(metric, costs=costs, shares=shares)
         with_it = _valued(success, labels[more], probabilities[more])
-        moved = with_it.of(np.ones(len(more), dtype=bool)) - valued.of(np.ones(n, dtype=bool))
+        moved = with_it.value - valued.value
         assert moved * 1000 * n == pytest.approx(pulls[item], rel=0.02, abs=0.01)
 
 
