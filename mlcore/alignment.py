@@ -97,9 +97,9 @@ def unexplained(
     0.0
     """
     enough = np.full(len(pairs), np.inf) if most is None else most
-    left = _one_way(pictures, others, pairs, enough, zoomed)
+    left = left_of_middles(pictures, others, pairs, enough, zoomed)
     may = np.flatnonzero(left < enough)
-    back = _one_way(others, pictures, pairs[may, ::-1], enough[may], zoomed)
+    back = left_of_middles(others, pictures, pairs[may, ::-1], enough[may], zoomed)
     left[may] = np.maximum(left[may], back)
     return left
 
@@ -148,10 +148,13 @@ def _shapes(pictures: np.ndarray) -> np.ndarray:
     return np.sqrt(lowest).reshape(len(grey), -1).astype(np.float32)
 
 
-def _one_way(
+def left_of_middles(
     targets: np.ndarray, sources: np.ndarray, pairs: np.ndarray, enough: np.ndarray, zoomed: bool
 ) -> np.ndarray:
-    """Return what the best window of each second can't explain of the middle of each first."""
+    """Return what the best window of each second can't explain of the middle of each first.
+
+    One direction of `unexplained`; `enough` is its `most`.
+    """
     left, corner = np.empty(len(pairs)), np.empty((len(pairs), 2), int)
     for start in range(0, len(pairs), TRANSFORMED):
         stretch = slice(start, start + TRANSFORMED)

@@ -5,10 +5,19 @@ A copy has to be closer than that.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mlcore.alignment import SIDE, batches, shapes, unexplained
 from mlcore.neighbours import nearest, tail_exponent
+from mlcore.plain_pictures import LEAST_DETAIL, LEAST_SHOWN, NOISE, detail, differ_in_place
+
+COPY_SHARE = 1 / 3
+"""A copy leaves at most this share unexplained of what its nearest unrelated picture leaves.
+
+Planted copies of three demo sets reach at most .30, their natural look-alikes start at .44;
+in the clothing photos the one true copy has .001, the next pair .73 (docs/detectors.md)."""
 
 BACKGROUND_SAMPLE = 1000
 """Other pictures that each one is compared with to learn what unrelated looks like."""
@@ -32,6 +41,65 @@ CHANCE_COPIES = 0.01
 
 Where items differ in few ways, such as drawings of simple shapes, chance puts some very close
 together; a copy has to be closer still there. Digits and photos keep COPY_SHARE."""
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What unrelated pictures leave, per picture, and the share of it that a copy may leave.
+
+    Copies may be `zoomed`, but not where pictures differ in few ways: sizes tell them apart there.
+    Two of which none has enough `detail` are compared as they are, or not at all.
+    """
+
+    level: np.ndarray
+    limit: float
+    zoomed: bool
+    detail: np.ndarray
+
+    def level_of(self, pairs: np.ndarray) -> np.ndarray:
+        """Return what unrelated pictures leave of the one of a pair that has the most alike."""
+        return np.minimum(self.level[pairs[:, 0]], self.level[pairs[:, 1]])
+
+    def share_left(
+        self, pictures: np.ndarray, others: np.ndarray, pairs: np.ndarray, *, most: float
+    ) -> np.ndarray:
+        """Return what each pair leaves of what unrelated pictures do; true where below `most`."""
+        levels = self.level_of(pairs)
+        shown = self.detail[pairs].max(axis=1)
+        share = np.full(len(pairs), np.inf)
+        rich, plain = shown >= LEAST_DETAIL, (shown >= LEAST_SHOWN) & (shown < LEAST_DETAIL)
+        aligned = {"most": most * levels[rich], "zoomed": self.zoomed}
+        share[rich] = unexplained(pictures, others, pairs[rich], **aligned) / levels[rich]
+        left, deviation = differ_in_place(pictures, others, pairs[plain])
+        noise = np.minimum(deviation / NOISE, left / LEAST_UNRELATED)  # 1: the most a copy may have
+        share[plain] = np.maximum(left / levels[plain], noise * self.limit)
+        return share
+
+
+def yardstick_of(
+    pictures: np.ndarray, rows: np.ndarray, *, rng: np.random.Generator, of_photos: bool
+) -> Yardstick:
+    """Measure some of the pictures by each other; the rest has no copies.
+
+    Parameters
+    ----------
+    pictures : float ndarray of shape (n_items, SIDE * SIDE)
+        Grey values.
+    rows : int ndarray of shape (n_rows,)
+    rng : numpy Generator
+        Draws the samples.
+    of_photos : bool
+        Else they are spectrograms, which have no size and are never plain.
+    """
+    seen = pictures[rows]
+    level = np.full(len(pictures), np.inf)
+    unrelated = unrelated_level(seen, rng=rng)
+    rank = BACKGROUND_RANK * max(1.0, len(rows) / BACKGROUND_SAMPLE)
+    limit = chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
+    limit = max(limit, 1e-3)
+    level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
+    shown = detail(pictures) if of_photos else np.ones(len(pictures))
+    return Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE, detail=shown)
 
 
 def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:

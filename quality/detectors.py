@@ -80,7 +80,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "near_duplicate",
             _("Copies"),
-            _("Items that are the same thing: same bytes, same pixels, alike, mirrored, turned."),
+            _("Items that are the same: in bytes, in pixels, alike, mirrored, turned, cropped."),
             _("Are these the same?"),
             COPY_ACTIONS,
             find_copy_sets,

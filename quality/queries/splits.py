@@ -34,6 +34,7 @@ EVIDENCE: dict[str, "_StrPromise"] = {
     "words": gettext_lazy("nearly the same words"),
     "mirror": gettext_lazy("mirrored"),
     "turn": gettext_lazy("turned"),
+    "part": gettext_lazy("a part of it"),
     "embedding": gettext_lazy("alike to the model"),
 }
 GROUP, TIME = "group", "time"
