@@ -34,8 +34,7 @@ class Shown:
     url: str
     thumb_url: str
     media_url: str
-    mirrored: bool = False
-    turned: bool = False
+    is_changed: bool = False
     is_same: bool = False
     note: str = ""
 
@@ -271,8 +270,7 @@ def _notes(flag: Flag, first: int) -> dict[int, dict[str, Any]]:
     for one, other, score, evidence, reason in flag.evidence.get("pairs", []):
         told = {
             "note": f"{reason} ({score:.2f})",
-            "mirrored": evidence == "mirror",
-            "turned": evidence == "turn",
+            "is_changed": evidence in ("mirror", "turn"),
             "is_same": evidence in EXACT,
         }
         if first in (one, other):

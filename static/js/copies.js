@@ -1,8 +1,10 @@
 /* What differs between copies: drawn on canvases from the pictures on the page, nothing is fetched twice. */
-const WIDTH = 400, GAIN = 8, BLINK_MS = 500;
+const WIDTH = 400, GAIN = 8, BLINK_MS = 500, BLINK_WIDTH = 1200;
+const AS_IT_LIES = [0, false]; // quarters turned, mirrored before
+const WAYS = [0, 1, 2, 3].flatMap((quarters) => [[quarters, false], [quarters, true]]);
 let blinking = 0;
 
-function sample(image, width, height, quarters = 0) {
+function drawn(image, width, height, [quarters, mirrored]) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
@@ -10,10 +12,12 @@ function sample(image, width, height, quarters = 0) {
   const [across, down] = quarters % 2 ? [height, width] : [width, height];
   context.translate(width / 2, height / 2);
   context.rotate((quarters * Math.PI) / 2);
-  if ("mirrored" in image.dataset) context.scale(-1, 1);
+  if (mirrored) context.scale(-1, 1);
   context.drawImage(image, -across / 2, -down / 2, across, down);
-  return context.getImageData(0, 0, width, height);
+  return canvas;
 }
+
+const sample = (image, width, height, way) => drawn(image, width, height, way).getContext("2d").getImageData(0, 0, width, height);
 
 function difference(one, two) {
   let sum = 0;
@@ -28,27 +32,43 @@ function difference(one, two) {
   return { sum, shown: two };
 }
 
+const downOf = (image, width) => Math.max(1, Math.round((width * image.naturalHeight) / image.naturalWidth));
+
+/* Draw the difference; return the way in which the other one lies as the first does: the pixels tell. */
 function draw(figure, first, other) {
   const width = Math.min(WIDTH, first.naturalWidth, other.naturalWidth);
-  const height = Math.max(1, Math.round((width * first.naturalHeight) / first.naturalWidth));
-  const one = sample(first, width, height);
-  const turns = "turned" in other.dataset ? [1, 2, 3] : [0]; // which way, the pixels tell
-  const tried = turns.map((quarters) => difference(one, sample(other, width, height, quarters)));
-  const { sum, shown } = tried.reduce((best, next) => (next.sum < best.sum ? next : best));
+  const height = downOf(first, width);
+  const one = sample(first, width, height, AS_IT_LIES);
+  const ways = "changed" in other.dataset ? WAYS : [AS_IT_LIES];
+  const tried = ways.map((way) => ({ way, ...difference(one, sample(other, width, height, way)) }));
+  const { way, sum, shown } = tried.reduce((best, next) => (next.sum < best.sum ? next : best));
   const canvas = figure.querySelector("canvas");
   canvas.width = width;
   canvas.height = height;
   canvas.getContext("2d").putImageData(shown, 0, 0);
   figure.querySelector("[data-mean]").textContent = (sum / (width * height * 3)).toFixed(1);
+  return way;
 }
 
-function blink(root, images, on) {
+function putRight(first, other, way) {
+  if (!way[0] && !way[1]) return other.dataset.own;
+  const width = Math.min(BLINK_WIDTH, first.naturalWidth);
+  return drawn(other, width, downOf(first, width), way).toDataURL();
+}
+
+function blink([first, ...others], ways, on) {
   clearInterval(blinking);
+  for (const image of [first, ...others]) image.dataset.own ??= image.getAttribute("src");
+  if (!on) {
+    for (const other of others) other.src = other.dataset.own;
+    return;
+  }
+  const right = others.map((other, place) => putRight(first, other, ways[place]));
   let turn = 0;
-  const show = () => images.slice(1).forEach((image) => { image.src = turn % 2 ? images[0].dataset.own : image.dataset.own; });
-  for (const image of images) image.dataset.own ??= image.getAttribute("src");
-  if (on) blinking = setInterval(() => { turn += 1; show(); }, BLINK_MS);
-  else show();
+  blinking = setInterval(() => {
+    turn += 1;
+    others.forEach((other, place) => { other.src = turn % 2 ? first.dataset.own : right[place]; });
+  }, BLINK_MS);
 }
 
 export async function compare(root) {
@@ -59,12 +79,10 @@ export async function compare(root) {
   tools.hidden = false;
   await Promise.all(images.map((image) => image.decode().catch(() => null)));
   const figures = [...root.querySelectorAll("[data-difference-of]")].slice(1);
-  figures.forEach((figure, place) => {
-    if (images[place + 1].naturalWidth && images[0].naturalWidth) draw(figure, images[0], images[place + 1]);
-  });
+  const ways = figures.map((figure, place) => (images[place + 1].naturalWidth && images[0].naturalWidth ? draw(figure, images[0], images[place + 1]) : AS_IT_LIES));
   const switchDifference = (on) => { for (const part of [...figures, root.querySelector("[data-difference-words]")]) if (part) part.hidden = !on; };
   switchDifference(true);
-  for (const [name, act] of [["[data-difference]", switchDifference], ["[data-blink]", (on) => blink(root, images, on)]]) {
+  for (const [name, act] of [["[data-difference]", switchDifference], ["[data-blink]", (on) => blink(images, ways, on)]]) {
     const button = tools.querySelector(name);
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";

@@ -350,6 +350,24 @@ def test_a_group_is_asked_about_seen_and_decided_in_that_order_on_a_phone(page, 
     expect(page.locator(".tile")).to_have_count(9)
 
 
+RIGHTED = """() => {
+  const shown = [...document.querySelectorAll("[data-copy-image]")].at(-1).src;
+  return shown.startsWith("data:") && shown;
+}"""
+FIRST_PIXELS_APART = """async (address) => {
+  const first = document.querySelector("[data-copy-image]"), other = new Image();
+  other.src = address;
+  await other.decode();
+  const [one, two] = [first, other].map((image) => {
+    const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, image.naturalWidth, image.naturalHeight).data;
+  });
+  if (one.length !== two.length) return 255;
+  return one.reduce((sum, level, at) => sum + Math.abs(level - two[at]), 0) / one.length;
+}"""
+
+
 def lopsided(turn: Image.Transpose | None = None) -> Content:
     picture = Image.new("RGB", (480, 300), (200, 90, 40))
     ImageDraw.Draw(picture).polygon([(20, 20), (300, 60), (90, 280)], fill=(20, 60, 220))
@@ -369,6 +387,7 @@ def lopsided(turn: Image.Transpose | None = None) -> Content:
         ("turn", Image.Transpose.ROTATE_90),
         ("turn", Image.Transpose.ROTATE_180),
         ("turn", Image.Transpose.ROTATE_270),
+        ("turn", Image.Transpose.TRANSPOSE),
     ],
 )
 def test_a_mirrored_or_turned_copy_is_put_right_before_it_is_compared(
@@ -384,3 +403,12 @@ def test_a_mirrored_or_turned_copy_is_put_right_before_it_is_compared(
     open_queue(page, live_server, dataset, "near_duplicate")
     mean = page.locator("[data-mean]").last
     expect(mean).to_have_text(re.compile(r"^[0-2]\.\d$"))
+    copy = page.locator("[data-copy-image]").last
+    as_it_was = copy.get_attribute("src")
+    page.keyboard.press("b")
+    first = page.locator("[data-copy-image]").first.get_attribute("src")
+    expect(copy).to_have_attribute("src", first)
+    right = page.wait_for_function(RIGHTED).json_value()
+    assert page.evaluate(FIRST_PIXELS_APART, right) < 3
+    page.keyboard.press("b")
+    expect(copy).to_have_attribute("src", as_it_was)
