@@ -163,7 +163,7 @@ def _is_light_all_over(facts: Facts) -> np.ndarray:
 
 
 def _are_photos(facts: Facts) -> bool:
-    """Leave out sets of drawings: pure colours were chosen there, not cut off or lost."""
+    """Leave out sets of drawings: pure colours and straight strokes were chosen there."""
     even = facts["even_share"]
     return not (np.isfinite(even).any() and np.nanmedian(even) >= DRAWN_SET)
 
@@ -327,7 +327,7 @@ def _rare(facts: Facts) -> list[OddPicture]:
     is_coloured = np.isfinite(colours).any() and np.nanmedian(colours) >= COLOURED
     width, is_varied = facts["edge_width"], facts["contrast"] >= LEAST_CONTRAST
     cases = [
-        ("framed", framed, framed >= FRAME, FRAME, 0.6),
+        ("framed", framed, (framed >= FRAME) & _are_photos(facts), FRAME, 0.6),
         ("noise", width, (width <= NOISE) & is_varied, NOISE, 0.6),
     ]
     if is_coloured:  # often meant, and no harm to many models: never more than a candidate

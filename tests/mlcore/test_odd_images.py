@@ -317,6 +317,19 @@ def test_an_outline_that_grows_before_plain_ground_frames_nothing():
     assert frame_share(np.asarray(car)) == 0.5
 
 
+def test_strokes_along_a_side_are_no_frame_among_drawings():
+    icons = []
+    for seed in range(60):
+        icon = Image.new("RGB", (SIDE, SIDE), "white")
+        pen = ImageDraw.Draw(icon)
+        pen.line((20 + seed % 9, 20, 70, 30 + seed), fill="black", width=6)
+        if seed in (3, 30):
+            pen.rectangle((12, 0, 20, SIDE), fill="black")
+        icons.append(measured(icon))
+    assert sum(one["frame_share"] > 0 for one in icons) == 2
+    assert [odd for odd in found(icons) if odd.code == "framed"] == []
+
+
 @pytest.mark.parametrize("turn", range(4))
 def test_waves_whose_even_ends_meet_frame_nothing(turn):
     waves = np.tile(np.repeat([100, 90, 115, 110], 8).astype(np.uint8), (32, 1))
