@@ -157,6 +157,15 @@ export function toggle(element) {
   return audio.pause();
 }
 
+/* Plays the clip after the one that was played last, of those that stand together. */
+function playNext(button) {
+  const all = [...button.closest(".stage-col").querySelectorAll("[data-wave]")];
+  const next = all[(all.indexOf(playing) + 1) % all.length];
+  if (!next) return;
+  next.scrollIntoView({ block: "nearest" });
+  attach(next).then(() => play(next));
+}
+
 export function stop() {
   const audio = player();
   audio.pause();
@@ -184,6 +193,8 @@ if (!document.documentElement.dataset.wavesStarted) {
     const button = event.target.closest("[data-play]");
     const element = button && waveOf(button);
     if (element) { event.preventDefault(); attach(element).then(() => toggle(element)); }
+    const inTurn = event.target.closest("[data-play-next]");
+    if (inTurn) playNext(inTurn);
   });
   document.addEventListener("winnow:theme", () => { for (const element of document.querySelectorAll("[data-wave]")) draw(element); });
   document.addEventListener("htmx:load", (event) => find(event.target));

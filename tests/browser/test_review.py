@@ -329,6 +329,21 @@ def test_a_class_with_a_letter_of_its_own_is_chosen_with_shift(page, live_server
     assert Item.objects.get(key="00.jpg").label.name == "star"
 
 
+def test_the_clips_of_a_set_are_heard_one_after_the_other_by_key(page, live_server):
+    dataset = make_dataset(media="audio")
+    items = [make_item(dataset, f"{number}.wav", "cat") for number in range(2)]
+    for number, item in enumerate(items):
+        Item.objects.filter(pk=item.pk).update(content=content_of("audio", number))
+    make_flag(*items, kind="near_duplicate", roles=("keep", "copy"))
+    open_queue(page, live_server, dataset, "near_duplicate")
+    waves = page.locator(".copy-wave")
+    for turn in (0, 1, 0):
+        page.keyboard.press("Space")
+        expect(waves.nth(turn)).to_have_attribute("data-state", re.compile("play|ended"))
+        source = page.locator("#winnow-audio").get_attribute("src")
+        assert source == waves.nth(turn).get_attribute("data-media")
+
+
 def test_a_group_is_asked_about_seen_and_decided_in_that_order_on_a_phone(page, live_server):
     dataset = make_dataset()
     flag = make_two_in_one(dataset)
