@@ -43,6 +43,14 @@ TOPMOST = 1 / 8
 #: Fewer samples reach the same top by chance: three did in one of 2,000 tones in noise.
 LEAST_PILED = 4
 
+#: So many crests of at least so many samples at a top tell by their shape that it is cut, where
+#: four of the wave's own depths or more are in reach. One as blunt as a parabola is twice as wide
+#: there: 2n - 2 samples at least where n lie at the top; so many have fewer. And together they are
+#: narrower than if all were as blunt as x**4: in reach of r depths (1 + r) ** (1/4) times as wide.
+SHAPED_CRESTS, SHAPED_RUN = 3, 3
+SHAPED_DEPTHS = 3
+BLUNTNESS = 4
+
 
 def clipping_facts(waves: Waves, rate: int) -> dict[str, np.ndarray]:
     """Count samples at full scale and runs at each clip's own greatest and least sample.
@@ -109,7 +117,8 @@ def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndar
     depth = near + STEP
     tops = runs > _crest(depth[rows] / height[rows], rate)
     may = _piled(rows, runs, drops, _reach(depth, height)).nonzero()[0]
-    for row in {*rows[tops].tolist(), *may.tolist()}:
+    shaped = np.bincount(rows[runs >= SHAPED_RUN], minlength=len(height)) >= SHAPED_CRESTS
+    for row in {*rows[tops].tolist(), *may.tolist(), *shaped.nonzero()[0].tolist()}:
         depth[row] = near[row] + _step_at_top(_upright(samples, sides, row), height[row])
     tops = runs > _crest(depth[rows] / height[rows], rate)
     reach = _reach(depth, height)
@@ -117,6 +126,12 @@ def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndar
     for row in piled.nonzero()[0].tolist():
         around = np.count_nonzero(_upright(samples, sides, row) >= height[row] - reach[row])
         piled[row] *= at_top[row] >= _piled_share(depth[row] / reach[row]) * around
+    for row in shaped.nonzero()[0].tolist():
+        own = (rows == row) & (runs >= SHAPED_RUN)
+        near_top = _upright(samples, sides, row) >= height[row] - reach[row]
+        widths = _widths(near_top, begins[own] - sides.starts[row])
+        if _are_cut(runs[own], widths, reach[row] / depth[row]):
+            piled[row] = max(piled[row], runs[own].sum())
     return {
         "flat_top_share": flat / (channels * line.lengths),
         "longest_flat_top": longest,
@@ -160,6 +175,22 @@ def _piled(rows: np.ndarray, runs: np.ndarray, drops: np.ndarray, reach: np.ndar
     np.maximum.at(most, rows, drops)
     repeats = (most - least < reach) & (longest < LEAST_PILED)
     return np.where(repeats | (piled < LEAST_PILED), 0, piled)
+
+
+def _widths(near_top: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the lengths of the runs of True in which places lie."""
+    _, begins, runs = runs_of(near_top, Line.of([len(near_top)]))
+    return runs[np.searchsorted(begins, places, side="right") - 1]
+
+
+def _are_cut(runs: np.ndarray, widths: np.ndarray, reach: float) -> bool:
+    """Say whether crests of so many samples at their top are cut, by their widths in reach.
+
+    `reach` is in depths.
+    """
+    narrow = np.count_nonzero(widths < 2 * runs - 2)
+    blunt = (1 + reach) ** (1 / BLUNTNESS) * runs.sum()
+    return bool(reach >= SHAPED_DEPTHS and narrow >= SHAPED_CRESTS and widths.sum() < blunt)
 
 
 def _near_tops(waves: Waves, height: np.ndarray, near: np.ndarray) -> np.ndarray:
