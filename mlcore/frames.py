@@ -29,7 +29,8 @@ FRAME_SPAN, INNER_SPAN = 0.7, 0.9
 #: Share of a bar's own pixels that may be another thing.
 FRAME_SPECKS = 0.05
 #: Share of a line between a bar and the one before what it frames (JPEG) that may be another thing:
-#: the outline of a car before plain ground grows into a straight line.
+#: the outline of a car before plain ground grows into a straight line. A file that broke off within
+#: a row of blocks is filled from there on, which is exactly even.
 FRAME_GROWN = 0.25
 #: A line is looked at in at most so many points.
 POINTS = 64
@@ -154,13 +155,15 @@ def _bar(lines: np.ndarray, least_span: float) -> tuple[int, float, np.ndarray]:
     is_other = (np.abs(tried - fitted[before[: len(tried)]]) > FRAME_STEP).any(axis=2)
     others = is_other.mean(axis=1)
     end = int(np.argmax(others >= FRAME_END * least_span))  # 0 where there is no such line
-    has_grown = (others[even : end - 1] > FRAME_GROWN).any()
-    if not end or has_grown or others[: min(even, end)].mean() > FRAME_SPECKS:
+    if not end or others[: min(even, end)].mean() > FRAME_SPECKS:
+        return nothing
+    own_noise = float(np.median(noise[:even]))
+    if own_noise > FILLED_DEVIATION and (others[even : end - 1] > FRAME_GROWN).any():
         return nothing
     behind = np.flatnonzero(is_other[end])
     span = int(behind[-1] - behind[0]) + 1
     is_straight = span >= least_span * lines.shape[1] and len(behind) >= FRAME_END * span
-    return (end, float(np.median(noise[:even])), colour) if is_straight else nothing
+    return (end, own_noise, colour) if is_straight else nothing
 
 
 def _slope(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

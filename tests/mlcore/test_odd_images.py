@@ -219,6 +219,8 @@ def test_the_grey_end_of_a_file_that_broke_off_is_a_frame():
     broken = photo(4)
     broken.paste((128, 128, 128), (0, 60, SIDE, SIDE))
     assert {odd.code for odd in found([*clean(), measured(broken)]) if odd.row == N} == {"framed"}
+    broken.paste((128, 128, 128), (40, 52, SIDE, 60))  # within a row of blocks
+    assert frame_share(np.asarray(broken)) == pytest.approx(44 / SIDE)
 
 
 def test_few_pictures_say_nothing():
