@@ -156,7 +156,7 @@ def _join_equal(
 ) -> None:
     """Join every item with the first one of the same hash."""
     words = {
-        "bytes": "The two files are the same, byte for byte.",
+        "bytes": "Both are the same, byte for byte.",
         "pixels": "The files differ, but what they show or sound is exactly equal.",
         "letters": "The same words; only punctuation, spaces or capitals differ.",
     }

@@ -51,6 +51,7 @@ def review(request: access.MemberRequest, slug: str) -> HttpResponse:
         "section": "review",
         "lines": lines,
         "open": sum(line[1].open for line in lines),
+        "has_items": bool(lines) or dataset.items.exists(),
         "first": lines[0][0].name if lines and lines[0][1].open else "",
         "second": waiting.standing(dataset, request.user),
         "job": job,

@@ -39,6 +39,19 @@ def address(name: str, dataset: Dataset, *more: object) -> str:
     return reverse(f"quality:{name}", args=[dataset.slug, *more])
 
 
+def test_a_dataset_without_items_is_led_to_the_import_and_not_around(client):
+    dataset = make_dataset()
+    log_in(client, dataset)
+    page = client.get(address("review", dataset)).text
+    assert reverse("labeling:import", args=[dataset.slug]) in page
+    assert "Run the checks" not in page
+    assert "doubts wait" not in page
+    assert "no run yet" not in client.get(address("checks", dataset)).text
+    assert "CSV of these" not in client.get(address("log", dataset)).text
+    make_item(dataset)
+    assert "Run the checks" in client.get(address("review", dataset)).text
+
+
 def test_the_checks_page_says_what_was_never_checked(client):
     dataset = make_dataset()
     make_item(dataset)
