@@ -10,22 +10,19 @@ from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mlcore.decibels import FLOOR_DB, decibels
+from mlcore.edges import edge_facts, hole_facts
 from mlcore.files import Fact
 from mlcore.flat_tops import clipping_facts
 from mlcore.lines import Line
-from mlcore.sound_frames import Frames, Look, centred
+from mlcore.sound_frames import Frames, Look
 from mlcore.spectra import SPECTRAL_FACTS, spectral_facts
 from mlcore.used_steps import used_steps
 from mlcore.waveforms import Waves, scaled
 
 #: Length of a frame in seconds, as the index of the speech data uses.
 FRAME_SECONDS = 0.02
-
-#: Shares of a frame that tell how steeply a clip begins and ends: 20, 10 and 5 ms.
-ONSET_SHARES = (1.0, 0.5, 0.25)
 
 #: Sound is where frames lie above the middle between noise floor and loudest frame, and within
 #: this many dB of the loudest.
@@ -74,6 +71,9 @@ def level_facts(waves: Waves, rate: int) -> list[dict[str, Fact]]:
         padding); onset_start_db, onset_end_db (the quietest of the first 20, 10 and 5 ms
         inside the padding: a word that is cut tight swells within them, one that is cut off
         does not).
+        Holes: hole_db (how loud, relative to the loudest frame, the quieter side of the most
+        abrupt stretch of exactly constant samples inside the clip is, as edges are; -100 for
+        none), hole_seconds (its length).
         Spectrum: spectral_flatness (0 tone to 1 white noise), spectral_change_db (deviation
         over time of octave bands relative to the frame's level; speech 5 to 15, steady noise
         below 4), bandwidth_hz.
@@ -95,13 +95,15 @@ def level_facts(waves: Waves, rate: int) -> list[dict[str, Fact]]:
     frames, loudest = _loudest(channels, looks)
     power = np.add.reduce([one.powers for one in looks]) / len(looks)
     timing = _timing(power, frames.line, size / rate)
+    edges = edge_facts(waves, timing["loudest_db"], size=size, rate=rate)
     means = _means(waves, frames.line, np.array([one.means for one in looks]), size=size)
     columns = {
         "dc_offset": means[np.abs(means).argmax(axis=0), np.arange(means.shape[1])],
         **({"steps_used": used_steps(waves, means[0])} if waves.samples.dtype.kind == "i" else {}),
         **clipping_facts(waves, rate),
         **timing,
-        **_edge_facts(waves, timing["loudest_db"], size=size, rate=rate),
+        **edges,
+        **hole_facts(waves, edges, timing["loudest_db"], size=size, rate=rate),
         **spectral_facts(frames, loudest.spectra, decibels(loudest.powers), rate),
     }
     names, table = _rounded(columns)
@@ -181,61 +183,3 @@ def _percentiles(values: np.ndarray, line: Line, *shares: float) -> list[np.ndar
         high = ordered[line.starts + np.minimum(below + 1, line.lengths - 1)]
         found.append(low + (high - low) * (at - below))
     return found
-
-
-def _edge_facts(
-    waves: Waves, loudest: np.ndarray, *, size: int, rate: int
-) -> dict[str, np.ndarray]:
-    """Measure how clips begin and end, also inside exactly constant samples."""
-    samples, line = waves.samples, waves.line
-    first, last = _padding(samples, line)
-    is_inside = line.lengths - first - last >= size
-    inner = [np.where(is_inside, at, 0) for at in (first, last)]
-    from_start = [line.starts, line.starts + inner[0]]
-    from_end = [line.ends - size, line.ends - size - inner[1]]
-    frames = scaled(sliding_window_view(samples, size, axis=1)[:, from_start + from_end])
-    frames[:, 2:] = frames[:, 2:, :, ::-1]
-    start, inner_start, end, inner_end = _edge_levels(frames) - loudest[:, None]
-    return {
-        "padding_start": first / rate,
-        "padding_end": last / rate,
-        "edge_start_db": start[:, 0],
-        "edge_end_db": end[:, 0],
-        "inner_start_db": inner_start[:, 0],
-        "inner_end_db": inner_end[:, 0],
-        "onset_start_db": inner_start.min(axis=1),
-        "onset_end_db": inner_end.min(axis=1),
-    }
-
-
-def _edge_levels(frames: np.ndarray) -> np.ndarray:
-    """Return the levels, in dBFS, of the first parts of frames (outermost sample first).
-
-    Frames are of shape (n_channels, ..., n_samples), levels (..., 3).
-    """
-    frames = centred(frames)
-    squares = np.einsum("c...,c...->...", frames, frames)
-    lengths = [max(1, round(share * frames.shape[-1])) for share in ONSET_SHARES]
-    powers = [np.add.reduce(squares[..., :n], axis=-1) / (n * len(frames)) for n in lengths]
-    return decibels(np.stack(powers, axis=-1))
-
-
-def _padding(channels: np.ndarray, line: Line) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many samples at the beginning and end of each clip are exactly constant."""
-    first, last = np.zeros((2, len(line.lengths)), int)
-    if line.lengths.min() < 2:
-        return first, last
-    repeats = (channels[:, line.starts] == channels[:, line.starts + 1]).all(axis=0)
-    for clip in repeats.nonzero()[0]:  # all constant: no padding
-        first[clip] = _constant_length(channels[:, line.slices[clip]]) % line.lengths[clip]
-    repeats = (channels[:, line.ends - 1] == channels[:, line.ends - 2]).all(axis=0)
-    for clip in repeats.nonzero()[0]:
-        last[clip] = _constant_length(channels[:, line.slices[clip]][:, ::-1]) % line.lengths[clip]
-    return first, last
-
-
-def _constant_length(channels: np.ndarray) -> int:
-    """Return how many frames at the beginning are equal; channels of shape (n, n_frames)."""
-    differs = (channels != channels[:, :1]).any(axis=0)
-    place = int(differs.argmax())
-    return place if differs[place] else len(differs)

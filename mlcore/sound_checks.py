@@ -106,6 +106,13 @@ much of a word may be missing, however loud its loudest vowel is. A tenth of a s
 half a syllable. Such an edge must be sound as `levels` times it: above the middle between noise
 and loudest frame."""
 
+HOLE_EDGE_DB = -20.0
+HOLE_SECONDS = 0.01
+"""dB below the loudest frame that both sides of exactly constant samples inside a clip must reach,
+and the shortest packet that codecs send. Nothing fades from a tenth of its height to exactly
+nothing within 5 ms and comes back so: of 2,456 untouched clips of eight sets none has both sides
+within 30 dB. Where one side lies in a pause, as of a long hole, it may be a gate's."""
+
 SHORT_SHARE = 0.6
 """A clip below this share of the typical length lacks a part of what the others hold."""
 
@@ -141,7 +148,7 @@ def check_sound(
         peak, clipped_share, flat_tops, piled_samples, longest_clipped_run, flat_top_share,
         longest_flat_top,
         edge_start_db, edge_end_db, inner_start_db, inner_end_db,
-        onset_start_db, onset_end_db, seconds.
+        onset_start_db, onset_end_db, hole_db, hole_seconds, seconds.
     typical_seconds : float or None
         Median length in the data set, given only where lengths are alike by design.
     cut_tight : bool
@@ -292,6 +299,11 @@ def _cut(
     inside = _cut_inside(value, edge, verb, cut_tight=cut_tight)
     if inside is not None:
         return inside
+    hole, lasts = value.get("hole_db", -100.0), value.get("hole_seconds", 0.0)
+    if hole > HOLE_EDGE_DB and lasts >= HOLE_SECONDS:
+        score = min(0.95, 0.5 + 0.45 * (1.0 - hole / HOLE_EDGE_DB))
+        words = f"{1000 * lasts:.0f} ms of nothing inside the sound: a part was dropped."
+        return SoundDoubt("cut_audio", score, words)
     seconds = value.get("seconds", 0.0)
     whole = edge <= TIGHT_DB  # it begins and ends softly: somebody spoke briefly
     if typical_seconds and 0 < seconds < SHORT_SHARE * typical_seconds and not whole:

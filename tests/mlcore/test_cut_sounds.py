@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import numpy as np
+import pytest
 import soundfile
 from scipy.signal import lfilter
 
@@ -49,6 +50,43 @@ def test_a_short_clip_that_begins_and_ends_softly_is_whole() -> None:
     assert doubts_about(0.3 * spoken, typical_seconds=1.0) == []
     cut = 0.3 * spoken[: int(0.3 * RATE)]
     assert kinds(doubts_about(cut, typical_seconds=1.0)) == ["cut_audio"]
+
+
+@pytest.mark.parametrize("milliseconds", [15, 40, 90])
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_packet_dropped_inside_a_word_is_named(milliseconds: int, is_held: bool) -> None:
+    for seed in range(4):
+        sound = word(seed)
+        hole = slice(int(0.39 * RATE), int(0.39 * RATE) + milliseconds * RATE // 1000)
+        sound[hole] = sound[hole.start] if is_held else 0.0
+        for subtype in ("PCM_16", "ULAW", "FLOAT"):
+            facts = measured(sound, subtype=subtype)
+            assert facts["hole_seconds"] == pytest.approx(milliseconds / 1000, abs=0.001)
+            (doubt,) = check_sound(facts)
+            assert (doubt.kind, doubt.is_likely) == ("cut_audio", True)
+
+
+def test_a_gate_that_closes_in_the_pause_drops_nothing() -> None:
+    for seed in range(4):
+        sound = np.concatenate([word(seed), word(seed + 4)])
+        loud = np.convolve(sound**2, np.ones(320) / 320, "same")
+        gated = np.where(loud < 1e-3 * loud.max(), 0.0, sound)
+        assert not gated[RATE - 320 : RATE].any()
+        assert doubts_about(gated) == []
+
+
+def test_the_coarse_steps_of_soft_sound_are_no_hole() -> None:
+    for seed in range(4):
+        sound = 0.1 * word(seed) / np.abs(word(seed)).max()
+        assert kinds(check_sound(measured(sound, subtype="PCM_U8"))) == []
+
+
+def test_a_hole_in_one_channel_alone_is_left_to_the_other() -> None:
+    both = np.stack([word(), word()], axis=1)
+    both[int(0.39 * RATE) : int(0.43 * RATE), 0] = 0.0
+    assert check_sound(measured(both)) == []
+    both[int(0.39 * RATE) : int(0.43 * RATE), 1] = 0.0
+    assert kinds(check_sound(measured(both))) == ["cut_audio"]
 
 
 def test_where_all_clips_are_cut_tight_only_what_stands_out_is_named() -> None:
