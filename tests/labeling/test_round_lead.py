@@ -132,6 +132,14 @@ def test_counts_of_a_round_lead_to_their_items_and_answers(client: Any):
     assert client.get(listed).status_code == 200
 
 
+def test_a_list_of_answers_says_whether_none_was_given_or_none_fits(client: Any):
+    dataset = make_dataset("pets")
+    client.force_login(make_member(dataset, Role.LEAD))
+    listed = reverse("labeling:crowd_answers", args=["pets"])
+    assert "Nobody has answered yet" in client.get(listed).text
+    assert "No such answers" in client.get(f"{listed}?answer=unsure").text
+
+
 def test_the_header_says_how_many_answers_items_have_where_they_differ(client: Any):
     asking = make_asking(items=2, answered=2)
     asking.round_items.filter(item__key="i00").update(wanted=4)
