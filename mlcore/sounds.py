@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlcore.clips import PLAYED_RATES, Clip, read_clip, sample_hash
+from mlcore.decibels import decibels
 from mlcore.files import (
     MIME,
     MOST_BYTES,
@@ -42,6 +43,11 @@ MISSING_SECONDS = 0.02
 
 #: Peaks above this, in full scales, are not sound that was recorded with normal scaling.
 OVER_FULL_SCALE = 1.5
+
+#: dB that two channels may lose when they are mixed into one: of unlike sounds, or of one beside
+#: a dead channel, half is lost, and of 255 real stereo clips none loses more than 3.6 dB. Where one
+#: is the other turned upside down, whoever mixes them hears nothing.
+MIX_LOST_DB = 10.0
 
 #: Subtypes of WAV and types that every browser plays.
 PLAYED_SUBTYPES = frozenset({"PCM_16", "PCM_U8"})
@@ -79,7 +85,7 @@ def measure_sound(content: bytes, name: str) -> Measured:
         Facts: sample_rate (Hz), channels, subtype, seconds, samples (a channel),
         not_finite (samples), and those of `mlcore.levels.level_facts`.
         Oddities: wrong_extension, truncated_tail, open_ended_header, not_finite,
-        over_full_scale, many_channels, mono_of_many, blank, tiny.
+        over_full_scale, many_channels, mono_of_many, channels_cancel, blank, tiny.
         `pixel_hash` is over the samples with rate and channels: equal for a WAV and the FLAC
         made of it.
 
@@ -254,11 +260,21 @@ def _sound_oddities(clip: Clip, peak: float) -> tuple[Oddity, ...]:
         if loud < channels:
             reason = f"Only {loud} of {channels} channels have any sound."
             found.append(Oddity("mono_of_many", reason))
+    if channels == 2 and (lost := _lost_in_mix(clip.samples)) > MIX_LOST_DB:
+        reason = f"Its channels cancel: mixed into one they lose {lost:.0f} dB."
+        found.append(Oddity("channels_cancel", reason))
     if values[0, 0] == values[-1, -1] and values.min() == values.max():
         found.append(Oddity("blank", "Every sample is the same: digital silence."))
     if seconds < TINY_SECONDS:
         found.append(Oddity("tiny", f"Only {1000 * seconds:.1f} ms long."))
     return tuple(found)
+
+
+def _lost_in_mix(samples: np.ndarray) -> float:
+    """Return how many dB softer the mean of the channels is than they are, without offsets."""
+    samples = samples - samples.mean(axis=0)
+    each, mixed = np.square(samples).mean(), np.square(samples.mean(axis=1)).mean()
+    return float(decibels(each) - decibels(mixed))
 
 
 def _display(kind: str, clip: Clip, header: WavHeader | None) -> bytes | None:

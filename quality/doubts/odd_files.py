@@ -14,6 +14,7 @@ ODDITY_SCORES = {
     "not_finite": 0.9,
     "truncated_tail": 0.8,
     "over_full_scale": 0.8,
+    "channels_cancel": 0.8,
     "tiny": 0.6,
     "mono_of_many": 0.45,
     "open_ended_header": 0.4,
@@ -26,7 +27,7 @@ ODDITY_SCORES = {
 }
 
 #: Of sound, not of the file that holds it: `odd_audio` asks about these.
-SOUND_CODES = frozenset({"tiny", "mono_of_many", "many_channels"})
+SOUND_CODES = frozenset({"tiny", "mono_of_many", "channels_cancel", "many_channels"})
 HEARD_BY_ANOTHER_CHECK = SOUND_CODES | {"blank"}  # silent_audio says it better
 
 

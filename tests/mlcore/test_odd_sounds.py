@@ -92,6 +92,20 @@ def test_wrong_scale_dead_channels_many_channels_and_tiny_clips_are_odd() -> Non
         assert all(oddity.reason for oddity in measured.oddities)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+@pytest.mark.parametrize("other", [-1.0, -0.8, -0.2, 0.0, 0.5, 1.0])
+def test_channels_that_cancel_when_they_are_mixed_are_odd(other: float, subtype: str) -> None:
+    both = np.hstack([word() + 0.05, other * word() + 0.01])
+    measured = measure_sound(saved(both, subtype=subtype), "x.wav")
+    assert codes(measured) == ({"channels_cancel"} if other < -0.5 else set())
+
+
+def test_channels_of_unlike_sounds_and_silence_do_not_cancel() -> None:
+    unlike = 0.1 * np.random.default_rng(0).normal(size=(RATE, 2))
+    assert codes(measure_sound(saved(unlike), "x.wav")) == set()
+    assert codes(measure_sound(saved(0 * unlike), "x.wav")) == {"mono_of_many", "blank"}
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
