@@ -104,17 +104,6 @@ def unexplained(
     return left
 
 
-def mirrored(pictures: np.ndarray) -> np.ndarray:
-    """Return grey pictures of shape (n, SIDE * SIDE) with left and right swapped."""
-    return pictures.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(pictures.shape)
-
-
-def turned(pictures: np.ndarray, quarters: int) -> np.ndarray:
-    """Return grey pictures of shape (n, SIDE * SIDE) turned by quarters, counter-clockwise."""
-    grey = pictures.reshape(-1, SIDE, SIDE)
-    return np.rot90(grey, quarters, axes=(1, 2)).reshape(pictures.shape)
-
-
 def shapes(pictures: np.ndarray) -> np.ndarray:
     """Return a description of each picture that a small shift leaves nearly the same.
 

@@ -7,13 +7,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcore.alignment import SIDE, batches, mirrored, shapes, turned
+from mlcore.alignment import SIDE, shapes
 from mlcore.hamming import close_pairs, distinct
-from mlcore.image_hashes import turned_hashes
 from mlcore.neighbours import NeighbourGraph, nearest
 from mlcore.parts import left_as_part
 from mlcore.plain_pictures import LEAST_DETAIL
 from mlcore.shingles import find_alike, letters_of
+from mlcore.symmetries import (
+    FLIPPED,
+    HALF_TURN,
+    LEFT_TURN,
+    MIRRORED,
+    RIGHT_TURN,
+    TRANSPOSED,
+    changed_pairs,
+    lying,
+)
 from mlcore.unrelated import COPY_SHARE, Yardstick, yardstick_of
 
 HASH_BITS = 10
@@ -48,6 +57,19 @@ clothes on a light sheet, one of them cropped, .22 (docs/detectors.md)."""
 
 LEAST_SCORE = 0.5
 """From here a pair is called a copy."""
+
+_QUARTER = ("turn", ", once one is turned by 90 degrees")
+_TRANSPOSED = ("turn", ", once one is mirrored and turned by 90 degrees")
+CHANGES = {
+    MIRRORED: ("mirror", ", once one is mirrored"),
+    FLIPPED: ("mirror", ", once one is mirrored from top to bottom"),
+    HALF_TURN: ("turn", ", once one is turned by 180 degrees"),
+    LEFT_TURN: _QUARTER,
+    RIGHT_TURN: _QUARTER,
+    TRANSPOSED: _TRANSPOSED,
+    HALF_TURN | TRANSPOSED: _TRANSPOSED,
+}
+"""What makes a changed copy the same, by the way in which it has to lie: evidence and words."""
 
 EXACT = ("bytes", "pixels", "letters")
 """Evidence that needs no judgment: what equals the same thing is equal among itself."""
@@ -134,7 +156,7 @@ def find_copies(
     else:
         if thumbnails.shape != (n_items, SIDE * SIDE):
             raise ValueError(f"thumbnails must have shape ({n_items}, {SIDE * SIDE})")
-        _join_pictures(found, rows, thumbnails, phashes, mirror_phashes, graph, rng)
+        _join_pictures(found, rows, thumbnails, phashes, graph, rng)
     sure = [pair for pair in found.values() if pair.score >= least_score]
     return sorted(sure, key=lambda pair: (-pair.score, pair.first, pair.second))
 
@@ -230,7 +252,6 @@ def _join_pictures(
     rows: np.ndarray,
     pictures: np.ndarray,
     phashes: np.ndarray | None,
-    mirror_phashes: np.ndarray | None,
     graph: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
     rng: np.random.Generator,
 ) -> None:
@@ -250,7 +271,7 @@ def _join_pictures(
     pairs = distinct(np.concatenate(candidates))
     _join_aligned(found, pairs, pictures, pictures, yardstick, why=("hash", ""))
     if phashes is not None:
-        _join_changed(found, rows, pictures, phashes, mirror_phashes, yardstick)
+        _join_changed(found, rows, pictures, yardstick)
     if graph is not None and phashes is not None:  # what it takes was learned from photos
         _join_embedded(found, graph, pictures, yardstick)
 
@@ -259,25 +280,14 @@ def _join_changed(
     found: dict[tuple[int, int], Pair],
     rows: np.ndarray,
     pictures: np.ndarray,
-    phashes: np.ndarray,
-    mirror_phashes: np.ndarray | None,
     yardstick: Yardstick,
 ) -> None:
-    """Join pictures that are copies once one is mirrored or turned."""
-    hashes = np.asarray(phashes)[rows]
-    turns = [turned_hashes(part.reshape(-1, SIDE, SIDE)) for part in batches(pictures[rows])]
-    left, over = np.concatenate(turns).T.copy()  # rows: it is gone through again and again
-    mirror = hashes[:0] if mirror_phashes is None else np.asarray(mirror_phashes)[rows]
-    for changed, quarters, why in (
-        (mirror, 0, ("mirror", ", once one is mirrored")),
-        (left, 1, ("turn", ", once one is turned by 90 degrees")),
-        (over, 2, ("turn", ", once one is turned by 180 degrees")),
-    ):
-        pairs = close_pairs(hashes, changed, most_bits=HASH_BITS)
-        if quarters != 1:  # which of the two is changed makes no difference
-            pairs = distinct(np.sort(pairs, axis=1))
-        others = turned(pictures, quarters) if quarters else mirrored(pictures)
-        _join_aligned(found, rows[pairs], pictures, others, yardstick, why=why)
+    """Join pictures that are copies once one is mirrored, turned, or both."""
+    pairs, ways = changed_pairs(pictures[rows], most_bits=HASH_BITS)
+    for way, why in CHANGES.items():
+        chosen = rows[pairs[ways == way]]
+        if len(chosen):
+            _join_aligned(found, chosen, pictures, lying(pictures, way), yardstick, why=why)
 
 
 def _join_aligned(

@@ -61,7 +61,7 @@ def hashes_of(greys: Sequence[Image.Image]) -> list[Hashed]:
     coefficients = hash_coefficients(small)
     structure = (np.abs(coefficients.reshape(-1, 64)[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
     deviation = small.std(axis=(1, 2), dtype=np.float64).round(3)
-    hashes = _hashes(np.stack([coefficients, coefficients * _ODD], axis=1))
+    hashes = hashes_from(np.stack([coefficients, coefficients * _ODD], axis=1))
     columns = (kept, *hashes.T.tolist(), deviation.tolist(), structure.tolist())
     return [Hashed(*row) for row in zip(*columns, strict=True)]
 
@@ -82,25 +82,7 @@ def hash_coefficients(small: np.ndarray) -> np.ndarray:
     return _DCT @ small @ _DCT.T
 
 
-def turned_hashes(small: np.ndarray) -> np.ndarray:
-    """Return the hashes of 32 x 32 grey pictures turned by 90 degrees to the left, and by 180.
-
-    Parameters
-    ----------
-    small : ndarray of shape (n_pictures, 32, 32)
-        Luma, 0 to 255.
-
-    Returns
-    -------
-    uint64 ndarray of shape (n_pictures, 2)
-    """
-    coefficients = hash_coefficients(small.astype(np.float32))
-    quarter = (coefficients * _ODD).transpose(0, 2, 1)  # mirrored, then columns become rows
-    half = (quarter * _ODD).transpose(0, 2, 1)
-    return _hashes(np.stack([quarter, half], axis=1))
-
-
-def _hashes(coefficients: np.ndarray) -> np.ndarray:
+def hashes_from(coefficients: np.ndarray) -> np.ndarray:
     """Return as 64 bits which coefficients lie above the median of the 63 that vary.
 
     From (n, m, 8, 8) coefficients come (n, m) unsigned hashes.
