@@ -94,6 +94,8 @@ def picture_copies(made: Path) -> dict[str, Any]:
     paths = sorted(held.iterdir())
     import scipy.fft  # noqa: F401  (imports are no cost of the call)
 
+    import mlcore.pixel_sums  # noqa: F401
+
     measured, decoding, measuring = _measured_beside_decoding(paths)
     before = time.process_time()
     pairs = find_copies(

@@ -119,7 +119,7 @@ def _edges(contents: list[bytes], *, width: float) -> list[float]:
     for content in contents:
         picture = Image.open(io.BytesIO(content)).convert("L")
         bars = tuple(max(1, round(width * side)) if width else 0 for side in picture.size)
-        squares.append(hash_picture(ImageOps.expand(picture, bars, 0)).ravel())
+        squares.append(hash_picture(np.asarray(ImageOps.expand(picture, bars, 0))).ravel())
     return [float(value or 0.0) for value in _border(np.stack(squares))]
 
 

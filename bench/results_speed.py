@@ -26,7 +26,7 @@ PEERS_DECODE_CPU_MS = 0.27  # a picture, plain decoding on the cores that the ba
 PHOTOS = 1_000
 PORT = 8731
 START_SECONDS = 180
-HEAVY = ("tensorflow", "keras", "librosa", "sklearn")
+HEAVY = ("tensorflow", "keras", "librosa", "numba", "sklearn")
 DECODING = """
 import itertools, select, sys, time
 from pathlib import Path

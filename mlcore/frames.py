@@ -83,8 +83,8 @@ def _are_even(lines: np.ndarray) -> np.ndarray:
 def _even_and_sloping(n_points: int) -> np.ndarray:
     """Return the two orthonormal columns whose sums are all straight lines."""
     along = np.linspace(-1.0, 1.0, n_points)
-    columns = np.stack([np.ones(n_points), along], axis=1)
-    return columns / np.sqrt(np.einsum("pf,pf->f", columns, columns))
+    columns = np.stack([np.ones(n_points), along - along.mean()], axis=1)  # one point has no slope
+    return columns / np.sqrt(np.maximum(np.einsum("pf,pf->f", columns, columns), 1e-6))
 
 
 def frame_share(pixels: np.ndarray) -> float:
@@ -124,7 +124,7 @@ def _bars(
     The last one may take `most_filled` of the lines where a decoder filled them.
     """
     step = -(-lines.shape[1] // POINTS)
-    lines = np.ascontiguousarray(lines[:, step // 2 :: step], np.float32)
+    lines = lines[:, step // 2 :: step].transpose(0, 2, 1).astype(np.float32, order="C")
     (first, noise, colour), (last, other_noise, other) = (
         _bar(side, least_span) for side in (lines, lines[::-1])
     )
@@ -140,11 +140,14 @@ def _bars(
 
 
 def _bar(lines: np.ndarray, least_span: float) -> tuple[int, float, np.ndarray]:
-    """Return how many even lines stand before one that is mostly other, their noise and colour."""
+    """Return how many even lines stand before one that is mostly other, their noise and colour.
+
+    Lines are of shape (n_lines, n_channels, n_points).
+    """
     fitted, noise = _slope(lines[:1])
     if noise[0] <= FRAME_DEVIATION:  # as few are: the others are not looked at
         fitted, noise = _slope(lines[: len(lines) // 2 + 1])
-    colour = fitted[0].mean(axis=0)
+    colour = fitted[0].mean(axis=1)
     nothing = (0, np.inf, colour)
     is_uneven = noise > FRAME_DEVIATION
     even = int(np.argmax(is_uneven)) if is_uneven.any() else len(noise)
@@ -152,7 +155,7 @@ def _bar(lines: np.ndarray, least_span: float) -> tuple[int, float, np.ndarray]:
         return nothing
     before = np.maximum(np.minimum(np.arange(even + RINGING + 1), even) - 2, 0)
     tried = lines[: len(before)]
-    is_other = (np.abs(tried - fitted[before[: len(tried)]]) > FRAME_STEP).any(axis=2)
+    is_other = (np.abs(tried - fitted[before[: len(tried)]]) > FRAME_STEP).any(axis=1)
     others = is_other.mean(axis=1)
     end = int(np.argmax(others >= FRAME_END * least_span))  # 0 where there is no such line
     if not end or others[: min(even, end)].mean() > FRAME_SPECKS:
@@ -162,16 +165,13 @@ def _bar(lines: np.ndarray, least_span: float) -> tuple[int, float, np.ndarray]:
         return nothing
     behind = np.flatnonzero(is_other[end])
     span = int(behind[-1] - behind[0]) + 1
-    is_straight = span >= least_span * lines.shape[1] and len(behind) >= FRAME_END * span
+    is_straight = span >= least_span * lines.shape[2] and len(behind) >= FRAME_END * span
     return (end, own_noise, colour) if is_straight else nothing
 
 
 def _slope(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each line as one even slope of colour, and by how many levels it differs."""
-    along = np.linspace(-1.0, 1.0, lines.shape[1], dtype=np.float32)
-    along -= along.mean()  # one point has no slope
-    mean = np.einsum("lpc->lc", lines, dtype=np.float32) / lines.shape[1]
-    slope = np.einsum("lpc,p->lc", lines, along) / max(float(along @ along), 1e-6)
-    fitted = mean[:, None] + along[:, None] * slope[:, None]
+    columns = _even_and_sloping(lines.shape[2]).astype(np.float32)
+    fitted = lines @ columns @ columns.T
     off = lines - fitted
-    return fitted, np.sqrt(np.einsum("lpc,lpc->lc", off, off).max(axis=1) / lines.shape[1])
+    return fitted, np.sqrt(np.vecdot(off, off).max(axis=1) / lines.shape[2])

@@ -37,27 +37,28 @@ class Hashed:
     structure: int
 
 
-def hash_picture(grey: Image.Image) -> np.ndarray:
-    """Return the mean luma of the 32 x 32 fields of a grey picture, float32, 0 to 255."""
-    luma = np.frombuffer(grey_fields(grey), np.uint8).astype(np.float32)
-    return luma.reshape(HASH_SIDE, HASH_SIDE)
+def hash_picture(luma: np.ndarray) -> np.ndarray:
+    """Return the mean luma of the 32 x 32 fields of a picture, float32, 0 to 255."""
+    fields = np.frombuffer(grey_fields(luma), np.uint8).astype(np.float32)
+    return fields.reshape(HASH_SIDE, HASH_SIDE)
 
 
-def grey_fields(grey: Image.Image) -> bytes:
-    """Return `hash_picture` in whole levels, row by row."""
-    if min(grey.size) < HASH_SIDE:  # enlarged: blocks would be edges that no larger copy has
-        return grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS).tobytes()
-    if grey.width % HASH_SIDE or grey.height % HASH_SIDE:
-        return grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX).tobytes()
-    # Fields of whole pixels: the same means for a third of the cost.
-    return grey.reduce((grey.width // HASH_SIDE, grey.height // HASH_SIDE)).tobytes()
+def grey_fields(luma: np.ndarray) -> bytes:
+    """Return `hash_picture` of uint8 (height, width) in whole levels, row by row."""
+    from mlcore.pixel_sums import field_means  # here, since web processes import this module
+
+    if not any(side % HASH_SIDE for side in luma.shape):
+        return field_means(luma, HASH_SIDE).tobytes()
+    # Smaller ones are enlarged smoothly: blocks would be edges that no larger copy has.
+    way = Image.Resampling.LANCZOS if min(luma.shape) < HASH_SIDE else Image.Resampling.BOX
+    return Image.fromarray(luma).resize((HASH_SIDE, HASH_SIDE), way).tobytes()
 
 
-def hashes_of(greys: Sequence[Image.Image]) -> list[Hashed]:
-    """Hash grey pictures, all at once."""
-    kept = [grey_fields(grey) for grey in greys]
-    luma = np.frombuffer(b"".join(kept), np.uint8).astype(np.float32)
-    small = luma.reshape(-1, HASH_SIDE, HASH_SIDE)
+def hashes_of(lumas: Sequence[np.ndarray]) -> list[Hashed]:
+    """Hash pictures by their luma, uint8 of shape (height, width), all at once."""
+    kept = [grey_fields(luma) for luma in lumas]
+    levels = np.frombuffer(b"".join(kept), np.uint8).astype(np.float32)
+    small = levels.reshape(-1, HASH_SIDE, HASH_SIDE)
     coefficients = hash_coefficients(small)
     structure = (np.abs(coefficients.reshape(-1, 64)[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
     deviation = small.std(axis=(1, 2), dtype=np.float64).round(3)

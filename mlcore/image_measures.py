@@ -1,8 +1,10 @@
-"""What one decoded picture measures: light, sharpness, evenness, frame, colours."""
+"""What one decoded picture measures: light, sharpness, evenness, colours.
+
+`mlcore.pixel_sums` goes through the pixels; web processes import this module, but never that one.
+"""
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -10,28 +12,8 @@ from PIL import Image, ImageOps
 from mlcore.decoding import PREVIEW_SIDE
 from mlcore.files import Fact
 
-#: Luma at and below which a pixel is black: .5 % of full light, five stops below middle grey, where
-#: a print shows no texture (zone 0 of Adams, The Negative, 1981).
-BLACK_LUMA = 16
-#: A channel at the end of its scale, give or take JPEG: what was lighter is cut off. In a pixel
-#: darker than middle grey (18 % of full light) it is a pure colour.
-WHITE_LEVEL = 254
-MIDDLE_GREY = 118
-
-#: Levels by which another channel is darker where a colour was cut off rather than white; beside a
-#: white ground, colours bleed by nearly as many (JPEG).
-OFF_WHITE = 14
-#: Levels just below the end, as far as JPEG and noise spread what was cut off. Paper and walls in
-#: full light reach the end, too, but most of their pixels lie here; what was cut off heaps up.
-NEAR_WHITE = 10
-
 #: Shares of the pixels below the luma that is called its low and its high end.
 LOW_END, HIGH_END = 0.05, 0.95
-
-#: Colours are looked at on a grid of this many pixels a side: 4,096 are sample enough.
-COLOUR_SIDE = 64
-#: Grids that are reckoned with at once; those of more pictures leave the processor's cache.
-GRIDS = 8
 
 #: Edges are looked at along at most this many lines of pixels: of a picture of 256 px every third,
 #: so that all lines of JPEG's blocks of 8 have their turn.
@@ -40,16 +22,11 @@ EDGE_LINES = 96
 #: Pixels that the widest edge is said to take: a slope without an end.
 WIDEST = 64.0
 
+#: A grid has four times the pixels of its middle.
+MIDDLES = 4
+
 #: Variance of luma by rounding: its own to whole levels, and red's, green's and blue's before.
 ROUNDED = (1 + 0.299**2 + 0.587**2 + 0.114**2) / 12
-
-#: Levels of a channel by which a pixel of one colour differs from that colour's mean: JPEG.
-SAME_COLOUR = 12
-#: Colours are counted by this many bits of each channel.
-_COLOUR_BITS = 4
-
-#: Red against green, yellow against blue (Hasler and Suesstrunk 2003), luma (ITU-R BT.601).
-_OPPOSED_AND_LUMA = np.array([[1, -1, 0], [0.5, 0.5, -1], [0.299, 0.587, 0.114]], np.float32)
 
 _LEVELS = np.arange(256)
 #: What a histogram's shares are multiplied with: for the mean and its square.
@@ -57,8 +34,8 @@ _LIGHT = np.stack([_LEVELS, _LEVELS**2], axis=1) * 1.0
 _NEXT_TO_NOTHING = 1e-12  # keeps log2 from zero; a share of one pixel is 1e-8 at the least
 
 
-def light_facts(greys: Sequence[Image.Image]) -> list[dict[str, Fact]]:
-    """Measure the light of grey pictures by their histograms of luma (0 to 255).
+def light_facts(histograms: Sequence[np.ndarray]) -> list[dict[str, Fact]]:
+    """Measure the light of pictures by their histograms of luma (0 to 255).
 
     Returns
     -------
@@ -68,10 +45,10 @@ def light_facts(greys: Sequence[Image.Image]) -> list[dict[str, Fact]]:
 
     Examples
     --------
-    >>> light_facts([Image.new("L", (8, 8), 90)])[0]["luma_high"]
+    >>> light_facts([np.bincount([90, 90], minlength=256)])[0]["luma_high"]
     90
     """
-    counts = np.array([grey.histogram() for grey in greys], np.float64).reshape(-1, 256)
+    counts = np.array(histograms, np.float64).reshape(-1, 256)
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean, square = (counts @ _LIGHT).T / counts.sum(axis=1)  # whole sums: the same in any batch
     below = shares.cumsum(axis=1)
@@ -91,8 +68,12 @@ def _rows(columns: dict[str, np.ndarray]) -> list[dict[str, Fact]]:
     return [dict(zip(columns, row, strict=True)) for row in values]
 
 
-def surface_facts(grey: Image.Image) -> dict[str, Fact]:
-    """Measure edges of a grey picture of at most 256 px; a fixed size makes pictures comparable.
+def surface_facts(luma: np.ndarray) -> dict[str, Fact]:
+    """Measure edges of a picture of at most 256 px; a fixed size makes pictures comparable.
+
+    Parameters
+    ----------
+    luma : uint8 ndarray of shape (height, width)
 
     Returns
     -------
@@ -104,59 +85,31 @@ def surface_facts(grey: Image.Image) -> dict[str, Fact]:
 
     Examples
     --------
-    >>> surface_facts(Image.new("L", (64, 64), 128))
+    >>> surface_facts(np.full((64, 64), 128, np.uint8))
     {'sharpness': 0.0, 'even_share': 1.0, 'edge_width': 1.0}
     >>> bars = np.tile(np.repeat([0, 200], 8).astype(np.uint8), (16, 1))
-    >>> surface_facts(Image.fromarray(bars))["edge_width"]
+    >>> surface_facts(bars)["edge_width"]
     1.0
     """
-    if max(grey.size) > PREVIEW_SIDE:
-        grey = ImageOps.contain(grey, (PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
-    if min(grey.size) < 3:
+    from mlcore.pixel_sums import edge_sums
+
+    if max(luma.shape) > PREVIEW_SIDE:
+        within = (PREVIEW_SIDE, PREVIEW_SIDE)
+        luma = np.array(ImageOps.contain(Image.fromarray(luma), within, Image.Resampling.BOX))
+    if min(luma.shape) < 3:
         return {"sharpness": 0.0, "even_share": 1.0, "edge_width": 1.0}
-    luma = np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width)
-    risen, bent = _risen_and_bent(luma)
-    variance, even = _laplacian(bent)
+    sums = edge_sums(luma, math.ceil(len(luma) / EDGE_LINES)).tolist()
+    risen, bent, (square, total, zeros, n_pixels) = sums[:4], sums[4:8], sums[8:]
+    even, mean = zeros / n_pixels, total / n_pixels
+    width = _edge_width(risen, bent, noise=ROUNDED * (1.0 - even) * n_pixels)
     return {
-        "sharpness": round(variance, 2),
+        "sharpness": round(max(square / n_pixels - mean * mean, 0.0), 2),
         "even_share": round(even, 4),
-        "edge_width": round(_edge_width(risen, bent, rounded=ROUNDED * (1.0 - even)), 3),
+        "edge_width": round(width, 3),
     }
 
 
-def _risen_and_bent(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much luma rises over two steps, and how much more over the second.
-
-    Parameters
-    ----------
-    luma : uint8 ndarray of shape (height, width), 3 x 3 at least
-
-    Returns
-    -------
-    two of int16 ndarray of shape (4, n_lines, width)
-        Across, down and along both diagonals, around the pixels of at most EDGE_LINES; 0 in the
-        first and the last column.
-    """
-    step = math.ceil(len(luma) / EDGE_LINES)
-    lines = np.array([luma[at : len(luma) - 2 + at : step] for at in range(3)], np.int16)
-    above, line, below = lines.reshape(3, -1)  # flat is fastest, and wrong at both ends of a line
-    ways = (
-        (line[:-2], line[2:]),
-        (above[1:-1], below[1:-1]),
-        (above[:-2], below[2:]),
-        (above[2:], below[:-2]),
-    )
-    risen, bent = both = np.zeros((2, len(ways), *lines.shape[1:]), np.int16)
-    inner = both.reshape(2, len(ways), -1)[:, :, 1:-1]
-    for at, (before, behind) in enumerate(ways):
-        np.subtract(behind, before, out=inner[0, at])
-        np.add(behind, before, out=inner[1, at])
-    inner[1] -= 2 * line[1:-1]
-    both[..., :: luma.shape[1] - 1] = 0
-    return risen, bent
-
-
-def _edge_width(risen: np.ndarray, bent: np.ndarray, *, rounded: float) -> float:
+def _edge_width(risen: Sequence[int], bent: Sequence[int], *, noise: float) -> float:
     """Return over how many pixels edges are spread along the smoothest of four directions.
 
     Motion smooths along its own direction alone, a lens out of focus along all. Where an edge
@@ -168,18 +121,18 @@ def _edge_width(risen: np.ndarray, bent: np.ndarray, *, rounded: float) -> float
 
     Parameters
     ----------
-    risen, bent : int16 ndarray of shape (4, n_lines, width)
-    rounded : float
-        Variance of luma by rounding: twice into the sum of both steps, six times (1, -2 and 1
-        squared) into the difference.
+    risen, bent : sequence of 4 int
+        The squares of both steps' sum and difference in each direction.
+    noise : float
+        What rounding brings into each pixel, squared: twice into the sum of both steps, six times
+        (1, -2 and 1 squared) into the difference.
 
     Returns
     -------
     float
         1/2 to WIDEST: 2/3 in noise, 1 where edges are sharp or nothing differs.
     """
-    noise = rounded * risen.shape[1] * (risen.shape[2] - 2)
-    pairs = zip(_squares(risen), _squares(bent), strict=True)
+    pairs = zip(risen, bent, strict=True)
     return max(_width(rise - 2 * noise, bend - 6 * noise) for rise, bend in pairs)
 
 
@@ -189,48 +142,8 @@ def _width(rise: float, bend: float) -> float:
     return WIDEST if rise > 0 else 1.0
 
 
-def _squares(values: np.ndarray) -> list[float]:
-    """Return the sum of squares of each int16 (n_lines, width)."""
-    exact = values.astype(np.float32)
-    # Line by line: for a longer product BLAS would wake a thread for every core and let it spin.
-    return np.vecdot(exact, exact).sum(axis=-1, dtype=float).tolist()
-
-
-def _laplacian(bent: np.ndarray) -> tuple[float, float]:
-    """Return the variance and the share of zeros of the Laplacian, across and down together."""
-    laplacian = bent[:1] + bent[1:2]
-    n_pixels = laplacian.shape[1] * (laplacian.shape[2] - 2)
-    square = _squares(laplacian)[0] / n_pixels
-    mean = int(laplacian.sum(dtype=np.int32)) / n_pixels
-    even = 1.0 - int(np.count_nonzero(laplacian)) / n_pixels
-    return max(square - mean * mean, 0.0), even
-
-
-def colour_grid(pixels: np.ndarray) -> np.ndarray:
-    """Return the pixels in the middles of COLOUR_SIDE x COLOUR_SIDE fields: averages are duller.
-
-    Parameters
-    ----------
-    pixels : uint8 ndarray of shape (height, width, 1 or 3)
-
-    Returns
-    -------
-    uint8 ndarray of shape (3, COLOUR_SIDE * COLOUR_SIDE)
-        Red, green and blue.
-    """
-    return pixels.ravel().take(_grid_places(*pixels.shape))
-
-
-@lru_cache(maxsize=16)
-def _grid_places(height: int, width: int, n_channels: int) -> np.ndarray:
-    middles = 2 * np.arange(COLOUR_SIDE) + 1
-    rows, columns = (middles * side // (2 * COLOUR_SIDE) for side in (height, width))
-    first = (rows[:, None] * width + columns).ravel() * n_channels
-    return first + np.minimum(np.arange(3), n_channels - 1)[:, None]
-
-
 def colour_facts(grids: Sequence[np.ndarray]) -> list[dict[str, Fact]]:
-    """Measure pictures by their `colour_grid`.
+    """Measure pictures by their `pixel_sums.colour_grid`.
 
     Returns
     -------
@@ -245,99 +158,38 @@ def colour_facts(grids: Sequence[np.ndarray]) -> list[dict[str, Fact]]:
 
     Examples
     --------
-    >>> colour_facts([colour_grid(np.full((8, 8, 3), 9, np.uint8))])
+    >>> colour_facts([np.full((3, 64 * 64), 9, np.uint8)])
     [{'colourfulness': 0.0, 'two_colour_share': 1.0, 'black_share': 1.0, 'white_share': 0.0,
       'weakest_channel': 1.0, 'clipped_share': 0.0}]
     """
-    parts = (np.stack(grids[start : start + GRIDS]) for start in range(0, len(grids), GRIDS))
-    return [facts for part in parts for facts in _colours(part)]
+    from mlcore.pixel_sums import colour_sums, lost_counts, two_colour_count
 
-
-def _colours(channels: np.ndarray) -> list[dict[str, Fact]]:
-    red, green, blue = channels.transpose(1, 0, 2)
-    planes = channels.astype(np.float32)
-    told = _OPPOSED_AND_LUMA @ planes
-    opposed, luma = told[:, :2], told[:, 2]
-    lightest = np.maximum(np.maximum(red, green), blue)
-    darkest = np.minimum(np.minimum(red, green), blue)
-    is_light = luma >= MIDDLE_GREY
-    is_cut = (lightest >= WHITE_LEVEL) & is_light
-    is_near = (lightest >= WHITE_LEVEL - NEAR_WHITE) & is_light & ~is_cut
-    is_coloured = (lightest - darkest >= OFF_WHITE) & _is_uneven(luma)
-    means = opposed.mean(axis=2)
-    opposed -= means[:, :, None]
-    variance = np.einsum("nij,nij->n", opposed, opposed) / opposed.shape[2]
-    colourfulness = np.sqrt(variance) + 0.3 * np.hypot(*means.T)
+    if not grids:
+        return []
+    n_pixels = grids[0].shape[1]
+    sums = np.array([colour_sums(grid) for grid in grids]) / n_pixels
+    lost = np.array([lost_counts(grid) for grid in grids]) / n_pixels
+    black, middle_black, cut, middle_cut, cut_off, just_below = lost.T
+    of_two = np.array([two_colour_count(grid) for grid in grids]) / n_pixels
     columns = {
-        "colourfulness": colourfulness.astype(float).round(2),
-        "two_colour_share": _two_colour_shares(channels, planes),
-        "black_share": _share_all_over(luma <= BLACK_LUMA),
-        "white_share": _share_all_over(is_cut),
-        "weakest_channel": _weakest(planes.mean(axis=2)),
-        "clipped_share": _share_above(is_cut & is_coloured, is_near & is_coloured),
+        "colourfulness": _colourfulness(*sums[:, 3:].T).round(2),
+        "two_colour_share": of_two.round(4),
+        "black_share": np.minimum(black, MIDDLES * middle_black).round(4),
+        "white_share": np.minimum(cut, MIDDLES * middle_cut).round(4),
+        "weakest_channel": _weakest(sums[:, :3]).round(4),
+        "clipped_share": np.maximum(cut_off - just_below, 0.0).round(4),
     }
     return _rows(columns)
 
 
-def _is_uneven(luma: np.ndarray) -> np.ndarray:
-    """Tell of each pixel of `colour_grid`s whether one of the four beside it is of another luma.
-
-    A field of one colour was painted so: there was nothing in it that light could cut off.
-    """
-    uneven = np.zeros(luma.shape, bool)
-    for step in (1, COLOUR_SIDE):  # the last of a line beside the first of the next: no matter
-        differs = luma[:, step:] != luma[:, :-step]
-        uneven[:, step:] |= differs
-        uneven[:, :-step] |= differs
-    return uneven
+def _colourfulness(
+    red: np.ndarray, red_square: np.ndarray, yellow: np.ndarray, yellow_square: np.ndarray
+) -> np.ndarray:
+    """Return it of means of red against green, of twice yellow against blue, and their squares."""
+    variance = red_square - red * red + (yellow_square - yellow * yellow) / 4
+    return np.asarray(np.sqrt(variance) + 0.3 * np.hypot(red, yellow / 2))
 
 
 def _weakest(means: np.ndarray) -> np.ndarray:
     """Return the darkest channel's mean over the lightest's; 1 for pictures that are black."""
-    return (np.maximum(means.min(axis=1), 1.0) / np.maximum(means.max(axis=1), 1.0)).round(4)
-
-
-def _share_above(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return by which share of each row more is found than expected, 0 at the least."""
-    return np.maximum(_shares(found) - _shares(expected), 0.0).round(4)
-
-
-def _shares(found: np.ndarray) -> np.ndarray:
-    """Return the share of each row, a multiple of 8 long, that is true: bits are counted fast."""
-    counts = np.bitwise_count(np.packbits(found, axis=1)).sum(axis=1, dtype=int)
-    return np.asarray(counts / found.shape[1])
-
-
-def _two_colour_shares(channels: np.ndarray, planes: np.ndarray) -> np.ndarray:
-    """Return the share of pixels that have one of two colours, give or take SAME_COLOUR.
-
-    Parameters
-    ----------
-    channels, planes : uint8 and float32 ndarray of shape (n_pictures, 3, n_pixels)
-        The same levels twice.
-    """
-    own, n_colours = np.arange(len(channels)), 2 ** (3 * _COLOUR_BITS)
-    coarse = (channels >> (8 - _COLOUR_BITS)).astype(np.int16)
-    coarse = coarse[:, 0] << 2 * _COLOUR_BITS | coarse[:, 1] << _COLOUR_BITS | coarse[:, 2]
-    codes = coarse + n_colours * own[:, None]  # of each picture its own, counted at once
-    left = np.ones(coarse.shape, bool)
-    for _colour in range(2):
-        counts = np.bincount(codes[left], minlength=n_colours * len(own)).reshape(len(own), -1)
-        commonest = counts.argmax(axis=1)
-        has_it = left & (coarse == commonest.astype(np.int16)[:, None])
-        sums = np.matvec(planes, has_it.astype(np.float32)).astype(float)
-        common = (sums / np.maximum(counts[own, commonest], 1)[:, None])[:, :, None]
-        # Whole levels in between: bytes are compared faster than a mean is.
-        least = np.maximum(np.ceil(common - SAME_COLOUR), 0).astype(np.uint8)
-        most = np.minimum(np.floor(common + SAME_COLOUR), 255).astype(np.uint8)
-        is_same = channels - least <= most - least  # below least wraps round
-        left &= ~(is_same[:, 0] & is_same[:, 1] & is_same[:, 2])
-    return (1.0 - _shares(left)).round(4)
-
-
-def _share_all_over(lost: np.ndarray) -> np.ndarray:
-    """Return the share of each grid, or of the middle half of its sides if that is less."""
-    lost = lost.reshape(-1, COLOUR_SIDE, COLOUR_SIDE)
-    middle = slice(COLOUR_SIDE // 4, COLOUR_SIDE - COLOUR_SIDE // 4)
-    shares = (part.mean(axis=(1, 2)) for part in (lost, lost[:, middle, middle]))
-    return np.minimum(*shares).round(4)
+    return np.maximum(means.min(axis=1), 1.0) / np.maximum(means.max(axis=1), 1.0)

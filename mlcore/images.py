@@ -36,7 +36,7 @@ from mlcore.files import (
 )
 from mlcore.frames import frame_shares, rim_of
 from mlcore.image_hashes import Hashed, grey_fields, hashes_of
-from mlcore.image_measures import colour_facts, colour_grid, light_facts, surface_facts
+from mlcore.image_measures import colour_facts, light_facts, surface_facts
 
 #: Shorter sides are called tiny, in pixels: a backbone's first layer alone halves them to 4.
 TINY_SIDE = 8
@@ -166,10 +166,9 @@ def _measure_together(opened: dict[int, _Opened]) -> dict[int, Measured]:
     sampled = [_sampled(one.decoded) for one in opened.values()]
     colours = colour_facts([one.colours for one in sampled])
     frames = frame_shares(pictures, [one.rim for one in sampled])
-    greys = [one if one.mode == "L" else one.convert("L") for one in pictures]
-    hashed = hashes_of(greys)
-    light = light_facts(greys)
-    surfaces = map(surface_facts, greys)
+    hashed = hashes_of([one.luma for one in sampled])
+    light = light_facts([one.light for one in sampled])
+    surfaces = [surface_facts(one.luma) for one in sampled]
     facts = [one | two | three for one, two, three in zip(light, surfaces, colours, strict=True)]
     together = zip(opened.items(), sampled, hashed, facts, frames, strict=True)
     return {
@@ -222,7 +221,7 @@ def small_grey(content: bytes) -> bytes:
     """
     kind = real_type(content, wanted=IMAGE_TYPES, noun="image", most_bytes=MOST_BYTES)
     decoded = decode_image(open_image(content, kind, most_pixels=MOST_PIXELS), content, kind)
-    return grey_fields(decoded.picture.convert("L"))
+    return grey_fields(_luma_of(_as_pixels(decoded.picture.tobytes(), decoded.picture)))
 
 
 @dataclass(frozen=True)
@@ -232,10 +231,14 @@ class _Sampled:
     pixel_hash: str
     rim: list[np.ndarray]
     colours: np.ndarray
+    luma: np.ndarray
+    light: np.ndarray
 
 
 def _sampled(decoded: Decoded) -> _Sampled:
     """Hash the shown pixels with the picture's size; equal grey in L and RGB is equal."""
+    from mlcore.pixel_sums import colour_grid, histogram
+
     pixels, picture = decoded.pixels, decoded.picture
     if pixels.mode == "L":
         pixels = pixels.convert("RGB")
@@ -245,8 +248,19 @@ def _sampled(decoded: Decoded) -> _Sampled:
     if pixels.mode != "RGB":
         del samples  # of a large picture, two copies are too many
         samples = picture.tobytes()
-    shown = np.frombuffer(samples, np.uint8).reshape(picture.height, picture.width, -1)
-    return _Sampled(pixel_hash, rim_of(shown), colour_grid(shown))
+    shown = _as_pixels(samples, picture)
+    luma = _luma_of(shown)
+    return _Sampled(pixel_hash, rim_of(shown), colour_grid(shown), luma, histogram(luma))
+
+
+def _as_pixels(samples: bytes, picture: Image.Image) -> np.ndarray:
+    return np.frombuffer(samples, np.uint8).reshape(picture.height, picture.width, -1)
+
+
+def _luma_of(pixels: np.ndarray) -> np.ndarray:
+    from mlcore.pixel_sums import luma_of
+
+    return pixels[:, :, 0] if pixels.shape[2] == 1 else luma_of(pixels)
 
 
 def _transparent_share(pixels: Image.Image) -> float:

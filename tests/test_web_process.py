@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("tensorflow", "keras", "librosa", "sklearn")
+HEAVY = ("tensorflow", "keras", "librosa", "numba", "sklearn")
 VISIT = """
 import json, re, sys
 from pathlib import Path

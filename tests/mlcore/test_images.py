@@ -17,8 +17,9 @@ from mlcore.decoding import DISPLAY_SIDE, PREVIEW_SIDE
 from mlcore.features.pixels import decode_square
 from mlcore.files import Measured, UnusableFile
 from mlcore.image_hashes import hashes_of
-from mlcore.image_measures import COLOUR_SIDE, colour_grid, light_facts, surface_facts
+from mlcore.image_measures import light_facts, surface_facts
 from mlcore.images import PICTURES_TOGETHER, measure_image, measure_images, small_grey
+from mlcore.pixel_sums import COLOUR_SIDE, colour_grid
 from tests.shared import shared_path
 
 
@@ -137,7 +138,7 @@ def test_a_blurred_picture_is_less_sharp() -> None:
 def test_sharpness_is_the_variance_of_the_laplacian(width: int, height: int, seed: int) -> None:
     g = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(float)
     laplacian = 4 * g[1:-1, 1:-1] - g[:-2, 1:-1] - g[2:, 1:-1] - g[1:-1, :-2] - g[1:-1, 2:]
-    found = surface_facts(Image.fromarray(g.astype(np.uint8)))["sharpness"]
+    found = surface_facts(g.astype(np.uint8))["sharpness"]
     assert found == pytest.approx(laplacian.var(), rel=1e-4, abs=1e-2)
 
 

@@ -263,7 +263,7 @@ def test_a_frame_around_one_line_of_pixels_has_all_its_sides():
 def test_an_edge_has_the_width_over_which_it_rises(width, is_upright, step):
     luma = np.tile(20 + step * np.clip(np.arange(64) - 20, 0, width), (64, 1)).astype(np.uint8)
     picture = Image.fromarray(luma if is_upright else luma.T.copy())
-    assert surface_facts(picture)["edge_width"] == pytest.approx(width, rel=0.02)
+    assert surface_facts(np.asarray(picture))["edge_width"] == pytest.approx(width, rel=0.02)
 
 
 def clouds(seed: int, *, blur: float = 0.0) -> Image.Image:

@@ -60,7 +60,7 @@ def _contents(media: str) -> tuple[dict[str, Any], np.ndarray | None, list[str] 
     if media == Media.IMAGE:
         photos = [photo(seed) for seed in range(N)]
         measured = [measure_image(saved(one, quality=90), "a.jpg") for one in photos]
-        pictures = np.stack([hash_picture(one.convert("L")).ravel() for one in photos])
+        pictures = np.stack([hash_picture(np.asarray(one.convert("L"))).ravel() for one in photos])
         return _rows(measured), pictures, None
     if media == Media.AUDIO:
         sounds = [encoded(spoken(seed), "WAV") for seed in range(N)]
