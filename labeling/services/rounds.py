@@ -116,19 +116,7 @@ def make_round(
     )
     wanted = NO_LIMIT if kind == RoundKind.QUALIFY else made.wanted_first  # everybody answers all
     made.people.set(people)
-    RoundItem.objects.bulk_create(
-        [
-            RoundItem(
-                round=made,
-                item_id=pk,
-                position=position,
-                wanted=wanted,
-                is_random=is_random,
-            )
-            for position, (pk, is_random) in enumerate(_drawn(made, asked))
-        ],
-        batch_size=ROWS_A_STATEMENT,
-    )
+    _place(made, asked, start=0, wanted=wanted)
     return made
 
 
@@ -193,20 +181,21 @@ def _add_items(asking: Round, items: Sequence[int], answers_wanted: int) -> list
     wanted = asking.wanted_first if has_own else answers_wanted
     known |= excluded_of(asking.dataset, items)
     fresh = [pk for pk in dict.fromkeys(items) if pk not in known]
+    _place(asking, fresh, start=start, wanted=wanted)
+    return fresh
+
+
+def _place(asking: Round, items: Sequence[int], *, start: int, wanted: int) -> None:
+    """Give items (by id) places in a round, in their order."""
     RoundItem.objects.bulk_create(
         [
             RoundItem(
-                round=asking,
-                item_id=pk,
-                position=start + place,
-                wanted=wanted,
-                is_random=is_random,
+                round=asking, item_id=pk, position=start + place, wanted=wanted, is_random=is_random
             )
-            for place, (pk, is_random) in enumerate(_drawn(asking, fresh))
+            for place, (pk, is_random) in enumerate(_drawn(asking, items))
         ],
         batch_size=ROWS_A_STATEMENT,
     )
-    return fresh
 
 
 def _drawn(asking: Round, items: Sequence[int]) -> list[tuple[int, bool]]:
