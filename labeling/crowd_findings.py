@@ -4,8 +4,6 @@ Arrays count people, items and classes in the order of the ids that lie beside t
 """
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
+
+from labeling.shards import save_arrays
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,8 @@ def _path(dataset: int) -> Path:
 
 def keep(dataset: int, found: Findings) -> None:
     """Replace what was found about a dataset (by id) before."""
-    path = _path(dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, facts=json.dumps(found.facts), **found.arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    facts = np.array(json.dumps(found.facts))
+    save_arrays(_path(dataset), {"facts": facts, **found.arrays})
 
 
 def remove(dataset: int) -> None:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from django.conf import settings
@@ -22,27 +23,25 @@ SMALL_GREY = f"luma-{SIDE}"
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """Write one array so that readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _Replacing(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write one array."""
+    _save(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write several arrays as one file, so that readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _Replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write several arrays as one file."""
+    _save(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def save_text(path: Path, text: str) -> None:
-    """Write a file so that readers see all of it or nothing, also after a power cut."""
-    with _Replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+    """Write a text."""
+    _save(path, lambda file: file.write(text.encode()))
+
+
+def _save(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let readers see all of what `write` writes or nothing, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _Replacing(path) as temporary, open(temporary, "wb") as file:
+        write(file)
         file.flush()
         os.fsync(file.fileno())
 

@@ -24,9 +24,7 @@ def save_pairs(dataset: int, pairs: Sequence[Pair], *, ids: Sequence[int]) -> No
         [ids[pair.first], ids[pair.second], round(pair.score, DIGITS), pair.evidence]
         for pair in pairs
     ]
-    path = _path(dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shards.save_text(path, json.dumps(told))
+    shards.save_text(_path(dataset), json.dumps(told))
 
 
 def load_pairs(dataset: int) -> tuple[Pair, ...] | None:

@@ -44,7 +44,6 @@ def _begun() -> Path:
 
 def note_begun(*, seed: int) -> None:
     """Note that the demo is being loaded, so that one that is killed goes on at the next start."""
-    _begun().parent.mkdir(parents=True, exist_ok=True)
     shards.save_text(_begun(), str(seed))
 
 
