@@ -5,7 +5,7 @@ says `labeling.shards`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,12 @@ def comparison_array(comparison_id: int, name: str) -> np.ndarray | None:
     """Return an array of a comparison, memory-mapped, or None."""
     path = comparison_folder(comparison_id) / f"{name}.npy"
     return np.load(path, mmap_mode="r") if path.exists() else None
+
+
+def class_numbers(names: Iterable[str | None], classes: Sequence[str]) -> np.ndarray:
+    """Return the place of each label among classes; -1 where there is none, or another one."""
+    places = {name: place for place, name in enumerate(classes)}
+    return np.array([places.get(name or "", -1) for name in names], dtype=np.int64)
 
 
 def predicted_classes(probabilities: np.ndarray) -> np.ndarray:

@@ -142,14 +142,13 @@ def survey_of(dataset: Dataset) -> Survey:
     read = sorted(rows.iterator(chunk_size=ROWS_A_READ), key=lambda row: row[1])
     known = list(dataset.classes.values_list("name", "role"))
     classes = [name for name, _ in known]
-    index = {name: place for place, name in enumerate(classes)}
     return Survey(
         dataset=dataset,
         ids=[row[0] for row in read],
         keys=[row[1] for row in read],
         hashes=[row[2] for row in read],
         splits=np.array([row[3] for row in read], dtype="U12"),
-        labels=np.array([index.get(row[4] or "", -1) for row in read], dtype=np.int64),
+        labels=arrays.class_numbers((row[4] for row in read), classes),
         groups=[row[5] for row in read],
         odd=[row[6] for row in read],
         classes=classes,

@@ -180,7 +180,7 @@ def _judge(
     own = [ends.get(name, name) for name in old.classes]
     classes = _all_classes([*own, *new.classes], [*names, *names_later])
     sides = {"before": spread(before, own, classes), "after": spread(after, new.classes, classes)}
-    given, given_later = _numbers(names, classes), _numbers(names_later, classes)
+    given, given_later = (arrays.class_numbers(told, classes) for told in (names, names_later))
     arrays.save_comparison(
         comparison.pk, {**sides, "before_given": given, "after_given": given_later}
     )
@@ -202,11 +202,6 @@ def _judge(
 
 def _all_classes(learned: list[str], names: list[str | None]) -> list[str]:
     return list(dict.fromkeys([*learned, *sorted({name for name in names if name})]))
-
-
-def _numbers(names: list[str | None], classes: list[str]) -> np.ndarray:
-    index = {name: place for place, name in enumerate(classes)}
-    return np.array([index.get(name or "", -1) for name in names], dtype=np.int64)
 
 
 def _result(judged: Judged, comparison: Comparison, *, is_on_test: bool) -> dict[str, Any]:

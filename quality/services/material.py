@@ -14,6 +14,7 @@ from labeling.models.items import WITHDRAWN
 from labeling.queries.versions import Line
 from labeling.services.jobs import Refused, Work
 from labeling.services.versions import read_manifest
+from quality.arrays import class_numbers
 
 LEAST_CLASSES = 2
 LEAST_ITEMS_A_CLASS = 2  # one to learn from and one to hold out
@@ -50,8 +51,7 @@ class Material:
     @cached_property
     def labels(self) -> np.ndarray:
         """Index into `classes` of each item's label, -1 where there is none."""
-        index = {name: place for place, name in enumerate(self.classes)}
-        return np.array([index.get(name or "", -1) for name in self.names], dtype=np.int64)
+        return class_numbers(self.names, self.classes)
 
     @cached_property
     def is_test(self) -> np.ndarray:
