@@ -32,15 +32,17 @@ from labeling.models import (
 )
 from labeling.queries.datasets import datasets_of
 from labeling.queries.pages import ROWS_A_PAGE
+from labeling.services import crowd, jobs
 from labeling.services.versions import freeze_version
 from quality.models import Decision, Flag, FlagItem, Proposal, Run
 from quality.queries.datasets import rows_of
 from tests import factories
 from tests.world import all_names, parameters
 
-FEW, MANY = 20, 300  # several pages of every list: more rows only take longer
+FEW, MANY = 4, 300  # fewer than a card shows; several pages of every list
 RARER = 4  # items for each person, round, run, import and other dataset
 FLAGGED = "label_error"
+GROUPED = "slice"
 PAGED = ("quality:datasets", "quality:runs", "labeling:rounds", "labeling:members", "labeling:gold")
 SORTS = ("sort=key", "sort=suspicious", "sort=brightness", "flag=any", "q=item", "random=1")
 
@@ -54,6 +56,11 @@ class Lists:
         self.cat = self.dataset.classes.get(name="cat")
         self.round = Round.objects.create(dataset=self.dataset, name="all", answers_wanted=1)
         self.upload = Upload.objects.create(dataset=self.dataset, name="a", path="", by=self.lead)
+        self.busy = Annotator.objects.create(dataset=self.dataset, user=self.lead)
+        self.item = factories.make_item(self.dataset, "first", "cat")
+        self.group = Flag.objects.create(
+            dataset=self.dataset, kind=GROUPED, subject="g", score=0.5, reason="planted",
+        )  # fmt: skip
         self.count = 0
 
     def grow(self, to: int) -> None:
@@ -63,6 +70,9 @@ class Lists:
         self._labels(items, self._people(rarely))
         self._doubts(items)
         self._around(rarely)
+        self._of_one(items)
+        job = jobs.open_job(kind="measure_crowd", dataset=self.dataset)
+        jobs.carry_out(job.pk, crowd.measure_crowd)
         Notice.objects.bulk_create(
             Notice(dataset=self.dataset, kind="done", about=str(n), words="Done.") for n in numbers
         )
@@ -156,6 +166,22 @@ class Lists:
             Proposal(flag=flag, **of) for flag in flags if flag.state == "waiting"
         )
 
+    def _of_one(self, items: list[Item]) -> None:
+        """Let one item have a history, one flag a group of items, the lead answers of their own."""
+        LabelChange.objects.bulk_create(
+            LabelChange(item=self.item, after=self.cat, by=self.lead) for _item in items
+        )
+        FlagItem.objects.bulk_create(
+            FlagItem(flag=self.group, item=item, role="part") for item in items
+        )
+        Annotation.objects.bulk_create(
+            Annotation(
+                item=item, annotator=self.busy, round=self.round, answer="class", label=self.cat,
+                seconds=1.0,
+            )
+            for item in items
+        )  # fmt: skip
+
     def _around(self, numbers: range) -> None:
         dataset = self.dataset
         version = dataset.versions.first() or freeze_version(dataset=dataset, by=self.lead)[0]
@@ -200,9 +226,18 @@ class Lists:
         ]
         browse = reverse("quality:browse", args=[self.dataset.slug])
         found += [f"{browse}?{sort}" for sort in SORTS]
-        found.append(reverse("labeling:round", args=[self.dataset.slug, self.round.pk]))
-        found.append(reverse("labeling:upload", args=[self.dataset.slug, self.upload.pk]))
-        return found
+        slug = self.dataset.slug
+        of_one = {
+            "labeling:round": [slug, self.round.pk],
+            "labeling:annotate_mine": [self.round.pk],
+            "labeling:upload": [slug, self.upload.pk],
+            "labeling:crowd_person": [slug, self.busy.pk],
+            "quality:item": [slug, self.item.pk],
+            "quality:item_in_files": [slug, self.item.pk],
+            "quality:flag": [slug, GROUPED, self.group.pk],
+            "quality:queue": [slug, GROUPED],
+        }
+        return found + [reverse(name, args=args) for name, args in of_one.items()]
 
 
 def queries_of(client: Client, addresses: list[str]) -> dict[str, int]:
