@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from django.db.models import Count, Q
 
-from labeling.models import Dataset
+from labeling.models import Dataset, WriteArea
+from labeling.queries.kept import kept
 from mlcore.expected_share import ShareRight, learn_shares
 from mlcore.intervals import Interval
 from quality.models import Action, Flag
@@ -50,8 +51,8 @@ def _decided(dataset: Dataset, kinds: Collection[str]) -> dict[str, list[Row]]:
         n=Count("pk"), kept=Count("pk", filter=Q(action=Action.KEEP))
     )
     found = defaultdict[str, list[Row]](list)
-    for kind, expected, given, n, kept in rows:
-        found[kind].append((expected, given, n, kept))
+    for kind, expected, given, n, upheld in rows:
+        found[kind].append((expected, given, n, upheld))
     return found
 
 
@@ -66,7 +67,18 @@ def _learned(rows: Sequence[Row]) -> Learned:
 def expected_right(
     dataset: Dataset, kinds: Collection[str], *, tally: Tally
 ) -> dict[str, Interval]:
-    """Return how many of the open flags of each kind are right: one query beside a tally."""
+    """Return how many of the open flags of each kind are right.
+
+    Kept as a tally is: each decision that teaches anything closes or opens a flag.
+    """
+    one = next(iter(kinds)) if len(kinds) == 1 else ""
+    asked = [one] if one else sorted({flag.kind for flag in tally.open})
+    name, rests_on = f"expected-{one}", list(WriteArea)
+    found = kept(dataset, name, of=rests_on, make=lambda: _expected(dataset, asked, tally))
+    return {kind: found.get(kind, Interval(0.0, 0.0, 0.0)) for kind in kinds}
+
+
+def _expected(dataset: Dataset, kinds: Collection[str], tally: Tally) -> dict[str, Interval]:
     believed = defaultdict[str, list[tuple[Believed, int]]](list)
     for flag, n in tally.open.items():
         believed[flag.kind].append((flag, n))
