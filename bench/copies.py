@@ -102,7 +102,6 @@ def picture_copies(made: Path) -> dict[str, Any]:
         sha256=[sha256_of(path.read_bytes()) for path in paths],
         pixel_hashes=[one.pixel_hash for one in measured],
         phashes=np.array([one.phash or 0 for one in measured], np.uint64),
-        mirror_phashes=np.array([one.mirror_phash or 0 for one in measured], np.uint64),
         flat=np.array([one.flat or one.phash is None for one in measured]),
         thumbnails=np.stack([np.frombuffer(one.small_grey or b"", np.uint8) for one in measured]),
     )

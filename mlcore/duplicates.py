@@ -28,9 +28,6 @@ from mlcore.unrelated import COPY_SHARE, Yardstick, yardstick_of
 HASH_BITS = 10
 """Differing bits of 64 up to which hashes make a candidate (imagededup's default)."""
 
-UNCHECKED_HASH_BITS = 4
-"""The same without pictures to check on: alone, ten bits join different digits and T-shirts."""
-
 SHAPE_NEIGHBOURS = 5
 """Candidates per picture from its shape, which finds shifted copies that no hash joins."""
 
@@ -97,7 +94,6 @@ def find_copies(
     sha256: Sequence[str],
     pixel_hashes: Sequence[str | None] | None = None,
     phashes: np.ndarray | None = None,
-    mirror_phashes: np.ndarray | None = None,
     flat: np.ndarray | None = None,
     neighbours: NeighbourGraph | None = None,
     thumbnails: np.ndarray | None = None,
@@ -117,8 +113,8 @@ def find_copies(
         Hash of each file's bytes.
     pixel_hashes : sequence of str or None, length n_items
         Hash of what is shown (or of the samples of a sound); None or "" where unknown.
-    phashes, mirror_phashes : uint64 ndarrays of shape (n_items,)
-        Perceptual hash, and that of the mirrored picture.
+    phashes : uint64 ndarray of shape (n_items,)
+        Perceptual hashes of pictures.
     flat : bool ndarray of shape (n_items,)
         Pictures without structure, texts too short for likeness; they are copies only by
         bytes, pixels or letters.
@@ -126,7 +122,7 @@ def find_copies(
         Over the same rows.
     thumbnails : float ndarray of shape (n_items, 32 * 32)
         Grey levels, 0 to 255; of sounds, which have no `phashes`, their spectrograms at any scale
-        (`features.waves.spectrogram_picture`). Without them hashes must agree better.
+        (`features.waves.spectrogram_picture`). Without them nothing else is compared.
     texts : sequence of str, length n_items
         Of items that are texts; they are compared by their words (`mlcore.shingles`).
     least_score : float
@@ -151,9 +147,7 @@ def find_copies(
     rng = np.random.default_rng(SEED) if rng is None else rng
     if texts is not None:
         _join_texts(found, rows, texts)
-    elif thumbnails is None:
-        _join_hashes(found, rows, phashes, mirror_phashes)
-    else:
+    elif thumbnails is not None:
         if thumbnails.shape != (n_items, SIDE * SIDE):
             raise ValueError(f"thumbnails must have shape ({n_items}, {SIDE * SIDE})")
         _join_pictures(found, rows, thumbnails, phashes, graph, rng)
@@ -220,25 +214,6 @@ def _restricted(
     keep = allowed[pairs].all(axis=1)
     cosine = graph.similarities[:, :EMBEDDING_NEIGHBOURS].ravel()[keep]
     return np.sort(pairs[keep], axis=1), cosine, graph.similarities
-
-
-def _join_hashes(
-    found: dict[tuple[int, int], Pair],
-    rows: np.ndarray,
-    phashes: np.ndarray | None,
-    mirror_phashes: np.ndarray | None,
-) -> None:
-    """Join close hashes where there are no pictures to check them on."""
-    for evidence, second in (("hash", phashes), ("mirror", mirror_phashes)):
-        if phashes is None or second is None:
-            continue
-        one, other = np.asarray(phashes)[rows], np.asarray(second)[rows]
-        pairs = close_pairs(one, other, most_bits=UNCHECKED_HASH_BITS)
-        bits = np.bitwise_count(one[pairs[:, 0]] ^ other[pairs[:, 1]])
-        for (i, j), distance in zip(rows[pairs], bits, strict=True):
-            words = f"The perceptual hashes differ in {distance} of 64 bits."
-            words = words if evidence == "hash" else f"Mirrored: {words[0].lower()}{words[1:]}"
-            _add(found, i, j, 0.9 - 0.08 * float(distance), why=(evidence, words))
 
 
 def _join_texts(found: dict[tuple[int, int], Pair], rows: np.ndarray, texts: Sequence[str]) -> None:

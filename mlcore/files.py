@@ -192,8 +192,8 @@ class Measured(NamedTuple):
     oddities : tuple of Oddity
     pixel_hash : str
         `hash_samples` of what was decoded: equal for files that show or sound exactly the same.
-    phash, mirror_phash : int or None
-        Unsigned 64-bit perceptual hash of the picture and of its mirror image.
+    phash : int or None
+        Unsigned 64-bit perceptual hash of the picture.
     flat : bool
         The picture has too little structure for `phash` to mean anything.
     preview : bytes
@@ -216,7 +216,6 @@ class Measured(NamedTuple):
     oddities: tuple[Oddity, ...]
     pixel_hash: str
     phash: int | None
-    mirror_phash: int | None
     flat: bool
     preview: bytes
     preview_mime: str

@@ -23,7 +23,6 @@ def _dct_rows() -> np.ndarray:
 
 
 _DCT = _dct_rows()
-_ODD = np.where(np.arange(8) % 2, -1.0, 1.0).astype(np.float32)  # signs that a mirror changes
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,6 @@ class Hashed:
 
     small: bytes
     phash: int
-    mirror_phash: int
     deviation: float
     structure: int
 
@@ -62,8 +60,7 @@ def hashes_of(lumas: Sequence[np.ndarray]) -> list[Hashed]:
     coefficients = hash_coefficients(small)
     structure = (np.abs(coefficients.reshape(-1, 64)[:, 1:]) >= NOISE_COEFFICIENT).sum(axis=1)
     deviation = small.std(axis=(1, 2), dtype=np.float64).round(3)
-    hashes = hashes_from(np.stack([coefficients, coefficients * _ODD], axis=1))
-    columns = (kept, *hashes.T.tolist(), deviation.tolist(), structure.tolist())
+    columns = (kept, hashes_from(coefficients).tolist(), deviation.tolist(), structure.tolist())
     return [Hashed(*row) for row in zip(*columns, strict=True)]
 
 
@@ -86,8 +83,8 @@ def hash_coefficients(small: np.ndarray) -> np.ndarray:
 def hashes_from(coefficients: np.ndarray) -> np.ndarray:
     """Return as 64 bits which coefficients lie above the median of the 63 that vary.
 
-    From (n, m, 8, 8) coefficients come (n, m) unsigned hashes.
+    From (n, 8, 8) coefficients come n unsigned hashes.
     """
-    coefficients = coefficients.reshape(*coefficients.shape[:2], 64)
-    median = np.sort(coefficients[:, :, 1:], axis=2)[:, :, 31:32]
-    return np.packbits(coefficients > median, axis=2, bitorder="little").view("<u8")[:, :, 0]
+    coefficients = coefficients.reshape(-1, 64)
+    median = np.sort(coefficients[:, 1:], axis=1)[:, 31:32]
+    return np.packbits(coefficients > median, axis=1, bitorder="little").view("<u8")[:, 0]

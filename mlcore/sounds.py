@@ -204,7 +204,6 @@ def _measured(opened: _Opened, levels: dict[str, Fact], preview: bytes) -> Measu
         oddities=by_name + by_file + _sound_oddities(clip, peak),
         pixel_hash=opened.sample_hash,
         phash=None,
-        mirror_phash=None,
         flat=False,
         preview=preview,
         preview_mime="application/octet-stream",

@@ -102,7 +102,7 @@ def _hashed(coefficients: np.ndarray, ways: np.ndarray) -> np.ndarray:
     turned = np.where(has[0], coefficients * odd, coefficients)
     turned = np.where(has[1], turned * odd[:, None], turned)
     turned = np.where(has[2], turned.transpose(0, 2, 1), turned)
-    return hashes_from(turned[:, None])[:, 0]
+    return hashes_from(turned)
 
 
 def _then(first: np.ndarray, second: np.ndarray) -> np.ndarray:

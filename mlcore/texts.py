@@ -68,7 +68,6 @@ def measure_text(text: str) -> Measured:
         oddities=_oddities(normal),
         pixel_hash=hash_samples("text", words.encode("utf-8", "replace")),
         phash=None,
-        mirror_phash=None,
         flat=False,
         preview=normal[:PREVIEW_CHARACTERS].encode("utf-8", "replace"),
         preview_mime=MIME["text"],

@@ -19,7 +19,6 @@ class Content(models.Model):
     size = models.PositiveBigIntegerField(help_text="bytes")
     pixel_hash = models.CharField(max_length=64, blank=True, help_text="of decoded samples")
     phash = models.CharField(max_length=16, blank=True, help_text="64 bits in hex, empty if none")
-    mirror_phash = models.CharField(max_length=16, blank=True)
     is_flat = models.BooleanField(default=False, help_text="too plain for a perceptual hash")
     facts = models.JSONField(default=dict, help_text="what the one decode measured")
     oddities = models.JSONField(default=list, help_text="[[code, reason], ...] of the bytes alone")

@@ -76,9 +76,11 @@ class Survey:
         """One field of every item's content."""
         return [self.contents[sha256][name] for sha256 in self.hashes]
 
-    def hash_column(self, name: str) -> np.ndarray:
+    @property
+    def phashes(self) -> np.ndarray:
         """Perceptual hashes as numbers; 0 where there is none (see `without_hash`)."""
-        return np.array([int(value or "0", HEX_DIGITS) for value in self.column(name)], np.uint64)
+        hashes = self.column("phash")
+        return np.array([int(value or "0", HEX_DIGITS) for value in hashes], np.uint64)
 
     @cached_property
     def extents(self) -> list[float]:
@@ -104,8 +106,7 @@ class Survey:
         return find_copies(
             sha256=self.hashes,
             pixel_hashes=self.column("pixel_hash"),
-            phashes=self.hash_column("phash") if has_hash else None,
-            mirror_phashes=self.hash_column("mirror_phash") if has_hash else None,
+            phashes=self.phashes if has_hash else None,
             flat=self.without_hash if has_hash else self.is_brief,
             neighbours=self.graph,
             thumbnails=self.thumbnails,
@@ -126,7 +127,7 @@ class Survey:
         return np.array([flat or not phash for phash, flat in pairs], dtype=bool)
 
 
-CONTENT_FIELDS = ("type", "size", "pixel_hash", "phash", "mirror_phash", "is_flat", "facts")
+CONTENT_FIELDS = ("type", "size", "pixel_hash", "phash", "is_flat", "facts")
 
 
 def survey_of(dataset: Dataset) -> Survey:

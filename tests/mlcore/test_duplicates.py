@@ -68,7 +68,6 @@ def copies_among(contents: list[bytes], **more: float) -> list[Pair]:
         sha256=[sha256_of(content) for content in contents],
         pixel_hashes=[one.pixel_hash for one in measured],
         phashes=np.array([one.phash for one in measured], np.uint64),
-        mirror_phashes=np.array([one.mirror_phash for one in measured], np.uint64),
         flat=np.array([one.flat for one in measured]),
         thumbnails=np.array([np.asarray(picture, np.float32).ravel() for picture in grey]),
         **more,

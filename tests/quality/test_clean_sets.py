@@ -75,8 +75,7 @@ def _contents(media: str) -> tuple[dict[str, Any], np.ndarray | None, list[str] 
 def _rows(measured: list[Any]) -> dict[str, Any]:
     return {
         f"{place:064}": {name: getattr(one, name, "") for name in CONTENT_FIELDS}
-        | {name: f"{getattr(one, name) or 0:016x}" for name in ("phash", "mirror_phash")}
-        | {"is_flat": one.flat}
+        | {"phash": f"{one.phash or 0:016x}", "is_flat": one.flat}
         for place, one in enumerate(measured)
     }
 

@@ -229,7 +229,6 @@ def _content_row(
         size=found.size,
         pixel_hash=found.pixel_hash,
         phash="" if found.phash is None else f"{found.phash:016x}",
-        mirror_phash="" if found.mirror_phash is None else f"{found.mirror_phash:016x}",
         is_flat=found.flat,
         facts=found.facts,
         measured_by=MEASURED_BY,

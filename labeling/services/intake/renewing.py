@@ -17,7 +17,7 @@ from mlcore.files import MEASURED_BY, name_oddity
 KIND = "measure_again"
 CONTENTS_A_BATCH = 100
 MEASURED = (
-    "pixel_hash", "phash", "mirror_phash", "is_flat", "facts", "oddities", "measured_by",
+    "pixel_hash", "phash", "is_flat", "facts", "oddities", "measured_by",
     "preview", "preview_mime", "display", "display_mime",
 )  # fmt: skip
 
