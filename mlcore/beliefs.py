@@ -10,8 +10,15 @@ import numpy as np
 
 from mlcore.neighbours import NeighbourGraph
 
-VOTE_PRIOR = 1.0
-"""Weight of the class shares in a neighbours' vote, in neighbours."""
+VOTE_PRIOR = 10.0
+"""Weight of the class shares in a neighbours' vote, in neighbours. With 1, as long as likeness
+tells little, no vote at all for a class says too much against it: 1.5 % of CIFAR-10 with its true
+labels are marked by 20 neighbours, with 4 to 16 at most .2 %, and none of seven sets is ranked
+worse by model and neighbours by more than .01 (average precision)."""
+
+DOUBTS = np.array([0.0, 0.003, 0.01, 0.03, 0.1, 0.2, 0.4])
+"""Shares of labels drawn at random that are tried, so that wrong labels do not look
+like a model that is too sure."""
 
 SHARPNESS_STEPS = np.geomspace(0.4, 3.0, 15)
 """Exponents tried when beliefs are fitted to the given labels (temperatures)."""
@@ -19,9 +26,10 @@ SHARPNESS_STEPS = np.geomspace(0.4, 3.0, 15)
 SHARPNESS_ROWS = 5_000
 """Items that an exponent is fitted on, evenly spaced."""
 
-POWERS = (1.0, 1.25, 1.5, 2.5)
+POWERS = (1.0, 1.25, 1.5, 2.5, 0.75, 0.5, 0.25, 0.125, 0.0625)
 """Exponents tried where probabilities are given: roots and products, a fifth of the price of any
-other. None below 1, for wrong labels make probabilities look surer than they should be."""
+other. Wrong labels make probabilities look surer than they should be: one below 1 is taken only
+where the given labels are likelier so even if some of them were drawn at random."""
 
 POWER_ROWS = 1_000
 """Items, evenly spaced, that such an exponent is fitted on."""
@@ -50,9 +58,9 @@ Block = tuple[int, int, np.ndarray]
 class Given:
     """Probabilities as they were given, a block at a time; one block holds until the next.
 
-    A model may be surer than it says, or not know how common the classes are. Where the given
-    labels, with the wrong ones among them, are likelier under a power of the probabilities, or
-    under these times the classes' shares or their roots, that weighs one class against another.
+    A model may know more than it says, or less, or not how common the classes are. Where the
+    given labels, with the wrong ones among them, are likelier under a power of the probabilities,
+    or under these times the classes' shares or their roots, that weighs one class against another.
 
     Attributes
     ----------
@@ -78,8 +86,10 @@ class Given:
         if (self.sizes == 1.0).all():
             yield from self._stored()
             return
-        sizes = self.sizes ** np.float32(1.0 / self.power)
-        for start, stop, belief in self._stored():
+        # Those of a rare class to a 16th power would vanish; a root of all is dearer than of sizes.
+        is_soft = self.power < 1.0
+        sizes = self.sizes if is_soft else self.sizes ** np.float32(1.0 / self.power)
+        for start, stop, belief in self.odds() if is_soft else self._stored():
             if len(sizes) <= FEW_CLASSES:  # class by class, as they are then looked at
                 yield start, stop, np.multiply(belief.T, sizes[:, None], order="C").T
             else:
@@ -107,17 +117,24 @@ class Given:
         counts = np.bincount(labels[known], minlength=len(alike)) + 1.0 / len(alike)
         shares = (counts / counts.max()).astype(np.float32)
         ways = list(itertools.product(POWERS, (alike, np.sqrt(shares), shares)))
-        found = np.zeros(len(ways))
+        found = np.zeros((len(ways), len(DOUBTS)))
         for at in range(0, len(chosen), block_rows):
             rows = chosen[at : at + block_rows]
             told = self._picked(rows)
             _check_sums(told, rows)
-            for place, (power, sizes) in enumerate(ways):
-                found[place] += _log_likelihood(_raised(told, power), sizes, labels[rows])
+            by_chance = (counts / counts.sum())[labels[rows]]
+            for place, power in enumerate(POWERS):
+                odds = _raised(told, power)
+                for kind, sizes in enumerate((alike, np.sqrt(shares), shares)):
+                    share = _share_of_given(odds, sizes, labels[rows])
+                    found[3 * place + kind] += _log_likelihoods(share, by_chance)
         # Each departure from what was given costs what an estimate does (Schwarz 1978).
         cost = 0.5 * np.log(max(2, len(chosen)))
-        found -= [cost * ((power != 1.0) + (sizes is not alike)) for power, sizes in ways]
-        return ways[int(found.argmax())]
+        found -= [[cost * ((power != 1.0) + (sizes is not alike))] for power, sizes in ways]
+        if (softer := ways[int(found.max(axis=1).argmax())])[0] < 1.0:
+            return softer
+        sure = [place for place, (power, _) in enumerate(ways) if power >= 1.0]
+        return ways[max(sure, key=lambda place: found[place, 0])]
 
     def _picked(self, rows: np.ndarray) -> np.ndarray:
         """Return single rows, float32."""
@@ -255,18 +272,26 @@ def _raised(values: np.ndarray, power: float, out: np.ndarray | None = None) -> 
     """Return the values to one of `POWERS`; NaN below 0."""
     if power == 1.0:
         return values
-    found = np.sqrt(values, out=out)
-    if power == 1.25:
+    with np.errstate(invalid="ignore"):
+        found = np.sqrt(values, out=out)
+    if power == 0.75:
+        found *= np.sqrt(found)
+    for _ in range({1.25: 1, 0.25: 1, 0.125: 2, 0.0625: 3}.get(power, 0)):
         np.sqrt(found, out=found)
     for _ in range(int(power)):
         found *= values
     return found
 
 
-def _log_likelihood(odds: np.ndarray, sizes: np.ndarray, labels: np.ndarray) -> float:
+def _share_of_given(odds: np.ndarray, sizes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     given = odds[np.arange(len(odds)), labels] * sizes[labels]
-    share = given / np.maximum(odds @ sizes, np.finfo(np.float32).tiny)
-    return float(np.log(np.maximum(share, LEAST_PROBABILITY)).sum(dtype=np.float64))
+    return np.asarray(given / np.maximum(odds @ sizes, np.finfo(np.float32).tiny), np.float64)
+
+
+def _log_likelihoods(share: np.ndarray, by_chance: np.ndarray) -> np.ndarray:
+    """Return how likely labels are, by `DOUBTS`, that are believed by these shares."""
+    mixed = np.multiply.outer(1.0 - DOUBTS, share) + np.multiply.outer(DOUBTS, by_chance)
+    return np.asarray(np.log(np.maximum(mixed, LEAST_PROBABILITY)).sum(axis=1))
 
 
 def _check_sums(told: np.ndarray, rows: np.ndarray) -> None:

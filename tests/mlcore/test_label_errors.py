@@ -55,6 +55,24 @@ def test_clean_labels_are_left_alone_however_confused_the_model(distance: float)
         assert found.is_error.mean() <= 0.01
 
 
+@pytest.mark.parametrize("distance", [2.0, 2.5, 4.0])
+def test_clean_labels_are_left_alone_by_neighbours_that_tell_little(distance: float) -> None:
+    _, labels, points, _ = blobs(4000, 8, distance=distance, noise=0.0, seed=2)
+    found = find_label_errors(labels, None, n_classes=8, neighbours=nearest(points))
+    assert found.is_error.mean() <= 0.01
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_a_model_that_is_too_sure_is_believed_less(noise: float) -> None:
+    truth, labels, _, told = blobs(4000, 8, distance=2.5, noise=noise, seed=2)
+    sure = told**8
+    sure /= sure.sum(axis=1, keepdims=True)
+    found, wrong = find_label_errors(labels, sure), labels != truth
+    assert (found.is_error & ~wrong).mean() <= 0.015  # .11 where it is believed
+    assert not noise or found.is_error[wrong].mean() > 0.7
+    assert Given(labels, sure, 100).power < 1
+
+
 @pytest.mark.parametrize("n_classes", [10, 40])
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_a_model_that_takes_all_for_one_class_marks_nothing(n_classes: int, noise: float) -> None:
