@@ -35,6 +35,7 @@ class Shown:
     thumb_url: str
     media_url: str
     is_changed: bool = False
+    is_part: bool = False
     is_same: bool = False
     note: str = ""
 
@@ -271,6 +272,7 @@ def _notes(flag: Flag, first: int) -> dict[int, dict[str, Any]]:
         told = {
             "note": f"{reason} ({score:.2f})",
             "is_changed": evidence in ("mirror", "turn"),
+            "is_part": evidence == "part",
             "is_same": evidence in EXACT,
         }
         if first in (one, other):

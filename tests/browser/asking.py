@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
 from labeling import storage
-from labeling.models import Claim, Content, Guideline, Item, LabelClass, Round, User
+from labeling.models import Claim, Content, Dataset, Guideline, Item, LabelClass, Round, User
 from labeling.services.rounds import make_round
 from tests.conftest import PATIENCE_MS
-from tests.factories import make_dataset
+from tests.factories import make_dataset, make_member
 
 STEP_MS = 50
 GIVES_UP_MS = 5000  # the first of a screen's requests to an address; also when it looks again
@@ -122,3 +122,17 @@ def holds_claims(page: Any, count: int) -> None:
             return
         page.wait_for_timeout(STEP_MS)
     raise AssertionError(f"{Claim.objects.count()} items are held, not {count}")
+
+
+def open_queue(page: Any, live_server: Any, dataset: Dataset, kind: str = "label_error") -> User:
+    user = make_member(dataset)
+    log_in(page.context, live_server.url, user)
+    page.goto(f"{live_server.url}/d/{dataset.slug}/review/{kind}/")
+    page.wait_for_load_state("networkidle")
+    seen(page)
+    return user
+
+
+def seen(page: Any) -> None:
+    """Wait until the flag has been on the screen long enough to be decided about."""
+    page.wait_for_selector("#flag[data-seen]", state="attached")

@@ -1,21 +1,18 @@
 """Review in Chromium: one key decides, the next flag is there at once, nothing is lost."""
 
-import io
 import random
 import re
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from labeling import storage
-from labeling.models import Content, Dataset, Item, User
+from labeling.models import Dataset, Item
 from quality.models import Bulk, Decision, Flag, FlagItem, FlagState
 from quality.services import bulk
 from quality.services.decisions import decide_flag
-from tests.browser.asking import content_of, log_in
+from tests.browser.asking import content_of, log_in, open_queue, seen
 from tests.factories import make_dataset, make_flag, make_item, make_member
 from tests.setup import chromium
 
@@ -33,20 +30,6 @@ def make_doubt(dataset: Dataset, number: int, **fields: Any) -> Flag:
     Item.objects.filter(pk=item.pk).update(content=content_of("image", number))
     values = {"given": "cat", "suggested": "dog", "reason": f"doubt number {number}"} | fields
     return make_flag(item, score=0.9 - number / 100, **values)
-
-
-def open_queue(page: Any, live_server: Any, dataset: Dataset, kind: str = "label_error") -> User:
-    user = make_member(dataset)
-    log_in(page.context, live_server.url, user)
-    page.goto(f"{live_server.url}/d/{dataset.slug}/review/{kind}/")
-    page.wait_for_load_state("networkidle")
-    seen(page)
-    return user
-
-
-def seen(page: Any) -> None:
-    """Wait until the flag has been on the screen long enough to be decided about."""
-    page.wait_for_selector("#flag[data-seen]", state="attached")
 
 
 def judge_sample(dataset: Dataset, leaving: int = 0) -> None:
@@ -363,67 +346,3 @@ def test_a_group_is_asked_about_seen_and_decided_in_that_order_on_a_phone(page, 
     page.keyboard.press("KeyB")
     expect(page.get_by_text("of one group in doubt")).to_be_visible()
     expect(page.locator(".tile")).to_have_count(9)
-
-
-RIGHTED = """() => {
-  const shown = [...document.querySelectorAll("[data-copy-image]")].at(-1).src;
-  return shown.startsWith("data:") && shown;
-}"""
-FIRST_PIXELS_APART = """async (address) => {
-  const first = document.querySelector("[data-copy-image]"), other = new Image();
-  other.src = address;
-  await other.decode();
-  const [one, two] = [first, other].map((image) => {
-    const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
-    context.drawImage(image, 0, 0);
-    return context.getImageData(0, 0, image.naturalWidth, image.naturalHeight).data;
-  });
-  if (one.length !== two.length) return 255;
-  return one.reduce((sum, level, at) => sum + Math.abs(level - two[at]), 0) / one.length;
-}"""
-
-
-def lopsided(turn: Image.Transpose | None = None) -> Content:
-    picture = Image.new("RGB", (480, 300), (200, 90, 40))
-    ImageDraw.Draw(picture).polygon([(20, 20), (300, 60), (90, 280)], fill=(20, 60, 220))
-    picture = picture if turn is None else picture.transpose(turn)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    sha256 = storage.write_bytes(buffer.getvalue())
-    shown = {"preview": sha256, "preview_mime": "image/png"}
-    shown["facts"] = {"width": picture.width, "height": picture.height}
-    return Content.objects.create(sha256=sha256, size=1, type="png", mime="image/png", **shown)
-
-
-@pytest.mark.parametrize(
-    ("evidence", "turn"),
-    [
-        ("mirror", Image.Transpose.FLIP_LEFT_RIGHT),
-        ("turn", Image.Transpose.ROTATE_90),
-        ("turn", Image.Transpose.ROTATE_180),
-        ("turn", Image.Transpose.ROTATE_270),
-        ("turn", Image.Transpose.TRANSPOSE),
-    ],
-)
-def test_a_mirrored_or_turned_copy_is_put_right_before_it_is_compared(
-    page, live_server, evidence, turn
-):
-    dataset = make_dataset()
-    items = [make_item(dataset, key, "cat", split="train") for key in ("a.png", "b.png")]
-    for item, content in zip(items, (lopsided(), lopsided(turn)), strict=True):
-        Item.objects.filter(pk=item.pk).update(content=content)
-    pairs = [[*(item.pk for item in items), 0.9, evidence, "Alike, once one is changed."]]
-    told = {"labels": ["cat"], "splits": ["train"], "pairs": pairs}
-    make_flag(*items, kind="near_duplicate", roles=("keep", "copy"), evidence=told)
-    open_queue(page, live_server, dataset, "near_duplicate")
-    mean = page.locator("[data-mean]").last
-    expect(mean).to_have_text(re.compile(r"^[0-2]\.\d$"))
-    copy = page.locator("[data-copy-image]").last
-    as_it_was = copy.get_attribute("src")
-    page.keyboard.press("b")
-    first = page.locator("[data-copy-image]").first.get_attribute("src")
-    expect(copy).to_have_attribute("src", first)
-    right = page.wait_for_function(RIGHTED).json_value()
-    assert page.evaluate(FIRST_PIXELS_APART, right) < 3
-    page.keyboard.press("b")
-    expect(copy).to_have_attribute("src", as_it_was)
