@@ -33,7 +33,7 @@ def best_threshold(
         positive=success.positive,
         precision=success.precision,
     )
-    enough = np.flatnonzero(spare >= 0)
+    enough = np.flatnonzero((spare >= 0) & (recall > 0))
     return float(scores[::-1][enough[recall[enough].argmax()]]) if len(enough) else None
 
 

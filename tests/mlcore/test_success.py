@@ -134,6 +134,13 @@ def test_acting_at_the_best_threshold_keeps_the_precision_and_reaches_the_recall
     assert caught / weights[labels == 1].sum() == pytest.approx(found.value)
 
 
+def test_a_class_that_production_does_not_have_brings_no_threshold_to_act_on():
+    labels, scores = np.array([2, 0, 1, 0, 0]), np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    wanted = Success(RECALL, positive=1, precision=0.9, shares=np.array([0.9, 0.1, 0.0]))
+    probabilities = np.stack([1 - scores, scores, 0 * scores], axis=1)
+    assert best_threshold(wanted, labels, probabilities=probabilities) is None
+
+
 def test_accuracy_of_the_items_as_they_are_has_the_limits_that_other_pages_show():
     labels, groups = np.arange(60) % 2, np.arange(60) // 3
     guesses = np.where(np.arange(60) % 7 == 0, 1 - labels, labels)
