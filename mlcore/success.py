@@ -275,12 +275,12 @@ def _moved(
     if success.metric in (RECALL, ROC_AUC):
         side = (labels == success.positive).astype(np.int64)
     of = labels if success.shares is not None else side
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()
-    shape = int(group_of.max()) + 1, int(of.max()) + 1
-    cell, n_cells = group_of * shape[1] + of, shape[0] * shape[1]
-    sums, counts = (np.bincount(cell, one, n_cells).reshape(shape) for one in (pulls, None))
-    rest = counts.sum(axis=0) - counts
-    return np.asarray((sums * counts.sum(axis=0) / np.maximum(rest, 1)).sum(axis=1) / len(pulls))
+    group_of, n_sides = np.unique(groups, return_inverse=True)[1].ravel(), int(of.max()) + 1
+    # Of those that occur: all groups times all classes would not fit into memory.
+    cells, at = np.unique(group_of * n_sides + of, return_inverse=True)
+    sums, counts, whole = np.bincount(at, pulls), np.bincount(at), np.bincount(of)[cells % n_sides]
+    moved = sums * whole / np.maximum(whole - counts, 1)
+    return np.asarray(np.bincount(cells // n_sides, moved) / len(pulls))
 
 
 def _evidence_in(success: Success, labels: np.ndarray, groups: np.ndarray) -> Evidence:

@@ -1,5 +1,7 @@
 """A chosen metric is what scikit-learn says under weights, and its limits hold the truth."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -139,6 +141,17 @@ def test_a_class_that_production_does_not_have_brings_no_threshold_to_act_on():
     wanted = Success(RECALL, positive=1, precision=0.9, shares=np.array([0.9, 0.1, 0.0]))
     probabilities = np.stack([1 - scores, scores, 0 * scores], axis=1)
     assert best_threshold(wanted, labels, probabilities=probabilities) is None
+
+
+def test_limits_of_many_groups_and_classes_take_less_memory_than_the_probabilities():
+    labels, shares = np.arange(20_000) % 200, np.arange(1, 201) / 20_100
+    probabilities = np.full((20_000, 200), 0.005, np.float32)
+    told = {"probabilities": probabilities, "groups": np.arange(20_000)}
+    tracemalloc.start()
+    measure(Success(ACCURACY, shares=shares), labels, **told)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken < probabilities.nbytes
 
 
 def test_accuracy_of_the_items_as_they_are_has_the_limits_that_other_pages_show():
