@@ -91,7 +91,7 @@ def _holes(
 ) -> Iterator[tuple[int, int, int]]:
     """Yield clips, first places and ends of constant stretches a frame inside their padding.
 
-    Those at a clip's greatest or least sample are clipped tops.
+    Those at a clip's greatest or least sample are clipped tops, but for those of a dead channel.
     """
     line, stretches, samples = waves.line, waves.stretches, waves.samples
     first, last = (np.rint(edges[f"padding_{side}"] * rate).astype(int) for side in SIDES)
@@ -102,10 +102,11 @@ def _holes(
     for clip, run, n in zip(rows.tolist(), begins.tolist(), runs.tolist(), strict=True):
         begin, end = int(stretches.starts[run]), int(stretches.ends[run + n - 1])
         value = scaled(samples[:, begin])
-        if np.any((value == waves.tops[:, clip]) | (value == waves.bottoms[:, clip])):
+        if np.any((value == waves.tops[:, clip]) != (value == waves.bottoms[:, clip])):
             continue
-        begin -= _constant_length(samples[:, line.starts[clip] : begin + 1][:, ::-1]) - 1
-        end += _constant_length(samples[:, end - 1 : line.ends[clip]]) - 1
+        # The stretches beside it are not constant: it ends within them.
+        begin -= _constant_length(samples[:, stretches.starts[run - 1] : begin + 1][:, ::-1]) - 1
+        end += _constant_length(samples[:, end - 1 : stretches.ends[run + n]]) - 1
         if least[clip] <= begin and end <= most[clip]:
             yield clip, begin, end
 

@@ -165,7 +165,7 @@ class UnusableFile(Exception):  # noqa: N818  (a state of the file, named as rep
 
 #: Number of the measures of this version: raised when a fact comes or is measured otherwise, so
 #: that files measured before are known.
-MEASURED_BY = 5
+MEASURED_BY = 6
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,14 @@ def test_a_hole_in_one_channel_alone_is_left_to_the_other() -> None:
     assert kinds(check_sound(measured(both))) == ["cut_audio"]
 
 
+def test_a_hole_beside_a_dead_channel_is_named() -> None:
+    sound = word()
+    sound[int(0.39 * RATE) : int(0.43 * RATE)] = 0.0
+    for dead in (0.0, 0.25):
+        beside = np.stack([sound, np.full(RATE, dead)], axis=1)
+        assert kinds(check_sound(measured(beside))) == ["cut_audio"]
+
+
 def test_where_all_clips_are_cut_tight_only_what_stands_out_is_named() -> None:
     sound = word()
     cut = [measured(sound[int(start * RATE) : int(0.75 * RATE)]) for start in (0.36, 0.39, 0.42)]
