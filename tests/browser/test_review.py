@@ -194,6 +194,27 @@ def test_a_colleague_who_was_faster_is_said_calmly_and_review_goes_on(page, live
     assert Decision.objects.count() == 1
 
 
+def test_decisions_stand_still_whatever_is_told_above_them(page, live_server):
+    dataset = make_dataset()
+    for number, reason in enumerate(("short", "long " * 60, "middling " * 12)):
+        make_doubt(dataset, number, reason=f"doubt {reason}")
+    make_doubt(dataset, 3, suggested="")
+    for width, height in ((1280, 800), (1280, 640), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        open_queue(page, live_server, dataset)
+        kept, relabelled = set(), set()
+        for _ in range(4):
+            seen(page)
+            keep = page.locator("[value=keep]").bounding_box()
+            kept.add((keep["y"], keep["width"]) if width > 390 else keep["y"])
+            main = page.locator(".review-main .btn-main")
+            if main.count():
+                relabelled.add(str(main.bounding_box()))
+            page.keyboard.press("KeyS")
+        assert (len(kept), len(relabelled)) == (1, 1), (width, kept, relabelled)
+        page.evaluate("sessionStorage.clear()")
+
+
 def test_a_second_key_decides_nothing_that_nobody_has_seen_and_says_so(page, live_server):
     dataset = make_dataset()
     for number in range(3):
