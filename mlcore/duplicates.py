@@ -55,6 +55,9 @@ clothes on a light sheet, one of them cropped, .22 (docs/detectors.md)."""
 LEAST_SCORE = 0.5
 """From here a pair is called a copy."""
 
+SUREST_ALIKE = 0.98
+"""Score of pictures that leave nothing; equal pixels and bytes are surer."""
+
 _QUARTER = ("turn", ", once one is turned by 90 degrees")
 _TRANSPOSED = ("turn", ", once one is mirrored and turned by 90 degrees")
 CHANGES = {
@@ -67,6 +70,8 @@ CHANGES = {
     HALF_TURN | TRANSPOSED: _TRANSPOSED,
 }
 """What makes a changed copy the same, by the way in which it has to lie: evidence and words."""
+
+PART = ("part", ", once one is taken for a part of the other")
 
 EXACT = ("bytes", "pixels", "letters")
 """Evidence that needs no judgment: what equals the same thing is equal among itself."""
@@ -275,10 +280,22 @@ def _join_aligned(
     why: tuple[str, str],
 ) -> None:
     share = yardstick.share_left(pictures, others, pairs, most=2 * yardstick.limit)
-    close = share < 2 * yardstick.limit
+    _add_alike(found, pairs, share, limit=yardstick.limit, why=why)
+
+
+def _add_alike(
+    found: dict[tuple[int, int], Pair],
+    pairs: np.ndarray,
+    share: np.ndarray,
+    *,
+    limit: float,
+    why: tuple[str, str],
+) -> None:
+    """Add pairs that leave up to twice what a copy may; at `limit` they have LEAST_SCORE."""
     evidence, once = why
-    for (i, j), value in zip(pairs[close], share[close], strict=True):
-        score = 0.98 - 0.48 * value / yardstick.limit
+    close = share < 2 * limit
+    scores = SUREST_ALIKE - (SUREST_ALIKE - LEAST_SCORE) * share[close] / limit
+    for (i, j), value, score in zip(pairs[close], share[close], scores, strict=True):
         _add(found, i, j, score, why=(evidence, f"{_how_alike(value)}{once}."))
 
 
@@ -335,7 +352,4 @@ def _join_parts(
         rich = whole_and_part[yardstick.detail[whole_and_part[:, 1]] >= LEAST_DETAIL]
         levels = yardstick.level_of(rich)
         share = left_as_part(pictures, rich, most=2 * limit * levels) / levels
-        close = share < 2 * limit
-        for (i, j), value in zip(rich[close], share[close], strict=True):
-            words = f"{_how_alike(value)}, once one is taken for a part of the other."
-            _add(found, i, j, 0.98 - 0.48 * value / limit, why=("part", words))
+        _add_alike(found, rich, share, limit=limit, why=PART)
