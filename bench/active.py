@@ -126,7 +126,7 @@ def labelled(name: str) -> Pool:
         is_test = np.array([row["split"] == "test" for row in rows])
         files = [row["file"] for row in rows]
         found = features_of(name, media, packed(data / archive, files), side)
-    given = np.unique(labels, return_inverse=True)[1].ravel()
+    given = np.unique(labels, return_inverse=True)[1]
     rng = np.random.default_rng(7)
     right = given[~is_test][:, None].repeat(PEOPLE, axis=1)
     any_class = rng.integers(0, given.max() + 1, right.shape)

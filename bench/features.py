@@ -51,7 +51,7 @@ def vectors_of(media: str, contents: list[bytes], *, side: float | None) -> np.n
 
 
 def numbers(values: list[str]) -> np.ndarray:
-    return np.unique(values, return_inverse=True)[1].ravel()
+    return np.unique(values, return_inverse=True)[1]
 
 
 def drawn(labels: np.ndarray, among: np.ndarray, a_class: int, *, seed: int) -> np.ndarray:

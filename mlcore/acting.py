@@ -28,7 +28,7 @@ def best_threshold(
     scores, place = np.unique(np.asarray(probabilities)[:, success.positive], return_inverse=True)
     recall, spare = recall_and_spare(
         labels,
-        place.ravel(),
+        place,
         shares=success.shares,
         positive=success.positive,
         precision=success.precision,

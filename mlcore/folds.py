@@ -104,8 +104,8 @@ def shared_out(
     Groups of several items go first, largest first, each to the part that it brings nearest to
     its wanted labels; single items then fill what each part lacks of their label.
     """
-    label_of = np.unique(labels, return_inverse=True)[1].ravel()
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    label_of = np.unique(labels, return_inverse=True)[1]
+    group_of = np.unique(groups, return_inverse=True)[1]
     held = np.zeros((len(shares), label_of.max(initial=0) + 1))
     part_of = _dealt(label_of, group_of, held, shares=shares, rng=rng)
     return without_empty_parts(part_of, group_of, n_parts=len(shares))
@@ -244,7 +244,7 @@ def _times(captured_at: Sequence[float | None] | np.ndarray | None) -> np.ndarra
 
 def _by_time(groups: np.ndarray, times: np.ndarray, *, shares: np.ndarray) -> np.ndarray:
     """Give groups in order of their latest time to the parts, each until it has its share."""
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    group_of = np.unique(groups, return_inverse=True)[1]
     sizes = np.bincount(group_of)
     latest = np.full(len(sizes), -np.inf)
     np.maximum.at(latest, group_of, times)
@@ -284,8 +284,8 @@ def extend_split(
     >>> extend_split(np.zeros(5), np.array([0, 1, 2, 2, 1]), splits, rng=np.random.default_rng())[0]
     array(['train', 'validation', 'test', 'test', 'validation'], dtype='<U10')
     """
-    label_of = np.unique(labels, return_inverse=True)[1].ravel()
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    label_of = np.unique(labels, return_inverse=True)[1]
+    group_of = np.unique(groups, return_inverse=True)[1]
     part_of = np.full(len(label_of), -1, dtype=np.int64)
     for part, name in enumerate(SPLIT_NAMES):
         part_of[splits == name] = part
@@ -300,7 +300,7 @@ def extend_split(
         np.add.at(held, (part_of[learned], label_of[learned]), 1)
         sizes = held.sum(axis=1) if learned.any() else np.array(SHARES[:2])
         used = np.flatnonzero(sizes)  # a dataset without validation gets none
-        of_free = np.unique(group_of[free], return_inverse=True)[1].ravel()
+        of_free = np.unique(group_of[free], return_inverse=True)[1]
         shares = sizes[used] / sizes.sum()
         part_of[free] = used[_dealt(label_of[free], of_free, held[used], shares=shares, rng=rng)]
     reason = (

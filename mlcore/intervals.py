@@ -296,7 +296,7 @@ def worth_of(sizes: np.ndarray) -> float:
 def _numbered(groups: np.ndarray) -> np.ndarray:
     if not len(groups):
         raise Impossible("There are no items to judge by.")
-    return np.asarray(np.unique(groups, return_inverse=True)[1].ravel())
+    return np.asarray(np.unique(groups, return_inverse=True)[1])
 
 
 def variance_of(pulls: np.ndarray, groups: np.ndarray, moved: np.ndarray | None = None) -> float:

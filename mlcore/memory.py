@@ -80,7 +80,7 @@ def memory_gain(
     A random label learned by heart: Zhang et al. 2017, arXiv:1611.03530.
     """
     features = np.asarray(features, dtype=np.float64)
-    labels = np.unique(labels, return_inverse=True)[1].ravel()
+    labels = np.unique(labels, return_inverse=True)[1]
     n_classes = int(labels.max(initial=-1)) + 1
     judged = folds >= 0
     if n_classes < 2 or not judged.any() or (judged.all() and len(np.unique(folds)) < 2):
@@ -118,7 +118,7 @@ def _renamed(
     labels: np.ndarray, groups: np.ndarray, n_classes: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Give the classes other names in each group, each way equally likely."""
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    group_of = np.unique(groups, return_inverse=True)[1]
     names = rng.random((int(group_of.max()) + 1, n_classes)).argsort(axis=1)
     return np.asarray(names[group_of, labels])
 
@@ -173,7 +173,7 @@ def sample_of_groups(groups: np.ndarray, *, most: int, rng: np.random.Generator)
     (5, True)
     """
     shuffled = rng.permutation(len(groups))
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()[shuffled]
+    group_of = np.unique(groups, return_inverse=True)[1][shuffled]
     sizes = np.bincount(group_of)
     limit = int(sizes.max(initial=0))
     while limit > 2 and np.minimum(sizes, limit).sum() > most:

@@ -42,8 +42,8 @@ def mend_split(labels: np.ndarray, groups: np.ndarray, splits: np.ndarray) -> np
     """
     used, divided = _divided(groups, splits)
     part_of = np.array([used.index(name) for name in splits[divided]], dtype=np.int64)
-    label_of = np.unique(labels[divided], return_inverse=True)[1].ravel()
-    group_of = np.unique(groups[divided], return_inverse=True)[1].ravel()
+    label_of = np.unique(labels[divided], return_inverse=True)[1]
+    group_of = np.unique(groups[divided], return_inverse=True)[1]
     counts = np.zeros((group_of.max(initial=-1) + 1, len(used)), dtype=np.int64)
     np.add.at(counts, (group_of, part_of), 1)
     _rejoin(part_of, label_of, group_of, counts)

@@ -176,7 +176,7 @@ def _by_time(
     if times is None or not np.isfinite(times).any():
         raise Impossible("No item has a date, so none is later than another.")
     known = np.flatnonzero(np.isfinite(times))
-    group_of = np.unique(np.asarray(groups)[known], return_inverse=True)[1].ravel()
+    group_of = np.unique(np.asarray(groups)[known], return_inverse=True)[1]
     first = np.full(group_of.max() + 1, np.inf)
     np.minimum.at(first, group_of, times[known])
     begins = _step_begins(times[known], n_parts=n_steps + 1)

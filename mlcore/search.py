@@ -338,7 +338,7 @@ def _unjudged(
 
 def _whole_groups(groups: np.ndarray, most: int, *, rng: np.random.Generator) -> np.ndarray:
     """Return places of randomly drawn whole groups with at most so many items."""
-    group_of = np.unique(groups, return_inverse=True)[1].ravel()
+    group_of = np.unique(groups, return_inverse=True)[1]
     order = rng.permutation(group_of.max(initial=-1) + 1)
     is_drawn = np.zeros(len(order), dtype=bool)
     is_drawn[order] = np.cumsum(np.bincount(group_of, minlength=len(order))[order]) <= most

@@ -249,7 +249,7 @@ def _valued(success: Success, labels: np.ndarray, probabilities: np.ndarray) -> 
         return mean_of(labels, _by_item(success, labels, predicted), success.shares)
     if success.metric == MACRO_F1:
         return macro_f1(labels, predicted, success.shares, n_classes=probabilities.shape[1])
-    place = np.unique(probabilities[:, success.positive], return_inverse=True)[1].ravel()
+    place = np.unique(probabilities[:, success.positive], return_inverse=True)[1]
     shares, positive = success.shares, success.positive
     if success.metric == ROC_AUC:
         return roc_auc(labels, place, shares=shares, positive=positive)
@@ -275,7 +275,7 @@ def _moved(
     if success.metric in (RECALL, ROC_AUC):
         side = (labels == success.positive).astype(np.int64)
     of = labels if success.shares is not None else side
-    group_of, n_sides = np.unique(groups, return_inverse=True)[1].ravel(), int(of.max()) + 1
+    group_of, n_sides = np.unique(groups, return_inverse=True)[1], int(of.max()) + 1
     # Of those that occur: all groups times all classes would not fit into memory.
     cells, at = np.unique(group_of * n_sides + of, return_inverse=True)
     sums, counts, whole = np.bincount(at, pulls), np.bincount(at), np.bincount(of)[cells % n_sides]

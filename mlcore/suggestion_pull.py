@@ -46,7 +46,7 @@ def suggestion_pull(
     from scipy.stats import t as student
 
     shown, differs = np.asarray(shown, bool), ~np.asarray(followed, bool)
-    people = np.unique(annotators, return_inverse=True)[1].ravel()
+    people = np.unique(annotators, return_inverse=True)[1]
     n_people = int(people.max(initial=-1)) + 1
     if n_people < LEAST_CLUSTERS or shown.all() or not differs[~shown].any():
         return None

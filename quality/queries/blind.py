@@ -132,7 +132,7 @@ def _measured(
         choice or Choice(ACCURACY, {}),
         classes,
         np.array([place[given] for _key, _group, given, _said in told]),
-        np.unique(groups, return_inverse=True)[1].ravel(),
+        np.unique(groups, return_inverse=True)[1],
     )
     sure = np.eye(len(classes))[[place[said] for _key, _group, _given, said in told]]
     return figure_from(judge.measured(sure), choice, title=_("People, blind"))

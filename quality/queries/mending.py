@@ -142,7 +142,7 @@ def _proposed(
     ids = [row[0] for row in rows]
     names = [row[2] or "" for row in rows]
     splits = np.array([row[1] for row in rows], dtype="U12")
-    labels = np.unique(np.array(names), return_inverse=True)[1].ravel()
+    labels = np.unique(np.array(names), return_inverse=True)[1]
     copies = _copies(dataset, {pk: place for place, pk in enumerate(ids)})
     groups = join_groups([row[3] or None for row in rows], copies)
     return Mending(ids, names, splits, divide(labels, groups, splits), groups)

@@ -174,7 +174,7 @@ def _posterior(
     for item, label in known_labels(dataset).items():
         if item in row_of and label in place:
             gold[row_of[item]] = place[label]
-    people = np.unique(said[:, 1], return_inverse=True)[1].ravel()
+    people = np.unique(said[:, 1], return_inverse=True)[1]
     agreed = aggregate(
         said[:, 0],
         people,
