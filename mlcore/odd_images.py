@@ -151,6 +151,14 @@ class Rule:
     scale: Callable[[np.ndarray], np.ndarray] = _arcsine
     where: Callable[[Facts], np.ndarray | bool] = lambda facts: True
 
+    def passed(self, values: np.ndarray, limit: float) -> np.ndarray:
+        """Tell of values whether they reach a limit."""
+        return values >= limit if self.above else values <= limit
+
+    def limit_of(self, usual: float) -> float:
+        """Return what has to be reached where the middle picture has the usual value."""
+        return (max if self.above else min)(self.limit, self.beyond(usual))
+
 
 def _has_fields(facts: Facts) -> np.ndarray:
     return (facts["even_share"] >= FLAT) | (facts["contrast"] >= FAR_APART)
@@ -253,14 +261,13 @@ def _unlike(code: str, rule: Rule, facts: Facts) -> list[OddPicture]:
     values = facts[rule.fact]
     if not np.isfinite(values).any():
         return []
-    sign = 1.0 if rule.above else -1.0
-    usual = float(np.nanmedian(values))
-    if sign * usual >= sign * rule.limit:  # the limit says nothing about a set of the night
+    usual = np.nanmedian(values)
+    if rule.passed(usual, rule.limit):  # it says nothing about a set of the night
         return []
-    limit = sign * max(sign * rule.limit, sign * rule.beyond(usual))
-    passes = (sign * values >= sign * limit) & rule.where(facts)
-    out = _deviations(sign * rule.scale(values))
-    return _passing(code, values, passes, out, usual=usual, limit=limit)
+    limit = rule.limit_of(float(usual))
+    passes = rule.passed(values, limit) & rule.where(facts)
+    out = _deviations(rule.scale(values) if rule.above else -rule.scale(values))
+    return _passing(code, values, passes, out, usual=float(usual), limit=limit)
 
 
 def usual_properties(facts: Facts) -> dict[str, float]:
@@ -277,9 +284,9 @@ def usual_properties(facts: Facts) -> dict[str, float]:
     shares = {}
     for code, rule in RULES.items():
         values = facts[rule.fact]
-        known, sign = values[np.isfinite(values) & rule.where(facts)], 1.0 if rule.above else -1.0
-        if len(known) >= LEAST_ITEMS and sign * np.median(known) >= sign * rule.limit:
-            shares[code] = float((sign * known >= sign * rule.limit).mean())
+        known = values[np.isfinite(values) & rule.where(facts)]
+        if len(known) >= LEAST_ITEMS and rule.passed(np.median(known), rule.limit):
+            shares[code] = float(rule.passed(known, rule.limit).mean())
     return shares
 
 
