@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from django.conf import settings
@@ -25,6 +25,13 @@ Row = tuple[str | None, str, str, int]  # label, split, source, item (by id)
 Kept = TypeVar("Kept")
 
 
+class Held(NamedTuple):
+    """What a version holds of an item."""
+
+    label: str | None
+    split: str
+
+
 @dataclass(frozen=True)
 class Columns:
     """One entry a line, but for `names`, which has the labels that there are.
@@ -39,10 +46,13 @@ class Columns:
     sources: np.ndarray
     items: np.ndarray
 
-    def line(self, row: int) -> tuple[str | None, str]:
-        """Return the label and the split of one line."""
+    def line(self, row: int) -> Held | None:
+        """Return what one line holds; None for the line NONE."""
+        if row == NONE:
+            return None
         label = int(self.labels[row])
-        return None if label == NONE else str(self.names[label]), NAMED[int(self.splits[row])]
+        name = None if label == NONE else str(self.names[label])
+        return Held(name, NAMED[int(self.splits[row])])
 
     def is_in(self, *splits: str) -> np.ndarray:
         """Tell of each line whether it stands in one of these splits."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from django.db.models import Count, Max, Q, QuerySet, Sum
@@ -25,7 +25,7 @@ from labeling.models import (
 )
 from labeling.queries.versions import KINDS, are_of, counts_between, lines_between, marks_of
 from labeling.services.versions import columns_of
-from labeling.version_columns import NONE
+from labeling.version_columns import NONE, Held
 from quality.models import Action, Decision
 
 TIMES_KEPT = 4  # between two versions; 2 MB each where 20,000 items were decided about
@@ -148,13 +148,6 @@ def _puts_back(row: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
     return is_change and (row["before"], row["after"]) == (last["after"], last["before"])
 
 
-class Held(NamedTuple):
-    """What a version holds of an item."""
-
-    label: str | None
-    split: str
-
-
 @dataclass(frozen=True)
 class Explained:
     """A change with its item and the person, moment and reason that history keeps of it."""
@@ -205,8 +198,8 @@ def explained(old: Version, new: Version, *, kind: str, start: int, most: int) -
     return [
         Explained(
             item=items.get(pk),
-            was=None if was == NONE else Held(*before.line(was)),
-            now=None if now == NONE else Held(*after.line(now)),
+            was=before.line(was),
+            now=after.line(now),
             marks=marks_of(what),
             **_told(items.get(pk), marks_of(what), history),
         )
