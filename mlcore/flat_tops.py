@@ -44,7 +44,7 @@ TOPMOST = 1 / 8
 LEAST_PILED = 4
 
 #: So many crests of at least so many samples at a top tell by their shape that it is cut, where
-#: four of the wave's own depths or more are in reach. One as blunt as a parabola is twice as wide
+#: three of the wave's own depths or more are in reach. One as blunt as a parabola is twice as wide
 #: there: 2n - 2 samples at least where n lie at the top; so many have fewer. And together they are
 #: narrower than if all were as blunt as x**4: in reach of r depths (1 + r) ** (1/4) times as wide.
 SHAPED_CRESTS, SHAPED_RUN = 3, 3
@@ -123,12 +123,11 @@ def _top_facts(waves: Waves, height: np.ndarray, rate: int) -> dict[str, np.ndar
     tops = runs > _crest(depth[rows] / height[rows], rate)
     reach = _reach(depth, height)
     piled, at_top = _piled(rows, runs, drops, reach), np.bincount(rows, runs, len(height))
-    for row in piled.nonzero()[0].tolist():
-        around = np.count_nonzero(_upright(samples, sides, row) >= height[row] - reach[row])
-        piled[row] *= at_top[row] >= _piled_share(depth[row] / reach[row]) * around
-    for row in shaped.nonzero()[0].tolist():
-        own = (rows == row) & (runs >= SHAPED_RUN)
+    for row in {*piled.nonzero()[0].tolist(), *shaped.nonzero()[0].tolist()}:
         near_top = _upright(samples, sides, row) >= height[row] - reach[row]
+        least = _piled_share(depth[row] / reach[row]) * np.count_nonzero(near_top)
+        piled[row] *= at_top[row] >= least
+        own = (rows == row) & (runs >= SHAPED_RUN)
         widths = _widths(near_top, begins[own] - sides.starts[row])
         if _are_cut(runs[own], widths, reach[row] / depth[row]):
             piled[row] = max(piled[row], runs[own].sum())
