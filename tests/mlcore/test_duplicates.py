@@ -163,27 +163,6 @@ def test_crops_of_textured_pictures_are_copies(cut: int) -> None:
     assert not found - planted
 
 
-@pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_copies_turned_by_a_quarter_are_found_and_named(degrees: int) -> None:
-    pictures = [textured(seed).crop((0, 0, 256, 192)) for seed in range(60)]
-    contents = [jpeg(picture) for picture in pictures]
-    contents += [jpeg(one.rotate(degrees, expand=True), 60) for one in reversed(pictures[:12])]
-    pairs = copies_among(contents)
-    assert {(pair.first, pair.second) for pair in pairs} == {(n, 71 - n) for n in range(12)}
-    assert {pair.evidence for pair in pairs} == {"turn"}
-    words = f"once one is turned by {min(degrees, 360 - degrees)} degrees."
-    assert all(pair.reason.endswith(words) for pair in pairs)
-
-
-def test_a_copy_that_looks_the_same_turned_is_told_as_it_lies() -> None:
-    grey = [np.asarray(textured(seed), float) for seed in range(40)]
-    alike = [sum(np.rot90(one, turn) for turn in range(4)) / 4 for one in grey]
-    pictures = [Image.fromarray(np.uint8(one)) for one in alike]
-    pairs = copies_among([*map(jpeg, pictures), *(jpeg(one, 40) for one in pictures[:8])])
-    found = [(pair.first, pair.second, pair.evidence) for pair in pairs]
-    assert sorted(found) == [(n, 40 + n, "hash") for n in range(8)]
-
-
 def test_many_copies_of_one_picture_do_not_hide_a_smaller_one() -> None:
     pictures = [textured(seed) for seed in range(12)]
     same = [jpeg(pictures[0], quality) for quality in (60, 70, 80, 90, 95)]

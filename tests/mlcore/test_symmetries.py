@@ -29,11 +29,14 @@ def test_copies_that_lie_in_any_way_are_met_with_the_way(way: int) -> None:
     [
         (Image.Transpose.FLIP_LEFT_RIGHT, "mirror", "mirrored."),
         (Image.Transpose.FLIP_TOP_BOTTOM, "mirror", "mirrored from top to bottom."),
+        (Image.Transpose.ROTATE_90, "turn", "turned by 90 degrees."),
+        (Image.Transpose.ROTATE_180, "turn", "turned by 180 degrees."),
+        (Image.Transpose.ROTATE_270, "turn", "turned by 90 degrees."),
         (Image.Transpose.TRANSPOSE, "turn", "mirrored and turned by 90 degrees."),
         (Image.Transpose.TRANSVERSE, "turn", "mirrored and turned by 90 degrees."),
     ],
 )
-def test_mirrored_copies_are_found_and_named(
+def test_mirrored_and_turned_copies_are_found_and_named(
     way: Image.Transpose, evidence: str, words: str
 ) -> None:
     pictures = [textured(seed).crop((0, 0, 256, 192)) for seed in range(60)]
@@ -43,6 +46,15 @@ def test_mirrored_copies_are_found_and_named(
     assert {(pair.first, pair.second) for pair in pairs} == {(n, 71 - n) for n in range(12)}
     assert {pair.evidence for pair in pairs} == {evidence}
     assert all(pair.reason.endswith(f", once one is {words}") for pair in pairs)
+
+
+def test_a_copy_that_looks_the_same_turned_is_told_as_it_lies() -> None:
+    grey = [np.asarray(textured(seed), float) for seed in range(40)]
+    alike = [sum(np.rot90(one, turn) for turn in range(4)) / 4 for one in grey]
+    pictures = [Image.fromarray(np.uint8(one)) for one in alike]
+    pairs = copies_among([*map(jpeg, pictures), *(jpeg(one, 40) for one in pictures[:8])])
+    found = [(pair.first, pair.second, pair.evidence) for pair in pairs]
+    assert sorted(found) == [(n, 40 + n, "hash") for n in range(8)]
 
 
 def test_a_picture_that_looks_the_same_mirrored_is_no_pair_of_its_own() -> None:
