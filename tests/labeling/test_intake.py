@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -89,6 +90,23 @@ def test_folders_name_splits_and_classes_below_one_top_folder(tmp_path: Path, ca
         ("dog", "Digit2"),
     ]
     assert LabelChange.objects.count() == 4
+
+
+@pytest.mark.parametrize("start", ["pets/", r".*/"])
+def test_a_table_beside_the_top_folder_leaves_what_folders_say(
+    tmp_path: Path, capsys: Any, start: str
+):
+    lines = "".join(f"{re.sub(start, '', key)},p{n}\n" for n, key in enumerate(PETS))
+    root = folder(tmp_path / "root", PETS | {"people.csv": f"file,speaker\n{lines}".encode()})
+    assert run(root, capsys)["imported"] == 5
+    items = Item.objects.values_list("split", "label__name", "source_group")
+    assert list(items.order_by("source_group")) == [
+        ("train", "cat", "p0"),
+        ("train", "dog", "p1"),
+        ("validation", "cat", "p2"),
+        ("test", "dog", "p3"),
+        ("none", None, "p4"),
+    ]
 
 
 def test_a_folder_and_a_zip_of_it_give_the_same_items(tmp_path: Path, capsys: Any):

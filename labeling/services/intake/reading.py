@@ -107,7 +107,8 @@ def read_upload(asked: Asked) -> Reading:
     top = asked.top
     if top is None:
         whole = [member.name for member in listing.members if not member.problem]
-        top = top_folder(whole, classes=asked.known_classes) if len(whole) > 1 else ""
+        files = [n for n in whole if "/" in n or not is_table(n)]  # a table beside says nothing
+        top = top_folder(files, classes=asked.known_classes) if len(files) > 1 else ""
     has_tables = any(is_table(member.name) for member in listing.members)
     if asked.media == Media.TEXT and has_tables:
         reading = _of_texts(asked, listing, top)
