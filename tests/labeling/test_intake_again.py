@@ -219,6 +219,37 @@ def test_a_split_that_was_built_on_waits_for_a_leads_word(tmp_path: Path, capsys
     assert not divided()
 
 
+@pytest.mark.parametrize("n_a_source", [4, 20])
+def test_of_a_split_that_was_given_no_import_says_that_it_was_proposed(
+    tmp_path: Path, capsys: Any, n_a_source: int
+):
+    files = {
+        f"{'train' if n < 20 else 'test'}/{'cat' if n % 2 else 'dog'}/{n}.png": png(n)
+        for n in range(40)
+    }
+    root = folder(tmp_path / "a", files)
+    run(root, capsys)
+    lines = [f"{name},p{(n + 2) // n_a_source}" for n, name in enumerate(files)]
+    (tmp_path / "b.csv").write_text("\n".join(["file,speaker", *lines]))
+    run(root, capsys, "--labels", str(tmp_path / "b.csv"))
+    upload = Upload.objects.latest("pk")
+    assert differences.apply_differences(upload=upload) == 40
+    assert divided()
+    assert not upload.options["split_again"]
+
+
+def test_a_proposal_that_no_source_is_torn_by_is_left_in_peace(tmp_path: Path, capsys: Any):
+    upload = name_sources(tmp_path, capsys)
+    freeze_version(dataset=upload.dataset)
+    for n, split in enumerate(("train", "test")):
+        half = [f"p{each}" for each in range(10) if each % 2 == n]
+        keys = upload.entries.filter(proposed__group__in=half).values_list("item_id", flat=True)
+        labels.move_items(items=list(keys), split=split)
+    assert differences.apply_differences(upload=upload) == 40
+    assert not divided()
+    assert not upload.options["split_again"]
+
+
 def test_the_splits_of_a_later_table_end_a_proposal(tmp_path: Path, capsys: Any):
     files = {f"{'cat' if n % 2 else 'dog'}/{n}.png": png(n) for n in range(40)}
     root = folder(tmp_path / "a", files)

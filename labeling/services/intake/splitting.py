@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from labeling.models import Item, Outcome, Split, Upload, UploadEntry, User
@@ -53,14 +54,20 @@ def propose(*, upload: Upload, work: jobs.Work) -> dict[str, Any]:
 def follow_sources(*, upload: Upload) -> bool:
     """Propose the split again where new sources ask for it and nobody has built on it yet.
 
-    Otherwise the upload notes that the split ignores its sources; a lead decides.
+    Where somebody has, the upload notes that the proposal ignores its sources, if some are torn;
+    a lead decides. Of a split that was given, the checks tell.
     """
-    dataset = upload.dataset
     if _is_untouched(upload) and propose_again(upload=upload):
         return True
-    has_splits = dataset.items.exclude(split=Split.NONE).exists()
-    _note(upload, "ignores" if has_splits else "")
+    _note(upload, "ignores" if _proposing(upload) and _has_torn_source(upload) else "")
     return False
+
+
+def _has_torn_source(upload: Upload) -> bool:
+    """Tell whether items of one source are in two splits."""
+    divided = upload.dataset.items.exclude(split=Split.NONE).exclude(source_group="")
+    splits = divided.values("source_group").order_by().annotate(n=Count("split", distinct=True))
+    return splits.filter(n__gt=1).exists()
 
 
 @transaction.atomic
