@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlcore.alignment import SIDE, batches
-from mlcore.hamming import close_pairs
+from mlcore.hamming import close_pairs, each_once
 from mlcore.image_hashes import hash_coefficients, hashes_from
 
 MIRRORED, FLIPPED, TRANSPOSED = 1, 2, 4
@@ -67,9 +67,10 @@ def changed_pairs(pictures: np.ndarray, *, most_bits: int) -> tuple[np.ndarray, 
     ways = _then(ways[pairs[:, 1]], _back(ways[pairs[:, 0]]))
     one, other = rows[pairs[:, 0]], pairs[:, 1]
     ways = np.where(one < other, ways, _back(ways))
-    told = np.stack([np.minimum(one, other), np.maximum(one, other), ways], axis=1)
-    told = np.unique(told[(one != other) & (ways > 0)], axis=0)
-    return told[:, :2], told[:, 2]
+    n, apart = len(pictures), (one != other) & (ways > 0)
+    told = (np.minimum(one, other) * n + np.maximum(one, other)) * N_WAYS + ways
+    told, ways = np.divmod(each_once(told[apart]), N_WAYS)
+    return np.stack(np.divmod(told, max(n, 1)), axis=1), ways
 
 
 def _square(pictures: np.ndarray) -> np.ndarray:

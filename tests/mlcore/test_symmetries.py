@@ -63,3 +63,15 @@ def test_a_picture_that_looks_the_same_mirrored_is_no_pair_of_its_own() -> None:
     assert pairs.shape == (0, 2)
     assert len(ways) == 0
     assert changed_pairs(even[:0], most_bits=10)[0].shape == (0, 2)
+
+
+def test_pictures_that_look_alike_however_they_lie_are_paired_once_a_way() -> None:
+    down, right = np.indices((SIDE, SIDE)) - 15.5
+    ring = 255 - 200 * np.exp(-((np.hypot(down, right) - 9) ** 2) / 4)
+    noise = np.random.default_rng(1).normal(0, 2, (60, SIDE, SIDE))
+    pairs, ways = changed_pairs((ring + noise).reshape(60, -1), most_bits=10)
+    told = [tuple(one) for one in np.column_stack([pairs, ways]).tolist()]
+    assert told
+    assert told == sorted(set(told))
+    assert (pairs[:, 0] < pairs[:, 1]).all()
+    assert set(ways.tolist()) <= set(range(1, N_WAYS))
