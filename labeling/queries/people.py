@@ -72,6 +72,13 @@ def members_of(dataset: Dataset) -> QuerySet[Membership]:
     return members.order_by(RANK, "user__username")
 
 
+def only_owner(dataset: Dataset) -> int | None:
+    """Return the membership of the owner who cannot be spared, unless there are several."""
+    owners = Membership.objects.filter(dataset=dataset, role=Role.OWNER)
+    found = list(owners.values_list("pk", flat=True)[:2])
+    return found[0] if len(found) == 1 else None
+
+
 def waiting_invitations(dataset: Dataset, *, now: datetime) -> QuerySet[Invitation]:
     """Links that somebody can still use."""
     unused = Invitation.objects.filter(

@@ -40,6 +40,7 @@ def members(request: access.MemberRequest, slug: str) -> HttpResponse:
 
 def _page(dataset: Dataset, number: str | None) -> dict[str, object]:
     page = Paginator(queries.members_of(dataset), ROWS_A_PAGE).get_page(number)
+    only_owner = queries.only_owner(dataset)
     return {
         "dataset": dataset,
         "section": "members",
@@ -47,9 +48,9 @@ def _page(dataset: Dataset, number: str | None) -> dict[str, object]:
         "members": [
             {
                 "row": member,
-                "is_mine_to_change": service.may_manage(
-                    viewer_role=dataset.viewer_role, role=member.role
-                ),
+                "is_only_owner": member.pk == only_owner,
+                "is_mine_to_change": member.pk != only_owner
+                and service.may_manage(viewer_role=dataset.viewer_role, role=member.role),
             }
             for member in page
         ],

@@ -122,6 +122,20 @@ def test_the_last_owner_is_neither_removed_nor_made_less(client):
     members.change_role(membership=row, role=Role.LEAD, viewer_role=Role.OWNER)
 
 
+def test_the_only_owner_is_offered_nothing_that_would_be_refused(client):
+    dataset = make_dataset()
+    owner = make_member(dataset, Role.OWNER)
+    client.force_login(owner)
+    page = reverse("labeling:members", args=[dataset.slug])
+    alone = client.get(page).content.decode()
+    assert "make somebody else one before you go" in alone
+    assert f"Role of {owner}" not in alone
+    make_member(dataset, Role.OWNER)
+    both = client.get(page).content.decode()
+    assert "make somebody else one before you go" not in both
+    assert f"Role of {owner}" in both
+
+
 def test_a_lead_changes_others_but_neither_makes_nor_removes_owners():
     dataset = make_dataset()
     owner = Membership.objects.get(user=make_member(dataset, Role.OWNER))
