@@ -127,7 +127,7 @@ def test_the_queue_shows_it_with_a_mark_takes_the_answer_and_undoes_it(dataset, 
     assert "Keep cat" in shown
     address = reverse("quality:decide", args=["pets", QUEUE, drawn.pk])
     sent = client.post(address, {"action": f"relabel:{dataset.classes.last().pk}"}, **FETCH)
-    assert "of 1 unflagged about 1.000 wrong" in sent.json()["counts"]
+    assert "unflagged: 1 of 1 wrong (of all 1 .207 to 1.000)" in sent.json()["counts"]
     assert drawn.items.get().label.name == "dog"
     undone = client.post(reverse("quality:undo", args=["pets", QUEUE]), {}, **FETCH)
     assert undone.json()["flag"] == drawn.pk
