@@ -274,7 +274,7 @@ def evidence_of(groups: np.ndarray, weights: np.ndarray | None = None) -> Eviden
     weights = np.ones(len(groups)) if weights is None else weights
     counted = weights > 0
     of_groups = np.bincount(_numbered(groups[counted]), weights[counted])
-    return Evidence(len(of_groups), worth_of(of_groups), worth_of(weights))
+    return Evidence(len(of_groups), _worth_of(of_groups), _worth_of(weights))
 
 
 def groups_worth(groups: np.ndarray) -> float:
@@ -285,10 +285,10 @@ def groups_worth(groups: np.ndarray) -> float:
     >>> groups_worth(np.array([0, 0, 1, 1])), groups_worth(np.array([0, 0, 0, 1]))
     (2.0, 1.6)
     """
-    return worth_of(np.bincount(_numbered(groups)))
+    return _worth_of(np.bincount(_numbered(groups)))
 
 
-def worth_of(sizes: np.ndarray) -> float:
+def _worth_of(sizes: np.ndarray) -> float:
     """Return how many of equal size, or weight, would say as much as these (Kish 1965)."""
     return float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum())
 
@@ -343,7 +343,7 @@ def _variance_of_alike(pulls: np.ndarray, group_of: np.ndarray) -> float:
     if len(sizes) == 1:
         return whole / n**2
     within = (whole - float((sums**2 / sizes).sum())) / spare if spare else whole / n
-    return within / n + max(0.0, whole / n - within * (1 - 1 / n)) / (worth_of(sizes) - 1)
+    return within / n + max(0.0, whole / n - within * (1 - 1 / n)) / (_worth_of(sizes) - 1)
 
 
 def student_reach(groups: float) -> float:

@@ -93,16 +93,16 @@ def yardstick_of(
     """
     seen = pictures[rows]
     level = np.full(len(pictures), np.inf)
-    unrelated = unrelated_level(seen, rng=rng)
+    unrelated = _unrelated_level(seen, rng=rng)
     rank = BACKGROUND_RANK * max(1.0, len(rows) / BACKGROUND_SAMPLE)
-    limit = chance_limit(COPY_SHARE, rank=rank, exponent=crowd_exponent(seen, rng=rng))
+    limit = _chance_limit(COPY_SHARE, rank=rank, exponent=_crowd_exponent(seen, rng=rng))
     limit = max(limit, 1e-3)
     level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
     shown = detail(pictures) if of_photos else np.ones(len(pictures))
     return Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE, detail=shown)
 
 
-def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+def _unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Return the unexplained share between each picture and its nearest unrelated ones.
 
     Parameters
@@ -137,7 +137,7 @@ def unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.nda
     return level
 
 
-def crowd_exponent(pictures: np.ndarray, *, rng: np.random.Generator) -> float:
+def _crowd_exponent(pictures: np.ndarray, *, rng: np.random.Generator) -> float:
     """Return how fast the neighbours of a picture thin out towards it, as `tail_exponent` does.
 
     Few parameters make a set of drawings (a shape, its place, its size), so that chance alone
@@ -172,7 +172,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return unit
 
 
-def chance_limit(most: float, *, rank: float, exponent: float) -> float:
+def _chance_limit(most: float, *, rank: float, exponent: float) -> float:
     """Return the share of the distance to the `rank`-th neighbour below which copies are.
 
     Of `rank` neighbours within that distance, `rank * share ** exponent` lie within the share.
