@@ -1,11 +1,10 @@
 """Changed copies are learned beside their items, shown before, and never made of test items."""
 
 import io
-import json
 
 import numpy as np
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.urls import reverse
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -18,7 +17,7 @@ from mlcore.riff import pcm16_wav
 from quality import arrays
 from quality.models import Run
 from tests.factories import make_dataset, make_member
-from tests.quality.words import make_words
+from tests.quality.words import make_words, train
 
 pytestmark = pytest.mark.django_db
 
@@ -50,12 +49,6 @@ def make_digits(a_class=12, test_items=3):
                 label_source="import", split="test" if number < test_items else "train",
             )  # fmt: skip
     return dataset
-
-
-def train(dataset, **options):
-    out = io.StringIO()
-    call_command("train", dataset.slug, "--json", stdout=out, **options)
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 def make_sound():

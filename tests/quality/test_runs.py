@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -29,15 +28,9 @@ from quality.queries.runs import datasets_to_check
 from quality.services import runs, scoring
 from quality.services.material import stopped_in_words
 from tests.factories import make_dataset, make_member
-from tests.quality.words import add_text, make_words
+from tests.quality.words import add_text, make_words, train
 
 pytestmark = pytest.mark.django_db
-
-
-def train(dataset, **options):
-    out = io.StringIO()
-    call_command("train", dataset.slug, "--json", stdout=out, **options)
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 def test_training_predicts_every_label_outside_test_and_seals_the_rest(monkeypatch):

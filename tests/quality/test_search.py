@@ -1,7 +1,5 @@
 """A search over heads is off until asked for, and remembered by its run."""
 
-import io
-import json
 from dataclasses import replace
 
 import pytest
@@ -17,15 +15,9 @@ from quality.queries.heads import search_card
 from quality.services.search import asked_of
 from tests.factories import make_member
 from tests.quality.test_run_page import make_run, page_of, pets  # noqa: F401
-from tests.quality.words import make_words
+from tests.quality.words import make_words, train
 
 pytestmark = pytest.mark.django_db
-
-
-def train(dataset, **options):
-    out = io.StringIO()
-    call_command("train", dataset.slug, "--json", stdout=out, **options)
-    return json.loads(out.getvalue().splitlines()[-1])
 
 
 @pytest.mark.slow

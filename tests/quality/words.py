@@ -1,6 +1,11 @@
 """A small text dataset that a head on n-grams learns well, for tests about training."""
 
+import io
+import json
 import random
+from typing import Any
+
+from django.core.management import call_command
 
 from labeling import storage
 from labeling.models import Content, Dataset, Item, LabelClass
@@ -57,3 +62,11 @@ def add_text(dataset: Dataset, key: str, *, text: str, label: str | None, **fiel
         label_source="import" if chosen else "",
         **fields,
     )
+
+
+def train(dataset: Dataset, **options: object) -> dict[str, Any]:
+    """Train by the command, and return what it told."""
+    out = io.StringIO()
+    call_command("train", dataset.slug, "--json", stdout=out, **options)
+    told: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
+    return told
