@@ -217,6 +217,7 @@ def test_columns_can_be_named_and_wrong_names_list_the_right_ones(tmp_path: Path
     [
         b"file,label\n1.png,caf\x81\n",  # no letter in Windows-1252
         "file,label,note\n1.png,café,né à".encode() + b"\xe9\n",  # damaged UTF-8
+        "\ufefffile,label,né à\n".encode() + b"\x81.png,cat,a\n",  # the same, with its mark
         "file,label\n1.png,café\n".encode("utf-16-le"),  # without the mark that says so
     ],
 )

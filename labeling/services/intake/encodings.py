@@ -28,8 +28,9 @@ def decoded(content: bytes) -> tuple[str, bool]:
     try:
         return content.decode(encoding), True
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UnreadableError(content[error.start], line) from error
+        read = error.object  # without the mark that says UTF-8
+        line = read.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(read[error.start], line) from error
 
 
 def _is_damaged_utf8(content: bytes) -> bool:
