@@ -96,12 +96,6 @@ def questions_of(asking: Round) -> QuerySet[Question]:
     return rows.order_by(Case(When(reply="", then=0), default=1), "-pk")
 
 
-def unanswered(rounds: QuerySet[Round]) -> dict[int, int]:
-    """Count the questions without a reply by round."""
-    rows = Question.objects.filter(round__in=rounds, replied_at__isnull=True)
-    return dict(rows.values("round").annotate(n=Count("pk")).values_list("round", "n"))
-
-
 def work_of(user: User, *, now: datetime) -> MyWork:
     """Return the open rounds of a person, with what is new and why nothing is free."""
     work = work_for(user, today=start_of_day(now))

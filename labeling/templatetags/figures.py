@@ -134,15 +134,6 @@ def minutes(seconds: Number) -> str:
     return f"{hours} h {rest} min" if hours else f"{whole} min"
 
 
-@register.filter
-def clock(seconds: Number) -> str:
-    """`85` becomes `1:25`."""
-    if seconds is None:
-        return NOTHING
-    whole, rest = divmod(round(seconds), SECONDS_A_MINUTE)
-    return f"{whole}:{rest:02d}"
-
-
 @register.filter(expects_localtime=True)
 def moment(at: datetime, detail: str = "minute") -> str:
     """A moment to the minute or second, or in full as machines read it.
