@@ -29,7 +29,7 @@ from PIL import Image, ImageOps  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from mlcore.features import choose_backbones, extract  # noqa: E402
-from mlcore.image_hashes import hash_picture  # noqa: E402
+from mlcore.image_hashes import grey_fields  # noqa: E402
 from mlcore.images import measure_image  # noqa: E402
 from mlcore.shortcuts import find_shortcuts  # noqa: E402
 from mlcore.sounds import measure_sound  # noqa: E402
@@ -119,7 +119,8 @@ def _edges(contents: list[bytes], *, width: float) -> list[float]:
     for content in contents:
         picture = Image.open(io.BytesIO(content)).convert("L")
         bars = tuple(max(1, round(width * side)) if width else 0 for side in picture.size)
-        squares.append(hash_picture(np.asarray(ImageOps.expand(picture, bars, 0))).ravel())
+        framed = np.asarray(ImageOps.expand(picture, bars, 0))
+        squares.append(np.frombuffer(grey_fields(framed), np.uint8).astype(np.float32))
     return [float(value or 0.0) for value in _border(np.stack(squares))]
 
 

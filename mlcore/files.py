@@ -202,7 +202,7 @@ class Measured(NamedTuple):
         Texts: the beginning, UTF-8.
     preview_mime : str
     small_grey : bytes or None
-        Pictures: luma of all of it in 32 x 32 fields, row by row (`image_hashes.hash_picture`).
+        Pictures: luma of all of it in 32 x 32 fields, row by row (`image_hashes.grey_fields`).
     display : bytes or None
         A copy that browsers show or play, where they would not do so with the original.
     display_mime : str

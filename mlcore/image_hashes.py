@@ -35,14 +35,13 @@ class Hashed:
     structure: int
 
 
-def hash_picture(luma: np.ndarray) -> np.ndarray:
-    """Return the mean luma of the 32 x 32 fields of a picture, float32, 0 to 255."""
-    fields = np.frombuffer(grey_fields(luma), np.uint8).astype(np.float32)
-    return fields.reshape(HASH_SIDE, HASH_SIDE)
-
-
 def grey_fields(luma: np.ndarray) -> bytes:
-    """Return `hash_picture` of uint8 (height, width) in whole levels, row by row."""
+    """Return the mean luma of the 32 x 32 fields of a picture, uint8, row by row.
+
+    Parameters
+    ----------
+    luma : uint8 ndarray of shape (height, width)
+    """
     from mlcore.pixel_sums import field_means  # here, since web processes import this module
 
     if not any(side % HASH_SIDE for side in luma.shape):

@@ -26,7 +26,6 @@ from mlcore.refusals import Impossible
 from mlcore.shares import separate_difference
 
 ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST = "accuracy", "macro_f1", "recall", "roc_auc", "cost"
-METRICS = (ACCURACY, MACRO_F1, RECALL, ROC_AUC, COST)
 TINY = 1e-12
 """Added to a probability before its logarithm is taken."""
 
@@ -38,7 +37,7 @@ class Success:
     Parameters
     ----------
     metric : str
-        One of `METRICS`.
+        ACCURACY, MACRO_F1, RECALL, ROC_AUC or COST.
     positive : int
         The class that recall and ROC AUC are about, against all others.
     precision : float

@@ -8,7 +8,6 @@ import pytest
 
 from labeling.models import Dataset, Media
 from mlcore.features.waves import read_wave, spectrogram_picture
-from mlcore.image_hashes import hash_picture
 from mlcore.images import measure_image
 from mlcore.neighbours import nearest
 from mlcore.sounds import measure_sound
@@ -60,8 +59,8 @@ def _contents(media: str) -> tuple[dict[str, Any], np.ndarray | None, list[str] 
     if media == Media.IMAGE:
         photos = [photo(seed) for seed in range(N)]
         measured = [measure_image(saved(one, quality=90), "a.jpg") for one in photos]
-        pictures = np.stack([hash_picture(np.asarray(one.convert("L"))).ravel() for one in photos])
-        return _rows(measured), pictures, None
+        pictures = np.stack([np.frombuffer(one.small_grey, np.uint8) for one in measured])
+        return _rows(measured), pictures.astype(np.float32), None
     if media == Media.AUDIO:
         sounds = [encoded(spoken(seed), "WAV") for seed in range(N)]
         pictures = np.stack([spectrogram_picture(read_wave(sound)) for sound in sounds])
