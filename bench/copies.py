@@ -103,6 +103,7 @@ def picture_copies(made: Path) -> dict[str, Any]:
         pixel_hashes=[one.pixel_hash for one in measured],
         phashes=np.array([one.phash or 0 for one in measured], np.uint64),
         flat=np.array([one.flat or one.phash is None for one in measured]),
+        framed=np.array([one.facts["frame_share"] > 0 for one in measured]),
         thumbnails=np.stack([np.frombuffer(one.small_grey or b"", np.uint8) for one in measured]),
     )
     finding = time.process_time() - before

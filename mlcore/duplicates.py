@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlcore.alignment import SIDE, shapes
+from mlcore.alignment import SIDE, shapes, unexplained
 from mlcore.hamming import close_pairs, distinct
+from mlcore.image_hashes import hash_coefficients, hashes_from
+from mlcore.insides import insides
 from mlcore.neighbours import NeighbourGraph, nearest
 from mlcore.parts import left_as_part
 from mlcore.plain_pictures import LEAST_DETAIL
@@ -100,6 +102,7 @@ def find_copies(
     pixel_hashes: Sequence[str | None] | None = None,
     phashes: np.ndarray | None = None,
     flat: np.ndarray | None = None,
+    framed: np.ndarray | None = None,
     neighbours: NeighbourGraph | None = None,
     thumbnails: np.ndarray | None = None,
     texts: Sequence[str] | None = None,
@@ -123,6 +126,8 @@ def find_copies(
     flat : bool ndarray of shape (n_items,)
         Pictures without structure, texts too short for likeness; they are copies only by
         bytes, pixels or letters.
+    framed : bool ndarray of shape (n_items,)
+        Pictures in a frame (`mlcore.frames`), which is left off to find what it holds.
     neighbours : NeighbourGraph
         Over the same rows.
     thumbnails : float ndarray of shape (n_items, 32 * 32)
@@ -155,7 +160,11 @@ def find_copies(
     elif thumbnails is not None:
         if thumbnails.shape != (n_items, SIDE * SIDE):
             raise ValueError(f"thumbnails must have shape ({n_items}, {SIDE * SIDE})")
-        _join_pictures(found, rows, thumbnails, phashes, graph, rng)
+        if len(rows) > 1:
+            yardstick = yardstick_of(thumbnails, rows, rng=rng, of_photos=phashes is not None)
+            _join_pictures(found, rows, thumbnails, phashes, graph, yardstick)
+            if phashes is not None and framed is not None and yardstick.zoomed:
+                _join_framed(found, rows, framed, thumbnails, np.asarray(phashes), yardstick)
     sure = [pair for pair in found.values() if pair.score >= least_score]
     return sorted(sure, key=lambda pair: (-pair.score, pair.first, pair.second))
 
@@ -233,11 +242,8 @@ def _join_pictures(
     pictures: np.ndarray,
     phashes: np.ndarray | None,
     graph: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
-    rng: np.random.Generator,
+    yardstick: Yardstick,
 ) -> None:
-    if len(rows) < 2:
-        return
-    yardstick = yardstick_of(pictures, rows, rng=rng, of_photos=phashes is not None)
     candidates = [np.zeros((0, 2), np.int64)]
     if phashes is not None:
         hashes = np.asarray(phashes)[rows]
@@ -353,3 +359,28 @@ def _join_parts(
         levels = yardstick.level_of(rich)
         share = left_as_part(pictures, rich, most=2 * limit * levels) / levels
         _add_alike(found, rich, share, limit=limit, why=PART)
+
+
+def _join_framed(
+    found: dict[tuple[int, int], Pair],
+    rows: np.ndarray,
+    framed: np.ndarray,
+    pictures: np.ndarray,
+    phashes: np.ndarray,
+    yardstick: Yardstick,
+) -> None:
+    """Join pictures in a frame with those that show what it holds; no model has to see it."""
+    within, held = insides(pictures[rows[framed[rows]]])
+    own = rows[framed[rows]][within]
+    others = np.concatenate([own, np.setdiff1d(rows, own)])  # no picture meets its own inside
+    hashes = hashes_from(hash_coefficients(held.reshape(-1, SIDE, SIDE)))
+    places, close = close_pairs(hashes, phashes[others], most_bits=HASH_BITS).T
+    pairs = np.stack([others[close], own[places]], axis=1)
+    rich = yardstick.detail[pairs[:, 0]] >= LEAST_DETAIL
+    pairs, places = pairs[rich], places[rich]
+    levels = yardstick.level[pairs[:, 0]]  # a frame that others have as well is none of theirs
+    sides = np.stack([pairs[:, 0], places], axis=1)
+    limit = PART_LIMIT * yardstick.limit
+    most = 2 * limit * levels
+    share = unexplained(pictures, held, sides, most=most, zoomed=True) / levels
+    _add_alike(found, pairs, share, limit=limit, why=PART)

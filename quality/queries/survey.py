@@ -108,11 +108,18 @@ class Survey:
             pixel_hashes=self.column("pixel_hash"),
             phashes=self.phashes if has_hash else None,
             flat=self.without_hash if has_hash else self.is_brief,
+            framed=self.is_framed,
             neighbours=self.graph,
             thumbnails=self.thumbnails,
             texts=self.texts,
             least_score=0.0,
         )
+
+    @property
+    def is_framed(self) -> np.ndarray:
+        """Pictures with even bars at their sides, however thin."""
+        shares = [self.facts(row).get("frame_share", 0.0) for row in range(len(self))]
+        return np.array([share > 0 for share in shares], dtype=bool)
 
     @cached_property
     def is_brief(self) -> np.ndarray:

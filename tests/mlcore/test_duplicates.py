@@ -69,6 +69,7 @@ def copies_among(contents: list[bytes], **more: float) -> list[Pair]:
         pixel_hashes=[one.pixel_hash for one in measured],
         phashes=np.array([one.phash for one in measured], np.uint64),
         flat=np.array([one.flat for one in measured]),
+        framed=np.array([one.facts["frame_share"] > 0 for one in measured]),
         thumbnails=np.array([np.asarray(picture, np.float32).ravel() for picture in grey]),
         **more,
     )
