@@ -231,6 +231,18 @@ def test_a_table_that_no_encoding_fits_is_refused_with_the_line(
         run(path, capsys, "--labels", str(table))
 
 
+def test_a_workbook_is_refused_with_what_to_do_instead(tmp_path: Path, capsys: Any):
+    book = io.BytesIO()
+    with zipfile.ZipFile(book, "w") as sheets:
+        sheets.writestr("xl/workbook.xml", "<workbook/>")
+    files = {"1.png": png(1), "labels.xlsx": book.getvalue()}
+    assert run(folder(tmp_path / "root", files), capsys)["rejected"] == 1
+    assert "CSV UTF-8" in entry("labels.xlsx").reason
+    table = tmp_path / "root" / "labels.xlsx"
+    with pytest.raises(CommandError, match="Save its sheet as “CSV UTF-8”"):
+        run(tmp_path / "root", capsys, "--labels", str(table))
+
+
 @pytest.mark.parametrize(
     ("encoding", "guessed"), [("windows-1252", ["labels.csv"]), ("utf-16", []), ("utf-8", [])]
 )

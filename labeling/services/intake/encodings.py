@@ -10,6 +10,23 @@ class UnreadableError(ValueError):
         super().__init__(f"byte 0x{byte:02X} in line {line}")
 
 
+IS_WORKBOOK = (
+    "This is a workbook of a spreadsheet program, which is not read. Save its sheet as “CSV UTF-8” "
+    "and import that."
+)
+
+
+def is_workbook(content: bytes) -> bool:
+    """Tell whether these are the bytes of an XLSX, ODS or XLS file.
+
+    >>> is_workbook(b"PK\x03\x04 ... xl/workbook.xml ..."), is_workbook(b"name;label")
+    (True, False)
+    """
+    if content.startswith(b"PK\x03\x04"):
+        return b"xl/workbook" in content or b"opendocument.spreadsheet" in content[:200]
+    return content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+
+
 def decoded(content: bytes) -> tuple[str, bool]:
     """Return the text, and whether it was read as Windows-1252 for want of better.
 

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from labeling import shards, storage
 from labeling.models import Content, Media
-from labeling.services.intake.encodings import UnreadableError, decoded
+from labeling.services.intake.encodings import IS_WORKBOOK, UnreadableError, decoded, is_workbook
 from labeling.services.intake.members import MemberError, Problem
 from labeling.services.intake.reading import Candidate
 from mlcore.files import MEASURED_BY, Measured, Oddity, UnusableFile, name_oddity, sha256_of
@@ -148,6 +148,8 @@ def _load(candidate: Candidate, media: str) -> Loaded:
         )
     except MemberError as error:
         return Loaded(candidate, problem=error.problem)
+    if is_workbook(raw):
+        return Loaded(candidate, problem=("unreadable", IS_WORKBOOK))
     if media == Media.TEXT:
         return _load_text(candidate, raw)
     return Loaded(candidate, sha256_of(raw), raw)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from labeling.services.intake.encodings import UnreadableError, decoded
+from labeling.services.intake.encodings import IS_WORKBOOK, UnreadableError, decoded, is_workbook
 from labeling.services.intake.members import Problem
 from labeling.services.jobs import Refused
 
@@ -160,6 +160,8 @@ def _unpacked(name: str, content: bytes) -> bytes:
 
 def _decoded(name: str, content: bytes) -> tuple[str, bool]:
     """Return the text, and whether it was read as what Excel writes in Europe."""
+    if is_workbook(content):
+        raise Refused(f"{name}: {IS_WORKBOOK}")
     try:
         return decoded(content)
     except UnreadableError as error:
