@@ -120,6 +120,13 @@ def test_the_question_mark_lists_every_key_of_the_page(opened: Any) -> None:
     assert not opened.is_visible("#keys-help")
 
 
+def test_the_list_of_keys_names_them_on_a_narrow_screen_too(opened: Any) -> None:
+    opened.set_viewport_size({"width": 390, "height": 844})
+    assert not opened.is_visible("main .keycap")
+    opened.keyboard.press("?")
+    assert "R" in opened.locator("#keys-help .keycap:visible").all_inner_texts()
+
+
 def test_the_look_follows_the_system_until_somebody_chooses(opened: Any) -> None:
     opened.emulate_media(color_scheme="dark")
     opened.wait_for_selector("html[data-bs-theme=dark]")
