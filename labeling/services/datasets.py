@@ -65,7 +65,7 @@ def create_dataset(
 
 def free_slug(name: str) -> str:
     """Return an address for a dataset of this name that no other one has."""
-    wanted = slugify(name)[:70] or "dataset"
+    wanted = slugify(name.replace("ß", "ss"))[:70] or "dataset"
     taken = set(Dataset.objects.filter(slug__startswith=wanted).values_list("slug", flat=True))
     numbered = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
     return next(slug for slug in (wanted, *numbered) if slug not in taken)

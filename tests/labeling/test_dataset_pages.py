@@ -241,3 +241,7 @@ def test_a_class_named_after_a_digit_has_that_digit_as_its_key(dataset: Dataset)
 
 
 # ---- tables that nothing tells how to read ----
+
+
+def test_a_sharp_s_stays_in_the_address_of_a_dataset() -> None:
+    assert datasets.create_dataset(name="Größe", media="image").slug == "grosse"
