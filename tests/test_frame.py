@@ -137,6 +137,15 @@ def test_the_look_follows_the_system_until_somebody_chooses(opened: Any) -> None
     assert opened.get_attribute("html", "data-bs-theme") == "light"
 
 
+def test_a_page_is_printed_light_and_without_what_only_a_screen_needs(opened: Any) -> None:
+    opened.emulate_media(color_scheme="dark", media="print")
+    opened.wait_for_selector("html[data-bs-theme=dark]")
+    ink = "getComputedStyle(document.querySelector('main')).color"
+    assert opened.evaluate(ink) == "rgb(20, 24, 29)"
+    assert not opened.locator(".topbar").is_visible()
+    assert opened.locator("main .btn-w >> visible=true").count() == 0
+
+
 def test_a_refused_request_is_said_in_words_and_changes_nothing(opened: Any) -> None:
     opened.click("#get")
     opened.wait_for_selector("#toasts .notice.bad")
