@@ -125,6 +125,9 @@ def test_a_version_brought_back_has_its_digest_again_and_that_can_be_undone(lead
     assert Version.objects.get(number=3).digest == first.digest
     assert "not in v1" in Item.objects.get(key="later").excluded
     assert LabelChange.objects.order_by("-pk")[0].reason == "v1 brought back"
+    page = lead.get(done.get_absolute_url()).content.decode()
+    assert "4 items were changed back to what v1 holds; frozen as v3." in page
+    assert "What was there before is v2" in page
     assert bring_back(2, lead.user).result["is_whole"]
     assert Version.objects.get(number=4).digest == second.digest
 
