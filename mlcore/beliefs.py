@@ -26,7 +26,7 @@ SHARPNESS_STEPS = np.geomspace(0.4, 3.0, 15)
 SHARPNESS_ROWS = 5_000
 """Items that an exponent is fitted on, evenly spaced."""
 
-POWERS = (1.0, 1.25, 1.5, 2.5, 0.75, 0.5, 0.25, 0.125, 0.0625)
+POWERS = (1.0, 1.25, 1.5, 2.5, 0.5, 0.25, 0.125, 0.0625)
 """Exponents tried where probabilities are given: roots and products, a fifth of the price of any
 other. Wrong labels make probabilities look surer than they should be: one below 1 is taken only
 where the given labels are likelier so even if some of them were drawn at random."""
@@ -274,8 +274,6 @@ def _raised(values: np.ndarray, power: float, out: np.ndarray | None = None) -> 
         return values
     with np.errstate(invalid="ignore"):
         found = np.sqrt(values, out=out)
-    if power == 0.75:
-        found *= np.sqrt(found)
     for _ in range({1.25: 1, 0.25: 1, 0.125: 2, 0.0625: 3}.get(power, 0)):
         np.sqrt(found, out=found)
     for _ in range(int(power)):
