@@ -27,15 +27,20 @@ STRENGTHS = tuple(float(10.0**power) for power in range(-4, 4))
 class Memory:
     """What a linear head gets right with the real labels, and where only memory can help.
 
-    `score` is its accuracy, `recalled` that under shuffled labels, `chance` 1 / n_classes, `gain`
-    recalled minus chance with limits over groups, `n` the number of items judged.
+    `score` is its accuracy, `recalled` that under shuffled labels with limits over groups, 0 to 1,
+    `chance` 1 / n_classes, `n` the number of items judged.
     """
 
     score: float
-    recalled: float
+    recalled: Interval
     chance: float
-    gain: Interval
     n: int
+
+    @property
+    def gain(self) -> Interval:
+        """Return recalled minus chance."""
+        found, chance = self.recalled, self.chance
+        return Interval(found.value - chance, found.low - chance, found.high - chance)
 
 
 def memory_gain(
@@ -91,27 +96,24 @@ def memory_gain(
         unseen = folds == fold
         guesses = _ridge_guesses(features[~unseen], dealt[:, ~unseen], features[unseen], n_classes)
         right[:, unseen] = guesses == dealt[:, unseen]
-    recalled = right[1:, judged]
-    chance = 1 / n_classes
     return Memory(
         score=float(right[0, judged].mean()),
-        recalled=float(recalled.mean()),
-        chance=chance,
-        gain=_gain(recalled - chance, groups[judged]),
+        recalled=_recalled(right[1:, judged], groups[judged], chance=1 / n_classes),
+        chance=1 / n_classes,
         n=int(judged.sum()),
     )
 
 
-def _gain(above: np.ndarray, groups: np.ndarray) -> Interval:
-    """Return the mean of shuffles (rows) and items (columns), its limits over both.
+def _recalled(right: np.ndarray, groups: np.ndarray, *, chance: float) -> Interval:
+    """Return the share right in shuffles (rows) of items (columns), its limits over both.
 
     Items alone are not enough: two that are alike, in two folds, are right or wrong together.
     """
-    over_groups = difference_interval(above.mean(axis=0), groups)
-    spread = above.mean(axis=1).std(ddof=1) / math.sqrt(len(above))
+    over_groups = difference_interval(right.mean(axis=0) - chance, groups)
+    spread = float(right.mean(axis=1).std(ddof=1)) / math.sqrt(len(right))
     reach = math.hypot(over_groups.high - over_groups.value, SHUFFLE_ERRORS * spread)
-    value = over_groups.value
-    return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
+    value = float(right.mean())
+    return Interval(value, max(0.0, value - reach), min(1.0, value + reach))
 
 
 def _renamed(

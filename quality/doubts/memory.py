@@ -30,9 +30,9 @@ def say_what_memory_buys(survey: Survey) -> str:
     if found is None or found.gain.low <= 0 or found.gain.value < LEAST_GAIN:
         return ""
     told = {
-        "recalled": share(found.recalled),
-        "low": share(found.chance + found.gain.low),
-        "high": share(found.chance + found.gain.high),
+        "recalled": share(found.recalled.value),
+        "low": share(found.recalled.low),
+        "high": share(found.recalled.high),
         "chance": share(found.chance),
         "score": share(found.score),
         "n": found.n,
