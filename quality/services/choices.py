@@ -43,17 +43,13 @@ class Choice:
     touches_test: bool = False
     asks_reason: bool = False
 
-    @property
-    def is_proposed(self) -> bool:
-        """Return whether Enter stands for it."""
-        return self.code.startswith("Enter")
-
 
 @dataclass(frozen=True)
 class Choices:
     """The buttons of a flag: the proposal, refusing it, and the rest.
 
-    `settled` counts items of a group that were settled one by one since the check.
+    `settled` counts items of a group that were settled one by one since the check. A candidate
+    is likely fine: nothing is proposed, and Enter decides nothing.
     """
 
     main: Choice | None
@@ -64,6 +60,7 @@ class Choices:
     more_classes: list[Choice]
     what_happens: list[str]
     settled: int = 0
+    is_candidate: bool = False
 
     @property
     def warns(self) -> list[Choice]:
@@ -82,8 +79,8 @@ def choices_for(
 ) -> Choices:
     """Return the buttons for a flag; asks the database nothing.
 
-    Enter stands for what the doubt proposes where that is `backed`, expected right; else for
-    keeping. A label has its suggestion beside it, whose key stays the same all along its queue.
+    Enter stands for what the doubt proposes, all along a queue, and for nothing where that is not
+    `backed`, expected right. A label has its suggestion beside it, whose key stays the same.
     """
     build, about = _Builder(flag, items, roles), KINDS[flag.kind].about
     if about == "column":
@@ -98,7 +95,7 @@ def choices_for(
         found = build.of_set(people)
     else:
         found = build.of_item(classes, people)
-    return found if backed or flag.suggested else _refusing_first(found)
+    return found if backed or flag.suggested else _proposing_nothing(found)
 
 
 def _of_group(flag: Flag, items: Sequence[Item], roles: dict[int, str], *, people: int) -> Choices:
@@ -297,14 +294,13 @@ class _Builder:
         )
 
 
-def _refusing_first(found: Choices) -> Choices:
-    """Give Enter to the refusal: what is expected to be wrong is not the proposal."""
-    keep = replace(found.keep, code=f"Enter NumpadEnter {found.keep.code}", cap="↵")
+def _proposing_nothing(found: Choices) -> Choices:
+    """Give the doubt's answer a key of its own: pressed in rhythm, Enter must change nothing."""
     asks = found.main and found.main.value == Action.ROUND
     code, cap = ("KeyD", "D") if asks else ("KeyC", "C")
     other = replace(found.main, code=code, cap=cap) if found.main else None
     others = [other, *found.others] if other else found.others
-    return replace(found, main=None, keep=keep, others=others, what_happens=[])
+    return replace(found, main=None, others=others, what_happens=[], is_candidate=True)
 
 
 def _few(main: Choice | None, keep: Choice, *others: Choice | None) -> Choices:

@@ -233,6 +233,7 @@ view.addEventListener("click", (event) => {
     sessionStorage.setItem(store, [...later].join(","));
     goOn();
   }
+  if (event.target.closest("[data-no-proposal]")) toast(root.dataset.textNoProposal, "info");
   const play = event.target.closest("[data-play-stage]");
   const wave = play && view.querySelector(".stage [data-wave]");
   if (wave) attach(wave).then(() => toggle(wave));

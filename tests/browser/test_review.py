@@ -322,6 +322,23 @@ def test_a_class_is_split_only_once_it_has_a_name_and_a_refusal_brings_it_back(
     assert Flag.objects.get(pk=flag.pk).state == FlagState.DECIDED
 
 
+def test_enter_pressed_in_rhythm_decides_nothing_where_candidates_begin(page, live_server):
+    dataset = make_dataset()
+    for number in range(3):
+        fields = {"suggested": "", "given": "", "kind": "odd_image", "is_likely": number == 0}
+        make_doubt(dataset, number, **fields)
+    open_queue(page, live_server, dataset, "odd_image")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("doubt number 1")).to_be_visible()
+    seen(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Enter decided nothing")).to_be_visible()
+    expect(page.get_by_text("doubt number 1")).to_be_visible()
+    page.keyboard.press("KeyK")
+    expect_counts(page, decided=2, still_open=1)
+    assert [flag.state for flag in Flag.objects.order_by("-score")][1] == FlagState.DISMISSED
+
+
 def test_a_class_with_a_letter_of_its_own_is_chosen_with_shift(page, live_server):
     dataset = make_dataset()
     dataset.classes.create(name="star", key="KeyS")

@@ -225,7 +225,9 @@ def test_copies_say_what_happens_to_each_and_unlikely_ones_propose_nothing(clien
     assert '<kbd class="keycap">↵</kbd> <span class="clip">Keep 1, take out 2' in page
     Flag.objects.update(is_likely=False)
     page = client.get(address("queue", dataset, "leakage")).content.decode()
-    assert '<kbd class="keycap">↵</kbd> <span class="clip">Not copies' in page
+    assert '<kbd class="keycap">K</kbd> <span class="clip">Not copies' in page
+    assert "so Enter decides nothing" in page
+    assert '<kbd class="keycap">↵</kbd>' not in page
     assert '<kbd class="keycap">C</kbd> <span class="clip">Keep 1, take out 2' in page
     assert "leaves train" not in page
 
