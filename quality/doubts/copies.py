@@ -89,16 +89,11 @@ def _by_worth(
 def _copy_doubt(survey: Survey, found: Proposal, *, across: bool = False) -> Doubt:
     items, pairs = found.items, found.pairs
     best = max(pairs, key=lambda pair: pair.score)
-    labels = sorted(
-        {survey.classes[survey.labels[row]] for row in items if survey.labels[row] >= 0}
-    )
     reason = best.reason
     splits = sorted({str(survey.splits[row]) for row in items} - {"none"})
     if across:
         start = "The same thing" if best.score >= LEAST_SCORE else "Perhaps the same thing"
         reason = f"{start} is in {' and in '.join(splits)}. {reason}"
-    if len(labels) > 1:
-        reason += f" The copies disagree about the label: {', '.join(labels)}."
     return Doubt(
         rows=items,
         roles=tuple("keep" if row in found.kept else "copy" for row in items),
@@ -106,7 +101,6 @@ def _copy_doubt(survey: Survey, found: Proposal, *, across: bool = False) -> Dou
         reason=reason,
         is_likely=best.score >= LEAST_SCORE,
         evidence={
-            "labels": labels,
             "splits": splits,
             "pairs": [
                 [survey.ids[p.first], survey.ids[p.second], round(p.score, 4), p.evidence, p.reason]

@@ -140,7 +140,8 @@ class Evidence:
 
     @property
     def labels(self) -> list[str]:
-        return sorted({shown.label for shown in self.items if shown.label})
+        """Return the labels that the items have now; a check knew those of then."""
+        return sorted({label for item in self.every if (label := _label_of(item))})
 
 
 def flag_in(dataset: Dataset, kind: str, pk: int) -> Flag | None:

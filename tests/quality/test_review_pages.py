@@ -222,6 +222,7 @@ def test_copies_say_what_happens_to_each_and_unlikely_ones_propose_nothing(clien
     assert "leaves train, and its label cat with it" in page
     assert "Keep 2 instead" not in page
     assert "Set of 2, 2 labels" in page
+    assert "The copies disagree about the label: cat, dog." in page
     assert '<kbd class="keycap">↵</kbd> <span class="clip">Keep 1, take out 2' in page
     Flag.objects.update(is_likely=False)
     page = client.get(address("queue", dataset, "leakage")).content.decode()
@@ -230,6 +231,9 @@ def test_copies_say_what_happens_to_each_and_unlikely_ones_propose_nothing(clien
     assert '<kbd class="keycap">↵</kbd>' not in page
     assert '<kbd class="keycap">C</kbd> <span class="clip">Keep 1, take out 2' in page
     assert "leaves train" not in page
+    Item.objects.update(label=train.label)
+    page = client.get(address("queue", dataset, "leakage")).content.decode()
+    assert "disagree about the label" not in page  # one was relabelled since the check
 
 
 def test_a_queue_with_twice_the_flags_costs_as_many_queries(client):
