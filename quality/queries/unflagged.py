@@ -17,6 +17,8 @@ from quality.queries.merging import became
 
 EVERY = 20  # items of the queue, of which one is drawn at random
 
+LEAST_LOOKED = 20  # of the drawn: none of them wrong leaves 16 % possible, of fewer nearly anything
+
 
 @dataclass(frozen=True)
 class Mixed:
@@ -34,6 +36,11 @@ class Missed:
     looked: int
     wrong: int
     share: Interval
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether a share of all can be told of so many."""
+        return self.looked >= LEAST_LOOKED
 
     @property
     def items(self) -> Interval:

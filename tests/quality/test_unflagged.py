@@ -74,7 +74,7 @@ def test_a_doubt_that_is_gone_makes_an_item_one_of_the_others(dataset):
     assert list(unflagged.drawable(dataset)) == [flag.items.get()]
 
 
-def test_what_was_said_of_them_estimates_what_the_queue_misses(dataset, ann):
+def test_what_was_said_of_them_estimates_what_the_queue_misses(dataset, ann, client):
     items = plain_items(dataset, 40)
     for number, item in enumerate(items):
         flag = make_flag(
@@ -94,6 +94,14 @@ def test_what_was_said_of_them_estimates_what_the_queue_misses(dataset, ann):
     assert (unflagged.missed(dataset).looked, unflagged.missed(dataset).wrong) == (39, 3)
     told = report_of(dataset, None, kinds={}, now=timezone.now(), with_people=False)
     assert told.missed.looked == 39
+    client.force_login(ann)
+    page = reverse("quality:report", args=["pets"])
+    assert "about 154 are wrong" in client.get(page).text
+    Flag.objects.filter(pk__in=Flag.objects.filter(kind=UNFLAGGED)[:20]).delete()
+    few = client.get(page).text
+    assert "19 drawn at random were looked at" in few
+    assert "too few to say how many are" in few
+    assert "are wrong (" not in few
 
 
 def test_a_drawn_item_that_a_later_check_doubts_no_longer_counts_as_missed(dataset, ann):
@@ -127,7 +135,7 @@ def test_the_queue_shows_it_with_a_mark_takes_the_answer_and_undoes_it(dataset, 
     assert "Keep cat" in shown
     address = reverse("quality:decide", args=["pets", QUEUE, drawn.pk])
     sent = client.post(address, {"action": f"relabel:{dataset.classes.last().pk}"}, **FETCH)
-    assert "unflagged: 1 of 1 wrong (of all 1 .207 to 1.000)" in sent.json()["counts"]
+    assert "unflagged: 1 of 1 wrong</span>" in sent.json()["counts"]  # too few for a share of all
     assert drawn.items.get().label.name == "dog"
     undone = client.post(reverse("quality:undo", args=["pets", QUEUE]), {}, **FETCH)
     assert undone.json()["flag"] == drawn.pk
