@@ -254,7 +254,8 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
     counted = counting.counts_by_kind(dataset, row.name, tally=tally)
     counts = counted.get(row.name, counting.QueueCounts())
     own = counting.reviewed(dataset).filter(by=request.user)
-    each = counting.paces_of(own, [row.name]).seconds(1, row.name)
+    paces = counting.paces_of(own, [row.name])
+    each = paces.seconds(1, row.name)
     sample = bulk.open_sample(dataset, row.name) if row.bulk else None
     return {
         "dataset": dataset,
@@ -265,6 +266,7 @@ def _counts(request: access.MemberRequest, dataset: Dataset, row: Kind) -> dict[
         "counts": counts,
         "fresh": counting.came_up(dataset, row.name).get(row.name),
         "each": each,
+        "is_pace_elsewhere": row.name not in paces.by_kind,
         "expected": expected_right(dataset, [row.name], tally=tally)[row.name]
         if counts.open
         else None,

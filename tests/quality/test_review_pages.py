@@ -178,6 +178,21 @@ def test_touching_test_is_asked_once_more_and_works_without_a_script(client):
     assert Decision.objects.get().touches_test
 
 
+def test_a_pace_from_other_queues_is_called_so(client):
+    dataset = make_dataset()
+    (flag,) = make_flags(dataset, 1)
+    make_flag(make_item(dataset, "odd.png"), kind="odd_image")
+    lead = make_member(dataset, Role.LEAD)
+    client.force_login(lead)
+    decide_flag(flag=flag, reviewer=lead, action=Action.KEEP, seconds=3.0)
+    page = client.get(address("queue", dataset, "odd_image")).text
+    assert "at your pace in other queues, 3.0 s each" in page
+    decide_flag(flag=Flag.objects.get(kind="odd_image"), reviewer=lead, action="keep", seconds=5.0)
+    make_flag(make_item(dataset, "more.png"), kind="odd_image", subject="more")
+    page = client.get(address("queue", dataset, "odd_image")).text
+    assert "at your pace, 5.0 s each" in page
+
+
 def test_undo_shows_the_flag_again(client):
     dataset = make_dataset()
     (flag,) = make_flags(dataset, 1)
