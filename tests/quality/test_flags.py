@@ -118,10 +118,15 @@ def test_another_suggestion_is_another_doubt():
 def test_a_check_that_runs_or_was_cut_off_is_not_said_to_have_never_been_there(client):
     dataset = make_dataset()
     make_item(dataset, "a.png", "cat")
-    work = make_work(dataset)
-    store(work, survey_of(dataset), kind=KINDS["label_error"], doubts=[doubt()])
+    waiting = jobs.open_job(kind="detect", dataset=dataset)
     client.force_login(make_member(dataset))
     address = reverse("quality:checks", args=[dataset.slug])
+    page = client.get(address).text
+    assert page.count("waits in line") > 2
+    assert "running now" not in page
+    jobs.cancel_job(job=waiting)
+    work = make_work(dataset)
+    store(work, survey_of(dataset), kind=KINDS["label_error"], doubts=[doubt()])
     page = client.get(address).text
     assert page.count("running now") > 2
     assert ">never<" not in page
