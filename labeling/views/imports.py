@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -272,15 +273,20 @@ def _address(row: Upload, shown: reads.Shown, after: int) -> str:
 
 def _totals(row: Upload, told: reads.Totals, shown: reads.Shown) -> list[dict[str, Any]]:
     """Return one line for each outcome and reason, with the address that shows its entries."""
-    lines = []
+    counted: Counter[tuple[str, str]] = Counter()  # those that are odd as well are no line beside
     for total in told:
-        chosen = reads.Shown(outcome=total["outcome"], code=total["code"])
-        words = Outcome(total["outcome"]).label
-        active = (chosen.outcome, chosen.code) == (shown.outcome, shown.code)
-        lines.append(
-            {**total, "words": words, "url": _address(row, chosen, 0), "is_active": active}
-        )
-    return lines
+        counted[total["outcome"], total["code"]] += total["n"]
+    return [
+        {
+            "outcome": outcome,
+            "code": code,
+            "n": n,
+            "words": Outcome(outcome).label,
+            "url": _address(row, reads.Shown(outcome=outcome, code=code), 0),
+            "is_active": (outcome, code) == (shown.outcome, shown.code),
+        }
+        for (outcome, code), n in counted.items()
+    ]
 
 
 @login_required

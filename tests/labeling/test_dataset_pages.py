@@ -230,6 +230,20 @@ def test_a_report_shows_first_what_is_worth_a_look(lead: Client, dataset: Datase
     assert "good.png" in lead.get(url).text
 
 
+def test_lines_of_one_reason_are_counted_in_one_row_odd_or_not(lead: Client, dataset: Dataset):
+    upload = receiving.open_upload(dataset=dataset, name="u", options={}, size=1, by=None)
+    for number in range(3):
+        UploadEntry.objects.create(
+            upload=upload,
+            name=f"{number}.png",
+            outcome="imported",
+            code="unknown_class",
+            is_odd=number == 0,
+        )
+    page = lead.get(reverse("labeling:upload", args=[dataset.slug, upload.pk]))
+    assert [(row["code"], row["n"]) for row in page.context["totals"]] == [("unknown_class", 3)]
+
+
 # ---- the same files once more, with other columns ----
 
 
