@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labeling.models import Split
@@ -24,15 +23,21 @@ def imbalance_of(spread: Sequence[tuple[int | None, str, int]], names: Mapping[i
             test_items[label] += n if split == Split.TEST else 0
     if len(names) < 2 or not all_items.total():
         return ""
-    told = []
+    empty = [name for label, name in names.items() if not all_items[label]]
+    names = {label: name for label, name in names.items() if all_items[label]}
+    told = [_empty_words(empty)] if empty else []
     least = min(names, key=lambda label: (all_items[label], label))
     most = max(names, key=lambda label: (all_items[label], -label))
     if all_items[most] >= UNEVEN * all_items[least]:
+        words = ngettext(
+            "“%(least)s” is short: %(n)s item, “%(most)s” has %(more)s. Training already gives "
+            "every class the same weight; only more items of it teach more.",
+            "“%(least)s” is short: %(n)s items, “%(most)s” has %(more)s. Training already gives "
+            "every class the same weight; only more items of it teach more.",
+            all_items[least],
+        )
         told.append(
-            _(
-                "“%(least)s” is short: %(n)s items, “%(most)s” has %(more)s. Training already "
-                "gives every class the same weight; only more items of it teach more."
-            )
+            words
             % {
                 "least": names[least],
                 "n": all_items[least],
@@ -43,6 +48,16 @@ def imbalance_of(spread: Sequence[tuple[int | None, str, int]], names: Mapping[i
     if test_items.total():
         told.append(_test_words(test_items, names))
     return " ".join(told).strip()
+
+
+def _empty_words(empty: Sequence[str]) -> str:
+    words = ngettext(
+        "“%(first)s” has no item: label some, or take the class out of use in the settings.",
+        "%(n)s classes have no item, such as “%(first)s”: label some, or take them out of use in "
+        "the settings.",
+        len(empty),
+    )
+    return words % {"first": empty[0], "n": len(empty)}
 
 
 def _test_words(test_items: Mapping[int, int], names: Mapping[int, str]) -> str:

@@ -206,9 +206,17 @@ def test_the_class_card_says_what_is_short_and_what_to_collect(
 ) -> None:
     factories.make_item(pets, "dog.png", "dog", split="test")
     page = client_of(pets).get(url(pets)).content.decode()
-    assert "“dog” is short: 1 items, “cat” has 6." in page
+    assert "“dog” is short: 1 item, “cat” has 6." in page
     assert "2 classes have fewer than the 37 test items" in page
     assert "collect 36 more of “dog” for test first" in page
+
+
+def test_a_class_without_items_is_called_empty_and_not_short(pets: Dataset) -> None:
+    factories.make_item(pets, "dog.png", "dog")
+    pets.classes.create(name="delivery")
+    page = client_of(pets).get(url(pets)).content.decode()
+    assert "“delivery” has no item: label some, or take the class out of use" in page
+    assert "is short: 0" not in page
 
 
 def test_classes_of_like_size_without_a_test_split_are_not_talked_about(pets: Dataset) -> None:
