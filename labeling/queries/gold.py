@@ -17,6 +17,8 @@ from labeling.models import (
     Dataset,
     GoldItem,
     Item,
+    Round,
+    RoundItemState,
     User,
 )
 from labeling.queries.pages import ROWS_A_PAGE
@@ -33,6 +35,15 @@ WRONG_SHARE = 0.2  # at most so many are right: the known answer is in doubt, no
 def known(dataset: Dataset) -> QuerySet[GoldItem]:
     """Return the gold items of a dataset that are not retired."""
     return GoldItem.objects.filter(item__dataset=dataset, retired_at__isnull=True)
+
+
+def left_out(asking: Round, asked: Iterable[int]) -> int:
+    """Count the items (by id) that a round with check items leaves out because they are some."""
+    if not asking.gold_every:
+        return 0
+    left = known(asking.dataset).filter(item__in=asked, item__excluded="")
+    placed = asking.round_items.exclude(state=RoundItemState.GOLD).filter(item=OuterRef("item"))
+    return left.exclude(Exists(placed)).count()
 
 
 def has_known(dataset: Dataset) -> bool:

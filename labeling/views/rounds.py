@@ -16,7 +16,7 @@ from labeling import access
 from labeling.forms.asking import KINDS, ChangeForm, RoundForm, kind_of, usual
 from labeling.forms.rounds import ExtendForm
 from labeling.models import Round, RoundKind
-from labeling.queries import annotators, fair_share, feedback, guards, qualifications
+from labeling.queries import annotators, fair_share, feedback, gold, guards, qualifications
 from labeling.queries import rounds as queries
 from labeling.queries.crowd import findings_of
 from labeling.queries.disputes import disputes, open_disputes
@@ -74,10 +74,17 @@ def new_round(request: access.MemberRequest, slug: str) -> HttpResponse:
 
 
 def tell_left_out(request: access.MemberRequest, made: Round, *, asked: Sequence[int]) -> None:
-    """Say how many items are not asked about: excluded ones, and those that the guideline shows."""
+    """Say how many items are not asked about: excluded, known, or shown by the guideline."""
     if n := len(queries.excluded_of(made.dataset, asked)):
         words = ngettext(
             "%(n)s item is excluded and left out.", "%(n)s items are excluded and left out.", n
+        )
+        messages.info(request, words % {"n": n})
+    if n := gold.left_out(made, asked):
+        words = ngettext(
+            "%(n)s item is a check item, its answer known, and left out.",
+            "%(n)s items are check items, their answers known, and left out.",
+            n,
         )
         messages.info(request, words % {"n": n})
     n = queries.left_out(made, asked)

@@ -14,6 +14,7 @@ from labeling.models import Annotator, GuardEvent, Role, Round
 from labeling.queries import rounds as queries
 from labeling.queries.progress import progress
 from labeling.services.annotations import annotator_for
+from labeling.services.gold import use_as_gold
 from labeling.services.guidelines import use_as_example
 from labeling.services.rounds import claim_items, extend_round
 from tests import factories
@@ -101,6 +102,22 @@ def test_items_come_in_the_order_asked_for():
     assert queries.items_to_ask(dataset, which="keys", keys=keys[5:0:-1]) == [
         ids[key] for key in keys[5:0:-1]
     ]
+
+
+def test_check_items_among_those_asked_about_are_left_out_and_counted(client: Any):
+    dataset = make_dataset("pets")
+    label = dataset.classes.first()
+    items = [make_item(dataset, f"i{number}") for number in range(4)]
+    known = {item.pk: label.pk for item in items[:2]}
+    use_as_gold(labels=known, dataset=dataset, by=None, now=timezone.now())
+    client.force_login(make_member(dataset, Role.LEAD))
+    keys = "i0\ni1\ni2\ni3"
+    sent = {"kind": "classify", "name": "r", "which": "keys", "keys": keys, "answers_wanted": 1}
+    address = reverse("labeling:new_round", args=["pets"])
+    page = client.post(address, {**sent, "gold_every": 10}, follow=True)
+    assert "2 items are check items, their answers known, and left out." in page.text
+    assert Round.objects.get().round_items.count() == 2
+    assert "check items, their" not in client.post(address, {**sent, "name": "s"}, follow=True).text
 
 
 def test_examples_of_the_guideline_are_left_out_and_counted(client: Any):
