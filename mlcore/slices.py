@@ -29,6 +29,14 @@ MIXED = 0.4
 MOST_SHARED = 0.5
 """Share of a cluster that may be in one before; the same place is named once."""
 
+LEAST_EFFECT = 0.2
+"""Cohen's h of the shares wrong here and elsewhere below which a slice is not clearly worse.
+
+The difference of the arcsines counts alike for good models and poor ones: .54 against .44 is as
+much as .05 against .015. Less is not even a small effect (Cohen 1988, chapter 6), however many
+items prove it.
+"""
+
 LEAST_PROBABILITY = 0.001
 """The ratio is cut here; a softmax is no surer than that."""
 
@@ -95,12 +103,13 @@ def find_slices(
     Returns
     -------
     list of Slice
-        Those up to FOUND. The surprise of an item is the log likelihood ratio of its label if the
-        slice had MIXED of its labels dealt at random, against the model (Neyman and Pearson 1933),
-        less its expectation under the model, so that a model that knows its confusions is not
-        blamed for them, and labels that it would have sworn against count. The deviation of a
-        slice's mean is divided by its standard error, and the largest of all slices in
-        PERMUTATIONS shuffles corrects for their number; none is dealt once nothing can be named.
+        Those up to FOUND and from LEAST_EFFECT on. The surprise of an item is the log likelihood
+        ratio of its label if the slice had MIXED of its labels dealt at random, against the model
+        (Neyman and Pearson 1933), less its expectation under the model, so that a
+        model that knows its confusions is not blamed for them, and labels that it would have sworn
+        against count. The deviation of a slice's mean is divided by its standard error,
+        and the largest of all slices in PERMUTATIONS shuffles corrects for their number; none is
+        dealt once nothing can be named.
     """
     known = _known(labels, probabilities, rng=rng)
     if len(known.rows) < 2 * LEAST_ITEMS:
@@ -182,16 +191,33 @@ def _where_wrong(
     by_value: list[tuple[str, str, np.ndarray]],
     around: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the deviations but where the model is wrong no more often than elsewhere.
+    """Return the deviations but where the model is not clearly more often wrong than elsewhere.
 
     Where it is right in doubt here and right without doubt there, surprises differ and labels
     are as good.
     """
-    wrong = _deviations(known.is_wrong.astype(np.float64), by_value, around)
+    of_values = [known.is_wrong[members] for *_, members in by_value]
+    wrong = np.array([part.sum() for part in of_values]), known.is_wrong[around].sum(axis=1)
+    sizes = np.array([len(part) for part in of_values]), np.full(len(around), CLUSTER_ITEMS)
+    n_wrong, n = known.is_wrong.sum(), len(known.rows)
     values, places = (
-        np.where(more > 0, part, -np.inf) for more, part in zip(wrong, deviations, strict=True)
+        np.where(
+            effect_of(inside / size, (n_wrong - inside) / (n - size)) >= LEAST_EFFECT, part, -np.inf
+        )
+        for inside, size, part in zip(wrong, sizes, deviations, strict=True)
     )
     return values, places
+
+
+def effect_of(here: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
+    """Return Cohen's h of two shares: 0 where they are equal, pi at most.
+
+    Examples
+    --------
+    >>> effect_of(np.array([0.48, 0.05]), np.array([0.44, 0.01])).round(2)
+    array([0.08, 0.25])
+    """
+    return np.asarray(2 * np.arcsin(np.sqrt(here)) - 2 * np.arcsin(np.sqrt(elsewhere)))
 
 
 def _largest(deviations: tuple[np.ndarray, np.ndarray]) -> float:

@@ -49,6 +49,16 @@ def test_a_value_of_a_column_where_labels_are_worse_is_named():
     assert set(slice_.rows.tolist()) == set(np.flatnonzero(ward == "east").tolist())
 
 
+@pytest.mark.parametrize(("more", "named"), [(0.04, []), (0.16, ["east"])])
+def test_what_only_thousands_of_items_prove_is_not_clearly_worse(more, named):
+    rng = np.random.default_rng(0)
+    truth, is_east = rng.integers(0, 2, 8_000), rng.random(8_000) < 0.5
+    told = np.where(truth[:, None] == np.arange(2), 0.8, 0.2)
+    labels = np.where(rng.random(8_000) < 0.44 + more * is_east, 1 - truth, truth)
+    ward = np.where(is_east, "east", "west").tolist()
+    assert [slice_.value for slice_ in found(labels, told, ward=ward)] == named
+
+
 def test_errors_that_chance_dealt_out_are_no_slice():
     sure = []
     for seed in range(4):
