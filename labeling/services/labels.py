@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import takewhile
 
 from django.db import transaction
@@ -108,19 +109,21 @@ def take_back_labels(
     items: Iterable[int],
     source: LabelSource,
     given_for: str,
+    since: datetime | None = None,
     by: User | None = None,
     reason: str = "",
 ) -> int:
     """Undo what this source made of items (by id) last; returns how many changed.
 
-    `given_for` begins the reasons of those changes: what another round said stays. Several in
-    a row, where a consensus changed, are taken back together.
+    `given_for` begins the reasons of those changes: what another round said stays, as does what
+    was there before `since`. Several in a row, where a consensus changed, are taken back together.
     """
     taken_back = []
     rows = Item.objects.select_for_update(of=("self",)).select_related("label")
     for item in rows.filter(pk__in=list(items)).order_by("pk"):
         changes = list(item.label_changes.select_related("before").order_by("-pk"))
-        own = list(takewhile(lambda row: _is_for(row, source, given_for), changes))
+        newer = takewhile(lambda row: since is None or row.at >= since, changes)
+        own = list(takewhile(lambda row: _is_for(row, source, given_for), newer))
         if item.label_source != source or not own or own[0].after_id != item.label_id:
             continue
         last, earlier = own[-1], next(iter(changes[len(own) :]), None)

@@ -145,6 +145,7 @@ def _restore_all(upload: Upload, work: jobs.Work) -> tuple[int, set[str]]:
             items=some,
             source=LabelSource.IMPORT,
             given_for=reason_of(upload),
+            since=upload.created_at,  # files that are read again have the name of before
             by=work.job.by,
             reason=f"import of {upload.name} taken back",
         )

@@ -116,6 +116,17 @@ def test_changes_of_labels_metadata_and_bytes_go_back(tmp_path: Path):
     ]  # fmt: skip
 
 
+def test_labels_of_an_earlier_import_of_one_name_come_back(tmp_path: Path):
+    bring(tmp_path / "a", {"cat/1.png": png(1), "dog/2.png": png(2)})
+    table = b"file,label\ncat/1.png,dog\ndog/2.png,dog\n"
+    files = {"cat/1.png": png(1), "dog/2.png": png(2), "labels.csv": table}
+    again = bring(tmp_path / "b" / "a", files)
+    differences.apply_differences(upload=again)
+    assert str(Item.objects.get(key="cat/1.png").label) == "dog"
+    carry_back(again)
+    assert str(Item.objects.get(key="cat/1.png").label) == "cat"
+
+
 def test_a_later_change_is_not_undone_with_an_earlier_import(tmp_path: Path):
     first = bring(tmp_path / "a", {"1.png": png(1), "2.png": png(2)})
     second = bring(tmp_path / "b", {"1.png": png(3)}, "--replace")
