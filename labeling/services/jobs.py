@@ -12,7 +12,7 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labeling import storage
-from labeling.models import Dataset, Job, JobState, NoticeKind, Upload, User
+from labeling.models import Dataset, Job, JobState, NoticeKind, Outcome, Upload, User
 from labeling.services import leases, notices, statistics, writes
 
 LEASE = timedelta(seconds=60)
@@ -255,12 +255,12 @@ def _finish(work: Work, *, state: JobState, **fields: Any) -> None:
     now = timezone.now()
     with transaction.atomic():
         if work.rows.update(state=state, finished_at=now, lease_until=None, **fields):
-            _tell(work.job, state, error=fields.get("error", ""), now=now)
+            _tell(work.job, state, now=now, **fields)
     work.job.refresh_from_db()
     publish(work.job)
 
 
-def _tell(job: Job, state: JobState, *, error: str = "", now: datetime) -> None:
+def _tell(job: Job, state: JobState, *, now: datetime, error: str = "", result: Any = None) -> None:
     """Write a notice for the leads, where the work is one that they wait for."""
     has_failed = state == JobState.FAILED
     if job.dataset is None or not (has_failed or job.kind in AWAITED):
@@ -269,19 +269,22 @@ def _tell(job: Job, state: JobState, *, error: str = "", now: datetime) -> None:
         dataset=job.dataset,
         kind=NoticeKind.FAILED if has_failed else NoticeKind.DONE,
         about=notices.about(job),
-        words=_ended_in_words(job, state, error),
+        words=_ended_in_words(job, state, error=error, result=result or {}),
         path=job.get_absolute_url(),
         now=now,
     )
 
 
-def _ended_in_words(job: Job, state: JobState, error: str) -> str:
+def _ended_in_words(job: Job, state: JobState, *, error: str, result: Mapping[str, Any]) -> str:
     """Say what ended how: an import by its name, a failure with its reason's first sentence.
 
     Those that follow may hold lines of a table, which go into no mail.
     """
     upload = Upload.objects.filter(job=job).first()
     named = _("Import of %(name)s") % {"name": upload.name} if upload else job.title
+    if upload and result.get("rejected") and not any(result[n] for n in Outcome if n != "rejected"):
+        words = _("%(import)s: nothing could be used, %(n)s files rejected")
+        return words % {"import": named, "n": result["rejected"]}
     why = re.split(r"(?<=[.?!])\s|\n", error, maxsplit=1)[0]
     return f"{named}: {state.label.lower()}" + (f". {why}" if why else "")
 

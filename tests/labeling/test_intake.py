@@ -19,6 +19,7 @@ from labeling.models import (
     Item,
     LabelChange,
     LabelClass,
+    Notice,
     Upload,
     UploadEntry,
 )
@@ -416,6 +417,7 @@ def test_an_import_of_which_nothing_could_be_used_ends_with_status_1(tmp_path: P
     with pytest.raises(CommandError, match="Nothing could be used: 2 rejected"):
         run(folder(tmp_path / "root", {"cat/1.png": b"", "cat/2.png": b"nothing"}), capsys)
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["rejected"] == 2
+    assert Notice.objects.get().words == "Import of root: nothing could be used, 2 files rejected"
 
 
 GERMAN = b"Datei;Wort;Sprecher\n" + b"".join(
