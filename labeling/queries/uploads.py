@@ -30,6 +30,7 @@ TO_LOOK_AT = Q(is_odd=True) | ~Q(outcome__in=PLAIN) | ~Q(code="")
 ELSEWHERE, UNKNOWN, NOT_MEDIA = "other_key", "unknown_class", "not_media"
 LOCKED = "encrypted"
 IS_ELSEWHERE = Q(code=ELSEWHERE, proposed__has_key="new")
+BY_PEOPLE = (LabelSource.CONSENSUS, LabelSource.REVIEW)
 CHANGES_TEST = Q(item__split=Split.TEST) | Q(proposed__split=Split.TEST)
 UNREAD = ("zero_bytes", "truncated", "unreadable")
 ROLE_WORDS = {
@@ -193,9 +194,19 @@ def other_media(upload: Upload) -> tuple[str, int]:
     return (media, count) if count else ("", 0)
 
 
+def names_unknown(upload: Upload) -> QuerySet[UploadEntry]:
+    """Return entries of items that wait for a class which was not there.
+
+    They have no label, or another one that no person gave; other bytes are replaced first.
+    """
+    waits = Q(item__label=None) | Q(code=UNKNOWN) & ~Q(item__label_source__in=BY_PEOPLE)
+    named = upload.entries.filter(waits, proposed__has_key="label", item__isnull=False)
+    return named.exclude(outcome=Outcome.CONFLICT)
+
+
 def unknown_classes(upload: Upload) -> list[dict[str, Any]]:
     """Return the class names of an upload that its dataset does not have, with their items."""
-    waiting = upload.entries.filter(code=UNKNOWN, item__label__isnull=True)
+    waiting = names_unknown(upload).filter(code=UNKNOWN)
     named: Any = waiting.annotate(class_name=KT("proposed__label")).values("class_name")
     return list(named.annotate(n=Count("pk")).order_by("-n", "class_name"))
 

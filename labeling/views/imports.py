@@ -29,6 +29,7 @@ from labeling.queries import uploads as reads
 from labeling.services import datasets, jobs
 from labeling.services.intake import differences, importing, receiving, splitting
 
+MOST_CLASSES_AT_ONCE = 100  # added by one button; a column of more is seldom one of labels
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
@@ -154,7 +155,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "locked": reads.locked(told),
         "asks_for_labels": bool(result.get("label_choices")) and reads.lacks_labels(row),
         "elsewhere": reads.elsewhere(row) if reads.ELSEWHERE in codes else 0,
-        "unknown": reads.unknown_classes(row) if reads.UNKNOWN in codes else [],
+        **_unknown(row, codes),
         "alike": reads.alike_classes(row.dataset),
         "other": _other_media(row) if reads.NOT_MEDIA in codes else {},
         **reads.columns_of(row),
@@ -168,6 +169,12 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         context["sample"] = _sample(row)
         context["guessed"] = {**context["result"], **context["sample"]}.get("guessed", [])
     return render(request, "labeling/upload.html", context)
+
+
+def _unknown(row: Upload, codes: set[str]) -> dict[str, Any]:
+    unknown = reads.unknown_classes(row) if reads.UNKNOWN in codes else []
+    n = sum(named["n"] for named in unknown)
+    return {"unknown": unknown, "n_unknown": n, "most_classes_at_once": MOST_CLASSES_AT_ONCE}
 
 
 def _again_form(row: Upload) -> ImportOptionsForm | None:
@@ -325,8 +332,7 @@ def apply_upload(request: access.MemberRequest, slug: str, pk: int) -> HttpRespo
 
 def _carry_out(request: access.MemberRequest, row: Upload, what: str) -> None:
     if what == "differences":
-        count = differences.apply_differences(upload=row, by=request.user)
-        messages.success(request, _("%s items changed.") % count)
+        _apply(request, row)
     elif what == "conflicts":
         count = differences.replace_conflicts(upload=row, by=request.user)
         messages.success(request, _("%s items replaced.") % count)
@@ -348,15 +354,28 @@ def _carry_out(request: access.MemberRequest, row: Upload, what: str) -> None:
     elif what == "test":
         count = splitting.join_test(upload=row, by=request.user)
         messages.success(request, _("%s items are in the test split now.") % count)
+    elif what == "classes":
+        names = [named["class_name"] for named in reads.unknown_classes(row)]
+        count = differences.add_classes(upload=row, names=names, by=request.user)
+        messages.success(request, _("%s items labelled.") % count)
     elif what in ("merge", "unmerge"):
         _merge(request, row)
     elif what == "class" and (form := ClassForm(request.POST)).is_valid():
         name = form.cleaned_data["name"]
-        count = differences.add_class(upload=row, name=name, by=request.user)
+        count = differences.add_classes(upload=row, names=[name], by=request.user)
         messages.success(
             request,
             _("Class “%(name)s”: %(count)s items labelled.") % {"name": name, "count": count},
         )
+
+
+def _apply(request: access.MemberRequest, row: Upload) -> None:
+    done = differences.apply_differences(upload=row, by=request.user)
+    words = _("%(items)s items changed; %(labels)s of them have another label now.")
+    messages.success(request, words % {"items": done.items, "labels": done.labels})
+    if waiting := sum(named["n"] for named in reads.unknown_classes(row)):
+        words = _("%s labels were not changed: this dataset has no such classes. Add them below.")
+        messages.warning(request, words % waiting)
 
 
 def _merge(request: access.MemberRequest, row: Upload) -> None:

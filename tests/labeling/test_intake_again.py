@@ -146,7 +146,7 @@ def test_other_labels_wait_for_a_person_and_never_beat_one(tmp_path: Path, capsy
     assert (result["different"], result["unchanged"]) == (1, 1)
     assert entry("2.png").code == "label_by_people"
     assert dataset.items.get(key="1.png").label is None
-    assert differences.apply_differences(upload=Upload.objects.latest("pk")) == 1
+    assert differences.apply_differences(upload=Upload.objects.latest("pk")).items == 1
     changed = dataset.items.get(key="1.png")
     assert (changed.label.name, changed.metadata) == ("dog", {"camera": "K1"})
     assert dataset.items.get(key="2.png").label == cat
@@ -158,7 +158,7 @@ def test_an_unknown_class_is_offered_to_be_added(tmp_path: Path, capsys: Any):
     assert run(root, capsys)["imported"] == 3
     assert Item.objects.filter(label__isnull=True).count() == 2
     upload = Upload.objects.latest("pk")
-    assert differences.add_class(upload=upload, name="owl") == 2
+    assert differences.add_classes(upload=upload, names=["owl"]) == 2
     assert Item.objects.filter(label__name="owl").count() == 2
 
 
@@ -194,7 +194,7 @@ def divided() -> set[str]:
 
 def test_a_proposed_split_follows_sources_that_are_named_later(tmp_path: Path, capsys: Any):
     upload = name_sources(tmp_path, capsys)
-    assert differences.apply_differences(upload=upload) == 40
+    assert differences.apply_differences(upload=upload).items == 40
     assert not divided()
     assert set(Item.objects.values_list("split", flat=True)) >= {"train", "test"}
     assert upload.options["split_again"] == "done"
@@ -233,7 +233,7 @@ def test_of_a_split_that_was_given_no_import_says_that_it_was_proposed(
     (tmp_path / "b.csv").write_text("\n".join(["file,speaker", *lines]))
     run(root, capsys, "--labels", str(tmp_path / "b.csv"))
     upload = Upload.objects.latest("pk")
-    assert differences.apply_differences(upload=upload) == 40
+    assert differences.apply_differences(upload=upload).items == 40
     assert divided()
     assert not upload.options["split_again"]
 
@@ -245,7 +245,7 @@ def test_a_proposal_that_no_source_is_torn_by_is_left_in_peace(tmp_path: Path, c
         half = [f"p{each}" for each in range(10) if each % 2 == n]
         keys = upload.entries.filter(proposed__group__in=half).values_list("item_id", flat=True)
         labels.move_items(items=list(keys), split=split)
-    assert differences.apply_differences(upload=upload) == 40
+    assert differences.apply_differences(upload=upload).items == 40
     assert not divided()
     assert not upload.options["split_again"]
 
@@ -320,7 +320,7 @@ def test_a_class_that_is_out_of_use_is_not_added_again(tmp_path: Path, capsys: A
     run(files, capsys)
     upload = Upload.objects.get()
     LabelClass.objects.filter(name="dog").update(retired_at="2026-01-01T00:00:00Z", key="")
-    assert differences.add_class(upload=upload, name="dog") == 0
+    assert differences.add_classes(upload=upload, names=["dog"]) == 0
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

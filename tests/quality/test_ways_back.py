@@ -94,7 +94,7 @@ def test_changes_of_labels_metadata_and_bytes_go_back(tmp_path: Path):
     table = b"file,label,speaker,room,split\ncat/1.png,dog,anna,hall,test\n"
     files = {"cat/1.png": png(1), "dog/2.png": png(9), "dog/4.png": png(4)}
     second = bring(tmp_path / "b", files | {"labels.csv": table}, "--replace")
-    assert differences.apply_differences(upload=second) == 1
+    assert differences.apply_differences(upload=second).items == 1
     changed = Item.objects.get(key="cat/1.png")
     assert (str(changed.label), changed.source_group) == ("dog", "anna")
     assert changed.split == "test"

@@ -1,6 +1,7 @@
 """What an import left to a person: other labels and metadata, other bytes, unknown classes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -18,7 +19,7 @@ from labeling.models import (
     UploadEntry,
     User,
 )
-from labeling.queries.uploads import IS_ELSEWHERE, for_another
+from labeling.queries.uploads import BY_PEOPLE, IS_ELSEWHERE, UNKNOWN, for_another, names_unknown
 from labeling.services import contents, datasets, jobs, labels
 from labeling.services.intake import splitting
 from labeling.services.intake.recording import classes_by_name, moment_of, note_applied, swapped
@@ -26,25 +27,34 @@ from labeling.services.intake.recording import classes_by_name, moment_of, note_
 ROWS_A_TRANSACTION = 100
 
 
-def apply_differences(*, upload: Upload, by: User | None = None) -> int:
-    """Take over what the upload says otherwise about items that are there; returns how many.
+@dataclass(frozen=True)
+class Applied:
+    """How many items were changed, and how many of them have another label now."""
 
-    A label that people gave stays; a class that is not there is not made. Splits that the
-    upload names end a proposal: it follows new sources, and the first labels, only where nothing
-    names a split.
+    items: int
+    labels: int
+
+
+def apply_differences(*, upload: Upload, by: User | None = None) -> Applied:
+    """Take over what the upload says otherwise about items that are there.
+
+    A label that people gave stays; what names a class that is not there waits for it. Splits that
+    the upload names end a proposal: it follows new sources, and the first labels, only where
+    nothing names a split.
     """
     waiting = _waiting(upload, Outcome.DIFFERENT, by)
     names_splits = waiting.filter(proposed__has_key="split").exists()
     names_sources = waiting.filter(proposed__has_key="group").exists()
     had_labels = upload.dataset.items.filter(label__isnull=False).exists()
-    count = sum(_apply(upload, batch, by) for batch in _batches(waiting))
+    done = [_apply(upload, batch, by) for batch in _batches(waiting)]
+    count = sum(one.items for one in done)
     if names_splits:
         splitting.give_way(upload=upload)
     elif names_sources:
         splitting.follow_sources(upload=upload)
     elif not had_labels and count:
         splitting.follow_labels(upload=upload)
-    return count
+    return Applied(count, sum(one.labels for one in done))
 
 
 def replace_conflicts(*, upload: Upload, by: User | None = None) -> int:
@@ -60,23 +70,26 @@ def add_copies(*, upload: Upload, by: User | None = None) -> int:
 
 
 @transaction.atomic
-def add_class(*, upload: Upload, name: str, by: User | None = None) -> int:
-    """Add a class that the upload names, and label its items; returns how many."""
-    datasets.add_classes(dataset=upload.dataset, names=[name])
-    named = upload.entries.filter(proposed__label=name, item__isnull=False)
+def add_classes(*, upload: Upload, names: Sequence[str], by: User | None = None) -> int:
+    """Add classes that the upload names, and label their items; returns how many.
+
+    None is made of a name that is out of use, or that differs from two in case alone: a lead
+    settles that.
+    """
+    datasets.add_classes(dataset=upload.dataset, names=names)
+    meant = classes_by_name(upload, names)
+    named = names_unknown(upload).filter(proposed__label__in=list(meant))
     named = named.exclude(pk__in=for_another(upload, by).values("pk"))
-    without = named.filter(item__label__isnull=True).select_related("item")
-    meant = classes_by_name(upload, [name]).get(name)
-    if meant is None:  # out of use, or two differ from it in case alone: a lead settles that
-        return 0
     count = 0
-    for batch in _batches(without):
-        chosen = {entry.item_id: meant for entry in batch if entry.item_id}
+    for batch in _batches(named):
+        chosen = {e.item_id: meant[e.proposed["label"]] for e in batch if e.item_id}
         count += labels.set_labels(
             labels=chosen, source=LabelSource.IMPORT, by=by, reason=_reason(upload)
         )
+        _metadata_follows(batch)
         for entry in batch:
-            _settle(entry, "label")
+            _settle(entry)
+        UploadEntry.objects.bulk_update(batch, ["outcome", "code", "reason"])
     return count
 
 
@@ -144,11 +157,33 @@ def _merged(upload: Upload, old: int) -> str:
     return f"class {old} merged after import {upload.pk}"
 
 
-def _settle(entry: UploadEntry, part: str) -> None:
-    entry.proposed.pop(part, None)
-    if entry.code == "unknown_class":
+def _metadata_follows(entries: list[UploadEntry]) -> None:
+    items = [entry.item for entry in entries if entry.item and "metadata" in entry.proposed]
+    for entry in entries:
+        if entry.item:
+            _leave_out(entry.item, entry.proposed)
+    Item.objects.bulk_update(items, ["metadata"])
+
+
+def _settle(entry: UploadEntry) -> None:
+    """Note that an entry has its label; nothing waits where that was all."""
+    if entry.code == UNKNOWN:
         entry.code, entry.reason = "", ""
-    entry.save(update_fields=["proposed", "code", "reason"])
+    if entry.outcome == Outcome.DIFFERENT and _parts(entry) == {"label"}:
+        entry.outcome = Outcome.UPDATED
+
+
+def _waits_for_class(entry: UploadEntry, known: Collection[str]) -> bool:
+    """Whether all that an entry says is a class which is not there."""
+    by_people = entry.item is not None and entry.item.label_source in BY_PEOPLE
+    return _parts(entry) == {"label"} and entry.proposed["label"] not in known and not by_people
+
+
+def _parts(entry: UploadEntry) -> set[str]:
+    """Return what an entry would change of its item; what only leaves metadata goes along."""
+    is_said = any(cell is not None for cell in entry.proposed.get("metadata", {}).values())
+    goes_along = set() if is_said or "label" not in entry.proposed else {"metadata"}
+    return set(entry.proposed) - {"before", "new"} - goes_along
 
 
 def _reason(upload: Upload) -> str:
@@ -169,17 +204,25 @@ def _batches(entries: QuerySet[UploadEntry]) -> Iterator[list[UploadEntry]]:
 
 
 @transaction.atomic
-def _apply(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
-    items = [entry.item for entry in entries if entry.item]
-    for entry in entries:
+def _apply(upload: Upload, entries: list[UploadEntry], by: User | None) -> Applied:
+    known = classes_by_name(upload, [e.proposed.get("label", "") for e in entries])
+    ready = [entry for entry in entries if not _waits_for_class(entry, known)]
+    items = [entry.item for entry in ready if entry.item]
+    for entry in ready:
+        named = entry.proposed.get("label")
         if entry.item:
             _take_over(entry.item, entry.proposed)
+            if named is None or named in known:
+                _leave_out(entry.item, entry.proposed)
+        if named in known:
+            _settle(entry)
         entry.outcome = Outcome.UPDATED
     Item.objects.bulk_update(items, ["source_group", "captured_at", "metadata"])
-    _move_and_label(upload, entries, by)
-    UploadEntry.objects.bulk_update(entries, ["outcome"])
-    note_applied(upload)
-    return len(entries)
+    n_labels = _move_and_label(upload, ready, by)
+    UploadEntry.objects.bulk_update(ready, ["outcome", "code", "reason"])
+    if ready:
+        note_applied(upload)
+    return Applied(len(ready), n_labels)
 
 
 @transaction.atomic
@@ -236,6 +279,7 @@ def _replace(upload: Upload, entries: list[UploadEntry], by: User | None) -> int
             entry.item.content_id = entry.proposed["content"]
             entry.item.odd = entry.proposed.get("odd", [])
             _take_over(entry.item, entry.proposed)
+            _leave_out(entry.item, entry.proposed)
         entry.outcome = Outcome.REPLACED
     Item.objects.bulk_update(items, ["content", "odd", "source_group", "captured_at", "metadata"])
     contents.files_changed(upload.dataset_id)
@@ -251,10 +295,18 @@ def _take_over(item: Item, proposed: dict[str, Any]) -> None:
     if "captured_at" in proposed:
         item.captured_at = moment_of(proposed["captured_at"])
     if "metadata" in proposed:
-        item.metadata = {**item.metadata, **proposed["metadata"]}
+        said = {n: cell for n, cell in proposed["metadata"].items() if cell is not None}
+        item.metadata = {**item.metadata, **said}
 
 
-def _move_and_label(upload: Upload, entries: list[UploadEntry], by: User | None) -> None:
+def _leave_out(item: Item, proposed: dict[str, Any]) -> None:
+    """Take columns that have become the label, or the like, out of an item's metadata."""
+    gone = {name for name, cell in proposed.get("metadata", {}).items() if cell is None}
+    item.metadata = {name: cell for name, cell in item.metadata.items() if name not in gone}
+
+
+def _move_and_label(upload: Upload, entries: list[UploadEntry], by: User | None) -> int:
+    """Give entries' items their labels and splits; returns how many have another label."""
     names = [e.proposed["label"] for e in entries if "label" in e.proposed]
     classes = classes_by_name(upload, names)
     chosen = {
@@ -262,10 +314,12 @@ def _move_and_label(upload: Upload, entries: list[UploadEntry], by: User | None)
         for entry in entries
         if entry.item_id and entry.proposed.get("label") in classes
     }
-    labels.set_labels(labels=chosen, source=LabelSource.IMPORT, by=by, reason=_reason(upload))
+    reason = _reason(upload)
+    count = labels.set_labels(labels=chosen, source=LabelSource.IMPORT, by=by, reason=reason)
     splits: dict[str, list[int]] = {}
     for entry in entries:
         if entry.item_id and "split" in entry.proposed:
             splits.setdefault(entry.proposed["split"], []).append(entry.item_id)
     for split, pks in splits.items():
         labels.move_items(items=pks, split=split)
+    return count

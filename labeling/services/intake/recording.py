@@ -19,6 +19,7 @@ from labeling.models import (
     Upload,
     UploadEntry,
 )
+from labeling.queries.uploads import BY_PEOPLE
 from labeling.services import labels
 from labeling.services.contents import files_changed
 from labeling.services.intake.measuring import Opened
@@ -26,7 +27,6 @@ from labeling.services.intake.reading import Candidate
 from labeling.services.intake.tables import captured
 from labeling.services.rows import insert_rows
 
-BY_PEOPLE = (LabelSource.CONSENSUS, LabelSource.REVIEW)
 MOST_REASON_CHARACTERS = 500
 FOR_ANOTHER = (
     "A test item, which nobody changes alone here: its bytes are kept until another lead than who"
@@ -188,7 +188,7 @@ def _place_elsewhere(one: Opened, item: Item, ledger: Ledger) -> None:
         "split": candidate.split,
         "group": candidate.group,
         "captured_at": candidate.captured_at.isoformat() if candidate.captured_at else None,
-        "metadata": dict(candidate.metadata),
+        "metadata": _said(candidate),
         "odd": one.odd,
     }
     words = f"The same bytes are here already as {item.key}; not added once more."
@@ -202,6 +202,10 @@ def _place_elsewhere(one: Opened, item: Item, ledger: Ledger) -> None:
     )
 
 
+def _said(candidate: Candidate) -> dict[str, Any]:
+    return {name: cell for name, cell in candidate.metadata.items() if cell is not None}
+
+
 def _new_item(one: Opened, ledger: Ledger) -> Item:
     candidate, content = one.candidate, one.content
     assert content is not None
@@ -213,7 +217,7 @@ def _new_item(one: Opened, ledger: Ledger) -> Item:
         split=candidate.split or Split.NONE,
         source_group=candidate.group,
         captured_at=candidate.captured_at or captured(str(content.facts.get("captured_at", ""))),
-        metadata=dict(candidate.metadata),
+        metadata=_said(candidate),
         odd=one.odd,
         label_id=label.pk if label else None,
         label_source=LabelSource.IMPORT if label else LabelSource.NONE,
@@ -237,14 +241,15 @@ def differences(
     notes: list[tuple[str, str]] = []
     if candidate.label:
         label = classes.get(candidate.label)
-        if label is None:
-            proposed["label"] = candidate.label
-            notes.append(("unknown_class", f"There is no class {candidate.label!r}."))
-        elif label.pk != item.label_id and item.label_source in BY_PEOPLE:
-            words = f"People gave it the label {item.label}; {label.name!r} is not applied."
+        name = label.name if label else candidate.label
+        is_same = label is not None and label.pk == item.label_id
+        if not is_same and item.label_source in BY_PEOPLE:
+            words = f"People gave it the label {item.label}; {name!r} is not applied."
             notes.append(("label_by_people", words))
-        elif label.pk != item.label_id:
-            proposed["label"] = label.name
+        elif not is_same:
+            proposed["label"] = name
+        if label is None and "label" in proposed:
+            notes.append(("unknown_class", f"There is no class {name!r}."))
     if candidate.split and candidate.split != item.split:
         proposed["split"] = candidate.split
     if candidate.group and candidate.group != item.source_group:

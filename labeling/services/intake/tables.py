@@ -79,10 +79,11 @@ class Table:
     def cell(self, row: Row, role: str) -> str:
         return row.cells.get(self.roles[role], "") if role in self.roles else ""
 
-    def metadata(self, row: Row) -> dict[str, str]:
-        """Return the cells of the columns that have no role."""
+    def metadata(self, row: Row) -> dict[str, str | None]:
+        """Return the cells of the columns without a role; those with one are no metadata: None."""
         used = set(self.roles.values())
-        return {name: cell for name, cell in row.cells.items() if name not in used and cell}
+        rest = {name: cell for name, cell in row.cells.items() if name not in used and cell}
+        return {**dict.fromkeys(used), **rest}
 
 
 def read_table(name: str, content: bytes, *, columns: Mapping[str, str] | None = None) -> Table:
