@@ -88,6 +88,34 @@ def lacks_labels(upload: Upload) -> bool:
     return entries.filter(item__label=None).exists() and not given.exists()
 
 
+def asks_for_labels(upload: Upload) -> bool:
+    """Whether a person is to say which column is the label: none was, or folders were instead."""
+    result = upload.options.get("result", {})
+    if not result.get("label_choices"):
+        return False
+    later = Upload.objects.filter(dataset=upload.dataset_id, path=upload.path, pk__gt=upload.pk)
+    if result.get("folder_labels"):
+        return not later.filter(options__result__roles__has_key="label").exists()
+    return lacks_labels(upload)
+
+
+def columns_chosen(dataset: Dataset) -> dict[str, str]:
+    """Return the columns, by role, that a person chose last; the next import reads them so."""
+    done = dataset.uploads.filter(options__has_key="result")
+    last = done.exclude(options__has_key="taken_back").order_by("-pk").first()
+    options = last.options if last else {}
+    chosen = {**options.get("earlier", {}), **(options.get("columns") or {})}
+    return {role: name for role, name in chosen.items() if role in FIELDS}
+
+
+def columns_used(upload: Upload) -> dict[str, str]:
+    """Return the columns, by role, that were chosen for an upload, or for one before it."""
+    earlier = upload.options.get("earlier", {})
+    roles = upload.options.get("result", {}).get("roles", {})
+    kept = {role: name for role, name in earlier.items() if roles.get(role) == name}
+    return {**kept, **(upload.options.get("columns") or {})}
+
+
 def to_look_at(told: Totals) -> int:
     """Count the entries that a person should see: rejected, odd, in conflict, half understood."""
     plain = (row["outcome"] in PLAIN and not row["is_odd"] and not row["code"] for row in told)

@@ -153,7 +153,7 @@ def upload(request: access.MemberRequest, slug: str, pk: int) -> HttpResponse:
         "counts": reads.counts(told),
         "for_another": reads.for_another(row, request.user).count(),
         "locked": reads.locked(told),
-        "asks_for_labels": bool(result.get("label_choices")) and reads.lacks_labels(row),
+        "asks_for_labels": reads.asks_for_labels(row),
         "elsewhere": reads.elsewhere(row) if reads.ELSEWHERE in codes else 0,
         **_unknown(row, codes),
         "alike": reads.alike_classes(row.dataset),
@@ -181,7 +181,7 @@ def _again_form(row: Upload) -> ImportOptionsForm | None:
     """Return the form that reads a table once more, if this import can be read again."""
     if not importing.can_read_again(row):
         return None
-    named = {f"column_{role}": name for role, name in row.options.get("columns", {}).items()}
+    named = {f"column_{role}": name for role, name in reads.columns_used(row).items()}
     shown = _sample(row)
     guessed = {f"column_{role}": name for role, name in shown.get("guess", {}).items()}
     form = ImportOptionsForm(initial={**row.options, **guessed, **named})
@@ -237,7 +237,7 @@ def read_upload_again(request: access.MemberRequest, slug: str, pk: int) -> Http
     try:
         options = form.options()
         if request.POST.get("what") == "label":  # the one choice; the rest stays as it was
-            options = {"columns": {**row.options.get("columns", {}), **options["columns"]}}
+            options = {"columns": {**reads.columns_used(row), **options["columns"]}}
         if request.POST.get("what") == "media":
             media = reads.other_media(row)[0] or row.dataset.media
             datasets.change_media(dataset=row.dataset, media=media)

@@ -1,4 +1,7 @@
-"""The column of the labels, chosen after folders became classes."""
+"""The column of the labels: known by name, asked for, chosen later, and kept for next time."""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -6,10 +9,12 @@ from django.urls import reverse
 
 from labeling.models import Dataset, Item, LabelClass, LabelSource, Role, Upload
 from labeling.services import labels
+from labeling.services.intake import differences
+from labeling.services.intake.tables import read_table
 from tests.factories import make_dataset, make_member
 from tests.labeling.test_dataset_pages import carry_out
 from tests.labeling.test_import_columns import sent, zipped
-from tests.labeling.test_intake import png
+from tests.labeling.test_intake import folder, png, run
 from tests.quality.test_ways_back import carry_back
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,6 +24,7 @@ FIRST = {f"Delivery {n % 2 + 1}/{n}.png": png(n) for n in range(12)}
 TABLE = b"file;Ware;shelf\n" + b"".join(
     f"{name};{KINDS[n % 3]};s{n % 4}\n".encode() for n, name in enumerate(FIRST)
 )
+ASKS = "Labels were taken from the folders"
 
 
 @pytest.fixture
@@ -57,6 +63,45 @@ def first_and_again(lead: Client) -> tuple[Upload, Upload]:
 
 def label_names() -> dict[str, str]:
     return dict(Item.objects.values_list("key", "label__name"))
+
+
+@pytest.mark.parametrize(
+    "column", ["Kategorie", "Klasse", "label_name", "Étiquette", "E\u0301tiquette", "Categoría"]
+)
+def test_a_label_column_is_known_in_other_languages(column: str) -> None:
+    table = read_table("t.csv", f"Datei;{column}\n1.png;cat\n".encode())
+    assert table.roles == {"label": column}
+
+
+def test_it_is_asked_whether_a_column_is_the_label_where_folders_became_classes(
+    lead: Client, dataset: Dataset
+) -> None:
+    first = sent(lead, "pets", {"a.zip": zipped(FIRST | {"goods.csv": TABLE})})
+    page = page_of(lead, first)
+    assert ASKS in page
+    assert "“Delivery 1”, “Delivery 2”" in page
+    assert 'name="column_label" value="Ware"' in page
+    assert page.index(ASKS) < page.index("new items")
+    again = read_with(lead, first, what="label", column_label="Ware")
+    assert ASKS not in page_of(lead, first)
+    assert ASKS not in page_of(lead, again)
+
+
+def test_folders_that_are_classes_already_are_not_doubted(lead: Client, dataset: Dataset) -> None:
+    for name in ("Delivery 1", "Delivery 2"):
+        LabelClass.objects.create(dataset=dataset, name=name)
+    upload = sent(lead, "pets", {"a.zip": zipped(FIRST | {"goods.csv": TABLE})})
+    page = page_of(lead, upload)
+    assert ASKS not in page
+    assert "No label column was recognised" not in page
+
+
+def test_a_terminal_is_told_as_well_that_folders_became_classes(
+    tmp_path: Path, capsys: Any
+) -> None:
+    result = run(folder(tmp_path / "a", FIRST | {"goods.csv": TABLE}), capsys)
+    assert result["folder_labels"] == ["Delivery 1", "Delivery 2"]
+    assert result["label_choices"] == ["Ware", "shelf"]
 
 
 def test_applying_says_how_many_labels_changed_and_which_wait_for_their_class(
@@ -111,3 +156,31 @@ def test_a_column_that_became_the_label_leaves_the_metadata_and_comes_back_with_
     assert not again.entries.filter(outcome="different").exists()
     carry_back(again)
     assert Item.objects.get(key="Delivery 1/0.png").metadata == {"Ware": "coat", "shelf": "s0"}
+
+
+def test_a_chosen_column_is_kept_for_the_next_import_until_another_is_chosen(
+    lead: Client, dataset: Dataset
+) -> None:
+    _, again = first_and_again(lead)
+    differences.add_classes(upload=again, names=list(KINDS))
+    lines = "".join(f"Delivery 3/{n}.png;scarf\n" for n in range(20, 24))
+    later = {f"Delivery 3/{n}.png": png(n) for n in range(20, 24)}
+    table = f"file;Ware\n{lines}".encode()
+    third = sent(lead, "pets", {"b.zip": zipped(later | {"goods.csv": table})})
+    assert third.options["result"]["roles"]["label"] == "Ware"
+    assert "4 items name the class “scarf”" in page_of(lead, third)
+    cleared = read_with(lead, third, column_label="")
+    assert "label" not in cleared.options["result"]["roles"]
+    fourth = sent(lead, "pets", {"c.zip": zipped(later | {"goods.csv": table})})
+    assert "label" not in fourth.options["result"]["roles"]
+
+
+def test_a_choice_is_passed_over_where_a_table_has_no_such_column(
+    lead: Client, dataset: Dataset
+) -> None:
+    first_and_again(lead)
+    table = b"file;label\nDelivery 1/0.png;coat\n"
+    third = sent(lead, "pets", {"b.zip": zipped({**FIRST, "other.csv": table})})
+    assert third.options["result"]["roles"]["label"] == "label"
+    fourth = sent(lead, "pets", {"b.zip": zipped(FIRST | {"goods.csv": TABLE})})
+    assert fourth.options["result"]["roles"]["label"] == "Ware"

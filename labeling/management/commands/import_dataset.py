@@ -154,8 +154,14 @@ def _words(dataset: Dataset, result: dict[str, Any]) -> str:
         )
     choices = " or ".join(repr(name) for name in result.get("label_choices", []))
     if choices:
+        folders = " and ".join(repr(name) for name in result.get("folder_labels", []))
+        found = (
+            f"Labels were taken from the folders ({folders}). Are they in column"
+            if folders
+            else "No label column was recognised: is it"
+        )
         lines.append(
-            f"No label column was recognised: is it {choices}? Import again with "
+            f"{found} {choices}? Then import again with "
             "--column label=NAME, then apply the changes on the report's page."
         )
     lines.append(f"Report: /d/{dataset.slug}/uploads/{result['upload']}/")

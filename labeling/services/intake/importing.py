@@ -25,6 +25,7 @@ from labeling.services.intake.measuring import Opened, open_all
 from labeling.services.intake.reading import Asked, Candidate, Reading, read_upload
 from labeling.services.intake.recording import Ledger, classes_by_name, record
 
+FOLDERS_NAMED = 3  # where the page asks whether folders are classes
 TABLES_KEPT = timedelta(days=1)  # time to see that a column was meant otherwise
 WITHDRAWN_WORDS = (
     "consent_withdrawn",
@@ -61,6 +62,7 @@ def open_import(
         options={
             "labels": str(labels or ""),
             "columns": dict(columns or {}),
+            "earlier": uploads.columns_chosen(dataset),
             "split_from": split_from,
             "replace": replace,
             "grow_test": grow_test,
@@ -109,6 +111,8 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
     result["elsewhere"] = uploads.elsewhere(upload)
     result |= {"upload": upload.pk, "split": split, "columns": reading.columns[:MOST_COLUMNS]}
     result |= reading.notes
+    if reading.notes.get("label_choices") and reading.classes:
+        result |= _folders_asked_about(upload, reading, plan)
     with transaction.atomic():
         work.hold()
         upload.options["result"] = result
@@ -118,6 +122,15 @@ def import_upload(work: jobs.Work) -> dict[str, Any]:
     if not had_table and upload.dataset.items.exists():
         remove_files(upload)
     return result
+
+
+def _folders_asked_about(
+    upload: Upload, reading: Reading, plan: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Ask for a label column where folders are no classes but by this import, else not at all."""
+    known = classes_by_name(upload, reading.classes)
+    new = [n for n in reading.classes if n in plan["new_classes"] or n not in known]
+    return {"folder_labels": new[:FOLDERS_NAMED]} if new else {"label_choices": []}
 
 
 @transaction.atomic
@@ -156,7 +169,7 @@ def read_again(*, upload: Upload, options: Mapping[str, Any], by: User) -> tuple
     if not upload.path or not Path(upload.path).exists():
         raise jobs.Refused("The files of this import are no longer kept; send them again.")
     asked = {**upload.options, **options}
-    for name in ("plan", "result", "question", "taken_back", "merged"):
+    for name in ("plan", "result", "question", "taken_back", "merged", "earlier"):
         asked.pop(name, None)
     if "question" in upload.options:  # nothing came of it yet: it goes on
         upload.options = asked
@@ -192,11 +205,14 @@ def remove_old_files(*, now: datetime) -> int:
 def _asked(upload: Upload) -> Asked:
     options = upload.options
     path = Path(upload.path)
+    columns = options.get("columns") or {}
+    free = {r: c for r, c in options.get("earlier", {}).items() if c not in columns.values()}
     return Asked(
         path=path,
         media=upload.dataset.media,
         labels=Path(options["labels"]) if options.get("labels") else None,
-        columns=options.get("columns") or {},
+        columns=columns,
+        earlier={role: column for role, column in free.items() if role not in columns},
         split_from=options.get("split_from") or "",
         open_archives=path.is_relative_to(uploads_folder()),
         known_classes=tuple(upload.dataset.classes.values_list("name", flat=True)),

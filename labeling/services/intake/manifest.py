@@ -108,6 +108,7 @@ def find_manifest(
     columns: Mapping[str, str],
     may_ask: bool = True,
     classes: Iterable[str] = (),
+    earlier: Mapping[str, str],
 ) -> Manifest:
     """Return the table asked for, else the one that names most; ask when none names anything."""
     read, unused = _tables(listing, top, labels, columns)
@@ -127,7 +128,7 @@ def find_manifest(
     samples = [sample(o.table, names) for o in fitted if o.table and o.table.name in unused]
     if not best.targets:
         return Manifest(unused=unused, samples=samples)
-    table = told_by_contents(best.table, classes)
+    table = told_by_contents(best.table, classes, earlier=earlier)
     return Manifest(table, best.targets, best.by_content, unused, samples)
 
 
@@ -202,13 +203,16 @@ def _named_by(table: Table, names: Names) -> dict[str, int]:
     return {column: len(targets) for column, targets in found.items()}
 
 
-def told_by_contents(table: Table, classes: Iterable[str]) -> Table:
-    """Give the role of split or label to the one column whose cells tell it, if no name does.
+def told_by_contents(table: Table, classes: Iterable[str], *, earlier: Mapping[str, str]) -> Table:
+    """Give columns the role that a person gave them earlier, or that their cells tell.
 
-    Every cell of it names a split, of two or more; or most of them name classes of the dataset.
+    The role of split or label, if no name tells it, has the one column of which every cell names
+    a split, of two or more; or most cells name classes of the dataset.
     """
     known = {name.casefold() for name in classes}
-    roles = dict(table.roles)
+    naming = {table.roles.get(role) for role in ("key", "file", "text")}
+    given = {r: c for r, c in earlier.items() if c in table.columns and c not in naming}
+    roles = {r: c for r, c in table.roles.items() if c not in given.values()} | given
     for role in ("split", "label"):
         free = [c for c in table.columns if c not in roles.values()] if role not in roles else []
         cells = {c: [cell for row in table.rows if (cell := row.cells.get(c))] for c in free}

@@ -98,6 +98,7 @@ class Asked:
     known_keys: Callable[[], Iterable[str]] = tuple
     without_table: bool = False
     top: str | None = None
+    earlier: Mapping[str, str] = field(default_factory=dict)  # columns, where a table has them
     keeps_keys: bool = False  # the items are there already, under the names of their files
 
 
@@ -137,7 +138,7 @@ def _of_members(asked: Asked, listing: Listing, top: str) -> Reading:
         wrapper = top.rstrip("/")
     notes = {"one_folder": wrapper, "unused": manifest.samples, "by_content": manifest.by_content}
     notes["guessed"] = guessed_of([table] if table else [])
-    if table is not None and not any(c.label for c in found):
+    if table is not None and not (says_labels and any(c.label for c in found)):
         notes["label_choices"] = label_choices(table)
     return Reading(
         found,
@@ -169,6 +170,7 @@ def _manifest(asked: Asked, listing: Listing, top: str) -> Manifest:
         columns=asked.columns,
         may_ask=not asked.without_table,
         classes=asked.known_classes,
+        earlier=asked.earlier,
     )
 
 
@@ -357,6 +359,7 @@ def _of_text_tables(
         if not table.has("text"):  # labels and the like of items that are there
             yield from _lines(asked, table, names.of_rows(table))
             continue
+        split = split_named(stem) if asked.split_from in ("", "folder") else ""
         for line, problem in table.problems:
             yield Candidate(member.name, "", line=line, problem=problem)
         for row in table.rows:
@@ -364,8 +367,7 @@ def _of_text_tables(
             key = named or f"{stem}-{row.number:06d}"
             if named and len(members) > 1:  # each table may count from 1
                 key = f"{stem}/{named}"
-            base = Candidate(key, key, line=row.line, text=table.cell(row, "text"))
-            base = replace(base, split=_stem_split(asked, stem))
+            base = Candidate(key, key, line=row.line, text=table.cell(row, "text"), split=split)
             first = seen.setdefault(key, (member.name, row.line))
             if first != (member.name, row.line):
                 reason = f"{first[0]}, line {first[1]} has the same key; that one counts."
@@ -379,10 +381,6 @@ def _of_text_tables(
             yield Candidate(member.name, member.name, size=member.size, problem=problem)
 
 
-def _stem_split(asked: Asked, stem: str) -> str:
-    return split_named(stem) if asked.split_from in ("", "folder") else ""
-
-
 def _text_table(asked: Asked, member: Member, names: Names) -> Table:
     """Read a table of texts; without a column of texts it may speak of items that are there."""
     if member.problem:
@@ -394,7 +392,7 @@ def _text_table(asked: Asked, member: Member, names: Names) -> Table:
         if len(rest) != 1:
             raise ask_columns(table, "no column is known to hold the texts", role="text")
         table = read_table(member.name, content, columns={**asked.columns, "text": rest[0]})
-    table = told_by_contents(table, asked.known_classes)
+    table = told_by_contents(table, asked.known_classes, earlier=asked.earlier)
     if asked.split_from == "column" and not table.has("split"):
         raise Refused(f"{member.name} has no split column.")
     return table

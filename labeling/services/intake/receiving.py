@@ -11,6 +11,7 @@ from django.db import transaction
 
 from labeling import storage
 from labeling.models import Dataset, Job, Upload, User
+from labeling.queries import uploads
 from labeling.services import jobs
 from labeling.services.intake.importing import open_job_of, uploads_folder
 from labeling.services.intake.placing import is_outside, plain_name
@@ -41,7 +42,10 @@ def open_upload(
     """Note an upload whose files are still to come."""
     refuse_too_much(size)
     upload = Upload.objects.create(
-        dataset=dataset, name=name[:200] or "files", options=dict(options), by=by
+        dataset=dataset,
+        name=name[:200] or "files",
+        options={**options, "earlier": uploads.columns_chosen(dataset)},
+        by=by,
     )
     upload.path = str(folder_of(upload))
     upload.save(update_fields=["path"])

@@ -21,7 +21,9 @@ COLUMN_NAMES = {
     "key": "key file file_name filename filepath file_path path image image_path img audio clip "
     "item id",
     "file": "file file_name filename filepath file_path path image image_path img audio clip",
-    "label": "label class class_name category target intent word y",
+    "label": "label class class_name category label_name class_label target intent word y "
+    "klasse kategorie etikett clase categoria etiqueta classe categorie etiquette etichetta klass "
+    "kategori klasa kategoria",
     "split": "split subset fold_name partition",
     "group": "group source_group source speaker speaker_id sender sender_id patient patient_id "
     "subject subject_id user user_id participant participant_id author author_id writer writer_id "
@@ -131,11 +133,11 @@ def _roles(name: str, columns: Sequence[str], wanted: Mapping[str, str]) -> dict
     unknown = sorted(set(wanted) - set(ROLES))
     if unknown:
         raise Refused(f"{', '.join(unknown)}: a column can be for {', '.join(ROLES)}.")
-    plain = {column.strip().casefold().replace(" ", "_"): column for column in reversed(columns)}
+    plain = {_plain(column): column for column in reversed(columns)}
     roles = {}
     for role, names in COLUMN_NAMES.items():
         if role in wanted:
-            column = plain.get(wanted[role].strip().casefold().replace(" ", "_"))
+            column = wanted[role] if wanted[role] in columns else plain.get(_plain(wanted[role]))
             if column is None:
                 there = ", ".join(columns[:30])
                 raise Refused(f"{name} has no column {wanted[role]!r}. It has: {there}.")
@@ -146,6 +148,16 @@ def _roles(name: str, columns: Sequence[str], wanted: Mapping[str, str]) -> dict
         if found:
             roles[role] = found[0]
     return roles
+
+
+def _plain(column: str) -> str:
+    """Return a name as it is compared with others.
+
+    >>> _plain(" Étiquette"), _plain("Class Name")
+    ('etiquette', 'class_name')
+    """
+    letters = unicodedata.normalize("NFKD", column.strip().casefold())
+    return "".join(c for c in letters if not unicodedata.combining(c)).replace(" ", "_")
 
 
 def _unpacked(name: str, content: bytes) -> bytes:
