@@ -15,6 +15,7 @@ from mlcore.neighbours import NeighbourGraph, nearest
 from mlcore.parts import left_as_part
 from mlcore.plain_pictures import LEAST_DETAIL
 from mlcore.shingles import find_alike, letters_of
+from mlcore.strips import left_but_for_a_strip
 from mlcore.symmetries import (
     FLIPPED,
     HALF_TURN,
@@ -74,6 +75,7 @@ CHANGES = {
 """What makes a changed copy the same, by the way in which it has to lie: evidence and words."""
 
 PART = ("part", ", once one is taken for a part of the other")
+STRIP = ("strip", " but for a strip across one")
 
 EXACT = ("bytes", "pixels", "letters")
 """Evidence that needs no judgment: what equals the same thing is equal among itself."""
@@ -86,7 +88,8 @@ class Pair(NamedTuple):  # tens of thousands are made for one page
     """Two items that are taken for the same thing.
 
     `first` < `second` are row numbers, `score` is 0 to 1 (1 is certain), `evidence` is one of
-    bytes, pixels, letters, hash, mirror, turn, part, embedding, words; `reason` says it in words.
+    bytes, pixels, letters, hash, mirror, turn, part, strip, embedding, words; `reason` says it in
+    words.
     """
 
     first: int
@@ -352,13 +355,18 @@ def _join_parts(
     pictures: np.ndarray,
     yardstick: Yardstick,
 ) -> None:
-    """Join pictures one of which is a part of the other: cropped, or set into a frame."""
+    """Join pictures one of which is a part of the other, or has a strip over it."""
     limit = PART_LIMIT * yardstick.limit
-    for whole_and_part in (pairs, pairs[:, ::-1]):
-        rich = whole_and_part[yardstick.detail[whole_and_part[:, 1]] >= LEAST_DETAIL]
-        levels = yardstick.level_of(rich)
-        share = left_as_part(pictures, rich, most=2 * limit * levels) / levels
-        _add_alike(found, rich, share, limit=limit, why=PART)
+    is_rich = yardstick.detail[pairs] >= LEAST_DETAIL
+    for sides in (pairs[is_rich[:, 1]], pairs[is_rich[:, 0], ::-1]):
+        levels = yardstick.level_of(sides)
+        share = left_as_part(pictures, sides, most=2 * limit * levels) / levels
+        _add_alike(found, sides, share, limit=limit, why=PART)
+    rich = pairs[is_rich.all(axis=1)]
+    levels = yardstick.level_of(rich)
+    others = yardstick.drawn
+    share = left_but_for_a_strip(pictures, rich, levels=levels, most=2 * limit, others=others)
+    _add_alike(found, rich, share, limit=limit, why=STRIP)
 
 
 def _join_framed(

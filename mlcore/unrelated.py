@@ -48,13 +48,15 @@ class Yardstick:
     """What unrelated pictures leave, per picture, and the share of it that a copy may leave.
 
     Copies may be `zoomed`, but not where pictures differ in few ways: sizes tell them apart there.
-    Two of which none has enough `detail` are compared as they are, or not at all.
+    Two of which none has enough `detail` are compared as they are, or not at all. The rows `drawn`
+    at random are the sample that stands for the others.
     """
 
     level: np.ndarray
     limit: float
     zoomed: bool
     detail: np.ndarray
+    drawn: np.ndarray
 
     def level_of(self, pairs: np.ndarray) -> np.ndarray:
         """Return what unrelated pictures leave of the one of a pair that has the most alike."""
@@ -93,24 +95,27 @@ def yardstick_of(
     """
     seen = pictures[rows]
     level = np.full(len(pictures), np.inf)
-    unrelated = _unrelated_level(seen, rng=rng)
+    drawn = rng.permutation(len(rows))[:BACKGROUND_SAMPLE]
+    unrelated = _unrelated_level(seen, drawn)
     rank = BACKGROUND_RANK * max(1.0, len(rows) / BACKGROUND_SAMPLE)
     limit = _chance_limit(COPY_SHARE, rank=rank, exponent=_crowd_exponent(seen, rng=rng))
     limit = max(limit, 1e-3)
     level[rows] = np.maximum(unrelated, LEAST_UNRELATED * COPY_SHARE / limit)
     shown = detail(pictures) if of_photos else np.ones(len(pictures))
-    return Yardstick(level, limit, zoomed=of_photos and limit >= COPY_SHARE, detail=shown)
+    return Yardstick(
+        level, limit, zoomed=of_photos and limit >= COPY_SHARE, detail=shown, drawn=rows[drawn]
+    )
 
 
-def _unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+def _unrelated_level(pictures: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """Return the unexplained share between each picture and its nearest unrelated ones.
 
     Parameters
     ----------
     pictures : float ndarray of shape (n_items, SIDE * SIDE)
         Grey values.
-    rng : numpy Generator
-        Draws the sample of others.
+    sample : int ndarray of shape (n_sample,)
+        Rows of others.
 
     Returns
     -------
@@ -121,7 +126,6 @@ def _unrelated_level(pictures: np.ndarray, *, rng: np.random.Generator) -> np.nd
     """
     n_items = len(pictures)
     unit = np.concatenate([_unit(_halved(part)) for part in batches(pictures)])
-    sample = rng.permutation(n_items)[:BACKGROUND_SAMPLE]
     drawn = unit[sample]
     place = np.full(n_items, -1)
     place[sample] = np.arange(len(sample))

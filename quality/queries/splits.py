@@ -35,6 +35,7 @@ EVIDENCE: dict[str, "_StrPromise"] = {
     "mirror": gettext_lazy("mirrored"),
     "turn": gettext_lazy("turned"),
     "part": gettext_lazy("a part of it"),
+    "strip": gettext_lazy("alike but for a strip"),
     "embedding": gettext_lazy("alike to the model"),
 }
 GROUP, TIME = "group", "time"

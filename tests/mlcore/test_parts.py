@@ -1,8 +1,10 @@
-"""A crop is found in the picture that it was cut from, a picture in the frame around it."""
+"""A crop is found in what it was cut from, a picture in its frame, or with text over it."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mlcore.alignment import SIDE
 from mlcore.duplicates import Pair
@@ -45,6 +47,50 @@ def test_a_part_is_found_and_named(kind: str) -> None:
     assert {(pair.first, pair.second) for pair in pairs} == {(n, 40 + n) for n in range(10)}
     assert {pair.evidence for pair in pairs} == {"part"}
     assert all("a part of the other" in pair.reason for pair in pairs)
+
+
+def with_text(picture: Image.Image, words: str, y: int) -> Image.Image:
+    font = ImageFont.load_default(size=34)
+    over = picture.copy()
+    told = {"anchor": "ma", "fill": 255, "stroke_width": 2, "stroke_fill": 0}
+    ImageDraw.Draw(over).text((128, y), words, font=font, **told)
+    return over
+
+
+@pytest.mark.parametrize("y", [12, 110, 200])
+def test_a_copy_with_a_line_of_text_over_it_is_found_and_named(y: int) -> None:
+    pictures = [scene(seed) for seed in range(40)]
+    contents = [jpeg(picture) for picture in pictures]
+    contents += [jpeg(with_text(picture, "WHEN YOU SEE", y)) for picture in pictures[:10]]
+    pairs = copies_near_by(contents, [*range(40), *range(10)])
+    assert {(pair.first, pair.second) for pair in pairs} == {(n, 40 + n) for n in range(10)}
+    assert {pair.evidence for pair in pairs} == {"strip"}
+    assert all("but for a strip across one" in pair.reason for pair in pairs)
+
+
+def plate(seed: int) -> Image.Image:
+    """A plate on a wall, told by nothing but its letters."""
+    letters = "".join(chr(65 + n) for n in np.random.default_rng(seed).integers(0, 26, 7))
+    picture = Image.new("L", (256, 256), 90)
+    ImageDraw.Draw(picture).rectangle((12, 80, 244, 170), fill=230)
+    return with_text(picture, letters, 108)
+
+
+def ship(seed: int) -> Image.Image:
+    """A dark boat somewhere before one horizon."""
+    rng = np.random.default_rng(seed)
+    grey = np.where(np.arange(256)[:, None] < 130, 200.0, 60.0) + rng.normal(0, 9, (256, 256))
+    picture = Image.fromarray(np.uint8(np.clip(grey, 0, 255)))
+    x, long = rng.integers(20, 180), rng.integers(30, 60)
+    ImageDraw.Draw(picture).rectangle((x, 110, x + long, 134), fill=20)
+    return picture
+
+
+@pytest.mark.parametrize("draw", [plate, ship])
+def test_what_only_the_strip_tells_apart_is_no_copy(draw: Callable[[int], Image.Image]) -> None:
+    told = [draw(seed) for seed in range(80)] + [scene(seed) for seed in range(80)]
+    pairs = copies_near_by([jpeg(one) for one in told], [n % 40 for n in range(160)])
+    assert "strip" not in {pair.evidence for pair in pairs}
 
 
 def test_pictures_that_only_the_model_takes_for_one_thing_are_no_parts() -> None:
