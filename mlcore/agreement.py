@@ -117,7 +117,7 @@ def agreement(
     Krippendorff's example B: two observers, twelve units, five nominal categories.
 
     >>> said = np.array([list("aabbdcccedda"), list("babbbccceddd")])
-    >>> answers = np.unique(said, return_inverse=True)[1]
+    >>> answers = np.unique(said.ravel(), return_inverse=True)[1]
     >>> items, annotators = np.tile(np.arange(12), 2), np.repeat([0, 1], 12)
     >>> found = agreement(items, annotators, answers, n_classes=5, rng=np.random.default_rng(0))
     >>> round(found.alpha.value, 3), found.meaning

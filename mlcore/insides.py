@@ -35,7 +35,7 @@ def insides(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> picture = np.zeros((1, SIDE, SIDE), np.uint8)
     >>> picture[:, 6:26, 4:28] = 100 + 5 * np.arange(24)
     >>> rows, found = insides(picture.reshape(1, -1))
-    >>> rows.tolist(), bool(found.min() > 90)
+    >>> rows.tolist(), bool(found.min() > 50)
     ([0], True)
     """
     boxes = np.concatenate([_boxes(part.reshape(-1, SIDE, SIDE)) for part in batches(pictures)])
