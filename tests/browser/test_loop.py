@@ -80,7 +80,7 @@ def test_own_files_are_imported_and_reported(lead: Any, winnow: Winnow) -> None:
     lead.set_input_files("#files", payload)
     if not re.search(r"/uploads/\d+/", lead.url):
         lead.locator("#send").click()
-    lead.wait_for_url(re.compile(r"/uploads/\d+/"), timeout=30_000)
+    lead.wait_for_url(re.compile(r"/uploads/\d+/"), timeout=60_000)
     expect(lead.locator(".stat b").first).to_have_text("12", timeout=60_000)
     expect(lead.locator("body")).to_contain_text("broken.jpg")
     expect(lead.locator("body")).to_contain_text("3.jpg")
