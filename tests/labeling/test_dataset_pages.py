@@ -21,17 +21,6 @@ from tests.labeling.test_intake import PETS, packed, png
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def dataset() -> Dataset:
-    return make_dataset("pets", classes=())
-
-
-@pytest.fixture
-def lead(client: Client, dataset: Dataset) -> Client:
-    client.force_login(make_member(dataset, Role.LEAD))
-    return client
-
-
 def carry_out(upload: Upload) -> None:
     assert upload.job is not None
     done = jobs.carry_out(upload.job.pk, importing.import_upload)

@@ -10,25 +10,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from labeling.models import Dataset, Job, LabelClass, Role, Upload
+from labeling.models import Dataset, Job, LabelClass, Upload
 from labeling.services import jobs
 from labeling.services.intake import differences, importing, receiving
-from tests.factories import make_dataset, make_member
 from tests.labeling.test_dataset_pages import carry_out
 from tests.labeling.test_intake import png
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def dataset() -> Dataset:
-    return make_dataset("pets", classes=())
-
-
-@pytest.fixture
-def lead(client: Client, dataset: Dataset) -> Client:
-    client.force_login(make_member(dataset, Role.LEAD))
-    return client
 
 
 def sent_table(lead: Client, table: str | bytes, **columns: str) -> Upload:

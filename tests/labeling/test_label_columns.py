@@ -7,11 +7,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from labeling.models import Dataset, Item, LabelClass, LabelSource, Role, Upload
+from labeling.models import Dataset, Item, LabelClass, LabelSource, Upload
 from labeling.services import labels
 from labeling.services.intake import differences
 from labeling.services.intake.tables import read_table
-from tests.factories import make_dataset, make_member
 from tests.labeling.test_dataset_pages import carry_out
 from tests.labeling.test_import_columns import sent, zipped
 from tests.labeling.test_intake import folder, png, run
@@ -25,17 +24,6 @@ TABLE = b"file;Ware;shelf\n" + b"".join(
     f"{name};{KINDS[n % 3]};s{n % 4}\n".encode() for n, name in enumerate(FIRST)
 )
 ASKS = "Labels were taken from the folders"
-
-
-@pytest.fixture
-def dataset() -> Dataset:
-    return make_dataset("pets", classes=())
-
-
-@pytest.fixture
-def lead(client: Client, dataset: Dataset) -> Client:
-    client.force_login(make_member(dataset, Role.LEAD))
-    return client
 
 
 def page_of(lead: Client, upload: Upload) -> str:
